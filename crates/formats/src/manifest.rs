@@ -1,0 +1,257 @@
+//! The full, sorted list of one state of one host: streaming writer and reader, and the rules that make a list a manifest.
+
+use std::collections::HashSet;
+use std::io::{self, Read, Write};
+
+use crate::cursor::{Cursor, Malformed};
+use crate::entry::{Body, Entry, Kind};
+use crate::id::Root;
+use crate::limits::ENTRY_BYTES;
+use crate::path::RelPath;
+use crate::version::{Version, VersionError};
+
+/// First bytes of a manifest file.
+pub const MAGIC: &[u8; 8] = b"firn.man";
+const ROOT_PREFIX: &[u8] = b"firn manifest root 1\n";
+
+/// What a whole manifest comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Summary {
+    /// BLAKE3 over the entries.
+    pub root: Root,
+    /// Their number.
+    pub entries: u64,
+}
+
+/// Why a manifest cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum ManifestError {
+    /// The stream below failed.
+    #[error("manifest stream")]
+    Io(#[from] io::Error),
+    /// The file is of another version.
+    #[error("manifest version")]
+    Version(#[from] VersionError),
+    /// The bytes are no manifest.
+    #[error("manifest entry {number}")]
+    Malformed {
+        /// Which entry, from 1.
+        number: u64,
+        /// What is wrong with it.
+        source: Malformed,
+    },
+    /// The list breaks a rule between entries.
+    #[error("manifest entry {number} ({path}): {rule}")]
+    Rule {
+        /// Which entry, from 1.
+        number: u64,
+        /// Its path.
+        path: RelPath,
+        /// The rule it breaks.
+        rule: &'static str,
+    },
+    /// The end is missing or does not fit what came before.
+    #[error("manifest end: {0}")]
+    End(&'static str),
+}
+
+/// Checks the rules between entries and sums up the root, entry by entry.
+#[derive(Debug)]
+pub struct Checker {
+    hasher: blake3::Hasher,
+    entries: u64,
+    last: Option<RelPath>,
+    folders: Vec<Box<[u8]>>,
+    leaders: HashSet<RelPath>,
+}
+
+impl Default for Checker {
+    fn default() -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(ROOT_PREFIX);
+        Self { hasher, entries: 0, last: None, folders: Vec::new(), leaders: HashSet::new() }
+    }
+}
+
+impl Checker {
+    /// Takes the next entry, whose encoding is `encoded`; fails if it may not follow what came before.
+    pub fn take(&mut self, entry: &Entry, encoded: &[u8]) -> Result<(), ManifestError> {
+        self.entries += 1;
+        if let Err(rule) = self.rules(entry) {
+            return Err(ManifestError::Rule { number: self.entries, path: entry.path.clone(), rule });
+        }
+        let length = u32::try_from(encoded.len()).unwrap_or(u32::MAX);
+        self.hasher.update(&length.to_le_bytes());
+        self.hasher.update(encoded);
+        self.last = Some(entry.path.clone());
+        Ok(())
+    }
+
+    /// Number of entries taken so far.
+    pub fn entries(&self) -> u64 {
+        self.entries
+    }
+
+    /// Root and number of all that was taken.
+    pub fn summary(&self) -> Summary {
+        Summary { root: Root::from_bytes(*self.hasher.finalize().as_bytes()), entries: self.entries }
+    }
+
+    fn rules(&mut self, entry: &Entry) -> Result<(), &'static str> {
+        if self.last.as_ref().is_some_and(|last| *last >= entry.path) {
+            return Err("paths must ascend");
+        }
+        let parent = entry.path.parent();
+        // Sorted order means that the open folders are a stack: whatever is not above this path is done.
+        while let Some(top) = self.folders.last() {
+            let above = parent.is_some_and(|p| p == &**top || p.strip_prefix(&**top).is_some_and(|r| r.first() == Some(&b'/')));
+            if above {
+                break;
+            }
+            self.folders.pop();
+        }
+        if parent.is_some() && parent != self.folders.last().map(|f| &**f) {
+            return Err("its folder is not in the manifest");
+        }
+        match &entry.body {
+            Body::Link(first) if !self.leaders.contains(first) => Err("links to no first member"),
+            Body::Link(_) => Ok(()),
+            Body::Node(node) => {
+                if matches!(node.kind, Kind::Folder) {
+                    self.folders.push(entry.path.as_bytes().into());
+                } else if node.meta.links > 1 {
+                    self.leaders.insert(entry.path.clone());
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Writes a manifest, entry by entry, in order.
+#[derive(Debug)]
+pub struct ManifestWriter<W: Write> {
+    to: W,
+    checker: Checker,
+    buffer: Vec<u8>,
+}
+
+impl<W: Write> ManifestWriter<W> {
+    /// Writes the head.
+    pub fn new(mut to: W) -> Result<Self, ManifestError> {
+        let mut head = MAGIC.to_vec();
+        Version::ONE.encode(&mut head);
+        to.write_all(&head)?;
+        Ok(Self { to, checker: Checker::default(), buffer: Vec::new() })
+    }
+
+    /// Writes the next entry; refuses one that may not come here.
+    pub fn push(&mut self, entry: &Entry) -> Result<(), ManifestError> {
+        self.buffer.clear();
+        entry
+            .encode(&mut self.buffer)
+            .map_err(|source| ManifestError::Malformed { number: self.checker.entries() + 1, source })?;
+        self.checker.take(entry, &self.buffer)?;
+        let length = u32::try_from(self.buffer.len()).unwrap_or(u32::MAX);
+        self.to.write_all(&length.to_le_bytes())?;
+        self.to.write_all(&self.buffer)?;
+        Ok(())
+    }
+
+    /// Writes the end; gives back what it wrote to, so that the caller can make it durable.
+    pub fn finish(mut self) -> Result<(Summary, W), ManifestError> {
+        let summary = self.checker.summary();
+        let mut end = 0u32.to_le_bytes().to_vec();
+        end.extend_from_slice(&summary.entries.to_le_bytes());
+        end.extend_from_slice(summary.root.as_bytes());
+        self.to.write_all(&end)?;
+        self.to.flush()?;
+        Ok((summary, self.to))
+    }
+}
+
+/// Reads a manifest, entry by entry. Nothing read counts until the iterator has ended without an error: only then are number and root proved.
+#[derive(Debug)]
+pub struct ManifestReader<R: Read> {
+    from: R,
+    checker: Checker,
+    buffer: Vec<u8>,
+    end: Option<Summary>,
+    failed: bool,
+}
+
+impl<R: Read> ManifestReader<R> {
+    /// Reads the head. Give it a buffered reader.
+    pub fn new(mut from: R) -> Result<Self, ManifestError> {
+        let mut head = [0u8; 12];
+        from.read_exact(&mut head).map_err(short("head is cut short"))?;
+        let mut cursor = Cursor::new(&head);
+        if cursor.bytes(8, "magic").ok() != Some(MAGIC.as_slice()) {
+            return Err(ManifestError::End("not a manifest"));
+        }
+        let version = Version::decode(&mut cursor).map_err(|source| ManifestError::Malformed { number: 0, source })?;
+        Version::ONE.check("manifest", version)?;
+        Ok(Self { from, checker: Checker::default(), buffer: Vec::new(), end: None, failed: false })
+    }
+
+    /// Number and root, proved, once the iterator has ended; none before or after an error.
+    pub fn summary(&self) -> Option<Summary> {
+        self.end
+    }
+
+    fn step(&mut self) -> Result<Option<Entry>, ManifestError> {
+        let mut length = [0u8; 4];
+        self.from.read_exact(&mut length).map_err(short("cut short"))?;
+        let length = u32::from_le_bytes(length) as usize;
+        if length == 0 {
+            return self.finish().map(|()| None);
+        }
+        let number = self.checker.entries() + 1;
+        if length > ENTRY_BYTES {
+            return Err(ManifestError::Malformed { number, source: Malformed { what: "entry: too long" } });
+        }
+        self.buffer.resize(length, 0);
+        self.from.read_exact(&mut self.buffer).map_err(short("cut short"))?;
+        let entry = Entry::decode(&self.buffer).map_err(|source| ManifestError::Malformed { number, source })?;
+        self.checker.take(&entry, &self.buffer)?;
+        Ok(Some(entry))
+    }
+
+    fn finish(&mut self) -> Result<(), ManifestError> {
+        let mut end = [0u8; 40];
+        self.from.read_exact(&mut end).map_err(short("cut short"))?;
+        let summary = self.checker.summary();
+        let mut cursor = Cursor::new(&end);
+        if cursor.u64("number").ok() != Some(summary.entries) {
+            return Err(ManifestError::End("number of entries differs"));
+        }
+        if cursor.rest() != summary.root.as_bytes() {
+            return Err(ManifestError::End("root differs"));
+        }
+        if self.from.read(&mut [0u8; 1])? != 0 {
+            return Err(ManifestError::End("bytes after the end"));
+        }
+        self.end = Some(summary);
+        Ok(())
+    }
+}
+
+fn short(what: &'static str) -> impl Fn(io::Error) -> ManifestError {
+    move |error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => ManifestError::End(what),
+        _ => ManifestError::Io(error),
+    }
+}
+
+impl<R: Read> Iterator for ManifestReader<R> {
+    type Item = Result<Entry, ManifestError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed || self.end.is_some() {
+            return None;
+        }
+        let step = self.step();
+        self.failed = step.is_err();
+        step.transpose()
+    }
+}

@@ -1,0 +1,402 @@
+//! The push file: header, contents, entries, seal. Layout in docs/formats/push-file.md.
+
+use crate::cursor::{Cursor, Malformed, malformed};
+use crate::frame;
+use crate::id::{ContentHash, HostId, InstallationId, PushId, Root};
+use crate::limits::{BLOCK_BYTES, ZONE_BYTES};
+use crate::version::Version;
+
+/// First bytes of a push file.
+pub const MAGIC: &[u8; 8] = b"firn.psh";
+/// Length of magic and version, before the first frame.
+pub const HEAD_BYTES: usize = 12;
+
+/// Kinds of frame in a push file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FrameKind {
+    /// Who pushes what against which base.
+    Header,
+    /// A block of content records.
+    Contents,
+    /// A block of changes.
+    Entries,
+    /// The client went on after a cut.
+    Resume,
+    /// The end, with counts and hashes.
+    Seal,
+}
+
+impl FrameKind {
+    /// The number in the file.
+    pub const fn code(self) -> u8 {
+        match self {
+            FrameKind::Header => 1,
+            FrameKind::Contents => 2,
+            FrameKind::Entries => 3,
+            FrameKind::Resume => 4,
+            FrameKind::Seal => 5,
+        }
+    }
+
+    /// The kind with that number, if a push file has one.
+    pub const fn from_code(code: u8) -> Option<Self> {
+        match code {
+            1 => Some(FrameKind::Header),
+            2 => Some(FrameKind::Contents),
+            3 => Some(FrameKind::Entries),
+            4 => Some(FrameKind::Resume),
+            5 => Some(FrameKind::Seal),
+            _ => None,
+        }
+    }
+}
+
+/// The order in which frames may come; shared by all who write, receive or read push files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Order {
+    /// Nothing yet: the header must come.
+    #[default]
+    Start,
+    /// Contents may come.
+    Contents,
+    /// Entries have begun.
+    Entries,
+    /// The seal has come: nothing more.
+    Sealed,
+}
+
+impl Order {
+    /// Where the file is after a frame of `kind`; an error if it may not come here.
+    pub fn after(self, kind: FrameKind) -> Result<Self, Malformed> {
+        match (self, kind) {
+            (Order::Start, FrameKind::Header) => Ok(Order::Contents),
+            (Order::Contents, FrameKind::Contents | FrameKind::Resume) => Ok(Order::Contents),
+            (Order::Contents | Order::Entries, FrameKind::Entries) => Ok(Order::Entries),
+            (Order::Entries, FrameKind::Resume) => Ok(Order::Entries),
+            (Order::Contents | Order::Entries, FrameKind::Seal) => Ok(Order::Sealed),
+            _ => malformed("order of frames"),
+        }
+    }
+}
+
+/// Magic and version, as every push file begins.
+pub fn head() -> Vec<u8> {
+    let mut head = MAGIC.to_vec();
+    Version::ONE.encode(&mut head);
+    head
+}
+
+/// Who pushes what against which base.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Header {
+    /// The host; the jail must be its own.
+    pub host: HostId,
+    /// Which installation of push-client.
+    pub installation: InstallationId,
+    /// Which push.
+    pub push: PushId,
+    /// Pushes begun by this installation.
+    pub counter: u64,
+    /// The state the changes apply to; none for a whole push.
+    pub base: Option<Root>,
+    /// Seconds since 1970 by the host's clock.
+    pub started: i64,
+    /// The host's time zone.
+    pub zone: String,
+    /// Expanded size of the contents to come, as far as known.
+    pub declared_bytes: u64,
+}
+
+impl Header {
+    /// The payload of a header frame.
+    pub fn encode(&self) -> Result<Vec<u8>, Malformed> {
+        check_zone(self.zone.as_bytes())?;
+        let mut to = Vec::with_capacity(256);
+        put_text(&mut to, self.host.as_str());
+        to.extend_from_slice(self.installation.as_bytes());
+        to.extend_from_slice(self.push.as_bytes());
+        to.extend_from_slice(&self.counter.to_le_bytes());
+        put_root(&mut to, self.base);
+        to.extend_from_slice(&self.started.to_le_bytes());
+        put_text(&mut to, &self.zone);
+        to.extend_from_slice(&self.declared_bytes.to_le_bytes());
+        to.push(0);
+        to.extend_from_slice(&[0, 0]);
+        Ok(to)
+    }
+
+    /// Reads the payload of a header frame.
+    pub fn decode(payload: &[u8]) -> Result<Self, Malformed> {
+        let mut from = Cursor::new(payload);
+        let header = Header {
+            host: take_host(&mut from)?,
+            installation: InstallationId::from_bytes(from.array("installation id")?),
+            push: PushId::from_bytes(from.array("push id")?),
+            counter: from.u64("counter")?,
+            base: take_root(&mut from)?,
+            started: from.i64("start time")?,
+            zone: take_zone(&mut from)?,
+            declared_bytes: from.u64("declared size")?,
+        };
+        if from.u8("payload")? != 0 {
+            return malformed("payload: only plain payloads are known");
+        }
+        if from.u16("signature")? != 0 {
+            return malformed("signature: none are known");
+        }
+        from.end("header: bytes after its end")?;
+        Ok(header)
+    }
+}
+
+fn check_zone(zone: &[u8]) -> Result<(), Malformed> {
+    let fits = zone.len() <= ZONE_BYTES && zone.iter().all(|b| b.is_ascii_alphanumeric() || b"_+/-".contains(b));
+    if fits { Ok(()) } else { malformed("time zone") }
+}
+
+fn take_zone(from: &mut Cursor<'_>) -> Result<String, Malformed> {
+    let length = usize::from(from.u8("time zone")?);
+    let zone = from.bytes(length, "time zone")?;
+    check_zone(zone)?;
+    String::from_utf8(zone.to_vec()).or(malformed("time zone"))
+}
+
+fn put_text(to: &mut Vec<u8>, text: &str) {
+    // Both callers hold text of at most 64 bytes.
+    to.push(u8::try_from(text.len()).unwrap_or(u8::MAX));
+    to.extend_from_slice(text.as_bytes());
+}
+
+pub(crate) fn put_host(to: &mut Vec<u8>, host: &HostId) {
+    put_text(to, host.as_str());
+}
+
+pub(crate) fn take_host(from: &mut Cursor<'_>) -> Result<HostId, Malformed> {
+    let length = usize::from(from.u8("host id")?);
+    let text = std::str::from_utf8(from.bytes(length, "host id")?).or(malformed("host id"))?;
+    HostId::parse(text).or(malformed("host id"))
+}
+
+pub(crate) fn put_root(to: &mut Vec<u8>, root: Option<Root>) {
+    to.push(u8::from(root.is_some()));
+    if let Some(root) = root {
+        to.extend_from_slice(root.as_bytes());
+    }
+}
+
+pub(crate) fn take_root(from: &mut Cursor<'_>) -> Result<Option<Root>, Malformed> {
+    match from.u8("base")? {
+        0 => Ok(None),
+        1 => Ok(Some(Root::from_bytes(from.array("base")?))),
+        _ => malformed("base"),
+    }
+}
+
+/// How the bytes of a block are packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Codec {
+    /// As they are.
+    Stored,
+    /// One zstd frame.
+    Zstd,
+}
+
+/// A block as it travels: packed records. Packing and expanding is the caller's, with a budget of [`Block::expanded_bytes`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Block<'a> {
+    /// How it is packed.
+    pub codec: Codec,
+    /// Exact length when expanded; at most [`BLOCK_BYTES`].
+    pub expanded_bytes: usize,
+    /// The packed bytes.
+    pub packed: &'a [u8],
+}
+
+impl<'a> Block<'a> {
+    /// The payload of a contents or entries frame.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut to = Vec::with_capacity(self.packed.len() + 5);
+        to.push(match self.codec {
+            Codec::Stored => 0,
+            Codec::Zstd => 1,
+        });
+        to.extend_from_slice(&u32::try_from(self.expanded_bytes).unwrap_or(u32::MAX).to_le_bytes());
+        to.extend_from_slice(self.packed);
+        to
+    }
+
+    /// Reads the payload of a contents or entries frame.
+    pub fn decode(payload: &'a [u8]) -> Result<Self, Malformed> {
+        let mut from = Cursor::new(payload);
+        let codec = match from.u8("codec")? {
+            0 => Codec::Stored,
+            1 => Codec::Zstd,
+            _ => return malformed("codec"),
+        };
+        let expanded_bytes = from.u32("block length")? as usize;
+        if expanded_bytes == 0 || expanded_bytes > BLOCK_BYTES {
+            return malformed("block length");
+        }
+        let packed = from.rest();
+        if codec == Codec::Stored && packed.len() != expanded_bytes {
+            return malformed("block length");
+        }
+        Ok(Block { codec, expanded_bytes, packed })
+    }
+}
+
+/// One record of an expanded contents block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Record<'a> {
+    /// More of the open content; opens one if none is open.
+    Data(&'a [u8]),
+    /// Closes the content.
+    End {
+        /// Its bytes in all.
+        size: u64,
+        /// Its hash.
+        hash: ContentHash,
+    },
+    /// Forgets the open content.
+    Drop,
+}
+
+/// Bytes that a data record takes besides its data.
+pub const DATA_HEAD_BYTES: usize = 5;
+/// Bytes of an end record.
+pub const END_BYTES: usize = 41;
+
+impl<'a> Record<'a> {
+    /// Appends the record.
+    pub fn encode(&self, to: &mut Vec<u8>) {
+        match self {
+            Record::Data(data) => {
+                to.push(1);
+                to.extend_from_slice(&u32::try_from(data.len()).unwrap_or(u32::MAX).to_le_bytes());
+                to.extend_from_slice(data);
+            }
+            Record::End { size, hash } => {
+                to.push(2);
+                to.extend_from_slice(&size.to_le_bytes());
+                to.extend_from_slice(hash.as_bytes());
+            }
+            Record::Drop => to.push(3),
+        }
+    }
+
+    /// Reads the next record.
+    pub fn decode(from: &mut Cursor<'a>) -> Result<Self, Malformed> {
+        match from.u8("record")? {
+            1 => {
+                let length = from.u32("data")? as usize;
+                if length == 0 {
+                    return malformed("data: empty");
+                }
+                Ok(Record::Data(from.bytes(length, "data")?))
+            }
+            2 => Ok(Record::End { size: from.u64("size")?, hash: ContentHash::from_bytes(from.array("content hash")?) }),
+            3 => Ok(Record::Drop),
+            _ => malformed("record"),
+        }
+    }
+}
+
+/// The end of a push file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seal {
+    /// Frames before the seal, header included.
+    pub frames: u64,
+    /// BLAKE3 of all bytes of the file before the seal frame.
+    pub hash: [u8; 32],
+    /// Root of the manifest that results.
+    pub root: Root,
+    /// Entries of that manifest.
+    pub entries: u64,
+    /// Paths that the client could not read.
+    pub left_out: u64,
+}
+
+impl Seal {
+    /// The payload of a seal frame.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut to = Vec::with_capacity(88);
+        to.extend_from_slice(&self.frames.to_le_bytes());
+        to.extend_from_slice(&self.hash);
+        to.extend_from_slice(self.root.as_bytes());
+        to.extend_from_slice(&self.entries.to_le_bytes());
+        to.extend_from_slice(&self.left_out.to_le_bytes());
+        to
+    }
+
+    /// Reads the payload of a seal frame.
+    pub fn decode(payload: &[u8]) -> Result<Self, Malformed> {
+        let mut from = Cursor::new(payload);
+        let seal = Seal {
+            frames: from.u64("seal")?,
+            hash: from.array("seal")?,
+            root: Root::from_bytes(from.array("seal")?),
+            entries: from.u64("seal")?,
+            left_out: from.u64("seal")?,
+        };
+        from.end("seal: bytes after its end")?;
+        Ok(seal)
+    }
+}
+
+/// Counts and hashes the bytes of a push file as they pass, and keeps their order: what the seal is made from and checked against.
+#[derive(Debug, Clone, Default)]
+pub struct Tally {
+    hasher: blake3::Hasher,
+    frames: u64,
+    bytes: u64,
+    order: Order,
+}
+
+impl Tally {
+    /// A file that begins with `head`.
+    pub fn begin() -> Self {
+        let mut tally = Self::default();
+        let head = head();
+        tally.hasher.update(&head);
+        tally.bytes = head.len() as u64;
+        tally
+    }
+
+    /// Takes one frame; for a seal, call [`Tally::check`] first.
+    pub fn take(&mut self, frame: &frame::Frame<'_>) -> Result<FrameKind, Malformed> {
+        let Some(kind) = FrameKind::from_code(frame.kind) else { return malformed("kind of frame") };
+        self.order = self.order.after(kind)?;
+        self.hasher.update(frame.raw);
+        self.frames += 1;
+        self.bytes += frame.raw.len() as u64;
+        Ok(kind)
+    }
+
+    /// Whole frames so far.
+    pub fn frames(&self) -> u64 {
+        self.frames
+    }
+
+    /// Bytes so far, head included.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Where in the order of frames the file is.
+    pub fn order(&self) -> Order {
+        self.order
+    }
+
+    /// BLAKE3 of all bytes so far.
+    pub fn hash(&self) -> [u8; 32] {
+        *self.hasher.finalize().as_bytes()
+    }
+
+    /// True if the seal's count and hash are those of the bytes so far.
+    pub fn check(&self, seal: &Seal) -> Result<(), Malformed> {
+        if seal.frames != self.frames {
+            return malformed("seal: number of frames");
+        }
+        if seal.hash != self.hash() { malformed("seal: hash of frames") } else { Ok(()) }
+    }
+}

@@ -1,0 +1,6 @@
+//! The JSON records: one object a line, `format` first. Documents: docs/formats/snapshot-log.md, ice.md, drill-record.md.
+
+pub mod log;
+mod record;
+
+pub use record::{Record, RecordError, RecordVersion};

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::iter::Peekable;
+use std::ops::ControlFlow;
 
 use crate::cursor::{Cursor, Malformed, malformed};
 use crate::entry::{Entry, take_path};
@@ -137,11 +138,10 @@ pub fn apply<E>(
     let mut done = false;
     std::iter::from_fn(move || {
         while !done {
-            let step = apply_step(&mut base, &mut changes, &mut last);
-            match step {
-                Ok(Step::End) => done = true,
-                Ok(Step::Entry(applied)) => return Some(Ok(applied)),
-                Ok(Step::Removed) => {}
+            match apply_step(&mut base, &mut changes, &mut last) {
+                Ok(ControlFlow::Continue(())) => {}
+                Ok(ControlFlow::Break(Some(applied))) => return Some(Ok(applied)),
+                Ok(ControlFlow::Break(None)) => done = true,
                 Err(error) => {
                     done = true;
                     return Some(Err(error));
@@ -152,38 +152,45 @@ pub fn apply<E>(
     })
 }
 
-enum Step {
-    Entry(Applied),
-    Removed,
-    End,
-}
+/// Breaks with an entry, or with none at the end; goes on after a remove.
+type Step = ControlFlow<Option<Applied>>;
 
-fn apply_step<E, B, C>(base: &mut Peekable<B>, changes: &mut Peekable<C>, last: &mut Option<RelPath>) -> Result<Step, ChangeError<E>>
+fn apply_step<E, B, C>(
+    base: &mut Peekable<B>,
+    changes: &mut Peekable<C>,
+    last: &mut Option<RelPath>,
+) -> Result<Step, ChangeError<E>>
 where
     B: Iterator<Item = Result<Entry, E>>,
     C: Iterator<Item = Result<Change, E>>,
 {
     let which = order(base, changes, |b| &b.path, Change::path).map_err(ChangeError::Stream)?;
     let before = match which {
-        None => return Ok(Step::End),
+        None => return Ok(Step::Break(None)),
         Some(Ordering::Less) => {
             let kept = base.next().transpose().map_err(ChangeError::Stream)?;
-            return Ok(kept.map_or(Step::End, |entry| Step::Entry(Applied::Kept(entry))));
+            return Ok(Step::Break(kept.map(Applied::Kept)));
         }
         Some(Ordering::Equal) => base.next().transpose().map_err(ChangeError::Stream)?,
         Some(Ordering::Greater) => None,
     };
-    let Some(change) = changes.next().transpose().map_err(ChangeError::Stream)? else { return Ok(Step::End) };
+    let Some(change) = changes.next().transpose().map_err(ChangeError::Stream)? else {
+        return Ok(Step::Break(None));
+    };
     let path = change.path().clone();
     if last.as_ref().is_some_and(|last| *last >= path) {
         return Err(ChangeError::Rule { path, rule: "changes must ascend" });
     }
     *last = Some(path.clone());
     match change {
-        Change::Put(entry) if before.as_ref() == Some(&entry) => Err(ChangeError::Rule { path, rule: "puts what is there" }),
-        Change::Put(entry) => Ok(Step::Entry(Applied::Put { entry, before })),
-        Change::Remove(_) if before.is_none() => Err(ChangeError::Rule { path, rule: "removes what is not there" }),
-        Change::Remove(_) => Ok(Step::Removed),
+        Change::Put(entry) if before.as_ref() == Some(&entry) => {
+            Err(ChangeError::Rule { path, rule: "puts what is there" })
+        }
+        Change::Put(entry) => Ok(Step::Break(Some(Applied::Put { entry, before }))),
+        Change::Remove(_) if before.is_none() => {
+            Err(ChangeError::Rule { path, rule: "removes what is not there" })
+        }
+        Change::Remove(_) => Ok(Step::Continue(())),
     }
 }
 

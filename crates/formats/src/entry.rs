@@ -262,7 +262,10 @@ impl Kind {
 
     fn decode(code: u8, from: &mut Cursor<'_>) -> Result<Self, Malformed> {
         Ok(match code {
-            1 => Kind::File { size: from.u64("size")?, content: ContentHash::from_bytes(from.array("content hash")?) },
+            1 => Kind::File {
+                size: from.u64("size")?,
+                content: ContentHash::from_bytes(from.array("content hash")?),
+            },
             2 => Kind::Folder,
             3 => {
                 let length = from.u16("symlink target")?;

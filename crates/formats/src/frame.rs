@@ -17,24 +17,31 @@ pub struct Frame<'a> {
     pub raw: &'a [u8],
 }
 
-fn check(kind: u8, length: u32, payload: &[u8]) -> u32 {
+fn check(kind: u8, length: u32, parts: &[&[u8]]) -> u32 {
     let mut crc = crc32fast::Hasher::new();
     crc.update(&[kind]);
     crc.update(&length.to_le_bytes());
-    crc.update(payload);
+    parts.iter().for_each(|part| crc.update(part));
     crc.finalize()
 }
 
 /// Appends a frame. A payload over the limit is refused: no reader would take it.
 pub fn encode(kind: u8, payload: &[u8], to: &mut Vec<u8>) -> Result<(), Malformed> {
-    if payload.len() > FRAME_BYTES {
+    encode_parts(kind, &[payload], to)
+}
+
+/// As [`encode`], with a payload that lies in several places.
+pub fn encode_parts(kind: u8, parts: &[&[u8]], to: &mut Vec<u8>) -> Result<(), Malformed> {
+    let bytes = parts.iter().fold(0usize, |sum, part| sum.saturating_add(part.len()));
+    if bytes > FRAME_BYTES {
         return malformed("frame: too long");
     }
-    let length = u32::try_from(payload.len()).or(malformed("frame: too long"))?;
+    let length = u32::try_from(bytes).or(malformed("frame: too long"))?;
+    to.reserve(HEAD_BYTES + bytes);
     to.push(kind);
     to.extend_from_slice(&length.to_le_bytes());
-    to.extend_from_slice(&check(kind, length, payload).to_le_bytes());
-    to.extend_from_slice(payload);
+    to.extend_from_slice(&check(kind, length, parts).to_le_bytes());
+    parts.iter().for_each(|part| to.extend_from_slice(part));
     Ok(())
 }
 
@@ -48,7 +55,7 @@ pub fn decode(bytes: &[u8]) -> Result<Option<Frame<'_>>, Malformed> {
         return malformed("frame: too long");
     }
     let Ok(payload) = from.bytes(length as usize, "frame payload") else { return Ok(None) };
-    if check(kind, length, payload) != u32::from_le_bytes([c0, c1, c2, c3]) {
+    if check(kind, length, &[payload]) != u32::from_le_bytes([c0, c1, c2, c3]) {
         return malformed("frame: check differs");
     }
     let raw = bytes.get(..HEAD_BYTES + payload.len()).unwrap_or_default();

@@ -9,7 +9,9 @@ use crate::limits::HOST_ID_BYTES;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
     /// Breaks the grammar of host ids.
-    #[error("a host id is 1 to 63 of a-z, 0-9, '.' and '-', starts and ends with a letter or digit, and has no '..'")]
+    #[error(
+        "a host id is 1 to 63 of a-z, 0-9, '.' and '-', starts and ends with a letter or digit, and has no '..'"
+    )]
     Host,
     /// Not the expected number of lower-case hexadecimal digits.
     #[error("expected {digits} lower-case hexadecimal digits")]
@@ -183,7 +185,25 @@ mod tests {
             assert!(HostId::parse(good).is_ok(), "{good}");
         }
         let long = "a".repeat(64);
-        for bad in ["", ".", "..", "a..b", "/", "a/b", "A", "a_b", "-a", "a-", ".a", "a.", "ä", "a b", "a\n", "a\0", long.as_str()] {
+        for bad in [
+            "",
+            ".",
+            "..",
+            "a..b",
+            "/",
+            "a/b",
+            "A",
+            "a_b",
+            "-a",
+            "a-",
+            ".a",
+            "a.",
+            "ä",
+            "a b",
+            "a\n",
+            "a\0",
+            long.as_str(),
+        ] {
             assert!(HostId::parse(bad).is_err(), "{bad:?}");
         }
     }

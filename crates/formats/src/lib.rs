@@ -21,6 +21,7 @@ pub mod push;
 pub mod records;
 pub mod schedule;
 pub mod session;
+mod tally;
 pub mod version;
 
 pub use change::Change;

@@ -104,7 +104,9 @@ impl Checker {
         let parent = entry.path.parent();
         // Sorted order means that the open folders are a stack: whatever is not above this path is done.
         while let Some(top) = self.folders.last() {
-            let above = parent.is_some_and(|p| p == &**top || p.strip_prefix(&**top).is_some_and(|r| r.first() == Some(&b'/')));
+            let above = parent.is_some_and(|p| {
+                p == &**top || p.strip_prefix(&**top).is_some_and(|r| r.first() == Some(&b'/'))
+            });
             if above {
                 break;
             }
@@ -189,7 +191,8 @@ impl<R: Read> ManifestReader<R> {
         if cursor.bytes(8, "magic").ok() != Some(MAGIC.as_slice()) {
             return Err(ManifestError::End("not a manifest"));
         }
-        let version = Version::decode(&mut cursor).map_err(|source| ManifestError::Malformed { number: 0, source })?;
+        let version =
+            Version::decode(&mut cursor).map_err(|source| ManifestError::Malformed { number: 0, source })?;
         Version::ONE.check("manifest", version)?;
         Ok(Self { from, checker: Checker::default(), buffer: Vec::new(), end: None, failed: false })
     }
@@ -212,7 +215,8 @@ impl<R: Read> ManifestReader<R> {
         }
         self.buffer.resize(length, 0);
         self.from.read_exact(&mut self.buffer).map_err(short("cut short"))?;
-        let entry = Entry::decode(&self.buffer).map_err(|source| ManifestError::Malformed { number, source })?;
+        let entry =
+            Entry::decode(&self.buffer).map_err(|source| ManifestError::Malformed { number, source })?;
         self.checker.take(&entry, &self.buffer)?;
         Ok(Some(entry))
     }

@@ -137,7 +137,10 @@ mod tests {
     fn paths_that_could_leave_the_root_are_refused() {
         let long = "a".repeat(256);
         let deep = vec!["a"; 4097].join("/");
-        for bad in ["", "/", "/a", "a/", "a//b", ".", "..", "./a", "a/.", "a/./b", "a/../b", "../a", "a\0b", &long, &deep] {
+        for bad in [
+            "", "/", "/a", "a/", "a//b", ".", "..", "./a", "a/.", "a/./b", "a/../b", "../a", "a\0b", &long,
+            &deep,
+        ] {
             assert!(RelPath::new(bad.as_bytes()).is_err(), "{bad:?}");
         }
         for good in ["a", "a/b", "...", "a/..b", ".a", "a b\n", "é"] {
@@ -148,7 +151,8 @@ mod tests {
 
     #[test]
     fn a_folder_comes_directly_before_what_it_holds() {
-        let mut paths = [path("a-b"), path("a/b"), path("a"), path("a/b/c"), path("a/a"), path("b"), path("a!")];
+        let mut paths =
+            [path("a-b"), path("a/b"), path("a"), path("a/b/c"), path("a/a"), path("b"), path("a!")];
         paths.sort();
         let shown: Vec<String> = paths.iter().map(ToString::to_string).collect();
         assert_eq!(shown, ["a", "a/a", "a/b", "a/b/c", "a!", "a-b", "b"]);

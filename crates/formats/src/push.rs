@@ -6,6 +6,8 @@ use crate::id::{ContentHash, HostId, InstallationId, PushId, Root};
 use crate::limits::{BLOCK_BYTES, ZONE_BYTES};
 use crate::version::Version;
 
+pub use crate::tally::{MARK_BYTES, Mark, Tally};
+
 /// First bytes of a push file.
 pub const MAGIC: &[u8; 8] = b"firn.psh";
 /// Length of magic and version, before the first frame.
@@ -80,10 +82,18 @@ impl Order {
 }
 
 /// Magic and version, as every push file begins.
-pub fn head() -> Vec<u8> {
+pub fn head(version: Version) -> Vec<u8> {
     let mut head = MAGIC.to_vec();
-    Version::ONE.encode(&mut head);
+    version.encode(&mut head);
     head
+}
+
+/// Reads what [`head`] wrote. The caller checks the version.
+pub fn take_head(from: &mut Cursor<'_>) -> Result<Version, Malformed> {
+    if from.bytes(MAGIC.len(), "magic")? != MAGIC {
+        return malformed("magic");
+    }
+    Version::decode(from)
 }
 
 /// Who pushes what against which base.
@@ -150,7 +160,8 @@ impl Header {
 }
 
 fn check_zone(zone: &[u8]) -> Result<(), Malformed> {
-    let fits = zone.len() <= ZONE_BYTES && zone.iter().all(|b| b.is_ascii_alphanumeric() || b"_+/-".contains(b));
+    let fits =
+        zone.len() <= ZONE_BYTES && zone.iter().all(|b| b.is_ascii_alphanumeric() || b"_+/-".contains(b));
     if fits { Ok(()) } else { malformed("time zone") }
 }
 
@@ -216,13 +227,23 @@ impl<'a> Block<'a> {
     /// The payload of a contents or entries frame.
     pub fn encode(&self) -> Vec<u8> {
         let mut to = Vec::with_capacity(self.packed.len() + 5);
-        to.push(match self.codec {
-            Codec::Stored => 0,
-            Codec::Zstd => 1,
-        });
-        to.extend_from_slice(&u32::try_from(self.expanded_bytes).unwrap_or(u32::MAX).to_le_bytes());
+        to.extend_from_slice(&self.head());
         to.extend_from_slice(self.packed);
         to
+    }
+
+    /// Appends the whole frame, with one copy of the packed bytes.
+    pub fn encode_frame(&self, kind: FrameKind, to: &mut Vec<u8>) -> Result<(), Malformed> {
+        frame::encode_parts(kind.code(), &[&self.head(), self.packed], to)
+    }
+
+    fn head(&self) -> [u8; 5] {
+        let codec = match self.codec {
+            Codec::Stored => 0,
+            Codec::Zstd => 1,
+        };
+        let [a, b, c, d] = u32::try_from(self.expanded_bytes).unwrap_or(u32::MAX).to_le_bytes();
+        [codec, a, b, c, d]
     }
 
     /// Reads the payload of a contents or entries frame.
@@ -294,7 +315,10 @@ impl<'a> Record<'a> {
                 }
                 Ok(Record::Data(from.bytes(length, "data")?))
             }
-            2 => Ok(Record::End { size: from.u64("size")?, hash: ContentHash::from_bytes(from.array("content hash")?) }),
+            2 => Ok(Record::End {
+                size: from.u64("size")?,
+                hash: ContentHash::from_bytes(from.array("content hash")?),
+            }),
             3 => Ok(Record::Drop),
             _ => malformed("record"),
         }
@@ -306,7 +330,7 @@ impl<'a> Record<'a> {
 pub struct Seal {
     /// Frames before the seal, header included.
     pub frames: u64,
-    /// BLAKE3 of all bytes of the file before the seal frame.
+    /// The chain over all bytes of the file before the seal frame: [`Tally::hash`].
     pub hash: [u8; 32],
     /// Root of the manifest that results.
     pub root: Root,
@@ -340,63 +364,5 @@ impl Seal {
         };
         from.end("seal: bytes after its end")?;
         Ok(seal)
-    }
-}
-
-/// Counts and hashes the bytes of a push file as they pass, and keeps their order: what the seal is made from and checked against.
-#[derive(Debug, Clone, Default)]
-pub struct Tally {
-    hasher: blake3::Hasher,
-    frames: u64,
-    bytes: u64,
-    order: Order,
-}
-
-impl Tally {
-    /// A file that begins with `head`.
-    pub fn begin() -> Self {
-        let mut tally = Self::default();
-        let head = head();
-        tally.hasher.update(&head);
-        tally.bytes = head.len() as u64;
-        tally
-    }
-
-    /// Takes one frame; for a seal, call [`Tally::check`] first.
-    pub fn take(&mut self, frame: &frame::Frame<'_>) -> Result<FrameKind, Malformed> {
-        let Some(kind) = FrameKind::from_code(frame.kind) else { return malformed("kind of frame") };
-        self.order = self.order.after(kind)?;
-        self.hasher.update(frame.raw);
-        self.frames += 1;
-        self.bytes += frame.raw.len() as u64;
-        Ok(kind)
-    }
-
-    /// Whole frames so far.
-    pub fn frames(&self) -> u64 {
-        self.frames
-    }
-
-    /// Bytes so far, head included.
-    pub fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
-    /// Where in the order of frames the file is.
-    pub fn order(&self) -> Order {
-        self.order
-    }
-
-    /// BLAKE3 of all bytes so far.
-    pub fn hash(&self) -> [u8; 32] {
-        *self.hasher.finalize().as_bytes()
-    }
-
-    /// True if the seal's count and hash are those of the bytes so far.
-    pub fn check(&self, seal: &Seal) -> Result<(), Malformed> {
-        if seal.frames != self.frames {
-            return malformed("seal: number of frames");
-        }
-        if seal.hash != self.hash() { malformed("seal: hash of frames") } else { Ok(()) }
     }
 }

@@ -174,8 +174,14 @@ impl ServerMessage {
         let message = match frame.kind {
             64 => ServerMessage::Base(BaseMessage::decode(&mut from)?),
             65 => ServerMessage::Sealed(PushId::from_bytes(from.array("push id")?)),
-            66 => ServerMessage::Refused { code: Code::from_number(from.u16("code")?)?, retry_seconds: from.u32("retry")? },
-            67 => ServerMessage::Verdict { push: PushId::from_bytes(from.array("push id")?), verdict: Verdict::decode(&mut from)? },
+            66 => ServerMessage::Refused {
+                code: Code::from_number(from.u16("code")?)?,
+                retry_seconds: from.u32("retry")?,
+            },
+            67 => ServerMessage::Verdict {
+                push: PushId::from_bytes(from.array("push id")?),
+                verdict: Verdict::decode(&mut from)?,
+            },
             _ => return malformed("kind of message"),
         };
         from.end("message: bytes after its end")?;
@@ -261,8 +267,14 @@ impl ClientMessage {
         let mut from = Cursor::new(frame.payload);
         let message = match frame.kind {
             16 => ClientMessage::New { version: Version::decode(&mut from)? },
-            17 => ClientMessage::GoOn { push: PushId::from_bytes(from.array("push id")?), frames: from.u64("frames")? },
-            18 => ClientMessage::Await { push: PushId::from_bytes(from.array("push id")?), seconds: from.u32("seconds")? },
+            17 => ClientMessage::GoOn {
+                push: PushId::from_bytes(from.array("push id")?),
+                frames: from.u64("frames")?,
+            },
+            18 => ClientMessage::Await {
+                push: PushId::from_bytes(from.array("push id")?),
+                seconds: from.u32("seconds")?,
+            },
             19 => ClientMessage::Bye,
             _ => return malformed("kind of message"),
         };

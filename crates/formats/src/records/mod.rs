@@ -1,5 +1,10 @@
 //! The JSON records: one object a line, `format` first. Documents: docs/formats/snapshot-log.md, ice.md, drill-record.md.
 
+pub mod drill;
+pub mod ice;
+pub mod ice_id;
+pub mod ledger;
+pub mod lock;
 pub mod log;
 mod record;
 

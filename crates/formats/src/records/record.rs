@@ -57,9 +57,14 @@ pub trait Record: Serialize + DeserializeOwned {
 
     /// The record as one line, newline included.
     fn to_line(&self) -> Result<Vec<u8>, RecordError> {
-        let mut line = serde_json::to_vec(self).map_err(|source| RecordError::Json { name: Self::NAME, source })?;
+        let mut line =
+            serde_json::to_vec(self).map_err(|source| RecordError::Json { name: Self::NAME, source })?;
         line.push(b'\n');
-        if line.len() > Self::LONGEST_BYTES { Err(RecordError::TooLong { name: Self::NAME }) } else { Ok(line) }
+        if line.len() > Self::LONGEST_BYTES {
+            Err(RecordError::TooLong { name: Self::NAME })
+        } else {
+            Ok(line)
+        }
     }
 
     /// Reads one line, with or without its newline. Checks length and version before anything else.
@@ -69,8 +74,14 @@ pub trait Record: Serialize + DeserializeOwned {
         }
         let json = |source| RecordError::Json { name: Self::NAME, source };
         let head: Head = serde_json::from_slice(line).map_err(json)?;
-        let other = || RecordError::OtherFormat { name: Self::NAME, found: head.format.0.chars().take(64).collect() };
-        let version = head.format.0.strip_prefix(Self::NAME).and_then(|rest| rest.strip_prefix('/')).ok_or_else(other)?;
+        let other =
+            || RecordError::OtherFormat { name: Self::NAME, found: head.format.0.chars().take(64).collect() };
+        let version = head
+            .format
+            .0
+            .strip_prefix(Self::NAME)
+            .and_then(|rest| rest.strip_prefix('/'))
+            .ok_or_else(other)?;
         let found = parse_version(version).ok_or_else(other)?;
         Self::VERSION.check(Self::NAME, found)?;
         serde_json::from_slice(line).map_err(json)

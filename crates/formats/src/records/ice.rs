@@ -1,0 +1,134 @@
+//! The ice record: what one ice is, and how its image was cut and sealed. Document: docs/formats/ice.md.
+
+use serde::{Deserialize, Serialize};
+
+use super::ice_id::{Fingerprint, IceId};
+use super::record::{Record, RecordVersion};
+use crate::id::{ContentHash, HostId, Root};
+
+/// Bytes of segment 0: the superblock of the image.
+pub const FIRST_SEGMENT_BYTES: u64 = 4_096;
+/// Most segments of one ice, so that their names sort.
+pub const SEGMENTS: usize = 10_000;
+/// Longest ice record.
+pub const ICE_RECORD_BYTES: usize = 16 * 1024 * 1024;
+
+/// What one ice is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IceRecord {
+    /// `firn.ice/1.0`.
+    pub format: RecordVersion,
+    /// Its id, which is also its folder in the vault.
+    pub ice: IceId,
+    /// Whose files they are.
+    pub host: HostId,
+    /// When the image was made, UTC, as `2026-01-02T03:04:05Z`.
+    pub created: String,
+    /// The snapshots in the image, oldest first.
+    pub snapshots: Vec<IceSnapshot>,
+    /// The image before it was cut.
+    pub image: Image,
+    /// Length of all segments but the first and the last.
+    pub segment_bytes: u64,
+    /// The segments in order.
+    pub segments: Vec<Segment>,
+    /// To whose keys each segment is sealed.
+    pub recipients: Vec<Fingerprint>,
+    /// Number of names that only the manifest holds.
+    pub left_out: u64,
+    /// Hash of the last line of the host's snapshot log.
+    pub log_head: ContentHash,
+}
+
+/// One snapshot in an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IceSnapshot {
+    /// Its name in the history.
+    pub name: String,
+    /// Its place in the history's order.
+    pub sequence: u64,
+    /// Root of its manifest.
+    pub root: Root,
+    /// Entries of its manifest.
+    pub entries: u64,
+}
+
+/// An image as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Image {
+    /// Its length.
+    pub bytes: u64,
+    /// Its BLAKE3.
+    pub hash: ContentHash,
+}
+
+/// One piece of an image, sealed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Segment {
+    /// Name of its object in the vault.
+    pub object: String,
+    /// Length before sealing.
+    pub plain_bytes: u64,
+    /// BLAKE3 before sealing.
+    pub plain_hash: ContentHash,
+    /// Length of the object.
+    pub bytes: u64,
+    /// BLAKE3 of the object.
+    pub hash: ContentHash,
+}
+
+/// Why an ice record contradicts itself.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("ice record: {0}")]
+pub struct IceError(&'static str);
+
+impl Record for IceRecord {
+    const NAME: &'static str = "firn.ice";
+    const LONGEST_BYTES: usize = ICE_RECORD_BYTES;
+}
+
+impl IceRecord {
+    /// Refuses a record that contradicts itself. A reader calls this before it believes any length or name in it: afterwards all objects lie in
+    /// the folder of this ice, and the segments are exactly the image.
+    pub fn check(&self) -> Result<(), IceError> {
+        let refuse = |rule| Err(IceError(rule));
+        if *self.ice.host() != self.host {
+            return refuse("host and id differ");
+        }
+        if self.snapshots.last().is_none_or(|newest| newest.name != self.ice.snapshot()) {
+            return refuse("the newest snapshot does not name the ice");
+        }
+        if self.snapshots.is_sorted_by(|a, b| a.sequence < b.sequence) {
+            self.check_segments()
+        } else {
+            refuse("snapshots are not in order")
+        }
+    }
+
+    fn check_segments(&self) -> Result<(), IceError> {
+        if self.segments.is_empty() || self.segments.len() > SEGMENTS {
+            return Err(IceError("number of segments"));
+        }
+        let mut lengths = segment_lengths(self.image.bytes, self.segment_bytes);
+        for (number, segment) in self.segments.iter().enumerate() {
+            if segment.object != self.ice.segment_object(number) {
+                return Err(IceError("a segment's object has another name than its place gives it"));
+            }
+            if lengths.next() != Some(segment.plain_bytes) {
+                return Err(IceError("a segment has another length than its place gives it"));
+            }
+        }
+        if lengths.next().is_some() { Err(IceError("segments are missing at the end")) } else { Ok(()) }
+    }
+}
+
+/// The lengths into which an image of `image_bytes` is cut, in order. With `segment_bytes` 0 the list ends after the first.
+pub fn segment_lengths(image_bytes: u64, segment_bytes: u64) -> impl Iterator<Item = u64> {
+    let mut rest = image_bytes;
+    let mut next = FIRST_SEGMENT_BYTES;
+    std::iter::from_fn(move || {
+        let length = rest.min(std::mem::replace(&mut next, segment_bytes));
+        rest -= length;
+        (length > 0).then_some(length)
+    })
+}

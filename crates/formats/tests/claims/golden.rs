@@ -1,0 +1,156 @@
+//! The bytes of version 1, kept as files. A released one is never edited; a file that no test names fails the build.
+//! Before the first release: `FIRN_WRITE_GOLDEN=1 cargo test -p formats golden`.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use formats::frame;
+use formats::push::{Block, Codec, FrameKind, Record, Seal, Tally};
+use formats::records::Record as _;
+use formats::records::log::{Alarm, Event, Ingest, LogLine};
+use formats::{Change, ContentHash, HostId, PushId, Root};
+
+use crate::manifests::written;
+use crate::samples::*;
+use crate::sessions::{client_messages, header, published, server_messages};
+
+fn push_file() -> Vec<u8> {
+    let mut file = formats::push::head();
+    let mut tally = Tally::begin();
+    let mut add = |kind: FrameKind, payload: &[u8], tally: &mut Tally| {
+        let mut bytes = Vec::new();
+        frame::encode(kind.code(), payload, &mut bytes).unwrap();
+        tally.take(&frame::decode(&bytes).unwrap().unwrap()).unwrap();
+        file.extend_from_slice(&bytes);
+    };
+    add(FrameKind::Header, &header().encode().unwrap(), &mut tally);
+    let mut records = Vec::new();
+    Record::Data(b"half of it").encode(&mut records);
+    let block = Block { codec: Codec::Stored, expanded_bytes: records.len(), packed: &records };
+    add(FrameKind::Contents, &block.encode(), &mut tally);
+    add(FrameKind::Resume, b"", &mut tally);
+    let mut records = Vec::new();
+    Record::Data(b"dropped").encode(&mut records);
+    Record::Drop.encode(&mut records);
+    Record::Data(b"whole").encode(&mut records);
+    Record::End { size: 5, hash: ContentHash::of(b"whole") }.encode(&mut records);
+    let block = Block { codec: Codec::Stored, expanded_bytes: records.len(), packed: &records };
+    add(FrameKind::Contents, &block.encode(), &mut tally);
+    let mut changes = Vec::new();
+    Change::Put(file_entry()).encode(&mut changes).unwrap();
+    Change::Remove(path("gone")).encode(&mut changes).unwrap();
+    let block = Block { codec: Codec::Stored, expanded_bytes: changes.len(), packed: &changes };
+    add(FrameKind::Entries, &block.encode(), &mut tally);
+    let (summary, _) = written(&[file_entry()]);
+    let seal = Seal {
+        frames: tally.frames(),
+        hash: tally.hash(),
+        root: summary.root,
+        entries: summary.entries,
+        left_out: 2,
+    };
+    add(FrameKind::Seal, &seal.encode(), &mut tally);
+    file
+}
+
+fn file_entry() -> formats::Entry {
+    file("file", b"whole")
+}
+
+fn log() -> Vec<u8> {
+    let host = HostId::parse("web01").unwrap();
+    let push = PushId::from_bytes([2; 16]);
+    let installation = header().installation;
+    let events = vec![
+        Event::Ingest(Ingest {
+            sequence: 1,
+            name: "20260102T030405Z-0000000001".into(),
+            root: Root::from_bytes([9; 32]),
+            entries: 12,
+            left_out: 0,
+            base: None,
+            push,
+            installation,
+            counter: 1,
+            started: 1_700_000_000,
+            zone: "UTC".into(),
+            new_bytes: 4096,
+            changes: 12,
+        }),
+        Event::Alarm { what: Alarm::SecondInstallation, push, installation },
+        Event::Hold { reason: "second installation".into() },
+        Event::Release { reason: "checked by hand".into() },
+        Event::Reject {
+            push: Some(push),
+            installation: None,
+            counter: None,
+            code: 24,
+            reason: "base not in the history".into(),
+        },
+        Event::Reset { reason: "history lost".into() },
+    ];
+    let mut previous = LogLine::first_previous(&host);
+    let mut bytes = Vec::new();
+    for (number, event) in (1..).zip(events) {
+        let line = LogLine {
+            format: LogLine::format(),
+            line: number,
+            previous,
+            time: "2026-01-02T03:04:05Z".into(),
+            event,
+        };
+        let line_bytes = line.to_line().unwrap();
+        previous = ContentHash::of(&line_bytes);
+        assert_eq!(LogLine::from_line(&line_bytes).unwrap(), line);
+        bytes.extend_from_slice(&line_bytes);
+    }
+    bytes
+}
+
+fn messages() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    server_messages().iter().for_each(|message| message.encode(&mut bytes).unwrap());
+    client_messages().iter().for_each(|message| message.encode(&mut bytes).unwrap());
+    bytes
+}
+
+#[test]
+fn the_golden_files_of_version_1_are_what_this_program_writes() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1");
+    let golden: Vec<(&str, Vec<u8>)> = vec![
+        ("everything.manifest", written(&everything()).1),
+        ("empty.manifest", written(&[]).1),
+        ("push-file", push_file()),
+        ("published-state", published().encode().unwrap()),
+        ("session", messages()),
+        ("log", log()),
+    ];
+    for (name, bytes) in &golden {
+        let file = folder.join(name);
+        if std::env::var_os("FIRN_WRITE_GOLDEN").is_some() {
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(&file, bytes).unwrap();
+        }
+        assert_eq!(std::fs::read(&file).unwrap(), *bytes, "{name}");
+    }
+    let present: BTreeSet<String> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    let named: BTreeSet<String> = golden.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(present, named);
+}
+
+#[test]
+fn a_root_does_not_depend_on_anything_but_the_entries() {
+    // Independent of the writer: the sum of docs/formats/manifest.md, done by hand.
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(b"firn manifest root 1\n");
+    for entry in everything() {
+        let mut bytes = Vec::new();
+        entry.encode(&mut bytes).unwrap();
+        hasher.update(&(bytes.len() as u32).to_le_bytes());
+        hasher.update(&bytes);
+    }
+    assert_eq!(written(&everything()).0.root.as_bytes(), hasher.finalize().as_bytes());
+}

@@ -1,0 +1,172 @@
+//! Messages, published state, header, seal: one encoding each, and nothing beyond it.
+
+use formats::frame;
+use formats::published::{Judged, Limits, Published, Sandbox, Verdict};
+use formats::push::{Header, Record, Seal};
+use formats::session::{BaseMessage, ClientMessage, Code, ServerMessage};
+use formats::{ContentHash, HostId, InstallationId, PushId, Root, Version};
+
+pub(crate) fn header() -> Header {
+    Header {
+        host: HostId::parse("db1.example.org").unwrap(),
+        installation: InstallationId::from_bytes([1; 16]),
+        push: PushId::from_bytes([2; 16]),
+        counter: 7,
+        base: Some(Root::from_bytes([3; 32])),
+        started: 1_700_000_000,
+        zone: "Europe/Berlin".into(),
+        declared_bytes: 1 << 33,
+    }
+}
+
+pub(crate) fn published() -> Published {
+    let mut published = Published::new(HostId::parse("web01").unwrap(), Limits::default());
+    published.base = Some(Root::from_bytes([9; 32]));
+    published.judge(PushId::from_bytes([4; 16]), Verdict::Accepted { root: Root::from_bytes([9; 32]) });
+    published.judge(PushId::from_bytes([5; 16]), Verdict::Rejected { code: Code::UnknownBase });
+    published.wanted = vec![ContentHash::from_bytes([6; 32]), ContentHash::from_bytes([7; 32])];
+    published.limits.sandbox = Sandbox::ChrootAccepted;
+    published
+}
+
+pub(crate) fn server_messages() -> Vec<ServerMessage> {
+    vec![
+        ServerMessage::Base(BaseMessage {
+            published: published(),
+            partial: Some((PushId::from_bytes([8; 16]), 41)),
+            queued: vec![PushId::from_bytes([10; 16])],
+        }),
+        ServerMessage::Sealed(PushId::from_bytes([8; 16])),
+        ServerMessage::Refused { code: Code::Busy, retry_seconds: 60 },
+        ServerMessage::Verdict { push: PushId::from_bytes([8; 16]), verdict: Verdict::Pending },
+    ]
+}
+
+pub(crate) fn client_messages() -> Vec<ClientMessage> {
+    vec![
+        ClientMessage::New { version: Version::ONE },
+        ClientMessage::GoOn { push: PushId::from_bytes([8; 16]), frames: 41 },
+        ClientMessage::Await { push: PushId::from_bytes([8; 16]), seconds: 60 },
+        ClientMessage::Bye,
+    ]
+}
+
+#[test]
+fn messages_are_read_as_they_were_written() {
+    for message in server_messages() {
+        let mut bytes = Vec::new();
+        message.encode(&mut bytes).unwrap();
+        assert_eq!(ServerMessage::decode(&frame::decode(&bytes).unwrap().unwrap()).unwrap(), message);
+    }
+    for message in client_messages() {
+        let mut bytes = Vec::new();
+        message.encode(&mut bytes).unwrap();
+        assert_eq!(ClientMessage::decode(&frame::decode(&bytes).unwrap().unwrap()).unwrap(), message);
+    }
+}
+
+#[test]
+fn a_message_cut_or_lengthened_at_any_byte_is_refused() {
+    for message in server_messages() {
+        let mut bytes = Vec::new();
+        message.encode(&mut bytes).unwrap();
+        let payload = &bytes[frame::HEAD_BYTES..];
+        let decode = |payload: &[u8]| {
+            let mut again = Vec::new();
+            frame::encode(bytes[0], payload, &mut again).unwrap();
+            ServerMessage::decode(&frame::decode(&again).unwrap().unwrap())
+        };
+        for end in 0..payload.len() {
+            assert!(decode(&payload[..end]).is_err());
+        }
+        assert!(decode(&[payload, &[0]].concat()).is_err());
+    }
+}
+
+#[test]
+fn the_published_state_is_read_as_it_was_written_and_cuts_are_refused() {
+    let bytes = published().encode().unwrap();
+    assert_eq!(Published::decode(&bytes).unwrap(), published());
+    for end in 0..bytes.len() {
+        assert!(Published::decode(&bytes[..end]).is_err());
+    }
+    let mut newer = bytes;
+    newer[8] = 2;
+    assert!(Published::decode(&newer).unwrap_err().to_string().contains("published state"));
+}
+
+#[test]
+fn a_jail_remembers_the_newest_verdicts_and_one_for_each_push() {
+    let mut published = published();
+    for n in 0..200u8 {
+        published.judge(PushId::from_bytes([n; 16]), Verdict::Pending);
+    }
+    published.judge(PushId::from_bytes([199; 16]), Verdict::Rejected { code: Code::Replayed });
+    assert_eq!(published.verdicts.len(), 64);
+    assert_eq!(
+        published.verdict(PushId::from_bytes([199; 16])),
+        Some(Verdict::Rejected { code: Code::Replayed })
+    );
+    assert_eq!(published.verdict(PushId::from_bytes([3; 16])), None);
+    assert_eq!(
+        published.verdicts.first(),
+        Some(&Judged { push: PushId::from_bytes([136; 16]), verdict: Verdict::Pending })
+    );
+}
+
+#[test]
+fn headers_and_seals_are_read_as_they_were_written_and_cuts_are_refused() {
+    let bytes = header().encode().unwrap();
+    assert_eq!(Header::decode(&bytes).unwrap(), header());
+    let seal = Seal { frames: 9, hash: [1; 32], root: Root::from_bytes([2; 32]), entries: 8, left_out: 1 };
+    let sealed = seal.encode();
+    assert_eq!(Seal::decode(&sealed).unwrap(), seal);
+    for end in 0..bytes.len() {
+        assert!(Header::decode(&bytes[..end]).is_err());
+    }
+    for end in 0..sealed.len() {
+        assert!(Seal::decode(&sealed[..end]).is_err());
+    }
+}
+
+#[test]
+fn a_header_that_lies_about_its_fields_is_refused() {
+    for zone in ["a b", "x\n", "é", &"a".repeat(65)] {
+        let mut header = header();
+        header.zone = zone.into();
+        assert!(header.encode().is_err(), "{zone:?}");
+    }
+    let good = header().encode().unwrap();
+    let mut sealed_payload = good.clone();
+    let at = sealed_payload.len() - 3;
+    sealed_payload[at] = 1;
+    assert!(Header::decode(&sealed_payload).is_err());
+    let mut signed = good.clone();
+    let at = signed.len() - 1;
+    signed[at] = 1;
+    assert!(Header::decode(&signed).is_err());
+    let mut other_host = good;
+    other_host[1] = b'/';
+    assert!(Header::decode(&other_host).is_err());
+}
+
+#[test]
+fn a_record_without_data_or_of_an_unknown_kind_is_refused() {
+    for bytes in [&[1u8, 0, 0, 0, 0][..], &[4], &[0], &[2, 1], &[1, 9, 0, 0, 0, 1]] {
+        assert!(Record::decode(&mut formats::cursor::Cursor::new(bytes)).is_err(), "{bytes:?}");
+    }
+}
+
+#[test]
+fn every_code_has_its_own_number_and_exit_code() {
+    let mut numbers: Vec<u16> = Code::ALL.iter().map(|code| code.number()).collect();
+    let mut exits: Vec<u8> = Code::ALL.iter().map(|code| code.exit_code()).collect();
+    numbers.dedup();
+    exits.dedup();
+    assert_eq!(numbers.len(), Code::ALL.len());
+    assert_eq!(exits.len(), Code::ALL.len());
+    for code in Code::ALL {
+        assert_eq!(Code::from_number(code.number()), Ok(*code));
+        assert!((10..30).contains(&code.exit_code()));
+    }
+}

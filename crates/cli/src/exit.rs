@@ -203,6 +203,15 @@ mod tests {
     }
 
     #[test]
+    fn every_code_a_server_can_send_is_in_the_table() {
+        use formats::session::Code;
+        let sent: BTreeSet<u8> = Code::ALL.iter().map(|code| code.exit_code()).collect();
+        let known: BTreeSet<u8> = TABLE.iter().map(|row| row.exit.0).collect();
+        assert_eq!(sent.difference(&known).collect::<Vec<_>>(), Vec::<&u8>::new());
+        assert_eq!(sent, (10..=17).chain(20..=27).collect());
+    }
+
+    #[test]
     fn codes_ascend_and_words_are_unique() {
         assert!(TABLE.windows(2).all(|pair| pair[0].exit < pair[1].exit));
         let words: BTreeSet<_> = TABLE.iter().map(|row| row.word).collect();

@@ -1,5 +1,6 @@
 //! One run of one verb, from its first word to its exit code.
 
+use std::cmp::Ordering::{Equal, Greater, Less};
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::process::ExitCode;
@@ -10,7 +11,7 @@ use crate::console::{Console, line_to_stderr};
 use crate::exit::Exit;
 use crate::failure::{BUG_ADVICE, Failed};
 use crate::monitor::Monitor;
-use crate::report::Report;
+use crate::report::{LEFT_OUT_MAX, Report};
 use crate::text::{shown, tame};
 
 /// Set by the first panic of any thread.
@@ -61,9 +62,19 @@ impl Run {
     }
 
     /// Names what was left out, on the console and in the report. The run can then not end with 0.
+    ///
+    /// Beyond [`LEFT_OUT_MAX`] the report only counts, and the console names the rest under `-v`.
     pub fn leave_out(&mut self, path: &[u8], why: &str) {
-        self.console.warn(&format!("left out: {}: {why}", shown(path)));
         self.report.leave_out(path, why);
+        let text = format!("left out: {}: {why}", shown(path));
+        match self.report.left_out().cmp(&(LEFT_OUT_MAX as u64 + 1)) {
+            Less => self.console.warn(&text),
+            Equal => self.console.warn("left out: more than can be listed; -v names all"),
+            Greater => {}
+        }
+        if self.report.left_out() > LEFT_OUT_MAX as u64 {
+            self.console.info(&text);
+        }
     }
 
     /// Prints one line of results on standard output. Bytes from outside go through [`shown`] first; what is left of them is tamed.
@@ -247,6 +258,18 @@ mod tests {
         assert_eq!(last_report(&output)["left_out"][0]["path"], "etc/shadow");
         let errors = String::from_utf8(output.stderr).unwrap();
         assert!(errors.contains("firn: warning: left out: etc/shadow: permission denied\n"), "{errors}");
+    }
+
+    #[test]
+    fn a_flood_of_left_out_files_does_not_flood_the_screen() {
+        let output = in_a_child("a_flood_of_left_out_files_does_not_flood_the_screen", |run| {
+            (0..LEFT_OUT_MAX + 50).for_each(|_| run.leave_out(b"etc/shadow", "permission denied"));
+            Ok(Exit::WHOLE)
+        });
+        let errors = String::from_utf8(output.stderr.clone()).unwrap();
+        let warnings = errors.lines().filter(|line| line.starts_with("firn: warning: left out: ")).count();
+        assert_eq!(warnings, LEFT_OUT_MAX + 1);
+        assert_eq!(last_report(&output)["counts"]["left_out"], LEFT_OUT_MAX + 50);
     }
 
     #[test]

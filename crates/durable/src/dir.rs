@@ -47,10 +47,6 @@ impl Dir {
     pub(crate) fn holding(fd: OwnedFd) -> Dir {
         Dir { fd }
     }
-
-    pub(crate) fn into_fd(self) -> OwnedFd {
-        self.fd
-    }
 }
 
 impl AsFd for Dir {

@@ -35,9 +35,7 @@ impl Dir {
 
     /// A stream of its own, so that two readers of one handle do not disturb each other.
     pub(crate) fn stream(&self) -> Result<rustix::fs::Dir> {
-        self.reopen()
-            .and_then(rustix::fs::Dir::new)
-            .map_err(Error::at(Step::List, b"."))
+        self.reopen().and_then(rustix::fs::Dir::new).map_err(Error::at(Step::List, b"."))
     }
 
     fn reopen(&self) -> rustix::io::Result<std::os::fd::OwnedFd> {

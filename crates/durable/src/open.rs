@@ -71,8 +71,7 @@ impl Dir {
     fn open_regular(&self, name: Name<'_>, access: OFlags) -> Result<File> {
         let at = || Error::at(Step::Open, name.as_bytes());
         let flags = access | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let fd =
-            self.open_at(name.as_bytes(), flags, ResolveFlags::empty(), Mode::empty()).map_err(at())?;
+        let fd = self.open_at(name.as_bytes(), flags, ResolveFlags::empty(), Mode::empty()).map_err(at())?;
         let stat = rustix::fs::fstat(&fd).map_err(Error::at(Step::Open, name.as_bytes()))?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             let why = io::Error::new(io::ErrorKind::InvalidInput, "not a regular file");
@@ -90,7 +89,9 @@ impl Dir {
         also: ResolveFlags,
         mode: Mode,
     ) -> rustix::io::Result<OwnedFd> {
-        let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        // Not O_NOFOLLOW: NO_SYMLINKS covers the last component too, and answers ELOOP where O_NOFOLLOW would hide a
+        // link behind ENOTDIR.
+        let flags = flags | OFlags::CLOEXEC;
         for _ in 0..DISTURBED_MAX {
             match openat2(self.as_fd(), relative, flags, mode, BENEATH | also) {
                 Err(Errno::AGAIN | Errno::INTR) => std::thread::yield_now(),

@@ -33,7 +33,7 @@ impl Dir {
         rustix::fs::renameat_with(self.as_fd(), name, target.as_fd(), target_name, flags)
             .map_err(Error::at(Step::Rename, name.as_bytes()))?;
         target.sync()?;
-        self.sync()
+        if std::ptr::eq(self, target) { Ok(()) } else { self.sync() }
     }
 
     /// Gives the file `name` a second name. A symbolic link is linked, not followed. Not on the disk before

@@ -7,7 +7,7 @@ use rustix::io::Errno;
 
 use crate::open::FOLDER;
 use crate::whole::unfinished_name;
-use crate::{Dir, Error, Name, Result, Step};
+use crate::{Dir, Error, FileKind, Name, Result, Step};
 
 /// Folders held open at a time. A deeper folder is first moved up to the top of the tree, so that a tree of any depth
 /// needs this many descriptors and no recursion.
@@ -29,7 +29,7 @@ impl Dir {
     pub fn remove_tree(&self, name: Name<'_>) -> Result<()> {
         match unlinkat(self.as_fd(), name, AtFlags::empty()) {
             Ok(()) => return Ok(()),
-            Err(errno) if may_be_folder(errno) => {}
+            Err(errno) if may_be_folder(errno) && self.stat(name)?.kind == FileKind::Folder => {}
             Err(errno) => return Err(Error::new(Step::Remove, name.as_bytes(), errno)),
         }
         let mut stack = vec![self.enter(name.as_bytes())?];

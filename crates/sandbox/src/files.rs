@@ -1,0 +1,123 @@
+//! Which files a process can still reach: Landlock rules on held descriptors.
+
+use std::os::fd::BorrowedFd;
+
+use landlock::{
+    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, LandlockStatus, PathBeneath,
+    Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus, Scope, make_bitflags,
+};
+use rustix::fs::FileType;
+
+use crate::{Result, SandboxError};
+
+/// How much the caller depends on Landlock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Landlock {
+    /// Without ABI 2 or later (Linux 5.19), which knows renames between folders, the process is not confined and must
+    /// not go on.
+    Required,
+    /// Another wall (a chroot) stands; the report says whether Landlock does too.
+    IfAvailable,
+}
+
+/// What of Landlock is in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LandlockState {
+    /// In force, by the rules of this ABI. 3 adds truncation, 4 TCP, 5 device control, 6 signals and abstract sockets.
+    Enforced {
+        /// The lower of what the kernel and this program know.
+        abi: u32,
+    },
+    /// Not in force: the kernel has none, or one before ABI 2.
+    Absent,
+}
+
+/// What a rule lets a process do beneath a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    Read,
+    WriteFiles,
+    WriteFolders,
+    WriteTree,
+}
+
+/// Signals to processes outside: Landlock refuses them from ABI 6 on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Signals {
+    Inside,
+    Unscoped,
+}
+
+const READ: BitFlags<AccessFs> = make_bitflags!(AccessFs::{ReadFile | ReadDir});
+const FILES: BitFlags<AccessFs> =
+    make_bitflags!(AccessFs::{WriteFile | Truncate | MakeReg | RemoveFile | Refer});
+const FOLDERS: BitFlags<AccessFs> = make_bitflags!(AccessFs::{MakeDir | RemoveDir});
+
+impl Reach {
+    fn access(self) -> BitFlags<AccessFs> {
+        match self {
+            Reach::Read => READ,
+            Reach::WriteFiles => READ | FILES,
+            Reach::WriteFolders => READ | FILES | FOLDERS,
+            Reach::WriteTree => READ | FILES | FOLDERS | AccessFs::MakeSym,
+        }
+    }
+}
+
+/// Puts the rules in force for this thread and all that it starts. Whatever no rule names is refused.
+pub(crate) fn restrict(
+    rules: &[(BorrowedFd<'_>, Reach)],
+    landlock: Landlock,
+    signals: Signals,
+) -> Result<LandlockState> {
+    let level = match landlock {
+        Landlock::Required => CompatLevel::HardRequirement,
+        Landlock::IfAvailable => CompatLevel::SoftRequirement,
+    };
+    let scope = match signals {
+        Signals::Inside => Scope::AbstractUnixSocket | Scope::Signal,
+        Signals::Unscoped => Scope::AbstractUnixSocket.into(),
+    };
+    let required = Ruleset::default()
+        .set_compatibility(level)
+        .handle_access(AccessFs::from_all(ABI::V2))
+        .map_err(|error| missing_or(landlock, error))?;
+    let mut ruleset = required
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(make_bitflags!(AccessFs::{Truncate | IoctlDev | ResolveUnix}))?
+        .handle_access(AccessNet::from_all(ABI::V4))?
+        .scope(scope)?
+        .create()?;
+    for &(fd, reach) in rules {
+        ruleset = ruleset.add_rule(PathBeneath::new(fd, fitting(fd, reach)?))?;
+    }
+    let status = ruleset.restrict_self()?;
+    let state = match (status.ruleset, status.landlock) {
+        (RulesetStatus::NotEnforced, _) => LandlockState::Absent,
+        (_, LandlockStatus::Available { effective_abi, .. }) => {
+            LandlockState::Enforced { abi: (effective_abi as i32).cast_unsigned() }
+        }
+        _ => LandlockState::Absent,
+    };
+    match (landlock, state) {
+        (Landlock::Required, LandlockState::Absent) => Err(SandboxError::NoLandlock),
+        _ => Ok(state),
+    }
+}
+
+/// A rule on a single file takes only what makes sense for a file.
+fn fitting(fd: BorrowedFd<'_>, reach: Reach) -> Result<BitFlags<AccessFs>> {
+    let stat = rustix::fs::fstat(fd).map_err(SandboxError::at("look at what stays open"))?;
+    let access = reach.access();
+    Ok(match FileType::from_raw_mode(stat.st_mode) {
+        FileType::Directory => access,
+        _ => access & AccessFs::from_file(ABI::V5),
+    })
+}
+
+fn missing_or(landlock: Landlock, error: landlock::RulesetError) -> SandboxError {
+    match (landlock, &error) {
+        (Landlock::Required, landlock::RulesetError::HandleAccesses(_)) => SandboxError::NoLandlock,
+        _ => SandboxError::Landlock(error),
+    }
+}

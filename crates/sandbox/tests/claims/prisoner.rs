@@ -1,0 +1,80 @@
+//! The second life of this binary: it confines itself, then does its errand and says how that went.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use sandbox::{Confinement, Keep, Profile, Report, Threads};
+
+use crate::{attempts, capabilities, family, kernel, limits, work};
+
+/// Whether to confine at all, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cell {
+    Free,
+    In(Profile),
+}
+
+pub(crate) const CELLS: [(&str, Cell); 6] = [
+    ("free", Cell::Free),
+    ("decoder", Cell::In(Profile::Decoder)),
+    ("transport", Cell::In(Profile::Transport)),
+    ("receiver", Cell::In(Profile::Receiver)),
+    ("ingest", Cell::In(Profile::Ingest)),
+    ("client", Cell::In(Profile::Client)),
+];
+
+pub(crate) fn cell(word: &str) -> Cell {
+    CELLS.iter().find(|(name, _)| *name == word).unwrap().1
+}
+
+/// The folders, opened before the confinement.
+pub(crate) struct Held {
+    pub(crate) path: PathBuf,
+    pub(crate) inside: File,
+    pub(crate) readable: File,
+    pub(crate) outside: File,
+}
+
+pub(crate) fn held() -> Held {
+    let path = PathBuf::from(std::env::var_os("FIRN_WORLD").unwrap());
+    let open = |name: &str| File::open(path.join(name)).unwrap();
+    Held { inside: open("inside"), readable: open("readable"), outside: open("outside"), path }
+}
+
+/// What the programs ask for, in each profile.
+pub(crate) fn confinement(profile: Profile, held: &Held) -> Confinement<'_> {
+    let confinement = Confinement::new(profile);
+    match profile {
+        Profile::Decoder | Profile::Transport => confinement,
+        Profile::Receiver => confinement.write_files_beneath(&held.inside),
+        Profile::Ingest => confinement.write_tree_beneath(&held.inside),
+        Profile::Client => {
+            confinement.read_beneath(&held.readable).write_files_beneath(&held.inside).keep(Keep::ReadSearch)
+        }
+    }
+}
+
+pub(crate) fn enter(cell: Cell, held: &Held, threads: Threads) -> Option<Report> {
+    match cell {
+        Cell::Free => None,
+        Cell::In(profile) => Some(confinement(profile, held).threads(threads).apply().unwrap()),
+    }
+}
+
+pub(crate) fn run(arguments: &[String]) -> ExitCode {
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["attempt", cell, name] => attempts::child(self::cell(cell), name),
+        ["raw", cell] => crate::raw::child(self::cell(cell)),
+        ["work", cell] => work::child(self::cell(cell)),
+        ["threads", cell] => work::threads_child(self::cell(cell)),
+        ["fail", word] => work::fail_child(word),
+        ["kernel", word] => kernel::child(word),
+        ["capabilities", word] => capabilities::child(word),
+        ["limit", word] => limits::child(word),
+        ["family", word] => family::child_process(word),
+        other => panic!("no errand {other:?}"),
+    }
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,122 @@
+//! The folders a prisoner finds, and running prisoners.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// `nobody` on every Linux.
+pub(crate) const NOBODY: u32 = 65_534;
+
+/// Who the prisoner is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum User {
+    Same,
+    Nobody,
+}
+
+/// `inside` is open to the prisoner, `readable` to some, `outside` to none; all belong to the prisoner's user.
+pub(crate) struct World {
+    folder: tempfile::TempDir,
+    user: User,
+}
+
+pub(crate) fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// As oneself, and as nobody too where that can be tried.
+pub(crate) fn users() -> Vec<User> {
+    let this = std::env::current_exe().unwrap();
+    let open = |at: &Path| fs::metadata(at).is_ok_and(|facts| facts.permissions().mode() & 0o005 == 0o005);
+    if is_root() && this.ancestors().all(open) {
+        return vec![User::Same, User::Nobody];
+    }
+    println!("SKIPPED the part as another user: not root, or this binary is out of reach");
+    vec![User::Same]
+}
+
+impl World {
+    pub(crate) fn new(user: User) -> World {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |relative: &str| folder.path().join(relative);
+        for sub in ["inside/in", "inside/out", "readable", "outside/empty"] {
+            fs::create_dir_all(at(sub)).unwrap();
+        }
+        for file in [
+            "inside/file",
+            "inside/spare",
+            "inside/in/file",
+            "readable/file",
+            "outside/file",
+            "outside/spare",
+        ] {
+            fs::write(at(file), "content").unwrap();
+        }
+        symlink(at("outside/file"), at("inside/link")).unwrap();
+        if user == User::Nobody {
+            let all = [
+                "",
+                "inside",
+                "inside/in",
+                "inside/out",
+                "readable",
+                "outside",
+                "outside/empty",
+                "inside/file",
+            ];
+            let more = ["inside/spare", "inside/in/file", "readable/file", "outside/file", "outside/spare"];
+            for path in all.iter().chain(&more) {
+                chown(at(path), Some(NOBODY), Some(NOBODY)).unwrap();
+            }
+        }
+        World { folder, user }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn at(&self, relative: &str) -> PathBuf {
+        self.path().join(relative)
+    }
+
+    /// This binary as a prisoner in this world, about to run. The first argument is its errand.
+    pub(crate) fn prisoner(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.arg("prisoner").args(arguments).env("FIRN_WORLD", self.path()).env_remove("RUST_BACKTRACE");
+        if self.user == User::Nobody {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        command
+    }
+
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
+        self.prisoner(arguments).stdin(Stdio::null()).output().unwrap()
+    }
+
+    pub(crate) fn run_fed(&self, arguments: &[&str], input: &[u8]) -> Output {
+        let mut command = self.prisoner(arguments);
+        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(move || stdin.write_all(input));
+            child.wait_with_output().unwrap()
+        })
+    }
+
+    /// Runs a prisoner that must end well, and gives what it said.
+    pub(crate) fn must(&self, arguments: &[&str]) -> String {
+        let done = self.run(arguments);
+        let said = text(&done.stdout);
+        assert!(done.status.success(), "{arguments:?}: {:?}\n{said}{}", done.status, text(&done.stderr));
+        said
+    }
+}
+
+pub(crate) fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}

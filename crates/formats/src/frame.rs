@@ -62,6 +62,12 @@ pub fn decode(bytes: &[u8]) -> Result<Option<Frame<'_>>, Malformed> {
     Ok(Some(Frame { kind, payload, raw }))
 }
 
+/// Splits a frame that this process has just encoded, without checking it again.
+pub fn parts(raw: &[u8]) -> Option<Frame<'_>> {
+    let (kind, payload) = (*raw.first()?, raw.get(HEAD_BYTES..)?);
+    Some(Frame { kind, payload, raw })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -22,6 +22,8 @@ pub const ENTRY_BYTES: usize = 512 * 1024;
 pub const BLOCK_BYTES: usize = 1024 * 1024;
 /// Longest payload of a frame: a block that did not shrink, and its head.
 pub const FRAME_BYTES: usize = BLOCK_BYTES + 64;
+/// Most frames of a push file: 256 TiB of full blocks, and a bound on what tiny frames can cost.
+pub const FRAMES: u64 = 1 << 28;
 /// Longest time zone name.
 pub const ZONE_BYTES: usize = 64;
 /// Most verdicts that a jail publishes.

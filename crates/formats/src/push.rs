@@ -81,14 +81,19 @@ impl Order {
     }
 }
 
-/// Magic and version, as every push file begins.
-pub fn head(version: Version) -> Vec<u8> {
+/// Magic and version, as every push file of version 1.0 begins.
+pub fn head() -> Vec<u8> {
+    head_of(Version::ONE)
+}
+
+/// Magic and a version.
+pub fn head_of(version: Version) -> Vec<u8> {
     let mut head = MAGIC.to_vec();
     version.encode(&mut head);
     head
 }
 
-/// Reads what [`head`] wrote. The caller checks the version.
+/// Reads what [`head_of`] wrote. The caller checks the version.
 pub fn take_head(from: &mut Cursor<'_>) -> Result<Version, Malformed> {
     if from.bytes(MAGIC.len(), "magic")? != MAGIC {
         return malformed("magic");

@@ -5,7 +5,7 @@
 
 use crate::cursor::{Cursor, Malformed, malformed};
 use crate::frame::Frame;
-use crate::push::{FrameKind, Order, Seal, head};
+use crate::push::{FrameKind, Order, Seal, head_of};
 use crate::version::Version;
 
 /// Length of an encoded [`Mark`].
@@ -70,7 +70,7 @@ impl Tally {
 
     /// As [`Tally::begin`], for a file of another minor version.
     pub fn of_version(version: Version) -> Self {
-        let head = head(version);
+        let head = head_of(version);
         let chain = *blake3::hash(&head).as_bytes();
         Self { mark: Mark { frames: 0, bytes: head.len() as u64, chain, order: Order::Start } }
     }

@@ -1,1 +1,29 @@
-//! Under construction.
+//! Where ice is kept.
+//!
+//! A [`Vault`] holds objects under names. An object is put once, whole, with a date until which it is locked; it can be listed, fetched, and its
+//! lock can be read and moved to a later date. That is all: this crate never deletes an object, never writes one again, and never shortens a
+//! lock. The comments of the trait are its contract; one suite of tests holds every implementation to it.
+//!
+//! - [`object`]: names, the same grammar in all vaults.
+//! - [`contract`]: the trait.
+//! - [`file`]: a folder, on a disk that can be carried away. Layout in docs/formats/ice.md.
+//! - [`memory`]: for tests.
+//! - [`open()`]: from a setting to a vault.
+
+pub mod contract;
+pub mod error;
+pub mod file;
+pub mod memory;
+pub mod object;
+pub mod open;
+pub mod stamp;
+
+#[cfg(test)]
+mod conformance;
+
+pub use contract::{Content, Lock, Names, Vault};
+pub use error::{Result, VaultError};
+pub use file::FileVault;
+pub use memory::MemoryVault;
+pub use object::{ObjectFolder, ObjectName};
+pub use open::open;

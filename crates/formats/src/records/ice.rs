@@ -132,3 +132,82 @@ pub fn segment_lengths(image_bytes: u64, segment_bytes: u64) -> impl Iterator<It
         (length > 0).then_some(length)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "web01/20260102T030405Z-0000000002";
+
+    fn record() -> IceRecord {
+        let ice: IceId = ID.parse().unwrap();
+        let hash = ContentHash::of(b"x");
+        let segment = |(number, plain_bytes)| Segment {
+            object: ice.segment_object(number),
+            plain_bytes,
+            plain_hash: hash,
+            bytes: plain_bytes + 700,
+            hash,
+        };
+        let snapshot = |sequence: u64| IceSnapshot {
+            name: format!("20260102T030405Z-{sequence:010}"),
+            sequence,
+            root: Root::from_bytes([7; 32]),
+            entries: 3,
+        };
+        IceRecord {
+            format: IceRecord::format(),
+            host: ice.host().clone(),
+            created: "2026-01-02T03:04:05Z".to_owned(),
+            snapshots: vec![snapshot(1), snapshot(2)],
+            image: Image { bytes: 4_096 + 3_000, hash },
+            segment_bytes: 2_000,
+            segments: [4_096, 2_000, 1_000].into_iter().enumerate().map(segment).collect(),
+            recipients: vec!["AB".repeat(20).parse().unwrap()],
+            left_out: 0,
+            log_head: hash,
+            ice,
+        }
+    }
+
+    #[test]
+    fn a_record_comes_back_as_it_was_written() {
+        let line = record().to_line().unwrap();
+        assert!(line.starts_with(b"{\"format\":\"firn.ice/1.0\",\"ice\":\"web01/20260102T030405Z-0000000002\""));
+        let back = IceRecord::from_line(&line).unwrap();
+        assert_eq!(back, record());
+        assert_eq!(back.check(), Ok(()));
+    }
+
+    #[test]
+    fn a_record_that_contradicts_itself_is_refused() {
+        let lies: [fn(&mut IceRecord); 11] = [
+            |r| r.host = HostId::parse("web02").unwrap(),
+            |r| drop(r.snapshots.pop()),
+            |r| r.snapshots.clear(),
+            |r| r.snapshots[0].sequence = 2,
+            |r| r.segments.clear(),
+            |r| drop(r.segments.pop()),
+            |r| r.segments.swap(1, 2),
+            |r| r.segments[1].object = "ice/web02/20260102T030405Z-0000000002/0001.pgp".to_owned(),
+            |r| r.segments[1].plain_bytes += 1,
+            |r| r.image.bytes = u64::MAX,
+            |r| r.segment_bytes = 0,
+        ];
+        for (number, lie) in lies.iter().enumerate() {
+            let mut record = record();
+            lie(&mut record);
+            assert!(record.check().is_err(), "lie {number}");
+        }
+    }
+
+    #[test]
+    fn segments_are_the_whole_image_and_nothing_else() {
+        for bytes in [0, 1, 4_095, 4_096, 4_097, 6_096, 6_097, 20_000] {
+            let lengths: Vec<u64> = segment_lengths(bytes, 2_000).collect();
+            assert_eq!(lengths.iter().sum::<u64>(), bytes);
+            assert!(lengths.iter().skip(1).rev().skip(1).all(|length| *length == 2_000), "{lengths:?}");
+            assert!(!lengths.contains(&0));
+        }
+    }
+}

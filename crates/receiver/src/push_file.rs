@@ -1,0 +1,95 @@
+//! The one push file that grows. Between two appends it always ends with a whole frame.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::num::NonZeroU64;
+
+use rustix::fs::{Advice, fadvise};
+use rustix::process::{Resource, getrlimit};
+use wire::partial::{Partial, Scan};
+
+use crate::fault::{Result, Stop};
+
+/// After so many bytes the kernel is asked to start writing them out, so that the fsync of the seal finds little left to do.
+const WRITE_OUT_BYTES: u64 = 8 << 20;
+
+/// An open push file and how long it is.
+#[derive(Debug)]
+pub(crate) struct PushFile {
+    file: File,
+    bytes: u64,
+    written_out: u64,
+    /// No file of this process may be longer; beyond it the kernel would end the process instead of answering.
+    bytes_max: u64,
+}
+
+impl PushFile {
+    /// An empty file.
+    pub(crate) fn new(file: File) -> Self {
+        let bytes_max = getrlimit(Resource::Fsize).current.unwrap_or(u64::MAX);
+        Self { file, bytes: 0, written_out: 0, bytes_max }
+    }
+
+    /// A file from an earlier session. Call [`PushFile::scan`] before anything else.
+    pub(crate) fn reopened(file: File) -> Self {
+        Self::new(file)
+    }
+
+    /// Reads the whole file and cuts off what follows its last whole frame. None if not even the header is whole.
+    pub(crate) fn scan(&mut self) -> Result<Option<Partial>> {
+        const STEP: &str = "read the partial push";
+        let mut scan = Scan::new();
+        while scan.goes_on() {
+            let count = self.file.read(scan.space()).map_err(Stop::at(STEP))?;
+            if count == 0 {
+                break;
+            }
+            scan.filled(count);
+        }
+        let partial = scan.finish();
+        if let Some(partial) = &partial {
+            self.bytes = partial.tally.bytes();
+            self.written_out = self.bytes;
+            self.cut()?;
+        }
+        Ok(partial)
+    }
+
+    /// Appends whole frames. If that fails, the file ends where it ended before.
+    pub(crate) fn append(&mut self, frames: &[u8]) -> Result<()> {
+        const STEP: &str = "write the push file";
+        let bytes = self.bytes.saturating_add(frames.len() as u64);
+        if bytes > self.bytes_max {
+            return Err(Stop::at(STEP)(rustix::io::Errno::FBIG));
+        }
+        if let Err(error) = self.file.write_all(frames) {
+            self.cut()?;
+            return Err(Stop::at(STEP)(error));
+        }
+        self.bytes = bytes;
+        if self.bytes - self.written_out >= WRITE_OUT_BYTES {
+            let length = NonZeroU64::new(self.bytes - self.written_out);
+            // Dirty pages are not dropped by this, only started on. It is a hint: a refusal changes nothing.
+            let _ = fadvise(&self.file, self.written_out, length, Advice::DontNeed);
+            self.written_out = self.bytes;
+        }
+        Ok(())
+    }
+
+    /// Bytes of whole frames.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Brings all of it to the disk.
+    pub(crate) fn sync(&self) -> Result<()> {
+        self.file.sync_all().map_err(Stop::at("bring the push to the disk"))
+    }
+
+    fn cut(&mut self) -> Result<()> {
+        const STEP: &str = "cut the push file to its last whole frame";
+        self.file.set_len(self.bytes).map_err(Stop::at(STEP))?;
+        self.file.seek(SeekFrom::Start(self.bytes)).map_err(Stop::at(STEP))?;
+        Ok(())
+    }
+}

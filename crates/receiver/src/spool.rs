@@ -1,0 +1,87 @@
+//! The folders of the jail that this process writes to. Every name in them is made here.
+
+use durable::{Dir, Lock, Name};
+use formats::session::Code;
+
+use crate::fault::{Result, Stop};
+use crate::push_file::PushFile;
+
+/// The one push file that grows.
+const CURRENT: Name<'static> = Name::literal("current");
+const LOCK: Name<'static> = Name::literal("lock");
+const FILE_MODE: u32 = 0o640;
+
+/// `spool/incoming` and `spool/sealed`, held open.
+#[derive(Debug)]
+pub(crate) struct Spool {
+    incoming: Dir,
+    sealed: Dir,
+}
+
+impl Spool {
+    /// Opens both folders of the jail.
+    pub(crate) fn open(jail: &Dir) -> Result<Self> {
+        let at = || Stop::at("open the spool");
+        let spool = jail.open_dir(Name::literal("spool")).map_err(at())?;
+        Ok(Self {
+            incoming: spool.open_dir(Name::literal("incoming")).map_err(at())?,
+            sealed: spool.open_dir(Name::literal("sealed")).map_err(at())?,
+        })
+    }
+
+    /// Where the push file grows.
+    pub(crate) fn incoming(&self) -> &Dir {
+        &self.incoming
+    }
+
+    /// Where sealed push files wait.
+    pub(crate) fn sealed(&self) -> &Dir {
+        &self.sealed
+    }
+
+    /// Takes the lock of the jail: one session at a time. The kernel frees it when this process ends, however it ends.
+    pub(crate) fn lock(&self) -> Result<Lock> {
+        let lock = self.incoming.try_lock(LOCK).map_err(Stop::at("lock the jail"))?;
+        lock.ok_or(Stop::refused(Code::Busy))
+    }
+
+    /// The push file that a session before this one left.
+    pub(crate) fn reopen_current(&self) -> Result<Option<PushFile>> {
+        match self.incoming.open_read_write(CURRENT) {
+            Ok(file) => Ok(Some(PushFile::reopened(file))),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(Stop::at("open the partial push")(error)),
+        }
+    }
+
+    /// An empty push file, in place of the one that was there. It can be written once what it replaces is gone.
+    pub(crate) fn create_current(&self) -> Result<PushFile> {
+        self.discard_current()?;
+        let file = self.incoming.create_new(CURRENT, FILE_MODE).map_err(Stop::at("begin the push file"))?;
+        Ok(PushFile::new(file))
+    }
+
+    /// Removes the push file that grows, if there is one.
+    pub(crate) fn discard_current(&self) -> Result<()> {
+        match self.incoming.unlink(CURRENT) {
+            Ok(()) => Ok(()),
+            Err(error) if error.is_not_found() => Ok(()),
+            Err(error) => Err(Stop::at("discard the partial push")(error)),
+        }
+    }
+
+    /// Seals the push file: brings it to the disk, moves it to a name above every other among the sealed ones, and brings both
+    /// folders to the disk. Only after that may the host be told.
+    pub(crate) fn seal_current(&self, file: &PushFile) -> Result<()> {
+        // A failed fsync is final: the kernel may have dropped what it could not write.
+        file.sync().map_err(Stop::discarding)?;
+        let name = crate::queue::next_name(&self.sealed)?;
+        let name = Name::new(name.as_bytes()).map_err(Stop::at("name the sealed push"))?;
+        self.incoming.rename_new(CURRENT, &self.sealed, name).map_err(Stop::at("seal the push"))
+    }
+
+    /// Bytes that may still be written here.
+    pub(crate) fn free_bytes(&self) -> Result<u64> {
+        self.incoming.free_bytes().map_err(Stop::at("ask for free space"))
+    }
+}

@@ -1,0 +1,104 @@
+//! A vault in a folder. Layout and order of steps: docs/formats/ice.md.
+//!
+//! It keeps its word against Firn itself and against accidents; whoever may write the folder by other means can still remove what is in it. A
+//! disk that is carried away, or a store that enforces locks, keeps it against everyone.
+
+mod listing;
+mod locks;
+mod store;
+mod tree;
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+use rustix::fs::{FileType, FlockOperation, Mode, OFlags, flock, fstat};
+
+use crate::{Content, Lock, Names, ObjectFolder, ObjectName, Result, Vault, VaultError};
+
+/// Folder of the objects.
+const OBJECTS: &str = "objects";
+/// Folder of their locks.
+const LOCKS: &str = "locks";
+/// Folder of what is still being written. What a dead process left there is removed by the next put.
+const UNFINISHED: &str = "unfinished";
+/// The file that a writer holds locked: one put at a time.
+const WRITER: &str = "writer";
+
+/// A vault in a folder.
+#[derive(Debug)]
+pub struct FileVault {
+    root: OwnedFd,
+}
+
+impl FileVault {
+    /// Opens the vault in the folder `path`, a trusted path from settings. The folder must exist: a disk that is not mounted must not be
+    /// mistaken for an empty vault. Nothing is made in it before the first put.
+    ///
+    /// # Errors
+    /// [`VaultError::Unreachable`].
+    pub fn open(path: &Path) -> Result<FileVault> {
+        let flags = tree::FOLDER | OFlags::CLOEXEC;
+        let root = rustix::fs::open(path, flags, Mode::empty())
+            .map_err(VaultError::failed("open", &format!("its folder {:?}", path)))?;
+        Ok(FileVault { root })
+    }
+
+    /// Waits until no other process writes to this vault. The kernel frees the lock when the holder dies.
+    fn alone(&self) -> Result<OwnedFd> {
+        let held = || -> io::Result<OwnedFd> {
+            let file = tree::open(&self.root, WRITER, OFlags::RDWR | OFlags::CREATE, 0o600)?;
+            rustix::io::retry_on_intr(|| flock(&file, FlockOperation::LockExclusive))?;
+            Ok(file)
+        };
+        held().map_err(VaultError::failed("lock", WRITER))
+    }
+
+    /// Opens a regular file for reading; none if it is not there, or is a folder of other names.
+    fn open_regular(&self, path: &str) -> Result<Option<File>> {
+        let failed = || VaultError::failed("open", path);
+        let file = match tree::open(&self.root, path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY, 0) {
+            Ok(file) => file,
+            Err(error) if tree::is_absent(&error) => return Ok(None),
+            Err(error) => return Err(failed()(error)),
+        };
+        let stat = fstat(&file).map_err(|errno| failed()(errno.into()))?;
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => Ok(Some(File::from(file))),
+            FileType::Directory => Ok(None),
+            _ => Err(failed()(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"))),
+        }
+    }
+
+    fn open_object(&self, name: &ObjectName) -> Result<File> {
+        self.open_regular(&format!("{OBJECTS}/{name}"))?
+            .ok_or_else(|| VaultError::Missing { object: name.clone() })
+    }
+}
+
+impl Vault for FileVault {
+    fn put(&self, name: &ObjectName, content: Content<'_>, retain_until: DateTime<Utc>) -> Result<Lock> {
+        store::put(self, name, content, retain_until)
+    }
+
+    fn list(&self, folder: &ObjectFolder) -> Result<Names<'_>> {
+        listing::list(&self.root, folder)
+    }
+
+    fn fetch(&self, name: &ObjectName) -> Result<Box<dyn Read + Send>> {
+        Ok(Box::new(self.open_object(name)?))
+    }
+
+    fn lock(&self, name: &ObjectName) -> Result<Lock> {
+        locks::read(self, name)
+    }
+
+    fn extend_lock(&self, name: &ObjectName, retain_until: DateTime<Utc>) -> Result<Lock> {
+        locks::extend(self, name, retain_until)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,102 @@
+//! A vault in memory, for tests.
+
+use std::collections::BTreeMap;
+use std::io::{Cursor, Read};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use chrono::{DateTime, Utc};
+use formats::ContentHash;
+
+use crate::stamp::rounded_up;
+use crate::{Content, Lock, Names, ObjectFolder, ObjectName, Result, Vault, VaultError};
+
+/// A vault that is gone with its process.
+#[derive(Debug, Default)]
+pub struct MemoryVault {
+    objects: Mutex<BTreeMap<ObjectName, (Lock, Vec<u8>)>>,
+}
+
+impl MemoryVault {
+    fn objects(&self) -> MutexGuard<'_, BTreeMap<ObjectName, (Lock, Vec<u8>)>> {
+        // Every change is one insert: what a panicked thread left is whole.
+        self.objects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Vault for MemoryVault {
+    fn put(&self, name: &ObjectName, content: Content<'_>, retain_until: DateTime<Utc>) -> Result<Lock> {
+        let mut objects = self.objects();
+        if objects.contains_key(name) {
+            return Err(VaultError::Exists { object: name.clone() });
+        }
+        let now = Utc::now();
+        let retain_until = rounded_up(retain_until);
+        if retain_until <= now {
+            let why = "that date has passed";
+            return Err(VaultError::LockRefused { object: name.clone(), asked: retain_until, why });
+        }
+        let wrong = |what, source| VaultError::Content { object: name.clone(), what, source };
+        let mut bytes = Vec::new();
+        let limit = content.bytes.saturating_add(1);
+        content
+            .reader
+            .take(limit)
+            .read_to_end(&mut bytes)
+            .map_err(|source| wrong("the bytes to be stored could not be read", Some(source)))?;
+        if bytes.len() as u64 != content.bytes || ContentHash::of(&bytes) != content.hash {
+            return Err(wrong("the bytes to be stored are not those announced", None));
+        }
+        let lock = Lock {
+            object: name.clone(),
+            version: None,
+            bytes: content.bytes,
+            hash: content.hash,
+            stored: now,
+            retain_until,
+        };
+        objects.insert(name.clone(), (lock.clone(), bytes));
+        Ok(lock)
+    }
+
+    fn list(&self, folder: &ObjectFolder) -> Result<Names<'_>> {
+        let names: Vec<_> =
+            self.objects().keys().filter(|name| name.is_in(folder)).cloned().map(Ok).collect();
+        Ok(Box::new(names.into_iter()))
+    }
+
+    fn fetch(&self, name: &ObjectName) -> Result<Box<dyn Read + Send>> {
+        match self.objects().get(name) {
+            Some((_, bytes)) => Ok(Box::new(Cursor::new(bytes.clone()))),
+            None => Err(VaultError::Missing { object: name.clone() }),
+        }
+    }
+
+    fn lock(&self, name: &ObjectName) -> Result<Lock> {
+        match self.objects().get(name) {
+            Some((lock, _)) => Ok(lock.clone()),
+            None => Err(VaultError::Missing { object: name.clone() }),
+        }
+    }
+
+    fn extend_lock(&self, name: &ObjectName, retain_until: DateTime<Utc>) -> Result<Lock> {
+        let retain_until = rounded_up(retain_until);
+        let mut objects = self.objects();
+        let (lock, _) = objects.get_mut(name).ok_or_else(|| VaultError::Missing { object: name.clone() })?;
+        if retain_until < lock.retain_until {
+            let why = "it is locked for longer";
+            return Err(VaultError::LockRefused { object: name.clone(), asked: retain_until, why });
+        }
+        lock.retain_until = retain_until;
+        Ok(lock.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_memory_vault_keeps_the_contract() {
+        crate::conformance::conforms(|| (MemoryVault::default(), ()));
+    }
+}

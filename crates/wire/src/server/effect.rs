@@ -1,0 +1,66 @@
+//! What a session asks its receiver to do.
+
+use formats::PushId;
+use formats::push::Header;
+use formats::session::{Code, ServerMessage};
+
+/// One thing to do. If doing it fails, the receiver refuses with [`Code::NoRoom`] or [`Code::ServerFault`] and ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect<'a> {
+    /// Say this.
+    Answer(ServerMessage),
+    /// Discard the partial push, if any, and begin a new one with these bytes: magic, version and the header's frame.
+    Begin {
+        /// What the header says.
+        header: Header,
+        /// How the file begins.
+        bytes: Vec<u8>,
+    },
+    /// Go on at the end of the partial push.
+    GoOn,
+    /// Append these bytes: whole frames, however many had come.
+    Append(&'a [u8]),
+    /// Append the seal's frame, bring the file to the disk, and move it among the sealed ones. The answer is the next effect.
+    Seal {
+        /// Which push.
+        push: PushId,
+        /// The seal, as a whole frame.
+        frame: &'a [u8],
+    },
+    /// Say what became of a push as soon as that is known, at the latest after so long.
+    Await {
+        /// Which push: one that is queued or has a verdict.
+        push: PushId,
+        /// Longest wait.
+        seconds: u32,
+    },
+    /// Say no, and end the session.
+    Refuse {
+        /// Why.
+        code: Code,
+        /// What becomes of what has arrived.
+        partial: Fate,
+    },
+    /// End the session.
+    End,
+}
+
+/// What becomes of a partial push when its session is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It stays, to be gone on with.
+    Keep,
+    /// It goes: it could never be sealed.
+    Discard,
+}
+
+/// The message of a refusal, with the time after which a new try makes sense.
+pub fn refusal(code: Code) -> ServerMessage {
+    let retry_seconds = match code {
+        Code::Busy | Code::TooSlow => 60,
+        Code::NotReady | Code::ServerFault => 300,
+        Code::NoRoom => 3_600,
+        _ => 0,
+    };
+    ServerMessage::Refused { code, retry_seconds }
+}

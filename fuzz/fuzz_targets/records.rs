@@ -1,16 +1,26 @@
 #![no_main]
-//! JSON records: read or refused. What is read can be written and is read the same.
+//! JSON records: read or refused. What is read can be written, and is read the same.
 use formats::records::Record;
+use formats::records::drill::DrillRecord;
+use formats::records::ice::IceRecord;
+use formats::records::ledger::LedgerLine;
+use formats::records::lock::LockRecord;
 use formats::records::log::LogLine;
 
-fn check<R: Record + PartialEq + std::fmt::Debug>(data: &[u8]) {
-    if let Ok(record) = R::from_line(data) {
-        if let Ok(line) = record.to_line() {
-            assert_eq!(R::from_line(&line).expect("just written"), record);
-        }
+fn check<R: Record + PartialEq + std::fmt::Debug>(data: &[u8]) -> Option<R> {
+    let record = R::from_line(data).ok()?;
+    if let Ok(line) = record.to_line() {
+        assert_eq!(R::from_line(&line).expect("just written"), record);
     }
+    Some(record)
 }
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    check::<LogLine>(data);
+    let _ = check::<LogLine>(data);
+    let _ = check::<LedgerLine>(data);
+    let _ = check::<LockRecord>(data);
+    let _ = check::<DrillRecord>(data);
+    if let Some(record) = check::<IceRecord>(data) {
+        let _ = record.check();
+    }
 });

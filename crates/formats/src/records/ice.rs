@@ -173,7 +173,9 @@ mod tests {
     #[test]
     fn a_record_comes_back_as_it_was_written() {
         let line = record().to_line().unwrap();
-        assert!(line.starts_with(b"{\"format\":\"firn.ice/1.0\",\"ice\":\"web01/20260102T030405Z-0000000002\""));
+        assert!(
+            line.starts_with(b"{\"format\":\"firn.ice/1.0\",\"ice\":\"web01/20260102T030405Z-0000000002\"")
+        );
         let back = IceRecord::from_line(&line).unwrap();
         assert_eq!(back, record());
         assert_eq!(back.check(), Ok(()));

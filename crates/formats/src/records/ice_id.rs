@@ -178,7 +178,14 @@ mod tests {
     fn nothing_but_an_id_is_taken_for_one() {
         let tails = ["", ".", ".1", ".0", ".02", ".2 ", ".12345", ".-2", ".2.2", "/x", "\n", "0"];
         let longer = tails.iter().skip(1).map(|tail| format!("{ID}{tail}"));
-        let others = ["", "web01", "web01/", "../20260102T030405Z-0000000001", "web01/latest", "web01//20260102T030405Z-0000000001"];
+        let others = [
+            "",
+            "web01",
+            "web01/",
+            "../20260102T030405Z-0000000001",
+            "web01/latest",
+            "web01//20260102T030405Z-0000000001",
+        ];
         for bad in longer.chain(others.map(str::to_owned)) {
             assert!(bad.parse::<IceId>().is_err(), "{bad:?}");
         }

@@ -5,12 +5,14 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use formats::frame;
-use formats::push::{Block, Codec, FrameKind, Record, Seal, Tally};
-use formats::records::Record as _;
+use formats::push::{self, Block, Codec, FrameKind, Seal, Tally};
+use formats::records::Record;
+use formats::records::drill::DrillResult;
 use formats::records::log::{Alarm, Event, Ingest, LogLine};
 use formats::{Change, ContentHash, HostId, PushId, Root};
 
 use crate::manifests::written;
+use crate::records;
 use crate::samples::*;
 use crate::sessions::{client_messages, header, published, server_messages};
 
@@ -25,15 +27,15 @@ fn push_file() -> Vec<u8> {
     };
     add(FrameKind::Header, &header().encode().unwrap(), &mut tally);
     let mut records = Vec::new();
-    Record::Data(b"half of it").encode(&mut records);
+    push::Record::Data(b"half of it").encode(&mut records);
     let block = Block { codec: Codec::Stored, expanded_bytes: records.len(), packed: &records };
     add(FrameKind::Contents, &block.encode(), &mut tally);
     add(FrameKind::Resume, b"", &mut tally);
     let mut records = Vec::new();
-    Record::Data(b"dropped").encode(&mut records);
-    Record::Drop.encode(&mut records);
-    Record::Data(b"whole").encode(&mut records);
-    Record::End { size: 5, hash: ContentHash::of(b"whole") }.encode(&mut records);
+    push::Record::Data(b"dropped").encode(&mut records);
+    push::Record::Drop.encode(&mut records);
+    push::Record::Data(b"whole").encode(&mut records);
+    push::Record::End { size: 5, hash: ContentHash::of(b"whole") }.encode(&mut records);
     let block = Block { codec: Codec::Stored, expanded_bytes: records.len(), packed: &records };
     add(FrameKind::Contents, &block.encode(), &mut tally);
     let mut changes = Vec::new();
@@ -107,6 +109,12 @@ fn log() -> Vec<u8> {
     bytes
 }
 
+fn line<R: Record + PartialEq + std::fmt::Debug>(record: &R) -> Vec<u8> {
+    let bytes = record.to_line().unwrap();
+    assert_eq!(R::from_line(&bytes).unwrap(), *record);
+    bytes
+}
+
 fn messages() -> Vec<u8> {
     let mut bytes = Vec::new();
     server_messages().iter().for_each(|message| message.encode(&mut bytes).unwrap());
@@ -124,6 +132,11 @@ fn the_golden_files_of_version_1_are_what_this_program_writes() {
         ("published-state", published().encode().unwrap()),
         ("session", messages()),
         ("log", log()),
+        ("ice.json", line(&records::ice())),
+        ("ledger", line(&records::ledger())),
+        ("lock.json", line(&records::lock())),
+        ("drill-proved.json", line(&records::drill(DrillResult::Proved))),
+        ("drill-failed.json", line(&records::drill(DrillResult::Failed))),
     ];
     for (name, bytes) in &golden {
         let file = folder.join(name);

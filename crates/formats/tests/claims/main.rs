@@ -5,5 +5,6 @@
 mod changes;
 mod golden;
 mod manifests;
+mod records;
 mod samples;
 mod sessions;

@@ -1,0 +1,105 @@
+//! One record of each kind, as literals, for the golden files.
+
+use formats::records::Record;
+use formats::records::drill::{
+    DrillFailure, DrillRecord, DrillResult, DrilledSnapshot, FromManifest, Supplied,
+};
+use formats::records::ice::{IceRecord, IceSnapshot, Image, Segment};
+use formats::records::ice_id::IceId;
+use formats::records::ledger::{LedgerLine, LedgerReceipt};
+use formats::records::lock::LockRecord;
+use formats::{ContentHash, Root};
+
+const TIME: &str = "2026-01-02T03:04:05Z";
+const LATER: &str = "2026-04-05T03:04:05Z";
+
+fn ice_id() -> IceId {
+    "web01/20260102T030405Z-0000000002".parse().unwrap()
+}
+
+pub(crate) fn ice() -> IceRecord {
+    let ice = ice_id();
+    let segment = |number: usize, plain_bytes: u64| Segment {
+        object: ice.segment_object(number),
+        plain_bytes,
+        plain_hash: ContentHash::from_bytes([1; 32]),
+        bytes: plain_bytes + 700,
+        hash: ContentHash::from_bytes([2; 32]),
+    };
+    let segments = vec![segment(0, 4_096), segment(1, 1 << 30), segment(2, 17)];
+    let record = IceRecord {
+        format: IceRecord::format(),
+        host: ice.host().clone(),
+        created: TIME.into(),
+        snapshots: vec![IceSnapshot {
+            name: "20260102T030405Z-0000000002".into(),
+            sequence: 2,
+            root: Root::from_bytes([3; 32]),
+            entries: 12,
+        }],
+        image: Image { bytes: 4_096 + (1 << 30) + 17, hash: ContentHash::from_bytes([4; 32]) },
+        segment_bytes: 1 << 30,
+        segments,
+        recipients: vec!["AB".repeat(20).parse().unwrap(), "CD".repeat(20).parse().unwrap()],
+        left_out: 3,
+        log_head: ContentHash::from_bytes([5; 32]),
+        ice,
+    };
+    assert_eq!(record.check(), Ok(()));
+    record
+}
+
+pub(crate) fn ledger() -> LedgerLine {
+    let receipt = LedgerReceipt {
+        object: ice_id().segment_object(0),
+        version: Some("v1".into()),
+        retain_until: LATER.into(),
+    };
+    LedgerLine {
+        format: LedgerLine::format(),
+        line: 1,
+        previous: LedgerLine::first_previous(),
+        time: TIME.into(),
+        vault: "local".into(),
+        retain_until: LATER.into(),
+        ice: ice(),
+        receipts: vec![receipt],
+    }
+}
+
+pub(crate) fn lock() -> LockRecord {
+    LockRecord {
+        format: LockRecord::format(),
+        object: ice_id().segment_object(0),
+        bytes: 4_796,
+        hash: ContentHash::from_bytes([2; 32]),
+        stored: TIME.into(),
+        retain_until: LATER.into(),
+    }
+}
+
+pub(crate) fn drill(result: DrillResult) -> DrillRecord {
+    let failure = DrillFailure { code: 41, text: "the image differs".into() };
+    DrillRecord {
+        format: DrillRecord::format(),
+        ice: ice_id(),
+        vault: "local".into(),
+        started: TIME.into(),
+        finished: TIME.into(),
+        tool: "restore-drill 0.1.0".into(),
+        result,
+        failure: (result == DrillResult::Failed).then_some(failure),
+        segments: 3,
+        bytes: 1 << 30,
+        snapshots: vec![DrilledSnapshot {
+            name: "20260102T030405Z-0000000002".into(),
+            root: Root::from_bytes([3; 32]),
+            entries: 12,
+            files: 3,
+            content_bytes: 46,
+        }],
+        from_manifest: vec![FromManifest { what: Supplied::ExtendedAttributes, count: 1 }],
+        key: Some("AB".repeat(20).parse().unwrap()),
+        image_hash: Some(ContentHash::from_bytes([4; 32])),
+    }
+}

@@ -4,6 +4,7 @@ use std::io::{Stdin, Stdout};
 use std::os::fd::AsFd;
 use std::time::Instant;
 
+use formats::session::Code;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::{Errno, read, write};
@@ -68,7 +69,7 @@ impl Pipe {
         ready(&self.to, PollFlags::empty(), until).map(|found| found.is_empty())
     }
 
-    /// Says all of it, or gives up at that time.
+    /// Says all of it. A host that has not taken it by then is too slow.
     pub(crate) fn say(&self, mut bytes: &[u8], until: Instant) -> Result<()> {
         while !bytes.is_empty() {
             match write(&self.to, bytes) {
@@ -76,7 +77,7 @@ impl Pipe {
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => {
                     if ready(&self.to, PollFlags::OUT, until)?.is_empty() {
-                        return Err(Stop::Gone);
+                        return Err(Stop::refused(Code::TooSlow));
                     }
                 }
                 Err(_) => return Err(Stop::Gone),

@@ -1,1 +1,34 @@
-//! Under construction.
+//! The history of hosts: where it lies, what is in it, and how to read it without trusting it.
+//!
+//! ```text
+//! <history>/<host>/log                        hash-chained, one JSON object a line: the truth about what exists
+//! <history>/<host>/manifests/<name>.manifest  one for each snapshot
+//! <history>/<host>/<name>/tree/...            the files, hard-linked from snapshot to snapshot
+//! <history>/<host>/.building/                 what an ingest is working on; nobody reads it
+//! <history>/<host>/.lock                      held by the one who writes
+//! <history>/<host>/.readers                   held, shared, by all who read; a prune takes it alone
+//! ```
+//!
+//! [`History`] finds hosts. [`HostHistory`] is one host's folder, held open: its [`Log`], the manifests and [`Tree`]s of its [`Snapshot`]s.
+//! [`LogAppender`] adds to the log. A snapshot exists if and only if its `ingest` line is in the log.
+//!
+//! This crate writes nothing but log lines, and never removes anything. Document: docs/formats/snapshot-log.md.
+
+mod error;
+mod host;
+pub mod layout;
+mod log;
+mod name;
+mod root;
+mod snapshot;
+mod tree;
+
+pub use error::{Error, LogDefect, Result};
+pub use host::{HostHistory, Manifest, Reading, Writing};
+pub use log::append::LogAppender;
+pub use log::reader::{LogReader, RawLine};
+pub use log::state::{Answered, Log, RaisedAlarm};
+pub use name::{NameError, SnapshotName};
+pub use root::History;
+pub use snapshot::Snapshot;
+pub use tree::Tree;

@@ -1,0 +1,117 @@
+//! The history of one host.
+
+use std::fs::File;
+use std::io::BufReader;
+
+use durable::{Dir, Lock, Name};
+use formats::manifest::ManifestReader;
+use formats::{HostId, RelPath};
+
+use crate::error::{Error, Result};
+use crate::layout::{LOG, MANIFESTS, READERS, TREE, WRITER, manifest_file};
+use crate::log::reader::LogReader;
+use crate::log::state::Log;
+use crate::snapshot::Snapshot;
+use crate::tree::Tree;
+
+/// How much of a manifest is read at a time.
+const READ_BYTES: usize = 256 * 1024;
+
+/// A manifest that is being read.
+pub type Manifest = ManifestReader<BufReader<File>>;
+
+/// The folder of one host's history, held open.
+#[derive(Debug)]
+pub struct HostHistory {
+    host: HostId,
+    dir: Dir,
+}
+
+/// While it lives, nothing is removed from this host's history.
+#[derive(Debug)]
+#[must_use = "reading is protected only while this is held"]
+pub struct Reading {
+    _lock: Lock,
+}
+
+/// While it lives, nobody else writes to this host's history.
+#[derive(Debug)]
+#[must_use = "writing is protected only while this is held"]
+pub struct Writing {
+    _lock: Lock,
+}
+
+impl HostHistory {
+    /// A history whose folder is already held.
+    #[must_use]
+    pub fn new(host: HostId, dir: Dir) -> Self {
+        Self { host, dir }
+    }
+
+    /// Whose history it is.
+    #[must_use]
+    pub fn host(&self) -> &HostId {
+        &self.host
+    }
+
+    /// The folder itself.
+    #[must_use]
+    pub fn dir(&self) -> &Dir {
+        &self.dir
+    }
+
+    /// Holds off whoever would remove snapshots, together with other readers. Waits for a removal under way.
+    pub fn read_lock(&self) -> Result<Reading> {
+        Ok(Reading { _lock: self.dir.lock_shared(READERS)? })
+    }
+
+    /// Becomes the one who writes; `None` if somebody else is.
+    pub fn write_lock(&self) -> Result<Option<Writing>> {
+        Ok(self.dir.try_lock(WRITER)?.map(|lock| Writing { _lock: lock }))
+    }
+
+    /// Reads and checks the whole log. A host that has none yet has an empty one.
+    pub fn log(&self) -> Result<Log> {
+        let mut log = Log::new(&self.host);
+        let Some(mut reader) = self.log_reader()? else { return Ok(log) };
+        for raw in &mut reader {
+            log.take(&raw?)?;
+        }
+        Ok(log)
+    }
+
+    /// The log line by line, each checked against the one before; none if there is no log.
+    pub fn log_reader(&self) -> Result<Option<LogReader<BufReader<File>>>> {
+        match self.dir.open_read(LOG) {
+            Ok(file) => Ok(Some(LogReader::new(&self.host, BufReader::new(file)))),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Opens a snapshot's manifest. Its root is proved when the last entry has been read, and then still has to be compared with the
+    /// snapshot's.
+    pub fn open_manifest(&self, snapshot: &Snapshot) -> Result<Manifest> {
+        let file = manifest_file(&snapshot.name);
+        let file = self.dir.open_dir(MANIFESTS)?.open_read(Name::new(file.as_bytes())?)?;
+        ManifestReader::new(BufReader::with_capacity(READ_BYTES, file))
+            .map_err(|source| Error::Manifest { name: snapshot.name.to_string(), source })
+    }
+
+    /// The manifest's bytes as they lie there, for whoever copies them.
+    pub fn open_manifest_file(&self, snapshot: &Snapshot) -> Result<File> {
+        let file = manifest_file(&snapshot.name);
+        Ok(self.dir.open_dir(MANIFESTS)?.open_read(Name::new(file.as_bytes())?)?)
+    }
+
+    /// Opens a snapshot's files.
+    pub fn tree(&self, snapshot: &Snapshot) -> Result<Tree> {
+        let folder = self.dir.open_dir(Name::new(snapshot.name.as_str().as_bytes())?)?;
+        Ok(Tree::new(folder.open_dir(TREE)?))
+    }
+
+    /// Opens one regular file of a snapshot. For many, open the [`Tree`] once.
+    pub fn open_file(&self, snapshot: &Snapshot, path: &RelPath) -> Result<File> {
+        self.tree(snapshot)?.open_file(path)
+    }
+}

@@ -1,0 +1,38 @@
+//! The fixed names in a host's history.
+
+use durable::Name;
+
+use crate::name::SnapshotName;
+
+/// The snapshot log.
+pub const LOG: Name<'static> = Name::literal("log");
+/// The folder of manifests.
+pub const MANIFESTS: Name<'static> = Name::literal("manifests");
+/// The folder in a snapshot's folder that holds the host's files.
+pub const TREE: Name<'static> = Name::literal("tree");
+/// What an ingest is working on.
+pub const BUILDING: Name<'static> = Name::literal(".building");
+/// Lock of the one who writes.
+pub const WRITER: Name<'static> = Name::literal(".lock");
+/// Lock of all who read.
+pub const READERS: Name<'static> = Name::literal(".readers");
+
+const SUFFIX: &str = ".manifest";
+
+/// The file name of a snapshot's manifest.
+#[must_use]
+pub fn manifest_file(name: &SnapshotName) -> String {
+    format!("{name}{SUFFIX}")
+}
+
+/// The snapshot whose manifest has this file name; none if it is no such name.
+#[must_use]
+pub fn snapshot_of_manifest(file: &[u8]) -> Option<SnapshotName> {
+    std::str::from_utf8(file).ok()?.strip_suffix(SUFFIX)?.parse().ok()
+}
+
+/// The snapshot whose folder has this name; none if it is no such name.
+#[must_use]
+pub fn snapshot_of_folder(folder: &[u8]) -> Option<SnapshotName> {
+    std::str::from_utf8(folder).ok()?.parse().ok()
+}

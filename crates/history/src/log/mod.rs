@@ -1,0 +1,6 @@
+//! The snapshot log: reading and checking, what it comes to, adding to it.
+
+pub(crate) mod append;
+mod line;
+pub(crate) mod reader;
+pub(crate) mod state;

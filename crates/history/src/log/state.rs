@@ -1,0 +1,229 @@
+//! What a log comes to: the snapshots, the verdicts, the base, alarms and holds.
+
+use std::collections::HashMap;
+
+use formats::published::Verdict;
+use formats::records::log::{Alarm, Event, LogLine};
+use formats::session::Code;
+use formats::{ContentHash, HostId, InstallationId, PushId, Root};
+
+use super::reader::RawLine;
+use crate::error::{Error, LogDefect, Result};
+use crate::snapshot::Snapshot;
+
+/// A verdict that was given, and on what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answered {
+    /// The push.
+    pub push: PushId,
+    /// Who pushed it, where known.
+    pub installation: Option<InstallationId>,
+    /// Its counter, where known.
+    pub counter: Option<u64>,
+    /// The verdict.
+    pub verdict: Verdict,
+}
+
+/// An alarm in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RaisedAlarm {
+    /// What was seen.
+    pub what: Alarm,
+    /// In which push.
+    pub push: PushId,
+    /// When, by the server's clock.
+    pub time: String,
+}
+
+/// A whole log, checked.
+#[derive(Debug, Clone)]
+pub struct Log {
+    host: String,
+    snapshots: Vec<Snapshot>,
+    answered: Vec<Answered>,
+    by_push: HashMap<PushId, usize>,
+    counters: HashMap<InstallationId, u64>,
+    alarms: Vec<RaisedAlarm>,
+    hold: Option<String>,
+    base: Option<Root>,
+    head: ContentHash,
+    lines: u64,
+    bytes: u64,
+}
+
+impl Log {
+    pub(crate) fn new(host: &HostId) -> Self {
+        Self {
+            host: host.to_string(),
+            snapshots: Vec::new(),
+            answered: Vec::new(),
+            by_push: HashMap::new(),
+            counters: HashMap::new(),
+            alarms: Vec::new(),
+            hold: None,
+            base: None,
+            head: LogLine::first_previous(host),
+            lines: 0,
+            bytes: 0,
+        }
+    }
+
+    /// Whose log.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The snapshots, oldest first.
+    #[must_use]
+    pub fn snapshots(&self) -> &[Snapshot] {
+        &self.snapshots
+    }
+
+    /// The newest snapshot.
+    #[must_use]
+    pub fn latest(&self) -> Option<&Snapshot> {
+        self.snapshots.last()
+    }
+
+    /// The snapshot of this name; `latest` is the newest.
+    pub fn find(&self, name: &str) -> Result<&Snapshot> {
+        let found = match name {
+            "latest" => self.latest(),
+            name => self.snapshots.iter().find(|snapshot| snapshot.name.as_str() == name),
+        };
+        found.ok_or_else(|| Error::NoSnapshot { host: self.host.clone(), name: name.to_owned() })
+    }
+
+    /// The newest snapshot with this root.
+    #[must_use]
+    pub fn by_root(&self, root: Root) -> Option<&Snapshot> {
+        self.snapshots.iter().rev().find(|snapshot| snapshot.root == root)
+    }
+
+    /// The base that hosts are told: the root of the newest snapshot, or none after a reset.
+    #[must_use]
+    pub fn base(&self) -> Option<Root> {
+        self.base
+    }
+
+    /// All verdicts, oldest first.
+    #[must_use]
+    pub fn answered(&self) -> &[Answered] {
+        &self.answered
+    }
+
+    /// The verdict on this push, if one was given.
+    #[must_use]
+    pub fn answer(&self, push: PushId) -> Option<&Answered> {
+        self.by_push.get(&push).and_then(|place| self.answered.get(*place))
+    }
+
+    /// The highest counter accepted from this installation; none if it never pushed.
+    #[must_use]
+    pub fn counter(&self, installation: InstallationId) -> Option<u64> {
+        self.counters.get(&installation).copied()
+    }
+
+    /// How many installations have pushed.
+    #[must_use]
+    pub fn installations(&self) -> usize {
+        self.counters.len()
+    }
+
+    /// All alarms, oldest first.
+    #[must_use]
+    pub fn alarms(&self) -> &[RaisedAlarm] {
+        &self.alarms
+    }
+
+    /// Why expiry stands still for this host, if it does.
+    #[must_use]
+    pub fn hold(&self) -> Option<&str> {
+        self.hold.as_deref()
+    }
+
+    /// Hash of the last line: whoever keeps it can prove later that nothing before it was changed.
+    #[must_use]
+    pub fn log_head(&self) -> ContentHash {
+        self.head
+    }
+
+    /// Number of lines.
+    #[must_use]
+    pub fn lines(&self) -> u64 {
+        self.lines
+    }
+
+    /// Length of all whole lines.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The sequence of the next snapshot.
+    #[must_use]
+    pub fn next_sequence(&self) -> u64 {
+        self.snapshots.len() as u64 + 1
+    }
+
+    /// Takes the next line of the chain.
+    pub(crate) fn take(&mut self, raw: &RawLine) -> Result<()> {
+        let line = &raw.line;
+        self.event(line).map_err(|source| Error::Log { host: self.host.clone(), line: line.line, source })?;
+        self.head = raw.hash;
+        self.lines = line.line;
+        self.bytes += raw.bytes;
+        Ok(())
+    }
+
+    fn event(&mut self, line: &LogLine) -> std::result::Result<(), LogDefect> {
+        match &line.event {
+            Event::Ingest(ingest) => {
+                if ingest.sequence != self.next_sequence() {
+                    return Err(LogDefect::Ingest("the sequence has a gap"));
+                }
+                self.snapshots.push(Snapshot::from_line(line, ingest)?);
+                self.base = Some(ingest.root);
+                let counter = self.counters.entry(ingest.installation).or_default();
+                *counter = ingest.counter.max(*counter);
+                let verdict = Verdict::Accepted { root: ingest.root };
+                self.answer_with(ingest.push, Some(ingest.installation), Some(ingest.counter), verdict)
+            }
+            Event::Reject { push: Some(push), installation, counter, code, .. } => {
+                let code = Code::from_number(*code).map_err(|_| LogDefect::Ingest("unknown code"))?;
+                self.answer_with(*push, *installation, *counter, Verdict::Rejected { code })
+            }
+            Event::Reject { push: None, .. } => Ok(()),
+            Event::Alarm { what, push, .. } => {
+                self.alarms.push(RaisedAlarm { what: *what, push: *push, time: line.time.clone() });
+                Ok(())
+            }
+            Event::Hold { reason } => {
+                self.hold = Some(reason.clone());
+                Ok(())
+            }
+            Event::Release { .. } => {
+                self.hold = None;
+                Ok(())
+            }
+            Event::Reset { .. } => {
+                self.base = None;
+                Ok(())
+            }
+        }
+    }
+
+    fn answer_with(
+        &mut self,
+        push: PushId,
+        installation: Option<InstallationId>,
+        counter: Option<u64>,
+        verdict: Verdict,
+    ) -> std::result::Result<(), LogDefect> {
+        if self.by_push.insert(push, self.answered.len()).is_some() {
+            return Err(LogDefect::Ingest("a second verdict on one push"));
+        }
+        self.answered.push(Answered { push, installation, counter, verdict });
+        Ok(())
+    }
+}

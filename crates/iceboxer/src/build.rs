@@ -1,0 +1,119 @@
+//! From a host's history to a staged image: survey, write, read back, hash. Nothing is staged that was not proved.
+
+use std::fs::File;
+use std::io::{self, Read, Seek};
+
+use chrono::{DateTime, Utc};
+use cli::{Amount, Failed, Monitor};
+use formats::ContentHash;
+use formats::records::Record;
+use formats::records::ice::{Image, SEGMENTS, segment_lengths};
+use history::{HostHistory, Log, Snapshot};
+use vault::stamp::utc_text;
+
+use crate::image::survey::{Survey, survey};
+use crate::image::{ImageError, check::check, write::write};
+use crate::seal::{BUFFER_BYTES, hash_of};
+use crate::settings::Scope;
+use crate::staging::{HostStaging, StagedImage, Staging};
+
+/// The sealed segment under way needs room beside the image; more than its plain length by at most this.
+const SEAL_BYTES_MAX: u64 = 64 * 1024;
+
+/// The snapshots that an image of this scope holds, oldest first.
+pub(crate) fn wanted(log: &Log, scope: Scope) -> &[Snapshot] {
+    let all = log.snapshots();
+    match scope {
+        Scope::All => all,
+        Scope::Latest => all.get(all.len().saturating_sub(1)..).unwrap_or_default(),
+    }
+}
+
+/// Makes the image of `snapshots` in the staging folder and proves it.
+pub(crate) fn build(
+    history: &HostHistory,
+    log: &Log,
+    snapshots: &[Snapshot],
+    segment_bytes: u64,
+    (staging, place): (&Staging, &HostStaging),
+    monitor: &dyn Monitor,
+) -> Result<(StagedImage, File), Failed> {
+    let _reading = history.read_lock().map_err(ImageError::from)?;
+    let host = history.host();
+    let survey = survey(history, snapshots)?;
+    let sealed_bytes_max = segment_bytes.min(survey.image_bytes_max).saturating_add(SEAL_BYTES_MAX);
+    staging.has_room(survey.image_bytes_max.saturating_add(sealed_bytes_max))?;
+    if segment_lengths(survey.image_bytes_max, segment_bytes).nth(SEGMENTS).is_some() {
+        return Err(ImageError::Segments { most: SEGMENTS, segment_bytes }.into());
+    }
+    let now = Utc::now();
+    let file = place.begin()?;
+    let built = fill(history, snapshots, &survey, now, (&file, segment_bytes), monitor);
+    let (image, plain) = match built {
+        Ok(hashes) => hashes,
+        Err(error) => {
+            // An image that does not count takes no room.
+            place.clear()?;
+            return Err(error.into());
+        }
+    };
+    let staged = StagedImage {
+        format: StagedImage::format(),
+        host: host.clone(),
+        created: utc_text(&now),
+        snapshots: survey.snapshots,
+        image,
+        segment_bytes,
+        plain,
+        left_out: survey.left_out,
+        log_head: log.log_head(),
+    };
+    place.commit(&staged)?;
+    Ok((staged, file))
+}
+
+/// Writes the image, hashes it, and proves it: in this order, so that what is proved is what the hashes are of. Sealing compares them once more.
+fn fill(
+    history: &HostHistory,
+    snapshots: &[Snapshot],
+    survey: &Survey,
+    now: DateTime<Utc>,
+    (file, segment_bytes): (&File, u64),
+    monitor: &dyn Monitor,
+) -> Result<(Image, Vec<ContentHash>), ImageError> {
+    let host = history.host();
+    let amount = Amount::Bytes(Some(survey.file_bytes));
+    let created = u32::try_from(now.timestamp()).unwrap_or(u32::MAX);
+    {
+        let task = monitor.task(&format!("{host}: building"), amount);
+        write(history, snapshots, created, file, &task)?;
+    }
+    let hashes = hash(file, segment_bytes).map_err(ImageError::disk("read"))?;
+    let task = monitor.task(&format!("{host}: reading back"), amount);
+    check(history, snapshots, file, &task)?;
+    Ok(hashes)
+}
+
+/// BLAKE3 of the image and of each of its segments.
+fn hash(mut file: &File, segment_bytes: u64) -> io::Result<(Image, Vec<ContentHash>)> {
+    let bytes = file.metadata()?.len();
+    file.rewind()?;
+    let mut whole = blake3::Hasher::new();
+    let mut plain = Vec::new();
+    let mut buffer = vec![0; BUFFER_BYTES];
+    for length in segment_lengths(bytes, segment_bytes) {
+        let mut piece = blake3::Hasher::new();
+        let mut rest = file.take(length);
+        loop {
+            let read = match rest.read(&mut buffer) {
+                Ok(0) => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                answer => buffer.get(..answer?).unwrap_or_default(),
+            };
+            whole.update(read);
+            piece.update(read);
+        }
+        plain.push(hash_of(&piece));
+    }
+    Ok((Image { bytes, hash: hash_of(&whole) }, plain))
+}

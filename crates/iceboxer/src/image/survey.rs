@@ -1,0 +1,74 @@
+//! The manifests read once, before anything is written.
+
+use std::collections::HashSet;
+
+use formats::records::ice::IceSnapshot;
+use history::{HostHistory, Snapshot};
+
+use super::contents::{Placer, What};
+use super::{BLOCK_BYTES, ImageError};
+
+/// Room that one name takes in an image, at most on average.
+const NAME_BYTES: u64 = 512;
+
+/// What the manifests of an image come to.
+#[derive(Debug, Clone)]
+pub(crate) struct Survey {
+    /// The snapshots, oldest first.
+    pub(crate) snapshots: Vec<IceSnapshot>,
+    /// Bytes of all files, each as often as it has names: what is read and compressed.
+    pub(crate) file_bytes: u64,
+    /// The image is not larger than this.
+    pub(crate) image_bytes_max: u64,
+    /// Names that only the manifest holds.
+    pub(crate) left_out: u64,
+}
+
+/// Reads all manifests, and refuses one that is not the one the log names.
+pub(crate) fn survey(history: &HostHistory, snapshots: &[Snapshot]) -> Result<Survey, ImageError> {
+    let mut placer = Placer::new();
+    let mut survey =
+        Survey { snapshots: Vec::new(), file_bytes: 0, image_bytes_max: 1024 * 1024, left_out: 0 };
+    let mut large = HashSet::new();
+    for snapshot in snapshots {
+        placer.begin(snapshot.name.as_str());
+        let mut manifest = history.open_manifest(snapshot)?;
+        for entry in &mut manifest {
+            let entry = entry.map_err(|source| manifest_error(snapshot, source))?;
+            survey.add(NAME_BYTES + 2 * entry.path.as_bytes().len() as u64);
+            match placer.place(&entry).map(|placed| placed.what) {
+                None => survey.left_out += 1,
+                Some(What::File { size, content, .. }) => {
+                    survey.file_bytes = survey.file_bytes.saturating_add(size);
+                    // Only files of a block and more are stored once however often they occur.
+                    if size < u64::from(BLOCK_BYTES) || large.insert(content) {
+                        survey.add(size);
+                    }
+                }
+                Some(_) => {}
+            }
+        }
+        if manifest.summary().is_none_or(|summary| summary.root != snapshot.root) {
+            return Err(ImageError::Root { name: snapshot.name.to_string() });
+        }
+        let file = history.open_manifest_file(snapshot)?;
+        survey.add(file.metadata().map_err(ImageError::disk("look at a manifest for"))?.len());
+        survey.snapshots.push(IceSnapshot {
+            name: snapshot.name.to_string(),
+            sequence: snapshot.sequence,
+            root: snapshot.root,
+            entries: snapshot.entries,
+        });
+    }
+    Ok(survey)
+}
+
+impl Survey {
+    fn add(&mut self, bytes: u64) {
+        self.image_bytes_max = self.image_bytes_max.saturating_add(bytes);
+    }
+}
+
+pub(super) fn manifest_error(snapshot: &Snapshot, source: formats::manifest::ManifestError) -> ImageError {
+    history::Error::Manifest { name: snapshot.name.to_string(), source }.into()
+}

@@ -1,0 +1,25 @@
+//! Seals history as encrypted images in locked vaults.
+//!
+//! `iceboxer run` takes each host whose newest snapshot is not yet off-site, and
+//!
+//! 1. [vets](certificate) the certificates it will seal to, before a byte of any history is read;
+//! 2. builds one squashfs [image] in the [staging] folder, and reads it back to prove it against the manifests;
+//! 3. [stores](store) it in every vault: cut in segments, each [sealed](seal) as an OpenPGP message and put under a retention lock;
+//! 4. writes a line into the [ledger].
+//!
+//! Documents: docs/formats/ice.md for all that is written; docs/exit-codes.md for how it ends.
+//!
+//! This program runs as an account that reads history and holds public keys only. It contains no decryption: what it sealed it cannot open.
+//! It never deletes from a vault and never writes to a history.
+
+pub mod args;
+mod build;
+pub mod certificate;
+pub mod image;
+pub mod ledger;
+pub mod plan;
+pub mod seal;
+pub mod settings;
+pub mod staging;
+pub mod store;
+pub mod verb;

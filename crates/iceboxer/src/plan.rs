@@ -1,0 +1,108 @@
+//! What a run is going to do: settings and command line, checked and opened.
+
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use chrono::{DateTime, Utc};
+use cli::{Failed, Monitor};
+use formats::HostId;
+use vault::VaultError;
+
+use crate::certificate::Recipient;
+use crate::settings::{Scope, Settings, VaultSettings};
+use crate::store::{StoreError, Target};
+
+/// What to do with snapshots that are off-site already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Again {
+    /// Pass them over.
+    Skip,
+    /// Seal them once more.
+    Seal,
+}
+
+/// A run, nothing left to be decided.
+pub struct Plan {
+    /// Folder of all histories.
+    pub history: PathBuf,
+    /// Where images are made.
+    pub staging: PathBuf,
+    /// Folder of the ledger.
+    pub ledger: PathBuf,
+    /// Which snapshots go into an image.
+    pub scope: Scope,
+    /// Length of a segment.
+    pub segment_bytes: u64,
+    /// To whom ice is sealed. Never empty.
+    pub recipients: Vec<Recipient>,
+    /// Where ice is kept.
+    pub targets: Vec<Target>,
+    /// Vaults that could not be opened. The others are served, and the run fails at its end.
+    pub unopened: Vec<Failed>,
+    /// Which hosts; all if empty.
+    pub hosts: Vec<HostId>,
+    /// What to do with snapshots that are off-site already.
+    pub again: Again,
+}
+
+impl Plan {
+    /// Vets all certificates, tells of those that end soon, and opens the vaults.
+    ///
+    /// # Errors
+    /// The first certificate that cannot be used (exit 33), or a vault's URL that is none (exit 2).
+    pub fn new(
+        settings: &Settings,
+        hosts: Vec<HostId>,
+        again: Again,
+        monitor: &dyn Monitor,
+    ) -> Result<Plan, Failed> {
+        let recipients = recipients(settings, monitor)?;
+        let mut targets = Vec::new();
+        let mut unopened = Vec::new();
+        for settings in &settings.vaults {
+            match open(settings) {
+                Ok(target) => targets.push(target),
+                Err(error @ StoreError::Vault { source: VaultError::Url { .. }, .. }) => {
+                    return Err(error.into());
+                }
+                Err(error) => unopened.push(error.into()),
+            }
+        }
+        Ok(Plan {
+            history: settings.history.clone(),
+            staging: settings.staging.clone(),
+            ledger: settings.ledger.clone(),
+            scope: settings.scope,
+            segment_bytes: settings.segment_bytes,
+            recipients,
+            targets,
+            unopened,
+            hosts,
+            again,
+        })
+    }
+}
+
+fn recipients(settings: &Settings, monitor: &dyn Monitor) -> Result<Vec<Recipient>, Failed> {
+    let now = SystemTime::now();
+    let mut recipients = Vec::new();
+    for recipient in &settings.recipients {
+        let pinned =
+            recipient.pinned().ok_or_else(|| Failed::bug("reading a fingerprint", "unchecked settings"))?;
+        let recipient = Recipient::load(&recipient.certificate, &pinned, now)?;
+        if let Some(warning) = recipient.warning(DateTime::<Utc>::from(now)) {
+            monitor.warn(&warning);
+        }
+        recipients.push(recipient);
+    }
+    if recipients.len() < 2 {
+        monitor.warn("ice is sealed to one certificate only: if its key is lost, all ice is lost; name a second one, kept elsewhere");
+    }
+    Ok(recipients)
+}
+
+fn open(settings: &VaultSettings) -> Result<Target, StoreError> {
+    let vault = vault::open(&settings.url)
+        .map_err(|source| StoreError::Vault { vault: settings.name.clone(), source })?;
+    Ok(Target { name: settings.name.clone(), vault, retention_days: settings.retention_days })
+}

@@ -1,0 +1,45 @@
+//! Under which id an image is stored: the one of an earlier run that was cut short, or a new one whose folder in the vault is empty.
+
+use formats::records::Record;
+use formats::records::ice_id::{Fingerprint, IceId, IceIdError};
+
+use super::{Job, StoreError};
+use crate::staging::Progress;
+
+impl Job<'_> {
+    /// Step 1: what an earlier run noted, if it is still of use; else a new beginning.
+    pub(super) fn progress(&self, is_in_ledger: &impl Fn(&IceId) -> bool) -> Result<Progress, StoreError> {
+        let recipients: Vec<Fingerprint> = self.recipients.iter().map(|r| r.fingerprint().clone()).collect();
+        if let Some(progress) = self.staging.progress(&self.target.name)? {
+            let fits = progress.recipients == recipients
+                && progress.ice.host() == &self.staged.host
+                && progress.ice.snapshot() == self.newest()
+                && progress.sealed.len() <= self.staged.plain.len()
+                && !is_in_ledger(&progress.ice);
+            if fits {
+                return Ok(progress);
+            }
+        }
+        let ice = self.free_id()?;
+        let progress = Progress { format: Progress::format(), ice, recipients, sealed: Vec::new() };
+        self.staging.save_progress(&self.target.name, &progress)?;
+        Ok(progress)
+    }
+
+    fn newest(&self) -> &str {
+        self.staged.snapshots.last().map_or("", |snapshot| &snapshot.name)
+    }
+
+    /// The first id whose folder in the vault is empty.
+    fn free_id(&self) -> Result<IceId, StoreError> {
+        let mut id = IceId::new(self.staged.host.clone(), self.newest()).map_err(StoreError::Id)?;
+        loop {
+            let folder = id.folder().parse().map_err(|_| StoreError::Id(IceIdError::Ice))?;
+            match self.target.vault.list(&folder).map_err(self.vault_error())?.next() {
+                None => return Ok(id),
+                Some(found) => found.map_err(self.vault_error())?,
+            };
+            id = id.next_attempt().ok_or(StoreError::Id(IceIdError::Ice))?;
+        }
+    }
+}

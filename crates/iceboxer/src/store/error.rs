@@ -1,0 +1,97 @@
+//! What can go wrong between the staging folder and a vault.
+
+use std::io;
+
+use cli::{Exit, Failure};
+use formats::records::ice_id::IceIdError;
+use vault::VaultError;
+
+use crate::seal::SealError;
+use crate::staging::StagingError;
+
+/// Why an image could not be stored.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The vault failed or refused.
+    #[error("vault {vault}")]
+    Vault {
+        /// Its name.
+        vault: String,
+        /// Why.
+        source: VaultError,
+    },
+    /// The vault says that an object is not the one that was put there, or locked for less than asked.
+    #[error("vault {vault}: {object}: {what}")]
+    Lock {
+        /// Its name.
+        vault: String,
+        /// The object.
+        object: String,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// The staging folder failed.
+    #[error(transparent)]
+    Staging(#[from] StagingError),
+    /// A segment could not be sealed.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// The image has changed since it was proved.
+    #[error("the image in the staging folder is not the one that was proved")]
+    ImageChanged,
+    /// The snapshot has been sealed too often, or is misnamed.
+    #[error("no id for this ice")]
+    Id(#[source] IceIdError),
+}
+
+impl Failure for StoreError {
+    fn exit(&self) -> Exit {
+        match self {
+            StoreError::Vault { source, .. } => Exit::of(source.exit_code()),
+            StoreError::Lock { .. } => Exit::LOCK_MISSING,
+            StoreError::Staging(error) => error.exit(),
+            StoreError::Seal(SealError::Write(error)) if is_full(error.as_ref()) => Exit::NO_STAGING,
+            StoreError::Seal(_) => Exit::MACHINE,
+            StoreError::ImageChanged => Exit::DAMAGED,
+            StoreError::Id(_) => Exit::BUG,
+        }
+    }
+
+    fn advice(&self) -> Option<String> {
+        match self {
+            StoreError::Vault { source: VaultError::Unreachable { .. }, .. } => {
+                Some("the image is kept: the next run goes on where this one stopped".to_owned())
+            }
+            StoreError::Staging(error) => error.advice(),
+            StoreError::ImageChanged => {
+                Some("check the disk of the staging folder; remove the image there to begin anew".to_owned())
+            }
+            _ => None,
+        }
+    }
+}
+
+fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if error.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::StorageFull) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}
+
+/// Said of an object that is there, but is another one.
+pub(super) const OTHER_OBJECT: &str = "it is not the object that was put there";
+
+impl StoreError {
+    /// The folder holds something that this run did not put there.
+    pub(super) fn is_spoiled(&self) -> bool {
+        match self {
+            StoreError::Vault { source: VaultError::Exists { .. }, .. } => true,
+            StoreError::Lock { what, .. } => *what == OTHER_OBJECT,
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Objects and their locks: nothing counts before the vault itself has said what it holds and until when.
+
+use chrono::{DateTime, Days, NaiveTime, Utc};
+use formats::ContentHash;
+use formats::records::ice::Image;
+use formats::records::ledger::LedgerReceipt;
+use vault::stamp::utc_text;
+use vault::{Content, Lock, ObjectName, VaultError};
+
+use super::error::OTHER_OBJECT;
+use super::{Job, StoreError};
+
+impl Job<'_> {
+    /// True if the vault holds the segment as it was noted; false if it holds nothing under this name.
+    pub(super) fn stored_before(
+        &self,
+        object: &ObjectName,
+        noted: Option<&Image>,
+    ) -> Result<bool, StoreError> {
+        let Some(noted) = noted else { return Ok(false) };
+        match self.target.vault.lock(object) {
+            Ok(lock) if lock.bytes == noted.bytes && lock.hash == noted.hash => Ok(true),
+            Ok(_) => Err(self.lock_error(object, OTHER_OBJECT)),
+            Err(VaultError::Missing { .. }) => Ok(false),
+            Err(error) => Err(self.vault_error()(error)),
+        }
+    }
+
+    /// Puts an object and compares what the vault then says about it.
+    pub(super) fn put(
+        &self,
+        object: &ObjectName,
+        content: Content<'_>,
+        until: DateTime<Utc>,
+    ) -> Result<Lock, StoreError> {
+        let (bytes, hash) = (content.bytes, content.hash);
+        let lock = self.target.vault.put(object, content, until).map_err(self.vault_error())?;
+        self.compare(object, &lock, bytes, hash, until)?;
+        Ok(lock)
+    }
+
+    /// Step 3 for one object: its lock as the vault has it now, at least until `until`.
+    pub(super) fn locked(
+        &self,
+        object: &ObjectName,
+        bytes: u64,
+        hash: ContentHash,
+        until: DateTime<Utc>,
+    ) -> Result<LedgerReceipt, StoreError> {
+        let mut lock = self.target.vault.lock(object).map_err(self.vault_error())?;
+        if lock.retain_until < until {
+            lock = self.target.vault.extend_lock(object, until).map_err(self.vault_error())?;
+        }
+        self.compare(object, &lock, bytes, hash, until)?;
+        Ok(receipt(&lock))
+    }
+
+    fn compare(
+        &self,
+        object: &ObjectName,
+        lock: &Lock,
+        bytes: u64,
+        hash: ContentHash,
+        until: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        if lock.bytes != bytes || lock.hash != hash {
+            return Err(self.lock_error(object, OTHER_OBJECT));
+        }
+        if lock.retain_until < until {
+            return Err(self.lock_error(object, "it is locked for less than was asked"));
+        }
+        Ok(())
+    }
+
+    /// The end of the last day of the retention: runs on one day ask for one date.
+    pub(super) fn retain_until(&self) -> DateTime<Utc> {
+        let last = Utc::now().date_naive() + Days::new(u64::from(self.target.retention_days) + 1);
+        last.and_time(NaiveTime::MIN).and_utc()
+    }
+
+    pub(super) fn vault_error(&self) -> impl FnOnce(VaultError) -> StoreError + use<> {
+        let vault = self.target.name.clone();
+        move |source| StoreError::Vault { vault, source }
+    }
+
+    fn lock_error(&self, object: &ObjectName, what: &'static str) -> StoreError {
+        StoreError::Lock { vault: self.target.name.clone(), object: object.to_string(), what }
+    }
+}
+
+pub(super) fn receipt(lock: &Lock) -> LedgerReceipt {
+    LedgerReceipt {
+        object: lock.object.to_string(),
+        version: lock.version.clone(),
+        retain_until: utc_text(&lock.retain_until),
+    }
+}

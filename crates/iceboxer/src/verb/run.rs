@@ -1,0 +1,196 @@
+//! `iceboxer run`: every host's newest snapshot into every vault.
+
+use std::collections::HashSet;
+use std::fs::File;
+
+use chrono::Utc;
+use cli::{Amount, Console, Exit, Failed, Monitor, Run};
+use formats::HostId;
+use history::{History, HostHistory};
+use serde_json::{Value, json};
+use vault::stamp::utc_text;
+
+use crate::build::{build, wanted};
+use crate::image::ImageError;
+use crate::ledger::Ledger;
+use crate::plan::{Again, Plan};
+use crate::staging::{HostStaging, StagedImage, Staging};
+use crate::store::{Job, Stored, Target};
+
+/// Does what the plan says. One host's or one vault's failure does not stop the others.
+///
+/// # Errors
+/// The first failure, after all that could be done is done.
+pub fn run(mut plan: Plan, run: &mut Run) -> Result<Exit, Failed> {
+    let failures = std::mem::take(&mut plan.unopened);
+    let staging = Staging::open(&plan.staging)?;
+    let ledger = Ledger::open(&plan.ledger)?;
+    let history = History::open(&plan.history).map_err(ImageError::from)?;
+    let hosts = match plan.hosts.is_empty() {
+        true => history.hosts().map_err(ImageError::from)?,
+        false => plan.hosts.clone(),
+    };
+    let console = run.console();
+    let mut icing = Icing {
+        plan: &plan,
+        staging,
+        ledger,
+        console,
+        failures,
+        made: HashSet::new(),
+        ices: Vec::new(),
+        run,
+    };
+    for host in &hosts {
+        icing.run.report().count("hosts", 1);
+        let outcome = history
+            .host(host)
+            .map_err(|error| ImageError::from(error).into())
+            .and_then(|history| icing.host(&history));
+        if let Err(failed) = outcome {
+            icing.fail(&host.to_string(), failed);
+        }
+    }
+    icing.end()
+}
+
+/// A run under way.
+struct Icing<'a> {
+    plan: &'a Plan,
+    staging: Staging,
+    ledger: Ledger,
+    console: Console,
+    failures: Vec<Failed>,
+    /// Vaults and snapshots that were served by this run.
+    made: HashSet<(String, HostId, String)>,
+    ices: Vec<Value>,
+    run: &'a mut Run,
+}
+
+impl<'a> Icing<'a> {
+    fn host(&mut self, history: &HostHistory) -> Result<(), Failed> {
+        let host = history.host();
+        let place = self.staging.host(host)?;
+        if let Some((staged, image)) = place.load()? {
+            self.console.info(&format!("{host}: going on with the image that waits in the staging folder"));
+            let targets = self.unfinished(&staged, &place)?;
+            if !self.store(&staged, &image, &place, &targets)? {
+                return Ok(());
+            }
+        }
+        let log = history.log().map_err(ImageError::from)?;
+        let Some(newest) = log.latest() else {
+            self.console.info(&format!("{host}: no snapshot yet"));
+            return Ok(());
+        };
+        let targets = self.open_targets(host, newest.name.as_str());
+        if targets.is_empty() {
+            self.run.report().count("unchanged_hosts", 1);
+            self.console.info(&format!("{host}: its newest snapshot is off-site already"));
+            return Ok(place.clear()?);
+        }
+        let snapshots = wanted(&log, self.plan.scope);
+        let (staged, image) =
+            build(history, &log, snapshots, self.plan.segment_bytes, (&self.staging, &place), &self.console)?;
+        self.run.report().count("image_bytes", staged.image.bytes);
+        self.run.report().count("manifest_only", staged.left_out);
+        self.store(&staged, &image, &place, &targets)?;
+        Ok(())
+    }
+
+    /// Vaults that do not have this snapshot yet, or should get it again.
+    fn open_targets(&self, host: &HostId, snapshot: &str) -> Vec<&'a Target> {
+        let open = |target: &&Target| {
+            let made = self.made.contains(&(target.name.clone(), host.clone(), snapshot.to_owned()));
+            let held = self.ledger.state().holds(&target.name, host, snapshot);
+            !made && (!held || self.plan.again == Again::Seal)
+        };
+        self.plan.targets.iter().filter(open).collect()
+    }
+
+    /// Vaults that an image from an earlier run was meant for and has not reached.
+    fn unfinished(&self, staged: &StagedImage, place: &HostStaging) -> Result<Vec<&'a Target>, Failed> {
+        let snapshot = staged.snapshots.last().map_or("", |newest| newest.name.as_str());
+        let mut open = Vec::new();
+        for target in &self.plan.targets {
+            let begun = place
+                .progress(&target.name)?
+                .is_some_and(|p| !self.ledger.state().names(&target.name, &p.ice));
+            if begun || !self.ledger.state().holds(&target.name, &staged.host, snapshot) {
+                open.push(target);
+            }
+        }
+        Ok(open)
+    }
+
+    /// Stores an image in all these vaults. True if all have it: then the staging folder is empty again.
+    fn store(
+        &mut self,
+        staged: &StagedImage,
+        image: &File,
+        place: &HostStaging,
+        targets: &[&Target],
+    ) -> Result<bool, Failed> {
+        let mut whole = true;
+        for &target in targets {
+            let console = self.console.clone();
+            let job = Job {
+                staged,
+                image,
+                staging: place,
+                recipients: &self.plan.recipients,
+                target,
+                monitor: &console,
+            };
+            let state = self.ledger.state();
+            match job.store(|ice| state.names(&target.name, ice)) {
+                Ok(stored) => self.enter(target, stored)?,
+                Err(error) => {
+                    whole = false;
+                    self.fail(&staged.host.to_string(), error.into());
+                }
+            }
+        }
+        if whole {
+            place.clear()?;
+        }
+        Ok(whole)
+    }
+
+    /// The ledger line, and what people and machines are told.
+    fn enter(&mut self, target: &Target, stored: Stored) -> Result<(), Failed> {
+        let Stored { record, retain_until, receipts, put_bytes } = stored;
+        let (ice, until) = (record.ice.clone(), utc_text(&retain_until));
+        let sealed = record.segments.iter().fold(0, |sum: u64, segment| sum.saturating_add(segment.bytes));
+        let size = Amount::Bytes(None).describe(sealed);
+        self.ices.push(json!({
+            "ice": ice.to_string(),
+            "vault": target.name,
+            "segments": record.segments.len(),
+            "sealed_bytes": sealed,
+            "retain_until": until,
+            "manifest_only": record.left_out,
+        }));
+        self.ledger.append(utc_text(&Utc::now()), &target.name, until.clone(), record, receipts)?;
+        self.made.insert((target.name.clone(), ice.host().clone(), ice.snapshot().to_owned()));
+        self.run.report().count("ices", 1);
+        self.run.report().count("put_bytes", put_bytes);
+        self.run.line(&format!("{ice} is in vault {}: {size}, locked until {until}", target.name));
+        Ok(())
+    }
+
+    fn fail(&mut self, host: &str, failed: Failed) {
+        self.console.warn(&format!("{host}: {}", failed.chain()));
+        self.failures.push(failed);
+    }
+
+    fn end(self) -> Result<Exit, Failed> {
+        let Icing { failures, ices, run, .. } = self;
+        run.report().detail("ices", ices);
+        run.report().count("failures", failures.len() as u64);
+        match failures.into_iter().next() {
+            Some(first) => Err(first),
+            None => Ok(Exit::WHOLE),
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! What iceboxer promises, shown with real GnuPG and real squashfs tools.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod certificates;
+mod check;
+mod image;
+mod ledger;
+mod restart;
+mod rig;
+mod run;
+mod settings;

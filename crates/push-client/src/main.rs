@@ -1,2 +1,5 @@
-//! Under construction.
-fn main() {}
+//! The doorway of `push-client`: all else is in the library.
+
+fn main() -> std::process::ExitCode {
+    push_client::main()
+}

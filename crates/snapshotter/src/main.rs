@@ -1,2 +1,31 @@
-//! Under construction.
-fn main() {}
+//! Sealed push files in, hardlinked history out.
+//!
+//! [`ingest`] runs one confined process per host and push ([`ingest_host`]); what a host sent is parsed and expanded by a child that holds
+//! only descriptors ([`decode`]). [`verify`] reads everything again and names what is not as it should be. [`host`] makes jails.
+//! [`list`], [`show`] and [`status`] look.
+//!
+//! This program never works as root (only `host add` is root's), never follows a name that a host chose out of its folder, and never
+//! removes a snapshot.
+
+mod account;
+mod args;
+mod decode;
+mod decoder;
+mod host;
+mod ingest;
+mod ingest_host;
+mod list;
+mod settings;
+mod show;
+mod stack;
+mod status;
+mod trouble;
+mod verbs;
+mod verify;
+
+fn main() -> std::process::ExitCode {
+    match cli::parse::<args::Args>(args::PROGRAM) {
+        Ok(args) => verbs::run(args),
+        Err(code) => code,
+    }
+}

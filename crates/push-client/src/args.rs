@@ -1,0 +1,67 @@
+//! The command line as it is typed.
+
+use clap::{Parser, Subcommand};
+
+use cli::{Common, Manual};
+
+/// The program's name in reports.
+pub const PROGRAM: &str = "push-client";
+
+const EXAMPLES: &str = "\
+Examples:
+  push-client check                     say what is wrong before it matters
+  push-client run                       push what changed, and wait for the verdict
+  push-client run --json                the same, with a report as the last line
+  push-client schedule --hostname web01 the minute at which web01 pushes: 40
+
+Exit codes: 0 accepted; 3 accepted, but something was left out; 18 sealed, verdict pending;
+2 settings; 4 this machine; 10 busy (here or there); 11-17 refused; 19 no connection; 20-27 rejected.";
+
+/// Sends a host's files to its jail on the backup server.
+#[derive(Debug, Parser)]
+#[command(name = PROGRAM, version, about, after_help = EXAMPLES, subcommand_required = true)]
+pub struct Args {
+    /// What all programs share.
+    #[command(flatten)]
+    pub common: Common,
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Push what changed, and wait for the server's verdict
+    Run,
+    /// Say what is wrong with settings, key, host key, connection or jail
+    Check,
+    /// Print the minute at which this host pushes; with -v, its line for cron
+    Schedule {
+        /// Of this host instead of our own
+        #[arg(long, value_name = "NAME")]
+        hostname: Option<String>,
+    },
+    /// Show what is remembered of earlier pushes
+    Status,
+    /// Carry a push to the server: started by `run`, of no use by hand
+    #[command(hide = true)]
+    Transport,
+    /// What packagers call.
+    #[command(flatten)]
+    Manual(Manual),
+}
+
+impl Verb {
+    /// The verb as typed.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Verb::Run => "run",
+            Verb::Check => "check",
+            Verb::Schedule { .. } => "schedule",
+            Verb::Status => "status",
+            Verb::Transport => "transport",
+            Verb::Manual(_) => "manual",
+        }
+    }
+}

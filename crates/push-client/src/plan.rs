@@ -1,0 +1,162 @@
+//! What the settings mean: checked, nothing optional left.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use formats::{HostId, RelPath};
+
+use cli::settings::SettingsError;
+
+use crate::host;
+use crate::openssh::HostKey;
+use crate::settings::{Server, Settings};
+use crate::walk::Selection;
+
+/// Ciphers in the order of what they cost with libssh2, cheapest first: docs/performance.md.
+const CIPHERS: &[&str] =
+    &["aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "chacha20-poly1305@openssh.com", "aes128-ctr"];
+
+/// The levels zstd has.
+const LEVELS: std::ops::RangeInclusive<i32> = -7..=19;
+
+/// One push, as it is meant.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Who we are.
+    pub host: HostId,
+    /// What is pushed and what is not.
+    pub selection: Selection,
+    /// Folder of the client's own state.
+    pub state: PathBuf,
+    /// How long to wait for a verdict; 0 for not at all.
+    pub verdict_wait_seconds: u32,
+    /// zstd level.
+    pub compression_level: i32,
+    /// Where it goes.
+    pub target: Target,
+}
+
+/// A server and how to be let in.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// Name or number.
+    pub address: String,
+    /// TCP port.
+    pub port: u16,
+    /// Account.
+    pub account: String,
+    /// File of the private key.
+    pub key: PathBuf,
+    /// The only host key that is believed.
+    pub host_key: HostKey,
+    /// Ciphers, best first.
+    pub ciphers: Vec<String>,
+    /// Deadline of connecting and being let in.
+    pub connect_seconds: u32,
+    /// Longest silence of a server that owes an answer.
+    pub idle_seconds: u32,
+}
+
+impl Plan {
+    /// Reads the settings file and works out what it means.
+    pub fn load(path: &Path) -> Result<Self, SettingsError> {
+        Self::of(Settings::load(path)?, path)
+    }
+
+    /// What `settings`, read from `path`, mean.
+    pub fn of(settings: Settings, path: &Path) -> Result<Self, SettingsError> {
+        let wrong = |key, what: String| SettingsError::value(path, key, what);
+        let host = host_id(settings.host.as_deref()).map_err(|what| wrong("host", what))?;
+        let state = settings.state;
+        if !state.is_absolute() {
+            return Err(wrong("state", "must be an absolute path".to_owned()));
+        }
+        if !LEVELS.contains(&settings.compression_level) {
+            return Err(wrong("compression_level", format!("must be {} to {}", LEVELS.start(), LEVELS.end())));
+        }
+        if settings.roots.is_empty() {
+            return Err(wrong("roots", "names nothing to push".to_owned()));
+        }
+        let mut selection = Selection::default();
+        for root in &settings.roots {
+            selection.take(&components(root).map_err(|what| wrong("roots", what))?);
+        }
+        for left in &settings.exclude {
+            selection.leave(&components(left).map_err(|what| wrong("exclude", what))?);
+        }
+        // It changes while it is read, and is of no use to anyone else.
+        selection.leave(&components(&state).map_err(|what| wrong("state", what))?);
+        let target = Target::of(settings.server, path)?;
+        Ok(Self {
+            host,
+            selection,
+            state,
+            verdict_wait_seconds: settings.verdict_wait_seconds,
+            compression_level: settings.compression_level,
+            target,
+        })
+    }
+}
+
+impl Target {
+    fn of(server: Server, path: &Path) -> Result<Self, SettingsError> {
+        let wrong = |key, what: String| SettingsError::value(path, key, what);
+        let host_key = HostKey::parse(&server.host_key).map_err(|e| wrong("server.host_key", e.to_string()))?;
+        if server.address.is_empty() {
+            return Err(wrong("server.address", "is empty".to_owned()));
+        }
+        if server.account.is_empty() {
+            return Err(wrong("server.account", "is empty".to_owned()));
+        }
+        if !server.key.is_absolute() {
+            return Err(wrong("server.key", "must be an absolute path".to_owned()));
+        }
+        for (key, seconds) in
+            [("server.connect_seconds", server.connect_seconds), ("server.idle_seconds", server.idle_seconds)]
+        {
+            if !(1..=86_400).contains(&seconds) {
+                return Err(wrong(key, "must be 1 to 86400".to_owned()));
+            }
+        }
+        let ciphers = server.ciphers.unwrap_or_else(|| CIPHERS.iter().map(ToString::to_string).collect());
+        let plain = |name: &String| {
+            !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-@.".contains(&b))
+        };
+        if ciphers.is_empty() || !ciphers.iter().all(plain) {
+            return Err(wrong("server.ciphers", "must be names such as \"aes128-gcm@openssh.com\"".to_owned()));
+        }
+        Ok(Self {
+            address: server.address,
+            port: server.port,
+            account: server.account,
+            key: server.key,
+            host_key,
+            ciphers,
+            connect_seconds: server.connect_seconds,
+            idle_seconds: server.idle_seconds,
+        })
+    }
+}
+
+fn host_id(given: Option<&str>) -> Result<HostId, String> {
+    if let Some(given) = given {
+        return HostId::parse(given).map_err(|error| format!("is no host id: {error}"));
+    }
+    let name = host::name().map_err(|error| format!("must be set: this machine does not tell its name: {error}"))?;
+    HostId::parse(&name)
+        .map_err(|error| format!("must be set: this machine's name {name:?} is no host id: {error}"))
+}
+
+/// The components of an absolute path of the settings; none for `/`.
+fn components(path: &Path) -> Result<Vec<Vec<u8>>, String> {
+    let shown = cli::shown(path.as_os_str().as_bytes());
+    let Some(below) = path.as_os_str().as_bytes().strip_prefix(b"/") else {
+        return Err(format!("must be absolute paths, and \"{shown}\" is not"));
+    };
+    let below = below.strip_suffix(b"/").unwrap_or(below);
+    if below.is_empty() {
+        return Ok(Vec::new());
+    }
+    let path = RelPath::new(below).map_err(|error| format!("holds \"{shown}\": {error}"))?;
+    Ok(path.components().map(<[u8]>::to_vec).collect())
+}

@@ -1,0 +1,17 @@
+//! One push: from the server's first word to its verdict. Speaks through two descriptors and knows nothing of what carries them.
+
+mod account;
+mod changes;
+mod contents;
+mod converse;
+mod error;
+mod learn;
+mod packer;
+mod record;
+mod sender;
+mod session;
+
+pub use account::{Account, Count};
+pub use converse::{Job, Outcome, push};
+pub use error::PushError;
+pub use session::{Session, greet};

@@ -1,0 +1,254 @@
+//! From what the walk finds to the new manifest: taken over from the base where nothing was touched, read where it was.
+
+use std::collections::{HashMap, HashSet};
+use std::os::fd::{AsFd, BorrowedFd};
+
+use formats::manifest::ManifestError;
+use formats::{Body, ContentHash, Entry, Kind, Meta, Node};
+use rustix::io::Errno;
+
+use cli::{Monitor, Task, shown};
+
+use super::account::{Account, Count};
+use super::contents::{Contents, Copied, Reading};
+use super::error::PushError;
+use crate::state::{Base, Content, NewState, StateError, is_settled};
+use crate::walk::{Facts, FileKind, Found, Links, Missed, Names, Stamp, Visit, read_attributes};
+
+/// Contents that the receiver holds of a push that is gone on with.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    pub(super) contents: HashMap<(u64, u64), Content>,
+    /// When the push started.
+    pub(super) started: i64,
+}
+
+/// Writes the new state, entry by entry.
+pub(super) struct Recorder<'a> {
+    pub(super) names: Names,
+    pub(super) links: Links,
+    pub(super) base: Option<Base>,
+    pub(super) wanted: HashSet<ContentHash>,
+    pub(super) held: Held,
+    pub(super) contents: Contents,
+    pub(super) new: NewState,
+    /// Every entry so far was taken over from the base, stamp and all.
+    pub(super) all_taken_over: bool,
+    pub(super) account: &'a mut Account,
+    pub(super) monitor: &'a dyn Monitor,
+    pub(super) task: Task,
+}
+
+/// Marks an entry whose next look must read it again.
+const NEVER: Stamp = Stamp { ctime_seconds: i64::MAX, ctime_nanos: 0, inode: 0, device: 0 };
+
+impl Visit for Recorder<'_> {
+    type Stop = PushError;
+
+    fn found(&mut self, found: &Found<'_>) -> Result<(), PushError> {
+        let facts = &found.facts;
+        let known = match &mut self.base {
+            Some(base) => base.at(found.path).map_err(PushError::Base)?,
+            None => None,
+        };
+        if facts.links > 1
+            && facts.kind != FileKind::Folder
+            && let Some(first) = self.links.first(facts)
+        {
+            let entry = Entry { path: found.path.clone(), body: Body::Link(first) };
+            let taken_over = known.is_some_and(|known| known.entry == entry && known.stamp == facts.stamp);
+            self.all_taken_over &= taken_over;
+            return self.write(entry, &facts.stamp);
+        }
+        if let Some(known) = known
+            && self.is_untouched(&known.entry, &known.stamp, facts)
+        {
+            self.account.add(Count::Unchanged, 1);
+            self.links.remember(facts, found.path);
+            return self.write(known.entry, &facts.stamp);
+        }
+        self.all_taken_over = false;
+        match facts.kind {
+            FileKind::File => self.file(found),
+            _ => self.other(found),
+        }
+    }
+
+    fn missed(&mut self, path: &[u8], why: Missed) -> Result<(), PushError> {
+        match why {
+            Missed::Vanished => self.account.add(Count::Vanished, 1),
+            Missed::OtherFileSystem => self.other_file_system(path),
+            Missed::NoRoot => self.leave_out(path, "named among the roots, and not there".to_owned()),
+            Missed::LinkedRoot => {
+                let why = "a root that is, or lies behind, a symbolic link; name what it points to".to_owned();
+                self.leave_out(path, why);
+            }
+            Missed::Name => self.leave_out(path, "path too long or too deep".to_owned()),
+            Missed::Unsteady => self.leave_out(path, "changed its kind at each look".to_owned()),
+            Missed::Closed(errno) => self.leave_out(path, text(errno)),
+            Missed::Unlisted(errno) => {
+                self.leave_out(path, format!("{}: this folder is kept without what it holds", text(errno)));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Recorder<'_> {
+    /// The base's entry can be taken over as it is.
+    fn is_untouched(&self, entry: &Entry, stamp: &Stamp, facts: &Facts) -> bool {
+        let (Some(base), Body::Node(Node { meta, kind })) = (&self.base, &entry.body) else { return false };
+        let same = *stamp == facts.stamp && meta.mtime == facts.mtime && base.is_settled(stamp);
+        let same_content = match kind {
+            Kind::File { size, content } => *size == facts.size && !self.wanted.contains(content),
+            _ => true,
+        };
+        // Names of owners live elsewhere, and change without a trace on the inode.
+        same && same_content
+            && matches_kind(kind, facts.kind)
+            && self.names.agree(&meta.attributes, facts.owner, facts.group)
+    }
+
+    fn file(&mut self, found: &Found<'_>) -> Result<(), PushError> {
+        if let Some(content) = self.held_of(&found.facts) {
+            // Sent before the cut; only its attributes are read again.
+            let kind = Kind::File { size: content.size, content: content.hash };
+            return self.node(found, &found.facts, kind, None, &found.facts.stamp);
+        }
+        let reading = self.contents.read(found).map_err(|_| PushError::SenderGone)?;
+        let (copied, steady) = match reading {
+            Reading::Whole(copied) => (copied, true),
+            Reading::Unsteady(copied) => (copied, false),
+            Reading::Vanished => {
+                self.account.add(Count::Vanished, 1);
+                return Ok(());
+            }
+            Reading::OtherFileSystem => {
+                self.other_file_system(found.path.as_bytes());
+                return Ok(());
+            }
+            Reading::NoFile => {
+                self.leave_out(found.path.as_bytes(), "changed its kind at each look".to_owned());
+                return Ok(());
+            }
+            Reading::Refused(errno) => {
+                self.leave_out(found.path.as_bytes(), text(errno));
+                return Ok(());
+            }
+        };
+        self.account.add(Count::ReadFiles, 1);
+        if !steady {
+            let why = "changed each time it was read; its last reading is kept".to_owned();
+            self.leave_out(found.path.as_bytes(), why);
+        }
+        let Copied { size, hash, facts, file } = copied;
+        let stamp = if steady { facts.stamp } else { NEVER };
+        self.node(found, &facts, Kind::File { size, content: hash }, Some(file.as_fd()), &stamp)
+    }
+
+    fn other(&mut self, found: &Found<'_>) -> Result<(), PushError> {
+        let facts = &found.facts;
+        let (major, minor) = facts.node;
+        let kind = match facts.kind {
+            FileKind::Symlink => match rustix::fs::readlinkat(found.folder, found.name, Vec::new()) {
+                Ok(target) => Kind::Symlink { target: target.into_bytes() },
+                Err(Errno::NOENT) => {
+                    self.account.add(Count::Vanished, 1);
+                    return Ok(());
+                }
+                Err(errno) => {
+                    self.leave_out(found.path.as_bytes(), text(errno));
+                    return Ok(());
+                }
+            },
+            FileKind::Fifo => Kind::Fifo,
+            FileKind::Socket => Kind::Socket,
+            FileKind::CharDevice => Kind::CharDevice { major, minor },
+            FileKind::BlockDevice => Kind::BlockDevice { major, minor },
+            FileKind::File | FileKind::Folder => Kind::Folder,
+        };
+        self.node(found, facts, kind, found.open, &facts.stamp)
+    }
+
+    fn node(
+        &mut self,
+        found: &Found<'_>,
+        facts: &Facts,
+        kind: Kind,
+        open: Option<BorrowedFd<'_>>,
+        stamp: &Stamp,
+    ) -> Result<(), PushError> {
+        let path = found.path;
+        let extended = read_attributes(open, found.folder, found.name);
+        for (name, errno) in extended.missed {
+            if errno != Errno::NOENT {
+                let why = format!("extended attribute {}: {}", shown(&name), text(errno));
+                self.leave_out(path.as_bytes(), why);
+            }
+        }
+        let mut attributes = self.names.attributes(facts.owner, facts.group);
+        attributes.extend(extended.read);
+        let meta = Meta {
+            mode: facts.mode,
+            owner: facts.owner,
+            group: facts.group,
+            mtime: facts.mtime,
+            links: facts.links,
+            attributes,
+        };
+        if facts.kind != FileKind::Folder {
+            self.links.remember(facts, path);
+        }
+        self.write(Entry { path: path.clone(), body: Body::Node(Node { meta, kind }) }, stamp)
+    }
+
+    fn write(&mut self, entry: Entry, stamp: &Stamp) -> Result<(), PushError> {
+        self.task.advance(1);
+        match self.new.push(&entry, stamp) {
+            Ok(()) => {
+                self.account.add(Count::Entries, 1);
+                Ok(())
+            }
+            Err(ManifestError::Malformed { source, .. }) => {
+                self.leave_out(entry.path.as_bytes(), source.to_string());
+                Ok(())
+            }
+            Err(ManifestError::Io(source)) => {
+                Err(PushError::State(StateError::File { name: "new.manifest".to_owned(), source }))
+            }
+            Err(error) => Err(PushError::Manifest(error)),
+        }
+    }
+
+    /// What the receiver holds of this file: only if a touch since its reading would show.
+    fn held_of(&self, facts: &Facts) -> Option<Content> {
+        let content = self.held.contents.get(&(facts.stamp.device, facts.stamp.inode))?;
+        (content.is_of(facts) && is_settled(&facts.stamp, self.held.started)).then_some(*content)
+    }
+
+    fn other_file_system(&mut self, path: &[u8]) {
+        self.account.add(Count::OtherFileSystems, 1);
+        self.monitor.info(&format!("another file system, not entered: {}", shown(path)));
+    }
+
+    fn leave_out(&mut self, path: &[u8], why: String) {
+        self.account.leave_out(path, why);
+    }
+}
+
+fn matches_kind(kind: &Kind, now: FileKind) -> bool {
+    matches!(
+        (kind, now),
+        (Kind::File { .. }, FileKind::File)
+            | (Kind::Folder, FileKind::Folder)
+            | (Kind::Symlink { .. }, FileKind::Symlink)
+            | (Kind::Fifo, FileKind::Fifo)
+            | (Kind::Socket, FileKind::Socket)
+            | (Kind::CharDevice { .. }, FileKind::CharDevice)
+            | (Kind::BlockDevice { .. }, FileKind::BlockDevice)
+    )
+}
+
+fn text(errno: Errno) -> String {
+    std::io::Error::from(errno).to_string()
+}

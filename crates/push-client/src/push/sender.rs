@@ -1,0 +1,134 @@
+//! The second thread of a push: squeezes blocks, notes frames in the journal, and writes them.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::sync::mpsc::RecvTimeoutError;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use formats::ContentHash;
+use formats::cursor::Malformed;
+use formats::push::{Block, Codec, Record};
+use wire::client::Outgoing;
+use zstd::bulk::Compressor;
+
+use super::packer::{Outlet, Parcel};
+use crate::state::{Content, Journal};
+
+/// Why sending ended early.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SendError {
+    /// The transport takes no more: it knows why, or the server has said why.
+    #[error("send")]
+    Closed(#[source] io::Error),
+    /// zstd refused to start.
+    #[error("set up compression")]
+    Compressor(#[source] io::Error),
+    /// A frame that breaks its own format.
+    #[error("make a frame")]
+    Frame(#[from] Malformed),
+    /// The thread panicked, and said so.
+    #[error("panicked")]
+    Panicked,
+}
+
+/// What is needed to send.
+#[derive(Debug)]
+pub(super) struct Sender {
+    pub(super) to: File,
+    pub(super) outgoing: Outgoing,
+    /// None when it cannot be written: the push can then not be gone on with, and is none the worse.
+    pub(super) journal: Option<Journal>,
+    pub(super) level: i32,
+    /// Longest silence towards the server.
+    pub(super) silence: Duration,
+}
+
+/// What sending came to.
+#[derive(Debug)]
+pub(super) struct Sent {
+    pub(super) outgoing: Outgoing,
+    pub(super) contents: u64,
+}
+
+impl Sender {
+    /// Starts the thread. It ends when the packer is dropped.
+    pub(super) fn start(self, outlet: Outlet) -> io::Result<JoinHandle<Result<Sent, SendError>>> {
+        thread::Builder::new().name("sender".to_owned()).spawn(move || self.run(&outlet))
+    }
+
+    fn run(mut self, outlet: &Outlet) -> Result<Sent, SendError> {
+        let mut press = Press::new(self.level)?;
+        let mut frame = Vec::new();
+        let (mut contents, mut quiet_allowed) = (0, true);
+        loop {
+            match outlet.parcels.recv_timeout(self.silence) {
+                Ok(Parcel::Contents { block, closed, open }) => {
+                    contents += closed.len() as u64;
+                    quiet_allowed = !open;
+                    self.outgoing.contents(&press.squeeze(&block), clear(&mut frame))?;
+                    self.send(&frame, &closed)?;
+                    // Nobody waits for it when the walk is done.
+                    let _ = outlet.used.try_send(block);
+                }
+                Ok(Parcel::Entries { block }) => {
+                    quiet_allowed = false;
+                    self.outgoing.entries(&press.squeeze(&block), clear(&mut frame))?;
+                    self.send(&frame, &[])?;
+                    let _ = outlet.used.try_send(block);
+                }
+                // Between contents the empty content can be sent at any time, and harms nobody.
+                Err(RecvTimeoutError::Timeout) if quiet_allowed => {
+                    let mut sign = Vec::new();
+                    Record::End { size: 0, hash: ContentHash::of(b"") }.encode(&mut sign);
+                    let block = Block { codec: Codec::Stored, expanded_bytes: sign.len(), packed: &sign };
+                    self.outgoing.contents(&block, clear(&mut frame))?;
+                    self.send(&frame, &[])?;
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        Ok(Sent { outgoing: self.outgoing, contents })
+    }
+
+    fn send(&mut self, frame: &[u8], closed: &[Content]) -> Result<(), SendError> {
+        if let Some(journal) = &mut self.journal
+            && journal.note(&self.outgoing.mark(), closed).is_err()
+        {
+            // Its tail is lost; the next run begins anew if this one is cut.
+            self.journal = None;
+        }
+        self.to.write_all(frame).map_err(SendError::Closed)
+    }
+}
+
+fn clear(frame: &mut Vec<u8>) -> &mut Vec<u8> {
+    frame.clear();
+    frame
+}
+
+/// Squeezes blocks, each on its own.
+struct Press {
+    compressor: Compressor<'static>,
+    packed: Vec<u8>,
+}
+
+impl Press {
+    fn new(level: i32) -> Result<Self, SendError> {
+        let compressor = Compressor::new(level).map_err(SendError::Compressor)?;
+        Ok(Self { compressor, packed: Vec::new() })
+    }
+
+    fn squeeze<'a>(&'a mut self, block: &'a [u8]) -> Block<'a> {
+        let expanded_bytes = block.len();
+        // Room for less than the block: what does not shrink does not fit, and is sent as it is.
+        self.packed.resize(expanded_bytes.saturating_sub(1), 0);
+        match self.compressor.compress_to_buffer(block, self.packed.as_mut_slice()) {
+            Ok(length) => {
+                Block { codec: Codec::Zstd, expanded_bytes, packed: self.packed.get(..length).unwrap_or_default() }
+            }
+            Err(_) => Block { codec: Codec::Stored, expanded_bytes, packed: block },
+        }
+    }
+}

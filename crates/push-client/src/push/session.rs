@@ -1,0 +1,128 @@
+//! Talking through two descriptors: frames out, messages in, and never waiting longer than agreed.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::time::{Duration, Instant};
+
+use formats::PushId;
+use formats::session::{BaseMessage, ServerMessage};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use wire::client::{Incoming, bye};
+
+use super::error::PushError;
+use crate::transport::Carried;
+
+/// After a failed write, how long the server's own words are waited for.
+const LAST_WORD: Duration = Duration::from_secs(5);
+
+/// One session with a receiver.
+#[derive(Debug)]
+pub struct Session {
+    carried: Carried,
+    incoming: Incoming,
+}
+
+/// What is waited for, in words that fit after "while".
+pub(super) const GREETING: &str = "connecting and waiting for its first message";
+pub(super) const SEALING: &str = "sealing the push";
+pub(super) const JUDGING: &str = "waiting for the verdict";
+
+/// Waits for the base message.
+pub fn greet(session: &mut Session, wait: Duration) -> Result<BaseMessage, PushError> {
+    match session.next(wait, GREETING)? {
+        ServerMessage::Base(base) => Ok(base),
+        ServerMessage::Refused { code, retry_seconds } => Err(PushError::Refused { code, retry_seconds }),
+        ServerMessage::Sealed(_) | ServerMessage::Verdict { .. } => Err(PushError::OutOfTurn),
+    }
+}
+
+impl Session {
+    /// Over a connection that has just been opened.
+    pub fn new(carried: Carried) -> Self {
+        Self { carried, incoming: Incoming::new() }
+    }
+
+    /// Writes bytes that the receiver will read.
+    pub(super) fn send(&mut self, bytes: &[u8]) -> Result<(), PushError> {
+        match self.carried.to.write_all(bytes) {
+            Ok(()) => Ok(()),
+            Err(_) => Err(self.why_closed("sending")),
+        }
+    }
+
+    /// A second handle to write to, for the sender.
+    pub(super) fn writer(&self) -> io::Result<File> {
+        self.carried.to.try_clone()
+    }
+
+    /// From now on the server may say that this push is sealed, or what became of it.
+    pub(super) fn expect_sealed(&mut self, push: PushId) {
+        self.incoming.expect_sealed(push);
+    }
+
+    /// From now on the server may say what became of this push.
+    pub(super) fn expect_verdict(&mut self, push: PushId) {
+        self.incoming.expect_verdict(push);
+    }
+
+    /// The next message, at the latest after `wait`.
+    pub(super) fn next(
+        &mut self,
+        wait: Duration,
+        waiting_for: &'static str,
+    ) -> Result<ServerMessage, PushError> {
+        let deadline = Instant::now() + wait;
+        loop {
+            if let Some(message) = self.incoming.next()? {
+                return Ok(message);
+            }
+            if !self.readable(deadline)? {
+                return Err(PushError::Silent { waiting_for, waited: wait });
+            }
+            match self.carried.from.read(self.incoming.space()) {
+                Ok(0) => return Err(self.carried.why_ended(waiting_for)),
+                Ok(length) => self.incoming.filled(length),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return Err(self.carried.why_ended(waiting_for)),
+            }
+        }
+    }
+
+    /// What stands behind a write that failed: the server's refusal, if it sent one, or the transport's own words.
+    pub(super) fn why_closed(&mut self, during: &'static str) -> PushError {
+        match self.next(LAST_WORD, during) {
+            Ok(ServerMessage::Refused { code, retry_seconds }) => PushError::Refused { code, retry_seconds },
+            Ok(_) => PushError::Ended { during },
+            Err(error) => error,
+        }
+    }
+
+    /// Ends the session in good order, as far as the other side takes part.
+    pub fn end(mut self) {
+        let mut bytes = Vec::new();
+        if bye(&mut bytes).is_ok() {
+            // Whatever comes of it: all that counts is known.
+            let _ = self.carried.to.write_all(&bytes);
+        }
+        self.carried.end();
+    }
+
+    fn readable(&self, deadline: Instant) -> Result<bool, PushError> {
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let timeout = Timespec {
+                tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+                tv_nsec: i64::from(left.subsec_nanos()),
+            };
+            let mut fds = [PollFd::new(&self.carried.from, PollFlags::IN)];
+            match poll(&mut fds, Some(&timeout)) {
+                Ok(ready) => return Ok(ready > 0),
+                Err(Errno::INTR) => {}
+                Err(errno) => {
+                    return Err(PushError::Machine { doing: "wait for the server", source: errno.into() });
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! The settings file as it is typed. What it means is worked out in [`crate::plan`].
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use cli::settings::SettingsError;
+
+/// Where the settings are, unless `--config` says otherwise.
+pub const SETTINGS_FILE: &str = "/etc/firn/push.toml";
+
+/// The least a settings file must say, shown when there is none.
+pub const EXAMPLE: &str = r#"roots = ["/etc", "/home"]
+state = "/var/lib/firn/push"
+[server]
+address = "backup.example.org"
+account = "firn-web01"
+key = "/etc/firn/keys/push_ed25519"
+host_key = "ssh-ed25519 AAAA...""#;
+
+/// `push.toml`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// This host's id; the machine's name if it is not given.
+    pub host: Option<String>,
+    /// Absolute paths whose trees are pushed.
+    pub roots: Vec<PathBuf>,
+    /// Absolute paths that are passed over, with all below them.
+    #[serde(default)]
+    pub exclude: Vec<PathBuf>,
+    /// Folder of the client's own state.
+    pub state: PathBuf,
+    /// How long `run` waits for the verdict; 0 for not at all.
+    #[serde(default = "Settings::verdict_wait_seconds")]
+    pub verdict_wait_seconds: u32,
+    /// How hard contents are squeezed: zstd's levels.
+    #[serde(default = "Settings::compression_level")]
+    pub compression_level: i32,
+    /// Where the pushes go.
+    pub server: Server,
+}
+
+/// The table `[server]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    /// Name or number of the server.
+    pub address: String,
+    /// TCP port of its sshd.
+    #[serde(default = "Server::port")]
+    pub port: u16,
+    /// This host's account there.
+    pub account: String,
+    /// Private key, OpenSSH format, ed25519, without a passphrase, mode 0600.
+    pub key: PathBuf,
+    /// The server's own key: `ssh-ed25519 AAAA...`.
+    pub host_key: String,
+    /// Ciphers, best first; the measured order if it is not given.
+    pub ciphers: Option<Vec<String>>,
+    /// Longest time to connect, agree on keys and be let in.
+    #[serde(default = "Server::connect_seconds")]
+    pub connect_seconds: u32,
+    /// Longest time the server may keep us waiting.
+    #[serde(default = "Server::idle_seconds")]
+    pub idle_seconds: u32,
+}
+
+impl Settings {
+    fn verdict_wait_seconds() -> u32 {
+        60
+    }
+
+    fn compression_level() -> i32 {
+        1
+    }
+
+    /// Reads the file.
+    pub fn load(path: &Path) -> Result<Self, SettingsError> {
+        cli::settings::load(path).map_err(|error: SettingsError| error.with_example(EXAMPLE))
+    }
+}
+
+impl Server {
+    fn port() -> u16 {
+        22
+    }
+
+    fn connect_seconds() -> u32 {
+        30
+    }
+
+    fn idle_seconds() -> u32 {
+        600
+    }
+}

@@ -1,0 +1,248 @@
+//! The state folder: held, locked, and the only place this program writes to.
+
+use std::collections::HashSet;
+use std::fs::{DirBuilder, File};
+use std::io::{self, BufWriter, Read};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
+use durable::{Dir, Lock, Name, Stat};
+use formats::manifest::ManifestError;
+use formats::{Entry, ManifestWriter, PushId, Root, Summary};
+
+use cli::Monitor;
+
+use super::memory::Found;
+use super::{Base, Installation, Journal, JournalHead, Memory, Recalled, StampsWriter, StateError};
+use crate::walk::Stamp;
+
+const LOCK: Name<'static> = Name::literal("lock");
+const JOURNAL: Name<'static> = Name::literal("journal");
+const NEW_MANIFEST: Name<'static> = Name::literal("new.manifest");
+const NEW_STAMPS: Name<'static> = Name::literal("new.stamps");
+const BUFFER_BYTES: usize = 256 * 1024;
+
+/// The held state folder.
+#[derive(Debug)]
+pub struct StateFolder {
+    dir: Dir,
+    _lock: Lock,
+}
+
+/// What a state folder says to somebody who only looks.
+#[derive(Debug)]
+pub struct Remembered {
+    /// Who this installation is, if it ever pushed.
+    pub installation: Option<Installation>,
+    /// What is known of the server.
+    pub memory: Memory,
+}
+
+/// The manifest and the stamps that a walk writes.
+#[derive(Debug)]
+pub struct NewState {
+    manifest: ManifestWriter<BufWriter<File>>,
+    stamps: StampsWriter<BufWriter<File>>,
+}
+
+impl StateFolder {
+    /// Opens the folder, making it if it is not there, and locks it against other runs.
+    pub fn open(path: &Path) -> Result<Self, StateError> {
+        let failed = |source| StateError::Folder { path: path.to_owned(), source };
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
+        let dir = Dir::open_root(path)?;
+        let stat = Stat::of(&dir)?;
+        if stat.owner != rustix::process::geteuid().as_raw() {
+            return Err(StateError::Owner { path: path.to_owned(), owner: stat.owner });
+        }
+        if stat.mode != 0o700 {
+            // Names of all files are in it: nobody else's business.
+            dir.set_mode(0o700)?;
+        }
+        let lock = dir.try_lock(LOCK)?.ok_or(StateError::Busy)?;
+        Ok(Self { dir, _lock: lock })
+    }
+
+    /// What is remembered in the folder at `path`, without locking it. None if there is no such folder.
+    pub fn peek(path: &Path) -> Result<Option<Remembered>, StateError> {
+        let dir = match Dir::open_root(path) {
+            Ok(dir) => dir,
+            Err(error) if error.is_not_found() => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let memory = match Memory::load(&dir)? {
+            Found::Some(memory) => memory,
+            Found::None | Found::Unreadable => Memory::default(),
+        };
+        Ok(Some(Remembered { installation: Installation::load(&dir)?, memory }))
+    }
+
+    /// Who we are; a new installation if there is none, or none that can be read.
+    pub fn installation(&self, monitor: &dyn Monitor) -> Result<Installation, StateError> {
+        if let Some(installation) = Installation::load(&self.dir)? {
+            return Ok(installation);
+        }
+        if self.dir.stat(Name::literal("installation")).is_ok() {
+            monitor.warn("state file installation is damaged: this host now counts as a new installation");
+        }
+        Installation::random()
+    }
+
+    /// Counts a push as begun, durably.
+    pub fn begin_push(&self, installation: &mut Installation) -> Result<PushId, StateError> {
+        installation.begin_push(&self.dir)
+    }
+
+    /// What is known of the server; nothing if the file is not there or damaged.
+    pub fn memory(&self, monitor: &dyn Monitor) -> Result<Memory, StateError> {
+        Ok(match Memory::load(&self.dir)? {
+            Found::Some(memory) => memory,
+            Found::None => Memory::default(),
+            Found::Unreadable => {
+                monitor.warn("state file state is damaged: the next push will be whole");
+                Memory::default()
+            }
+        })
+    }
+
+    /// Writes what is known of the server, durably, and then removes the files that are of no use any more.
+    pub fn remember(&self, memory: &Memory) -> Result<(), StateError> {
+        memory.save(&self.dir)?;
+        self.tidy(memory)
+    }
+
+    /// Removes manifests and stamps that nothing names, and what a killed run left.
+    pub fn tidy(&self, memory: &Memory) -> Result<(), StateError> {
+        let kept: HashSet<Vec<u8>> =
+            memory.roots().flat_map(|root| [manifest_name(root), stamps_name(root)]).collect();
+        for name in self.dir.names()? {
+            let ours = name.ends_with(b".manifest") || name.ends_with(b".stamps");
+            if durable::is_unfinished(&name) || (ours && !kept.contains(&name)) {
+                self.dir.unlink(Name::new(&name)?)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The remembered state with this root, checked; or why there is none of use.
+    pub fn base(&self, root: Root) -> Result<Base, super::BaseError> {
+        let open = |name: Vec<u8>| -> io::Result<File> { Ok(self.dir.open_read(Name::new(&name)?)?) };
+        Base::open(root, open(manifest_name(root))?, open(stamps_name(root))?)
+    }
+
+    /// The manifest with this root.
+    pub fn manifest(&self, root: Root) -> Result<File, StateError> {
+        Ok(self.dir.open_read(Name::new(&manifest_name(root))?)?)
+    }
+
+    /// Begins to write a new state.
+    pub fn create(&self, started: i64) -> Result<NewState, StateError> {
+        let buffered = |name| -> Result<_, StateError> {
+            Ok(BufWriter::with_capacity(BUFFER_BYTES, self.create_anew(name)?))
+        };
+        let manifest = ManifestWriter::new(buffered(NEW_MANIFEST)?)
+            .map_err(|error| failed(NEW_MANIFEST, io::Error::other(error)))?;
+        let stamps = StampsWriter::new(buffered(NEW_STAMPS)?, started)
+            .map_err(|error| failed(NEW_STAMPS, error))?;
+        Ok(NewState { manifest, stamps })
+    }
+
+    /// Ends a new state, and gives it its names, durably. A state that equals one already kept needs no new files.
+    pub fn keep(&self, new: NewState, already: Option<Root>) -> Result<Summary, StateError> {
+        let (summary, manifest) =
+            new.manifest.finish().map_err(|error| failed(NEW_MANIFEST, io::Error::other(error)))?;
+        if already == Some(summary.root) {
+            self.dir.unlink(NEW_MANIFEST)?;
+            self.dir.unlink(NEW_STAMPS)?;
+            return Ok(summary);
+        }
+        let stamps = new.stamps.finish(summary.root).map_err(|error| failed(NEW_STAMPS, error))?;
+        sync(manifest).map_err(|error| failed(NEW_MANIFEST, error))?;
+        sync(stamps).map_err(|error| failed(NEW_STAMPS, error))?;
+        let (manifest, stamps) = (manifest_name(summary.root), stamps_name(summary.root));
+        self.dir.rename_over(NEW_MANIFEST, &self.dir, Name::new(&manifest)?)?;
+        self.dir.rename_over(NEW_STAMPS, &self.dir, Name::new(&stamps)?)?;
+        Ok(summary)
+    }
+
+    /// Begins the journal of a new push.
+    pub fn begin_journal(&self, head: &JournalHead) -> Result<Journal, StateError> {
+        Journal::begin(self.create_anew(JOURNAL)?, head).map_err(journal)
+    }
+
+    /// What the journal knows of a partial push.
+    pub fn recall(&self, push: PushId, frames: u64) -> Result<Option<Recalled>, StateError> {
+        match self.dir.open_read(JOURNAL) {
+            Ok(mut file) => Recalled::read(&mut file, push, frames).map_err(journal),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Goes on with the journal that `recalled` was read from.
+    pub fn go_on_journal(&self, recalled: &Recalled) -> Result<Journal, StateError> {
+        Journal::go_on(self.dir.open_read_write(JOURNAL)?, recalled).map_err(journal)
+    }
+
+    /// The push is sealed: there is nothing to go on with.
+    pub fn end_journal(&self) -> Result<(), StateError> {
+        match self.dir.unlink(JOURNAL) {
+            Err(error) if !error.is_not_found() => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// The folder itself, for a sandbox that leaves it open.
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        self.dir.as_fd()
+    }
+
+    fn create_anew(&self, name: Name<'_>) -> Result<File, StateError> {
+        match self.dir.unlink(name) {
+            Err(error) if !error.is_not_found() => return Err(error.into()),
+            _ => {}
+        }
+        Ok(self.dir.create_new(name, 0o600)?)
+    }
+}
+
+impl NewState {
+    /// The next entry and its stamp.
+    pub fn push(&mut self, entry: &Entry, stamp: &Stamp) -> Result<(), ManifestError> {
+        self.manifest.push(entry)?;
+        Ok(self.stamps.push(stamp)?)
+    }
+}
+
+/// A file of at most `bytes_max` bytes; none if it is not there or longer.
+pub(super) fn read_small(dir: &Dir, name: Name<'_>, bytes_max: u64) -> Result<Option<Vec<u8>>, StateError> {
+    let file = match dir.open_read(name) {
+        Ok(file) => file,
+        Err(error) if error.is_not_found() => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let mut bytes = Vec::new();
+    file.take(bytes_max + 1).read_to_end(&mut bytes).map_err(|error| failed(name, error))?;
+    Ok(Some(bytes))
+}
+
+fn sync(file: BufWriter<File>) -> io::Result<()> {
+    file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
+}
+
+fn failed(name: Name<'_>, source: io::Error) -> StateError {
+    StateError::File { name: cli::shown(name.as_bytes()), source }
+}
+
+fn journal(source: io::Error) -> StateError {
+    failed(JOURNAL, source)
+}
+
+fn manifest_name(root: Root) -> Vec<u8> {
+    format!("{root}.manifest").into_bytes()
+}
+
+fn stamps_name(root: Root) -> Vec<u8> {
+    format!("{root}.stamps").into_bytes()
+}

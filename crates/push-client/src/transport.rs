@@ -1,0 +1,27 @@
+//! What carries a push to the server: a child process with a descriptor in and a descriptor out.
+//!
+//! The process that reads this host's files never speaks to the network. It connects the socket and reads the key, hands both
+//! to the child, and from then on only frames cross between the two. The child holds no file, no capability and no second
+//! socket; whoever takes it over from the server's side has what the server is sent anyway, and nothing else.
+
+mod carried;
+mod child;
+mod ending;
+mod error;
+mod handover;
+mod login;
+mod pump;
+mod ssh2_child;
+
+pub use carried::Carried;
+pub use child::transport as run_transport;
+pub use error::TransportError;
+pub use ssh2_child::Ssh2Child;
+
+use crate::plan::Target;
+
+/// A way to reach a server.
+pub trait Transport {
+    /// Connects, and starts what carries the push. That the server let us in shows in its first message.
+    fn open(&self, target: &Target) -> Result<Carried, TransportError>;
+}

@@ -1,0 +1,71 @@
+//! The child's life: take the handover, give everything up, be let in, carry bytes, say how it ended.
+
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::process::ExitCode;
+
+use rustix::io::ioctl_fionbio;
+use sandbox::{Confinement, Landlock, Profile, limits};
+
+use super::ending::{Ended, Ending};
+use super::handover::Handover;
+use super::login::login;
+use super::pump::Pump;
+
+/// Memory is for libssh2's buffers and ours; a few megabytes are used.
+const MEMORY_BYTES: u64 = 512 * 1024 * 1024;
+const OPEN_FILES: u64 = 16;
+
+/// The hidden verb `transport`.
+pub fn transport() -> ExitCode {
+    let ended = match carry() {
+        Ok(()) => Ended::new(Ending::Done, ""),
+        Err(ended) => ended,
+    };
+    if !ended.words.is_empty() {
+        // The parent may be gone.
+        let _ = writeln!(io::stderr(), "{}", ended.words);
+    }
+    ended.ending.code().into()
+}
+
+fn carry() -> Result<(), Ended> {
+    // The parent's end of a Unix socket: the handover first, then what goes to the server.
+    let input = io::stdin().as_fd().try_clone_to_owned();
+    let output = io::stdout().as_fd().try_clone_to_owned();
+    let handed = |error: io::Error| Ended::new(Ending::Handover, error.to_string());
+    let mut input = std::os::unix::net::UnixStream::from(input.map_err(handed)?);
+    let output = output.map_err(handed)?;
+    let (handover, socket) = Handover::receive(&mut input).map_err(handed)?;
+    // Its tables are set up before files are out of reach.
+    let session = ssh2::Session::new().map_err(|error| Ended::new(Ending::Agreement, error.to_string()))?;
+    confine()?;
+    let watched = socket.try_clone().map_err(handed)?;
+    let channel = login(&handover, session.clone(), socket)?;
+    for fd in [input.as_fd(), output.as_fd()] {
+        ioctl_fionbio(fd, true).map_err(|errno| handed(errno.into()))?;
+    }
+    Pump::new(session, channel, watched, (input.into(), output), handover.idle_seconds).run()
+}
+
+/// No file, no capability, no new socket, no other process: from before the first byte of the server is read.
+fn confine() -> Result<(), Ended> {
+    let confined = limits::die_with_parent()
+        .and_then(|()| limits::limit_core_zero())
+        .and_then(|()| limits::limit_memory(MEMORY_BYTES))
+        .and_then(|()| limits::limit_open_files(OPEN_FILES))
+        .and_then(|()| limits::limit_file_size(0))
+        // The filter of system calls has no way to open a file either, so an older kernel will do.
+        .and_then(|()| Confinement::new(Profile::Transport).landlock(Landlock::IfAvailable).apply());
+    match confined {
+        Ok(_report) => Ok(()),
+        Err(error) => Err(Ended::new(Ending::Confinement, chain(&error))),
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {}", chain(source)),
+        None => error.to_string(),
+    }
+}

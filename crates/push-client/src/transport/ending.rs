@@ -1,0 +1,74 @@
+//! How a transport child ends: a code for its parent, and one line of words on its standard error.
+
+/// Why a transport child ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// Both sides closed in good order.
+    Done,
+    /// The handover from the parent was not there or not whole.
+    Handover,
+    /// It could not confine itself, and did nothing.
+    Confinement,
+    /// No agreement on keys and ciphers, or the connection was lost while looking for one.
+    Agreement,
+    /// The server showed another host key than the pinned one. Nothing secret was sent.
+    HostKey,
+    /// The server does not take our key for this account.
+    Login,
+    /// The server opened no channel.
+    Channel,
+    /// The connection was lost.
+    Lost,
+    /// The server took nothing for too long.
+    Stalled,
+    /// The program on the server ended with a failure of its own.
+    Remote,
+}
+
+impl Ending {
+    const ALL: [Ending; 10] = [
+        Ending::Done,
+        Ending::Handover,
+        Ending::Confinement,
+        Ending::Agreement,
+        Ending::HostKey,
+        Ending::Login,
+        Ending::Channel,
+        Ending::Lost,
+        Ending::Stalled,
+        Ending::Remote,
+    ];
+
+    /// The exit code between child and parent; nobody else sees it.
+    pub(super) fn code(self) -> u8 {
+        match self {
+            Ending::Done => 0,
+            Ending::Handover => 60,
+            Ending::Confinement => 61,
+            Ending::Agreement => 62,
+            Ending::HostKey => 63,
+            Ending::Login => 64,
+            Ending::Channel => 65,
+            Ending::Lost => 66,
+            Ending::Stalled => 67,
+            Ending::Remote => 68,
+        }
+    }
+
+    pub(super) fn of_code(code: i32) -> Option<Self> {
+        Self::ALL.into_iter().find(|ending| i32::from(ending.code()) == code)
+    }
+}
+
+/// A child's end with its words.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) ending: Ending,
+    pub(super) words: String,
+}
+
+impl Ended {
+    pub(super) fn new(ending: Ending, words: impl Into<String>) -> Self {
+        Self { ending, words: words.into() }
+    }
+}

@@ -1,0 +1,262 @@
+//! Carries bytes both ways between two descriptors and a channel, in one thread.
+//!
+//! libssh2 is not made for two: a thread that reads holds the session while it waits. So nothing here blocks but one poll, on
+//! everything that could go on. After EAGAIN libssh2 must be given the very same bytes again; therefore a buffer is filled
+//! only when it is empty, and never moved.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use ssh2::{BlockDirections, Channel, Session};
+
+use super::ending::{Ended, Ending};
+
+/// Whole packets of libssh2 (32,700 bytes), so that none is cut short at the end of a buffer.
+const OUT_BYTES: usize = 8 * 32_700;
+const BACK_BYTES: usize = 32 * 1024;
+
+/// Bytes on their way in one direction.
+struct Buffer {
+    bytes: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+impl Buffer {
+    fn new(bytes: usize) -> Self {
+        Self { bytes: vec![0; bytes], start: 0, end: 0 }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    fn rest(&self) -> &[u8] {
+        self.bytes.get(self.start..self.end).unwrap_or_default()
+    }
+
+    fn filled(&mut self, length: usize) {
+        self.start = 0;
+        self.end = length.min(self.bytes.len());
+    }
+
+    fn taken(&mut self, length: usize) {
+        self.start = self.start.saturating_add(length).min(self.end);
+    }
+}
+
+/// What the channel waits for on the socket.
+#[derive(Debug, Clone, Copy, Default)]
+struct Waits {
+    to_read: bool,
+    to_write: bool,
+}
+
+/// A channel and the two descriptors it is joined to.
+pub(super) struct Pump {
+    session: Session,
+    channel: Channel,
+    socket: OwnedFd,
+    input: File,
+    output: File,
+    out: Buffer,
+    back: Buffer,
+    input_open: bool,
+    end_sent: bool,
+    server_done: bool,
+    /// Of the socket, in either direction.
+    last_progress: Instant,
+    idle: Duration,
+}
+
+impl Pump {
+    /// Both descriptors must be non-blocking.
+    pub(super) fn new(
+        session: Session,
+        channel: Channel,
+        socket: OwnedFd,
+        (input, output): (OwnedFd, OwnedFd),
+        idle_seconds: u32,
+    ) -> Self {
+        Self {
+            session,
+            channel,
+            socket,
+            input: input.into(),
+            output: output.into(),
+            out: Buffer::new(OUT_BYTES),
+            back: Buffer::new(BACK_BYTES),
+            input_open: true,
+            end_sent: false,
+            server_done: false,
+            last_progress: Instant::now(),
+            idle: Duration::from_secs(idle_seconds.into()),
+        }
+    }
+
+    /// Carries until the server's side has ended and all it said is passed on.
+    pub(super) fn run(mut self) -> Result<(), Ended> {
+        loop {
+            let mut waits = Waits::default();
+            let moved = self.fill()? | self.send(&mut waits)? | self.receive(&mut waits)? | self.pass_on()?;
+            if self.server_done && self.back.is_empty() {
+                return self.remote_end();
+            }
+            if !moved {
+                self.wait(waits)?;
+            }
+        }
+    }
+
+    /// From the parent.
+    fn fill(&mut self) -> Result<bool, Ended> {
+        if !self.input_open || !self.out.is_empty() {
+            return Ok(false);
+        }
+        match self.input.read(&mut self.out.bytes) {
+            Ok(0) => self.input_open = false,
+            Ok(length) => {
+                self.out.filled(length);
+                // From now on the server owes us progress.
+                self.last_progress = Instant::now();
+            }
+            Err(error) if is_again(&error) => return Ok(false),
+            // The parent is gone.
+            Err(_) => self.input_open = false,
+        }
+        Ok(true)
+    }
+
+    /// To the server.
+    fn send(&mut self, waits: &mut Waits) -> Result<bool, Ended> {
+        let sent = if !self.out.is_empty() {
+            self.channel.write(self.out.rest()).map(|length| self.out.taken(length))
+        } else if !self.input_open && !self.end_sent {
+            self.channel.send_eof().map(|()| self.end_sent = true).map_err(io::Error::from)
+        } else {
+            return Ok(false);
+        };
+        match sent {
+            Ok(()) => {
+                self.last_progress = Instant::now();
+                Ok(true)
+            }
+            Err(error) if is_again(&error) => {
+                self.note(waits);
+                Ok(false)
+            }
+            // The server has closed: what it said before is still to be read.
+            Err(_) if self.channel.eof() => {
+                self.out.filled(0);
+                self.input_open = false;
+                self.end_sent = true;
+                Ok(true)
+            }
+            Err(error) => Err(Ended::new(Ending::Lost, error.to_string())),
+        }
+    }
+
+    /// From the server.
+    fn receive(&mut self, waits: &mut Waits) -> Result<bool, Ended> {
+        if self.server_done || !self.back.is_empty() {
+            return Ok(false);
+        }
+        match self.channel.read(&mut self.back.bytes) {
+            Ok(0) if self.channel.eof() => {
+                self.server_done = true;
+                Ok(true)
+            }
+            Ok(0) => {
+                waits.to_read = true;
+                Ok(false)
+            }
+            Ok(length) => {
+                self.back.filled(length);
+                self.last_progress = Instant::now();
+                Ok(true)
+            }
+            Err(error) if is_again(&error) => {
+                self.note(waits);
+                waits.to_read = true;
+                Ok(false)
+            }
+            Err(error) => Err(Ended::new(Ending::Lost, error.to_string())),
+        }
+    }
+
+    /// To the parent.
+    fn pass_on(&mut self) -> Result<bool, Ended> {
+        if self.back.is_empty() {
+            return Ok(false);
+        }
+        match self.output.write(self.back.rest()) {
+            Ok(length) => {
+                self.back.taken(length);
+                Ok(true)
+            }
+            Err(error) if is_again(&error) => Ok(false),
+            Err(error) => Err(Ended::new(Ending::Handover, error.to_string())),
+        }
+    }
+
+    fn note(&self, waits: &mut Waits) {
+        let (read, write) = match self.session.block_directions() {
+            BlockDirections::None => (true, false),
+            BlockDirections::Inbound => (true, false),
+            BlockDirections::Outbound => (false, true),
+            BlockDirections::Both => (true, true),
+        };
+        waits.to_read |= read;
+        waits.to_write |= write;
+    }
+
+    /// Waits until something can go on. A server that owes us progress is not waited for without end.
+    fn wait(&self, waits: Waits) -> Result<(), Ended> {
+        let owed = !self.out.is_empty() || self.end_sent || !self.input_open;
+        let left = self.idle.saturating_sub(self.last_progress.elapsed());
+        if owed && left.is_zero() {
+            return Err(Ended::new(Ending::Stalled, format!("for {} seconds", self.idle.as_secs())));
+        }
+        let timeout = owed.then(|| Timespec {
+            tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: i64::from(left.subsec_nanos()),
+        });
+        let mut socket = PollFlags::empty();
+        socket.set(PollFlags::IN, waits.to_read);
+        socket.set(PollFlags::OUT, waits.to_write);
+        let mut fds = Vec::with_capacity(3);
+        if !socket.is_empty() {
+            fds.push(PollFd::new(&self.socket, socket));
+        }
+        if self.input_open && self.out.is_empty() {
+            fds.push(PollFd::new(&self.input, PollFlags::IN));
+        }
+        if !self.back.is_empty() {
+            fds.push(PollFd::new(&self.output, PollFlags::OUT));
+        }
+        match poll(&mut fds, timeout.as_ref()) {
+            Ok(_) | Err(Errno::INTR) => Ok(()),
+            Err(errno) => Err(Ended::new(Ending::Lost, errno.to_string())),
+        }
+    }
+
+    /// What became of the program on the server.
+    fn remote_end(mut self) -> Result<(), Ended> {
+        // Its status comes with, or just before, the end of the channel.
+        self.session.set_blocking(true);
+        self.session.set_timeout(1_000);
+        let _ = self.channel.wait_close();
+        match self.channel.exit_status() {
+            Ok(0) | Err(_) => Ok(()),
+            Ok(status) => Err(Ended::new(Ending::Remote, format!("it ended with status {status}"))),
+        }
+    }
+}
+
+fn is_again(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
+}

@@ -1,0 +1,72 @@
+//! The default transport: crate ssh2 in a child of its own, which is this program under another verb.
+
+use std::io;
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::handover::Handover;
+use super::{Carried, Transport, TransportError};
+use crate::openssh::PrivateKey;
+use crate::plan::Target;
+
+/// The hidden verb that the child runs under.
+pub(crate) const VERB: &str = "transport";
+
+/// Bytes that may wait between parent and child, as far as the system grants them.
+const WAITING_BYTES: usize = 1024 * 1024;
+
+/// Starts `push-client transport`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Ssh2Child;
+
+impl Transport for Ssh2Child {
+    fn open(&self, target: &Target) -> Result<Carried, TransportError> {
+        let key = PrivateKey::load(&target.key)?;
+        let socket = connect(target)?;
+        // Without it, Nagle's algorithm and delayed acknowledgements cost 40 ms a message.
+        socket.set_nodelay(true).map_err(TransportError::Start)?;
+        let handover = Handover {
+            account: target.account.clone(),
+            key: key.text().to_owned(),
+            host_key: target.host_key.blob().to_vec(),
+            ciphers: target.ciphers.clone(),
+            connect_seconds: target.connect_seconds,
+            idle_seconds: target.idle_seconds,
+        };
+        start(&handover, &socket).map_err(TransportError::Start)
+    }
+}
+
+fn start(handover: &Handover, socket: &TcpStream) -> io::Result<Carried> {
+    let (mut ours, theirs) = UnixStream::pair()?;
+    rustix::net::sockopt::set_socket_send_buffer_size(&ours, WAITING_BYTES)?;
+    let mut child = Command::new("/proc/self/exe")
+        .arg(VERB)
+        .env_clear()
+        .stdin(OwnedFd::from(theirs))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let from = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
+    handover.send(&mut ours, socket.as_fd())?;
+    Ok(Carried::by(child, ours.into(), from.into()))
+}
+
+fn connect(target: &Target) -> Result<TcpStream, TransportError> {
+    let (address, port) = (target.address.as_str(), target.port);
+    let name = |source| TransportError::Name { address: cli::shown(address.as_bytes()), source };
+    let addresses: Vec<SocketAddr> = (address, port).to_socket_addrs().map_err(name)?.collect();
+    let deadline = Instant::now() + Duration::from_secs(target.connect_seconds.into());
+    let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for address in addresses {
+        let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+        match TcpStream::connect_timeout(&address, left) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => failure = error,
+        }
+    }
+    Err(TransportError::Connect { address: cli::shown(address.as_bytes()), port, source: failure })
+}

@@ -1,0 +1,45 @@
+//! From the command line to the verb.
+
+mod check;
+mod confine;
+mod run;
+mod schedule;
+mod status;
+
+use std::process::ExitCode;
+
+use clap::CommandFactory;
+use cli::{Exit, Failed, Run};
+
+use crate::args::{Args, PROGRAM, Verb};
+use crate::settings::SETTINGS_FILE;
+use crate::transport::run_transport;
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let args = match cli::parse::<Args>(PROGRAM) {
+        Ok(args) => args,
+        Err(code) => return code,
+    };
+    if matches!(args.verb, Verb::Transport) {
+        // No report, no console: it talks to its parent only.
+        return run_transport();
+    }
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    let run = Run::new(PROGRAM, args.verb.word(), &args.common);
+    cli::run(run, |run| verb(run, &args))
+}
+
+fn verb(run: &mut Run, args: &Args) -> Result<Exit, Failed> {
+    let settings = args.common.config_or(SETTINGS_FILE);
+    match &args.verb {
+        Verb::Run => run::run(run, settings),
+        Verb::Check => check::check(run, settings),
+        Verb::Schedule { hostname } => {
+            schedule::schedule(run, settings, hostname.as_deref(), args.common.verbose)
+        }
+        Verb::Status => status::status(run, settings),
+        Verb::Manual(manual) => manual.write(Args::command(), &mut std::io::stdout().lock()),
+        Verb::Transport => Err(Failed::bug("choosing a verb", "it was chosen before")),
+    }
+}

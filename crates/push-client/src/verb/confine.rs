@@ -1,0 +1,49 @@
+//! What `run` and `check` give up before they listen to a server.
+
+use std::os::fd::AsFd;
+
+use cli::{Exit, Failure, Monitor};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use sandbox::{Confinement, Keep, Landlock, LandlockState, Profile, SandboxError, Threads};
+
+/// The process could not be confined.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to confine this process")]
+pub(super) struct ConfineError(#[from] SandboxError);
+
+impl Failure for ConfineError {
+    fn exit(&self) -> Exit {
+        Exit::MACHINE
+    }
+}
+
+/// From here on: files are read beneath `top`, and written in `state` only; no socket, no program, no capability but the one
+/// to read. `child` can be waited for and killed.
+pub(super) fn confine(
+    top: &impl AsFd,
+    state: Option<&impl AsFd>,
+    child: Option<u32>,
+    monitor: &dyn Monitor,
+) -> Result<(), ConfineError> {
+    // Each folder on the way down is held.
+    let limit = getrlimit(Resource::Nofile);
+    // Refused: then deep trees are left out, by name.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    let mut confinement = Confinement::new(Profile::Client)
+        .read_beneath(top)
+        // The filter of system calls and the lost capabilities hold without it.
+        .landlock(Landlock::IfAvailable)
+        .keep(Keep::ReadSearch)
+        .threads(Threads::More);
+    if let Some(state) = state {
+        confinement = confinement.write_files_beneath(state);
+    }
+    if let Some(child) = child {
+        confinement = confinement.child(child);
+    }
+    let report = confinement.apply()?;
+    if report.landlock == LandlockState::Absent {
+        monitor.info("this kernel has no landlock: writing is confined by permissions alone");
+    }
+    Ok(())
+}

@@ -1,0 +1,162 @@
+//! Which paths are pushed: a tree of the components that the settings name.
+
+use std::collections::BTreeMap;
+
+/// What the settings say of a path and all below it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Mark {
+    /// Nothing: as the folder above.
+    #[default]
+    None,
+    Take,
+    Leave,
+}
+
+/// One component that the settings name.
+#[derive(Debug, Clone, Default)]
+pub struct Branch {
+    mark: Mark,
+    below: BTreeMap<Vec<u8>, Branch>,
+    /// Something at or below is to be taken.
+    leads: bool,
+}
+
+/// Roots and what is left out below them. The nearest name above a path decides.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    top: Branch,
+}
+
+/// What to do with a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Choice {
+    /// It belongs to the push.
+    Take,
+    /// It does not, but a root lies below: only the folder itself is kept.
+    Pass,
+    /// It does not.
+    Leave,
+}
+
+impl Selection {
+    /// Takes the path with these components, and all below it.
+    pub fn take(&mut self, components: &[Vec<u8>]) {
+        let mut branch = &mut self.top;
+        branch.leads = true;
+        for component in components {
+            branch = branch.below.entry(component.clone()).or_default();
+            branch.leads = true;
+        }
+        branch.mark = Mark::Take;
+    }
+
+    /// Leaves out the path with these components, and all below it. Wins over [`Selection::take`] of the same path.
+    pub fn leave(&mut self, components: &[Vec<u8>]) {
+        let mut branch = &mut self.top;
+        for component in components {
+            branch = branch.below.entry(component.clone()).or_default();
+        }
+        branch.mark = Mark::Leave;
+    }
+
+    /// The host's `/`.
+    pub fn top(&self) -> &Branch {
+        &self.top
+    }
+}
+
+impl Branch {
+    /// The named components directly below, in the order of manifests.
+    pub fn names(&self) -> impl Iterator<Item = (&Vec<u8>, &Branch)> {
+        self.below.iter()
+    }
+
+    /// The branch of one component, if the settings name it.
+    pub fn child(&self, name: &[u8]) -> Option<&Branch> {
+        self.below.get(name)
+    }
+
+    /// True for a root.
+    pub fn is_root(&self) -> bool {
+        self.mark == Mark::Take
+    }
+
+    /// A root is here or below.
+    pub fn leads_to_root(&self) -> bool {
+        self.leads
+    }
+
+    /// What to do here, if the folder above is taken or not.
+    pub fn choice(&self, above: Choice) -> Choice {
+        let taken = match self.mark {
+            Mark::Take => true,
+            Mark::Leave => false,
+            Mark::None => above == Choice::Take,
+        };
+        match (taken, self.leads) {
+            (true, _) => Choice::Take,
+            (false, true) => Choice::Pass,
+            (false, false) => Choice::Leave,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn selection(take: &[&str], leave: &[&str]) -> Selection {
+        let parts = |path: &str| {
+            path.split('/').filter(|c| !c.is_empty()).map(|c| c.as_bytes().to_vec()).collect::<Vec<_>>()
+        };
+        let mut selection = Selection::default();
+        take.iter().for_each(|path| selection.take(&parts(path)));
+        leave.iter().for_each(|path| selection.leave(&parts(path)));
+        selection
+    }
+
+    fn choice(selection: &Selection, path: &str) -> Choice {
+        let mut branch = Some(selection.top());
+        let mut choice = selection.top().choice(Choice::Leave);
+        for component in path.split('/') {
+            branch = branch.and_then(|branch| branch.child(component.as_bytes()));
+            choice = match branch {
+                Some(branch) => branch.choice(choice),
+                None if choice == Choice::Take => Choice::Take,
+                None => Choice::Leave,
+            };
+        }
+        choice
+    }
+
+    #[test]
+    fn the_nearest_named_path_decides() {
+        let all = selection(&["/srv", "/srv/a/b/c"], &["/srv/a", "/srv/x"]);
+        for (path, expected) in [
+            ("srv", Choice::Take),
+            ("srv/y/z", Choice::Take),
+            ("srv/x", Choice::Leave),
+            ("srv/x/y", Choice::Leave),
+            ("srv/a", Choice::Pass),
+            ("srv/a/z", Choice::Leave),
+            ("srv/a/b", Choice::Pass),
+            ("srv/a/b/c", Choice::Take),
+            ("srv/a/b/c/d", Choice::Take),
+            ("etc", Choice::Leave),
+        ] {
+            assert_eq!(choice(&all, path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_whole_machine_can_be_a_root() {
+        let all = selection(&["/"], &["/proc"]);
+        assert_eq!(choice(&all, "etc/passwd"), Choice::Take);
+        assert_eq!(choice(&all, "proc/1"), Choice::Leave);
+    }
+
+    #[test]
+    fn what_is_left_out_wins_over_a_root_of_the_same_name() {
+        assert_eq!(choice(&selection(&["/a"], &["/a"]), "a"), Choice::Pass);
+    }
+}

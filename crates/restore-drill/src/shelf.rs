@@ -1,0 +1,157 @@
+//! The vaults of the settings, and the ices in them.
+
+use std::io::Read;
+
+use cli::{Exit, Failed, Failure, Monitor, shown};
+use formats::HostId;
+use formats::records::ice::IceRecord;
+use formats::records::ice_id::IceId;
+use vault::{Lock, ObjectFolder, ObjectName, Vault, VaultError};
+
+use crate::ice::{RecordFault, Which, read_record};
+use crate::settings::Settings;
+
+/// One open vault.
+pub(crate) struct Shelf {
+    /// Its name in the settings.
+    pub(crate) name: String,
+    vault: Box<dyn Vault>,
+}
+
+/// Why a vault did not give what was asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ShelfError {
+    #[error("vault {}", shown(.vault.as_bytes()))]
+    Vault { vault: String, source: VaultError },
+    #[error("the settings name no vault {}", shown(.vault.as_bytes()))]
+    Unnamed { vault: String },
+    #[error("there is no ice {ice}")]
+    Nothing { ice: Which },
+    #[error("an object has a name that no vault takes")]
+    Name(#[from] vault::object::NameError),
+    #[error(transparent)]
+    Record(#[from] RecordFault),
+}
+
+impl Failure for ShelfError {
+    fn exit(&self) -> Exit {
+        match self {
+            ShelfError::Vault { source, .. } => Exit::of(source.exit_code()),
+            ShelfError::Unnamed { .. } => Exit::USAGE,
+            ShelfError::Nothing { .. } => Exit::NOTHING,
+            ShelfError::Name(_) => Exit::DAMAGED,
+            ShelfError::Record(fault) => fault.exit(),
+        }
+    }
+
+    fn advice(&self) -> Option<String> {
+        match self {
+            ShelfError::Nothing { .. } => Some("restore-drill list shows what there is".to_owned()),
+            _ => None,
+        }
+    }
+}
+
+/// The vaults that could be opened, and why the others could not.
+pub(crate) struct Shelves {
+    /// In the order of the settings.
+    pub(crate) open: Vec<Shelf>,
+    /// One error for each vault that did not open.
+    pub(crate) closed: Vec<ShelfError>,
+}
+
+impl Shelves {
+    /// Opens the vaults of the settings, or only the one that is named.
+    pub(crate) fn open(settings: &Settings, only: Option<&str>) -> Result<Shelves, ShelfError> {
+        let mut shelves = Shelves { open: Vec::new(), closed: Vec::new() };
+        let chosen = settings.vaults.iter().filter(|vault| only.is_none_or(|name| name == vault.name));
+        for setting in chosen {
+            match vault::open(&setting.url) {
+                Ok(vault) => shelves.open.push(Shelf { name: setting.name.clone(), vault }),
+                Err(source) => {
+                    shelves.closed.push(ShelfError::Vault { vault: setting.name.clone(), source });
+                }
+            }
+        }
+        match only {
+            Some(name) if shelves.open.is_empty() && shelves.closed.is_empty() => {
+                Err(ShelfError::Unnamed { vault: name.to_owned() })
+            }
+            _ => Ok(shelves),
+        }
+    }
+
+    /// Finds an ice. If a vault that might hold it did not open, that is said, and is the error if no other vault has it.
+    pub(crate) fn find(mut self, which: &Which, monitor: &dyn Monitor) -> Result<(Shelf, IceRecord), Failed> {
+        let mut found: Option<(usize, IceId)> = None;
+        for (place, shelf) in self.open.iter().enumerate() {
+            let newest = match which {
+                Which::Exactly(id) => shelf.holds(id)?.then(|| id.clone()),
+                Which::Latest(host) => shelf.ids(Some(host))?.into_iter().max(),
+            };
+            if let Some(id) = newest
+                && found.as_ref().is_none_or(|(_, best)| *best < id)
+            {
+                found = Some((place, id));
+            }
+        }
+        let closed = std::mem::take(&mut self.closed);
+        match found {
+            Some((place, id)) => {
+                closed.into_iter().for_each(|error| monitor.warn(&Failed::from(error).chain()));
+                let shelf = self.open.swap_remove(place);
+                let record = shelf.record(&id)?;
+                Ok((shelf, record))
+            }
+            None => Err(closed
+                .into_iter()
+                .next()
+                .unwrap_or_else(|| ShelfError::Nothing { ice: which.clone() })
+                .into()),
+        }
+    }
+}
+
+impl Shelf {
+    /// The ices whose record is there, of one host or of all, oldest first for each host.
+    pub(crate) fn ids(&self, host: Option<&HostId>) -> Result<Vec<IceId>, ShelfError> {
+        let folder = host.map_or_else(|| "ice/".to_owned(), |host| format!("ice/{host}/"));
+        let folder: ObjectFolder = folder.parse()?;
+        let mut ids = Vec::new();
+        for name in self.vault.list(&folder).map_err(|source| self.failed(source))? {
+            let name = name.map_err(|source| self.failed(source))?;
+            ids.extend(IceId::of_record_object(name.as_str()));
+        }
+        ids.sort();
+        Ok(ids)
+    }
+
+    fn holds(&self, id: &IceId) -> Result<bool, ShelfError> {
+        match self.fetch(&id.record_object()) {
+            Ok(_) => Ok(true),
+            Err(ShelfError::Vault { source: VaultError::Missing { .. }, .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The record of an ice, checked.
+    pub(crate) fn record(&self, id: &IceId) -> Result<IceRecord, ShelfError> {
+        Ok(read_record(id, self.fetch(&id.record_object())?)?)
+    }
+
+    /// What the vault says about the lock of an ice's record, which was stored last.
+    pub(crate) fn record_lock(&self, id: &IceId) -> Result<Lock, ShelfError> {
+        let name: ObjectName = id.record_object().parse()?;
+        self.vault.lock(&name).map_err(|source| self.failed(source))
+    }
+
+    /// The bytes of an object, unchecked.
+    pub(crate) fn fetch(&self, object: &str) -> Result<Box<dyn Read + Send>, ShelfError> {
+        let name: ObjectName = object.parse()?;
+        self.vault.fetch(&name).map_err(|source| self.failed(source))
+    }
+
+    fn failed(&self, source: VaultError) -> ShelfError {
+        ShelfError::Vault { vault: self.name.clone(), source }
+    }
+}

@@ -1,0 +1,173 @@
+//! An ice, brought from its vault into the quarantine as an image.
+//!
+//! For each segment, in this order: fetch; length and hash of the ciphertext; decrypt; length and hash of the content. Then the hash of the
+//! whole image. An error at any step ends it, and no byte of the image is looked at before the last.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
+
+use cli::{Amount, Exit, Failed, Failure, Monitor, Task};
+use formats::ContentHash;
+use formats::records::ice::{IceRecord, Segment};
+use formats::records::ice_id::Fingerprint;
+
+use crate::key::Secrets;
+use crate::quarantine::Quarantine;
+use crate::shelf::Shelf;
+use crate::unseal::{UnsealError, unseal};
+
+/// The image while it is not whole, and after: it never gets a name that says it is good.
+const IMAGE: &str = "image.partial";
+const SEGMENT: &str = "segment.partial";
+const BUFFER_BYTES: usize = 1 << 20;
+
+/// How far it came; kept for the record even when it failed.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Tally {
+    /// Segments fetched and decrypted.
+    pub(crate) segments: u64,
+    /// Bytes fetched.
+    pub(crate) bytes: u64,
+    /// The certificate whose key decrypted.
+    pub(crate) key: Option<Fingerprint>,
+    /// Hash of the image, once it is whole.
+    pub(crate) image_hash: Option<ContentHash>,
+}
+
+/// What is wrong with an ice.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ThawError {
+    #[error("{object}: failed to fetch it")]
+    Fetch { object: String, source: io::Error },
+    #[error("{object}: failed to keep it in the quarantine")]
+    Keep { object: String, source: io::Error },
+    #[error("{object} is damaged: {what}")]
+    Damaged { object: String, what: &'static str },
+    #[error("{object}")]
+    Unseal { object: String, source: UnsealError },
+    #[error("the image is not the one that the record describes")]
+    Image,
+}
+
+impl Failure for ThawError {
+    fn exit(&self) -> Exit {
+        match self {
+            ThawError::Fetch { .. } => Exit::VAULT_UNREACHABLE,
+            ThawError::Keep { .. } => Exit::MACHINE,
+            ThawError::Damaged { .. } => Exit::DECRYPTION,
+            ThawError::Unseal { source, .. } => source.exit(),
+            ThawError::Image => Exit::DAMAGED,
+        }
+    }
+
+    fn advice(&self) -> Option<String> {
+        match self {
+            ThawError::Damaged { .. } => Some("another vault may hold a whole copy: --vault NAME".to_owned()),
+            ThawError::Unseal { source: UnsealError::OtherKey { .. }, .. } => {
+                Some("name the file of one of these keys with --key".to_owned())
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Fetches, checks and decrypts all segments of `record`. The file that comes back is the image, whole and checked.
+pub(crate) fn thaw(
+    shelf: &Shelf,
+    record: &IceRecord,
+    secrets: &Secrets,
+    quarantine: &Quarantine,
+    monitor: &dyn Monitor,
+    tally: &mut Tally,
+) -> Result<File, Failed> {
+    let longest = record.segments.iter().map(|segment| segment.bytes).max().unwrap_or(0);
+    quarantine.require(record.image.bytes.saturating_add(longest))?;
+    let total = record.segments.iter().fold(0u64, |sum, segment| sum.saturating_add(segment.bytes));
+    let task = monitor.task("fetching and decrypting", Amount::Bytes(Some(total)));
+    let mut image = Image { file: quarantine.create(IMAGE)?, hasher: blake3::Hasher::new() };
+    for segment in &record.segments {
+        let sealed = fetch(shelf, segment, quarantine, &task)?;
+        tally.bytes = tally.bytes.saturating_add(segment.bytes);
+        open(sealed, segment, secrets, &mut image, tally)
+            .map_err(|source| ThawError::Unseal { object: segment.object.clone(), source })?;
+        quarantine.remove(SEGMENT)?;
+        tally.segments += 1;
+        monitor.detail(&format!("{} is whole", segment.object));
+    }
+    let hash = ContentHash::from_bytes(*image.hasher.finalize().as_bytes());
+    if hash != record.image.hash {
+        return Err(ThawError::Image.into());
+    }
+    tally.image_hash = Some(hash);
+    Ok(image.file)
+}
+
+/// Brings one object into the quarantine. Nothing parses it before length and hash are those of the record.
+fn fetch(shelf: &Shelf, segment: &Segment, quarantine: &Quarantine, task: &Task) -> Result<File, Failed> {
+    let object = || segment.object.clone();
+    let damaged = |what| ThawError::Damaged { object: object(), what };
+    let from = shelf.fetch(&segment.object)?;
+    let mut from = from.take(segment.bytes.saturating_add(1));
+    let mut file = quarantine.create(SEGMENT)?;
+    let mut hasher = blake3::Hasher::new();
+    let mut buffer = vec![0; BUFFER_BYTES];
+    let mut length = 0u64;
+    loop {
+        let read = match from.read(&mut buffer) {
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(source) => return Err(ThawError::Fetch { object: object(), source }.into()),
+        };
+        let bytes = buffer.get(..read).unwrap_or_default();
+        if bytes.is_empty() {
+            break;
+        }
+        length += read as u64;
+        hasher.update(bytes);
+        file.write_all(bytes).map_err(|source| ThawError::Keep { object: object(), source })?;
+        task.advance(read as u64);
+    }
+    if length != segment.bytes {
+        return Err(damaged("its length is not that of the record").into());
+    }
+    if hasher.finalize().as_bytes() != segment.hash.as_bytes() {
+        return Err(damaged("its hash is not that of the record").into());
+    }
+    file.rewind().map_err(|source| ThawError::Keep { object: object(), source })?;
+    Ok(file)
+}
+
+/// Decrypts one checked object to the end of the image.
+fn open(
+    sealed: File,
+    segment: &Segment,
+    secrets: &Secrets,
+    image: &mut Image,
+    tally: &mut Tally,
+) -> Result<(), UnsealError> {
+    let unsealed = unseal(sealed, segment.plain_bytes, secrets, image)?;
+    if unsealed.hash != segment.plain_hash {
+        let text = "the hash of its content is not that of the record".to_owned();
+        return Err(UnsealError::Broken { text });
+    }
+    tally.key = unsealed.key.or(tally.key.take());
+    Ok(())
+}
+
+/// The image as it grows, hashed as it is written.
+struct Image {
+    file: File,
+    hasher: blake3::Hasher,
+}
+
+impl Write for Image {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.hasher.update(bytes.get(..written).unwrap_or_default());
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}

@@ -1,0 +1,17 @@
+//! What restore-drill promises, claim by claim. Keys are made by GnuPG, segments sealed by GnuPG, and what comes back is compared by rsync.
+
+mod disk;
+mod hostile_images;
+mod hostile_messages;
+mod hostile_records;
+mod ices;
+mod images;
+mod keys;
+mod listing;
+mod program;
+mod quarantine;
+mod restoring;
+mod secrets;
+mod stock_tools;
+mod tree;
+mod verifying;

@@ -1,0 +1,159 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use cli::{Common, Manual};
+use formats::HostId;
+
+/// The program's name, in reports.
+pub(crate) const PROGRAM: &str = "snapshotter";
+
+/// Turns sealed push files into hardlinked history
+#[derive(Debug, clap::Parser)]
+#[command(name = PROGRAM, version, after_help = EXAMPLES)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+const EXAMPLES: &str = "Examples:
+  snapshotter host add web01 --key web01.pub
+  snapshotter ingest
+  snapshotter list web01
+  snapshotter show web01 latest --entries
+  snapshotter verify
+
+Started as root, every verb but `host` goes on as the account `owner` of the settings.";
+
+const INGEST_EXAMPLES: &str = "Examples:
+  snapshotter ingest
+  snapshotter ingest web01 db1.example.org
+
+Ends with 0 when every sealed push has its verdict, also when that is a rejection: the host is told. A push that could not be judged stays
+sealed, and the code says why: 11 no room, 4 this machine, 28 or 29 the history.";
+
+const VERIFY_EXAMPLES: &str = "Examples:
+  snapshotter verify
+  snapshotter verify web01
+
+Reads the log, every manifest and every file again, and changes nothing. Ends with 28 if a log or a manifest is damaged, with 29 if a
+snapshot's files differ from its manifest.";
+
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Verb {
+    /// Judge every sealed push, and make a snapshot of each good one
+    #[command(after_help = INGEST_EXAMPLES)]
+    Ingest {
+        /// Only these hosts
+        hosts: Vec<HostId>,
+    },
+    /// List the snapshots of all hosts, or of one
+    List {
+        /// Only this host
+        host: Option<HostId>,
+    },
+    /// Show one snapshot
+    Show {
+        /// Whose
+        host: HostId,
+        /// Its name, or `latest`
+        snapshot: String,
+        /// List its entries too
+        #[arg(long)]
+        entries: bool,
+    },
+    /// Read everything again, and name every defect
+    #[command(after_help = VERIFY_EXAMPLES)]
+    Verify {
+        /// Only this host
+        host: Option<HostId>,
+    },
+    /// Add and list hosts
+    Host {
+        #[command(subcommand)]
+        verb: HostVerb,
+    },
+    /// Tell how each host stands
+    Status,
+    /// One push of one host, confined; started by `ingest`
+    #[command(hide = true)]
+    IngestHost {
+        /// Which host
+        host: HostId,
+    },
+    /// The child that expands a push file; started by `ingest-host`
+    #[command(hide = true)]
+    Decode(Budget),
+    #[command(flatten)]
+    Manual(Manual),
+}
+
+const ADD_EXAMPLES: &str = "Examples:
+  snapshotter host add web01 --key web01.pub
+  snapshotter host add web01 --key web01.pub --dry-run
+  snapshotter host add web01 --key web01.pub --user-mode
+
+As root it makes the host's account, its jail, its key file and its history. Running it again changes only what is not as it should be;
+another key replaces the old one. The account is the prefix of the settings and the host id, '.' written as '_'; above 32 bytes it is cut
+and ends in 8 digits of the id's hash.";
+
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum HostVerb {
+    /// Make the account, jail and history of a host
+    #[command(after_help = ADD_EXAMPLES)]
+    Add {
+        /// The host id
+        host: HostId,
+        /// A file with the host's public key: one line, ssh-ed25519
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
+        /// Make no accounts: print the key line with a forced command instead
+        #[arg(long)]
+        user_mode: bool,
+        /// Only print what would be done
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// List the hosts
+    List,
+    /// Print the block that sshd_config needs
+    SshdConfig,
+}
+
+/// What a decoder may use up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::Args)]
+pub(crate) struct Budget {
+    /// Memory
+    #[arg(long)]
+    pub(crate) memory_bytes: u64,
+    /// Processor time
+    #[arg(long)]
+    pub(crate) cpu_seconds: u64,
+    /// Sum of all blocks, expanded
+    #[arg(long)]
+    pub(crate) expanded_bytes: u64,
+    /// Go on where the kernel has no Landlock
+    #[arg(long)]
+    pub(crate) without_landlock: bool,
+}
+
+impl Verb {
+    /// The verb as typed, for the report.
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            Verb::Ingest { .. } => "ingest",
+            Verb::List { .. } => "list",
+            Verb::Show { .. } => "show",
+            Verb::Verify { .. } => "verify",
+            Verb::Host { verb: HostVerb::Add { .. } } => "host add",
+            Verb::Host { verb: HostVerb::List } => "host list",
+            Verb::Host { verb: HostVerb::SshdConfig } => "host sshd-config",
+            Verb::Status => "status",
+            Verb::IngestHost { .. } => "ingest-host",
+            Verb::Decode(_) => "decode",
+            Verb::Manual(_) => "manual",
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Judges what waits, for all hosts or for some: one process for each push, one push of each host after another, so that no host waits for all of
+//! another's.
+
+use std::io::Read;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{ExitStatus, Stdio};
+
+use cli::{Exit, Failed, Monitor, Run};
+use durable::{Dir, FileKind, Name};
+use formats::HostId;
+
+use crate::account::this_program;
+use crate::ingest_host::outcome::{End, Outcome};
+use crate::settings::Settings;
+use crate::trouble::Trouble;
+
+/// Longest outcome.
+const OUTCOME_BYTES: u64 = 64 * 1024;
+
+/// Runs the verb.
+pub(crate) fn run(run: &mut Run, settings: &Settings, only: &[HostId]) -> Result<Exit, Failed> {
+    let all = hosts(settings)?;
+    if let Some(host) = only.iter().find(|host| !all.contains(host)) {
+        return Err(Trouble::NoHost { host: host.to_string() }.into());
+    }
+    let mut waiting = if only.is_empty() { all } else { only.to_vec() };
+    let mut worst = Exit::WHOLE;
+    let mut pushes = Vec::new();
+    while !waiting.is_empty() {
+        let mut again = Vec::new();
+        for host in waiting {
+            let (exit, outcome) = one(settings, &host)?;
+            worst = worse(worst, exit);
+            let Some(outcome) = outcome else {
+                pushes.push(serde_json::json!({ "host": host.as_str(), "end": "pending", "exit": exit.code() }));
+                continue;
+            };
+            tell(run, &host, &outcome);
+            if outcome.end != End::Idle {
+                pushes.push(told(&host, &outcome)?);
+            }
+            if outcome.waiting > 0 && outcome.end != End::Idle {
+                again.push(host);
+            }
+        }
+        waiting = again;
+    }
+    run.report().detail("pushes", pushes);
+    Ok(worst)
+}
+
+/// The hosts that have a jail, sorted.
+pub(crate) fn hosts(settings: &Settings) -> Result<Vec<HostId>, Trouble> {
+    let at = || Trouble::folder("listing the jails");
+    let jails = Dir::open_root(&settings.jails).map_err(at())?;
+    let mut hosts = Vec::new();
+    for name in jails.names().map_err(at())? {
+        let Some(host) = std::str::from_utf8(&name).ok().and_then(|text| HostId::parse(text).ok()) else { continue };
+        if jails.stat(Name::new(&name).map_err(at())?).map_err(at())?.kind == FileKind::Folder {
+            hosts.push(host);
+        }
+    }
+    Ok(hosts)
+}
+
+/// One process: at most one push. Without an outcome it has said on standard error what is wrong.
+pub(crate) fn one(settings: &Settings, host: &HostId) -> Result<(Exit, Option<Outcome>), Failed> {
+    let starting = || format!("starting the ingest of {host}");
+    let mut child = this_program()
+        .args(["ingest-host", host.as_str(), "--config"])
+        .arg(&settings.file)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(Trouble::stream(starting()))?;
+    let mut text = String::new();
+    let read = child.stdout.take().map_or(Ok(0), |out| out.take(OUTCOME_BYTES).read_to_string(&mut text));
+    let status = child.wait().map_err(Trouble::stream(starting()))?;
+    let outcome = read.ok().and_then(|_| serde_json::from_str(text.lines().last()?).ok());
+    let exit = exit_of(status);
+    match outcome {
+        Some(outcome) if exit == Exit::WHOLE || exit == Exit::SNAPSHOT_DIFFERS => Ok((exit, Some(outcome))),
+        _ if exit == Exit::WHOLE => Ok((Exit::BUG, None)),
+        _ => Ok((exit, None)),
+    }
+}
+
+fn exit_of(status: ExitStatus) -> Exit {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => u8::try_from(code).map_or(Exit::BUG, Exit::of),
+        (None, Some(signal)) => u8::try_from(signal).map_or(Exit::BUG, Exit::signal),
+        (None, None) => Exit::BUG,
+    }
+}
+
+/// What is wrong with a history is worse than what keeps a push waiting.
+fn worse(a: Exit, b: Exit) -> Exit {
+    let weight = |exit: Exit| match exit.class() {
+        cli::exit::Class::Whole => 0,
+        cli::exit::Class::Refused => 1,
+        cli::exit::Class::Here | cli::exit::Class::Signal => 2,
+        _ => 3,
+    };
+    if weight(b) > weight(a) { b } else { a }
+}
+
+fn tell(run: &mut Run, host: &HostId, outcome: &Outcome) {
+    let console = run.console();
+    if let Some(lost) = &outcome.lost {
+        console.warn(&format!("{host}: {lost}; the next push will be whole"));
+    }
+    for alarm in &outcome.alarms {
+        console.warn(&format!("{host}: {alarm}; the push is kept, and expiry is on hold"));
+    }
+    let push = outcome.push.as_deref().unwrap_or("unknown");
+    let code = outcome.code.as_ref().map_or("", |(_, words)| words.as_str());
+    let report = run.report();
+    match outcome.end {
+        End::Idle => {}
+        End::Accepted => {
+            report.count("accepted", 1);
+            report.count("new_bytes", outcome.new_bytes);
+            let name = outcome.snapshot.as_deref().unwrap_or_default();
+            let Outcome { entries, changes, new_bytes, .. } = outcome;
+            run.line(&format!(
+                "{host}: accepted as {name}: {entries} entries, {changes} changes, {new_bytes} new bytes"
+            ));
+        }
+        End::Rejected => {
+            report.count("rejected", 1);
+            run.line(&format!("{host}: push {push} rejected: {code}"));
+        }
+        End::Repeated => {
+            report.count("repeated", 1);
+            run.line(&format!("{host}: push {push} was judged before"));
+        }
+    }
+}
+
+fn told(host: &HostId, outcome: &Outcome) -> Result<serde_json::Value, Failed> {
+    let mut value = serde_json::to_value(outcome).map_err(|error| Failed::bug("telling the outcome", error))?;
+    if let Some(fields) = value.as_object_mut() {
+        fields.insert("host".to_owned(), host.as_str().into());
+    }
+    Ok(value)
+}

@@ -1,0 +1,133 @@
+//! One push of one host, in a process of its own. It opens the host's three folders, starts the decoder, and confines itself to them; from then on
+//! nothing that the host sent can reach another host.
+
+mod base;
+mod build;
+mod building;
+mod changes;
+mod commit;
+mod contents;
+mod copy;
+mod fault;
+mod judge;
+pub(crate) mod outcome;
+mod publish;
+pub(crate) mod queue;
+mod receive;
+mod room;
+mod sparse;
+mod tree;
+
+use cli::{Exit, Failed, Run};
+use durable::{Dir, Name};
+use formats::HostId;
+use history::{History, HostHistory, LogAppender, Writing};
+use sandbox::{Confinement, Profile};
+
+use crate::args::Budget;
+use crate::decoder::Decoder;
+use crate::settings::Settings;
+use crate::trouble::Trouble;
+use judge::{Desk, Incoming};
+use outcome::Outcome;
+use queue::Queue;
+
+/// Descriptors for the folders of a deep tree and its base, and some to spare.
+const OPEN_FILES: u64 = 512;
+
+/// The folders of one host, held open.
+struct Places {
+    sealed: Dir,
+    state: Dir,
+    history: HostHistory,
+}
+
+/// Runs the verb: repairs what an earlier run left, judges at most one push, publishes. The outcome is the last line of standard output.
+pub(crate) fn run(run: &mut Run, settings: &Settings, host: &HostId) -> Result<Exit, Failed> {
+    let places = open(settings, host)?;
+    let alone = places.history.write_lock().map_err(Trouble::history(host))?;
+    let alone = alone.ok_or_else(|| Trouble::Busy { host: host.clone() })?;
+    let queue = Queue::read(&places.sealed, host)?;
+    let incoming = match queue.oldest(&places.sealed, host)? {
+        Some(sealed) => {
+            let push = sealed.descriptor().map_err(Trouble::stream("sharing the push file"))?;
+            let decoder = Decoder::start(push, budget(settings)).map_err(Trouble::stream("starting the decoder"))?;
+            Some(Incoming { sealed, decoder })
+        }
+        None => None,
+    };
+    confine(settings, &places, incoming.as_ref())?;
+    let outcome = confined(settings, &places, &alone, &queue, incoming)?;
+    let line = serde_json::to_string(&outcome).map_err(|error| Failed::bug("telling the outcome", error))?;
+    run.line(&line);
+    Ok(if outcome.lost.is_some() { Exit::SNAPSHOT_DIFFERS } else { Exit::WHOLE })
+}
+
+fn open(settings: &Settings, host: &HostId) -> Result<Places, Trouble> {
+    let at = || Trouble::folder(format!("opening the jail of {host}"));
+    let jails = Dir::open_root(&settings.jails).map_err(at())?;
+    let jail = match jails.open_dir(Name::new(host.as_str().as_bytes()).map_err(at())?) {
+        Err(error) if error.is_not_found() => return Err(Trouble::NoHost { host: host.to_string() }),
+        answer => answer.map_err(at())?,
+    };
+    let history = History::open(&settings.history).and_then(|history| history.host_or_new(host));
+    Ok(Places {
+        sealed: jail.open_beneath(b"spool/sealed").map_err(at())?,
+        state: jail.open_beneath(b"state").map_err(at())?,
+        history: history.map_err(Trouble::history(host))?,
+    })
+}
+
+fn budget(settings: &Settings) -> Budget {
+    let limits = &settings.limits;
+    // Contents and changes, each within the limit, and what records cost besides their data.
+    let heads = limits.entries.saturating_mul(128).max(64 << 20);
+    Budget {
+        memory_bytes: settings.decoder_memory_bytes,
+        cpu_seconds: settings.decoder_cpu_seconds,
+        expanded_bytes: limits.expanded_bytes.saturating_mul(2).saturating_add(heads),
+        without_landlock: settings.landlock() == sandbox::Landlock::IfAvailable,
+    }
+}
+
+fn confine(settings: &Settings, places: &Places, incoming: Option<&Incoming>) -> Result<(), Trouble> {
+    sandbox::limits::limit_core_zero()?;
+    sandbox::limits::limit_open_files(OPEN_FILES)?;
+    let mut confinement = Confinement::new(Profile::Ingest)
+        .landlock(settings.landlock())
+        .write_beneath(&places.sealed)
+        .write_files_beneath(&places.state)
+        .write_tree_beneath(places.history.dir());
+    if let Some(incoming) = incoming {
+        confinement = confinement.child(incoming.decoder.id());
+    }
+    let _in_force = confinement.apply()?;
+    Ok(())
+}
+
+fn confined(
+    settings: &Settings,
+    places: &Places,
+    alone: &Writing,
+    queue: &Queue,
+    incoming: Option<Incoming>,
+) -> Result<Outcome, Trouble> {
+    let host = places.history.host();
+    let Places { sealed, state, history } = places;
+    // Whoever reads needs this file, and may not be allowed to make it.
+    drop(history.read_lock().map_err(Trouble::history(host))?);
+    state.remove_unfinished().map_err(Trouble::folder(format!("tidying the state of {host}")))?;
+    let log = LogAppender::open(history, alone).map_err(Trouble::history(host))?;
+    building::repair(history, log.log())?;
+    let mut desk = Desk { host, limits: &settings.limits, sealed, state, history, log };
+    let lost = desk.settle()?;
+    desk.turn_away(&queue.foreign)?;
+    let mut outcome = match incoming {
+        Some(incoming) => desk.judge(incoming)?,
+        None => Outcome::default(),
+    };
+    outcome.lost = outcome.lost.or(lost);
+    let judged = usize::from(outcome.end != outcome::End::Idle);
+    outcome.waiting = queue.files.len().saturating_sub(judged) as u64;
+    Ok(outcome)
+}

@@ -1,0 +1,118 @@
+//! The snapshot that a push builds on: its manifest, its files, and where its contents lie.
+
+use std::collections::{HashMap, HashSet};
+
+use formats::entry::{Body, Entry, Kind, Node};
+use formats::{Change, ContentHash, RelPath};
+use history::{HostHistory, Manifest, Snapshot};
+
+use super::changes::Changes;
+use super::fault::Fault;
+use crate::stack::Stack;
+
+/// The base of a push.
+#[derive(Debug)]
+pub(crate) struct Base<'a> {
+    history: &'a HostHistory,
+    snapshot: &'a Snapshot,
+    /// The walk through its files.
+    pub(crate) files: Stack,
+    moved: Option<HashMap<ContentHash, (RelPath, u64)>>,
+}
+
+impl<'a> Base<'a> {
+    /// Opens it. What is missing is the base's fault.
+    pub(crate) fn open(history: &'a HostHistory, snapshot: &'a Snapshot) -> Result<Self, Fault> {
+        let missing = |error: history::Error| match error {
+            history::Error::Folder(error) if error.is_not_found() => {
+                Fault::Base(format!("files of snapshot {} are missing", snapshot.name))
+            }
+            error => Fault::from(error),
+        };
+        let tree = history.tree(snapshot).map_err(missing)?;
+        let files = Stack::new(tree.dir().try_clone()?);
+        Ok(Self { history, snapshot, files, moved: None })
+    }
+
+    /// Its entries. Ends in an error if they are not, all in all, what the log says.
+    pub(crate) fn entries(&self) -> Result<BaseEntries, Fault> {
+        let manifest = self.history.open_manifest(self.snapshot).map_err(|error| match error {
+            history::Error::Manifest { source, .. } => Fault::base_manifest(source),
+            history::Error::Folder(error) if error.is_not_found() => {
+                Fault::Base(format!("the manifest of snapshot {} is missing", self.snapshot.name))
+            }
+            error => Fault::from(error),
+        })?;
+        Ok(BaseEntries { manifest, expected: self.snapshot.clone(), done: false })
+    }
+
+    /// Where the base has a file of this content, if it does. Reads the base's manifest once, at the first call, and remembers only what
+    /// `changes` can ask for.
+    pub(crate) fn find(&mut self, hash: ContentHash, changes: &Changes) -> Result<Option<(RelPath, u64)>, Fault> {
+        if self.moved.is_none() {
+            self.moved = Some(self.locate(&wanted(changes)?)?);
+        }
+        Ok(self.moved.as_ref().and_then(|moved| moved.get(&hash).cloned()))
+    }
+
+    fn locate(&self, wanted: &HashSet<ContentHash>) -> Result<HashMap<ContentHash, (RelPath, u64)>, Fault> {
+        let mut found = HashMap::new();
+        for entry in self.entries()? {
+            let entry = entry?;
+            if let Some((hash, size)) = content_of(&entry)
+                && wanted.contains(&hash)
+            {
+                found.entry(hash).or_insert((entry.path, size));
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn wanted(changes: &Changes) -> Result<HashSet<ContentHash>, Fault> {
+    let mut wanted = HashSet::new();
+    for change in changes.reader()? {
+        if let Change::Put(entry) = change?
+            && let Some((hash, _)) = content_of(&entry)
+        {
+            wanted.insert(hash);
+        }
+    }
+    Ok(wanted)
+}
+
+/// Hash and size of a regular file.
+pub(crate) fn content_of(entry: &Entry) -> Option<(ContentHash, u64)> {
+    match &entry.body {
+        Body::Node(Node { kind: Kind::File { size, content }, .. }) => Some((*content, *size)),
+        _ => None,
+    }
+}
+
+/// The entries of a base, in order.
+#[derive(Debug)]
+pub(crate) struct BaseEntries {
+    manifest: Manifest,
+    expected: Snapshot,
+    done: bool,
+}
+
+impl Iterator for BaseEntries {
+    type Item = Result<Entry, Fault>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.done {
+            return None;
+        }
+        match self.manifest.next() {
+            Some(entry) => Some(entry.map_err(Fault::base_manifest)),
+            None => {
+                self.done = true;
+                let sum = self.manifest.summary();
+                let whole =
+                    sum.is_some_and(|sum| sum.root == self.expected.root && sum.entries == self.expected.entries);
+                (!whole).then(|| Err(Fault::Base(format!("the manifest of {} is another one", self.expected.name))))
+            }
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! From a push to a snapshot that is ready, but does not exist yet.
+
+use std::cell::Cell;
+use std::fs::File;
+use std::io::BufWriter;
+
+use durable::{Dir, Name};
+use formats::change::{ChangeError, apply};
+use formats::entry::Entry;
+use formats::manifest::{ManifestWriter, Summary};
+use formats::published::Limits;
+use formats::push::Seal;
+use formats::session::Code;
+use history::{HostHistory, Snapshot, layout};
+
+use super::base::Base;
+use super::changes::Changes;
+use super::contents::Contents;
+use super::fault::Fault;
+use super::receive;
+use super::room::Room;
+use super::tree::Tree;
+use crate::decoder::Decoder;
+
+/// The parts of the new snapshot, in the building folder.
+pub(crate) const MANIFEST: Name<'static> = Name::literal("manifest");
+/// As [`MANIFEST`].
+pub(crate) const SNAPSHOT: Name<'static> = Name::literal("snapshot");
+const CONTENTS: Name<'static> = Name::literal("contents");
+const WRITE_BYTES: usize = 256 * 1024;
+/// What an entry costs besides its inode: its name, its line in the manifest.
+const ENTRY_BYTES: u64 = 128;
+
+/// What is needed to build.
+#[derive(Debug)]
+pub(crate) struct Ground<'a> {
+    /// The host's history.
+    pub(crate) history: &'a HostHistory,
+    /// The building folder, empty.
+    pub(crate) dir: &'a Dir,
+    /// What this host may send.
+    pub(crate) limits: &'a Limits,
+}
+
+/// A snapshot that is whole, checked against its seal, and only has to be put in its place.
+#[derive(Debug)]
+pub(crate) struct Built {
+    /// What the client sealed.
+    pub(crate) seal: Seal,
+    /// Bytes of content that were new.
+    pub(crate) new_bytes: u64,
+    /// Changes that the push carried.
+    pub(crate) changes: u64,
+}
+
+/// Builds the snapshot that the rest of the push describes.
+pub(crate) fn build(
+    ground: &Ground<'_>,
+    decoder: &mut Decoder,
+    base: Option<&Snapshot>,
+) -> Result<Built, Fault> {
+    let mut room = Room::new(ground.dir, ground.limits.free_bytes)?;
+    let mut contents = Contents::new(ground.dir.make_dir(CONTENTS, 0o750)?, ground.limits)?;
+    let mut changes = Changes::new(ground.dir, ground.limits.expanded_bytes)?;
+    let seal = receive::body(decoder, &mut contents, &mut changes, &mut room)?;
+    if seal.entries > ground.limits.entries {
+        return Err(Fault::Push(Code::OverBudget));
+    }
+    let (sum, count) = grow(ground, base, &contents, &changes, &mut room)?;
+    if sum.root != seal.root || sum.entries != seal.entries {
+        return Err(Fault::Push(Code::WrongRoot));
+    }
+    Ok(Built { seal, new_bytes: contents.new_bytes(), changes: count })
+}
+
+/// Applies the changes to the base: manifest and tree side by side, entry by entry. Tells what the manifest comes to and how many changes there
+/// were.
+fn grow(
+    ground: &Ground<'_>,
+    base: Option<&Snapshot>,
+    contents: &Contents,
+    changes: &Changes,
+    room: &mut Room,
+) -> Result<(Summary, u64), Fault> {
+    let base = base.map(|snapshot| Base::open(ground.history, snapshot)).transpose()?;
+    let entries: Box<dyn Iterator<Item = Result<Entry, Fault>>> = match &base {
+        Some(base) => Box::new(base.entries()?),
+        None => Box::new(std::iter::empty()),
+    };
+    let top = ground.dir.make_dir(SNAPSHOT, 0o750)?.make_dir(layout::TREE, 0o750)?;
+    let mut tree = Tree::new(top, base, contents, changes);
+    let mut manifest = new_manifest(ground.dir)?;
+    let (count, mut made) = (Cell::new(0u64), 0u64);
+    let changes = changes.reader()?.inspect(|_| count.set(count.get() + 1));
+    for applied in apply(entries, changes) {
+        let applied = applied.map_err(|error| match error {
+            ChangeError::Stream(fault) => fault,
+            ChangeError::Rule { .. } => Fault::Push(Code::MalformedPush),
+        })?;
+        made += 1;
+        if made > ground.limits.entries {
+            return Err(Fault::Push(Code::OverBudget));
+        }
+        manifest.push(applied.entry()).map_err(Fault::new_manifest)?;
+        tree.place(&applied, room)?;
+        room.bytes(ENTRY_BYTES)?;
+    }
+    let (sum, _) = manifest.finish().map_err(Fault::new_manifest)?;
+    Ok((sum, count.get()))
+}
+
+fn new_manifest(dir: &Dir) -> Result<ManifestWriter<BufWriter<File>>, Fault> {
+    let file = dir.create_new(MANIFEST, 0o640)?;
+    ManifestWriter::new(BufWriter::with_capacity(WRITE_BYTES, file)).map_err(Fault::new_manifest)
+}

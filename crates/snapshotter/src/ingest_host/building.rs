@@ -1,0 +1,124 @@
+//! The folder an ingest works in, and what a killed ingest left.
+//!
+//! Everything is made here. `intent` names the snapshot before the first part of it leaves; so what lies among the snapshots without being in
+//! the log is either named there, and removed, or a stranger, and never touched.
+
+use durable::{Dir, Name};
+use formats::HostId;
+use history::{HostHistory, Log, SnapshotName, layout};
+
+use crate::trouble::Trouble;
+
+const INTENT: Name<'static> = Name::literal("intent");
+/// An intent is one name and a newline.
+const INTENT_BYTES: usize = 64;
+
+/// The folder `.building`, empty when it is given out.
+#[derive(Debug)]
+pub(crate) struct Building<'a> {
+    history: &'a HostHistory,
+    dir: Dir,
+}
+
+impl<'a> Building<'a> {
+    /// Makes the folder. What an earlier run left must be gone ([`repair`]).
+    pub(crate) fn begin(history: &'a HostHistory) -> durable::Result<Self> {
+        Ok(Self { history, dir: history.dir().make_dir(layout::BUILDING, 0o750)? })
+    }
+
+    /// The folder.
+    pub(crate) fn dir(&self) -> &Dir {
+        &self.dir
+    }
+
+    /// Notes the name under which the snapshot will be placed.
+    pub(crate) fn intend(&self, name: &SnapshotName) -> durable::Result<()> {
+        self.dir.write_whole(INTENT, format!("{name}\n").as_bytes(), 0o640)
+    }
+
+    /// Removes the folder of a push that was not judged, unless its snapshot was already on its way: what then counts is the log, as the next
+    /// run reads it.
+    pub(crate) fn abandon(self) -> durable::Result<()> {
+        match self.dir.stat(INTENT) {
+            Err(error) if error.is_not_found() => self.clear(),
+            answer => answer.map(drop),
+        }
+    }
+
+    /// Removes the folder with all that is left in it.
+    pub(crate) fn clear(self) -> durable::Result<()> {
+        self.history.dir().remove_tree(layout::BUILDING)?;
+        self.history.dir().sync()
+    }
+}
+
+/// Removes what a killed run left, and makes sure that nothing else is there that the log does not know.
+pub(crate) fn repair(history: &HostHistory, log: &Log) -> Result<(), Trouble> {
+    let host = history.host();
+    let at = || Trouble::folder(format!("removing what an earlier run left of host {host}"));
+    match history.dir().open_dir(layout::BUILDING) {
+        Ok(building) => {
+            if let Some(name) = intended(&building).map_err(at())?.filter(|name| !is_known(log, name)) {
+                withdraw(history, &name).map_err(at())?;
+            }
+            history.dir().remove_tree(layout::BUILDING).map_err(at())?;
+            history.dir().sync().map_err(at())?;
+        }
+        Err(error) if error.is_not_found() => {}
+        Err(error) => return Err(at()(error)),
+    }
+    require_no_stranger(history, log, host)
+}
+
+fn intended(building: &Dir) -> durable::Result<Option<SnapshotName>> {
+    use std::io::Read;
+    let file = match building.open_read(INTENT) {
+        Ok(file) => file,
+        Err(error) if error.is_not_found() => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut text = String::new();
+    // What cannot be read as a name was never acted upon: it is written whole before it is.
+    let read = file.take(INTENT_BYTES as u64).read_to_string(&mut text);
+    Ok(read.ok().and_then(|_| text.strip_suffix('\n')?.parse().ok()))
+}
+
+/// Takes back the parts of a snapshot that was never committed. Durable before the intent itself goes.
+fn withdraw(history: &HostHistory, name: &SnapshotName) -> durable::Result<()> {
+    let manifests = history.dir().make_dir_or_open(layout::MANIFESTS, 0o750)?;
+    gone(manifests.unlink(Name::new(layout::manifest_file(name).as_bytes())?))?;
+    manifests.sync()?;
+    gone(history.dir().remove_tree(Name::new(name.as_str().as_bytes())?))?;
+    history.dir().sync()
+}
+
+fn gone(answer: durable::Result<()>) -> durable::Result<()> {
+    match answer {
+        Err(error) if error.is_not_found() => Ok(()),
+        answer => answer,
+    }
+}
+
+fn is_known(log: &Log, name: &SnapshotName) -> bool {
+    log.snapshots().binary_search_by_key(&name.sequence(), |known| known.sequence).is_ok_and(|place| {
+        log.snapshots().get(place).is_some_and(|known| known.name == *name)
+    })
+}
+
+/// A snapshot without its line means that the log has lost lines. Whoever removed it now would destroy what was reported safe.
+fn require_no_stranger(history: &HostHistory, log: &Log, host: &HostId) -> Result<(), Trouble> {
+    let at = || Trouble::folder(format!("looking at the history of {host}"));
+    let strange = |what: &[u8]| Trouble::Stranger { host: host.clone(), what: cli::shown(what) };
+    for name in history.dir().names().map_err(at())? {
+        if layout::snapshot_of_folder(&name).is_some_and(|snapshot| !is_known(log, &snapshot)) {
+            return Err(strange(&name));
+        }
+    }
+    let manifests = history.dir().make_dir_or_open(layout::MANIFESTS, 0o750).map_err(at())?;
+    for name in manifests.names().map_err(at())? {
+        if layout::snapshot_of_manifest(&name).is_some_and(|snapshot| !is_known(log, &snapshot)) {
+            return Err(strange(&name));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,103 @@
+//! The order of steps that makes a snapshot exist. Killed anywhere, it is absent or complete:
+//!
+//! 1. everything is built, and its name noted as the intent; all of it is on the disk;
+//! 2. the manifest gets its place, then the tree;
+//! 3. the line in the log: from here on the snapshot exists;
+//! 4. the verdict is published, and only then is the push file removed.
+//!
+//! What a kill leaves before 3 is removed by the next run ([`super::building::repair`]); what is missing after 3 is made up for from the log.
+
+use chrono::{DateTime, Utc};
+use durable::Name;
+use formats::push::Header;
+use formats::records::log::{Alarm, Event, Ingest};
+use history::{HostHistory, Log, LogAppender, SnapshotName, layout};
+
+use super::build::{Built, MANIFEST, SNAPSHOT};
+use super::building::Building;
+use super::fault::Fault;
+
+/// What a commit came to.
+#[derive(Debug)]
+pub(crate) struct Committed {
+    /// The snapshot's name.
+    pub(crate) name: SnapshotName,
+    /// What a person should look at.
+    pub(crate) alarms: Vec<Alarm>,
+}
+
+/// Commits what was built.
+pub(crate) fn commit(
+    history: &HostHistory,
+    building: &Building<'_>,
+    log: &mut LogAppender,
+    header: &Header,
+    built: &Built,
+) -> Result<Committed, Fault> {
+    let now = Utc::now();
+    let sequence = log.log().next_sequence();
+    let name = SnapshotName::new(now, sequence)
+        .map_err(|error| Fault::stream("naming the snapshot")(std::io::Error::other(error)))?;
+    building.intend(&name)?;
+    building.dir().sync_file_system()?;
+    let manifests = history.dir().open_dir(layout::MANIFESTS)?;
+    let file = layout::manifest_file(&name);
+    building.dir().rename_new(MANIFEST, &manifests, Name::new(file.as_bytes())?)?;
+    building.dir().rename_new(SNAPSHOT, history.dir(), Name::new(name.as_str().as_bytes())?)?;
+    let alarms = alarm(log, header, now)?;
+    log.append(Event::Ingest(event(sequence, &name, header, built)), now)?;
+    Ok(Committed { name, alarms })
+}
+
+fn event(sequence: u64, name: &SnapshotName, header: &Header, built: &Built) -> Ingest {
+    Ingest {
+        sequence,
+        name: name.to_string(),
+        root: built.seal.root,
+        entries: built.seal.entries,
+        left_out: built.seal.left_out,
+        base: header.base,
+        push: header.push,
+        installation: header.installation,
+        counter: header.counter,
+        started: header.started,
+        zone: header.zone.clone(),
+        new_bytes: built.new_bytes,
+        changes: built.changes,
+    }
+}
+
+/// What is odd about a good push goes into the log before the push itself: it is kept, but expiry stops until a person has looked.
+fn alarm(log: &mut LogAppender, header: &Header, now: DateTime<Utc>) -> Result<Vec<Alarm>, Fault> {
+    let odd = odd(log.log(), header);
+    for what in &odd {
+        // A run that was killed right after this has raised it already.
+        if log.log().alarms().iter().any(|raised| raised.what == *what && raised.push == header.push) {
+            continue;
+        }
+        let (push, installation) = (header.push, header.installation);
+        log.append(Event::Alarm { what: *what, push, installation }, now)?;
+    }
+    if let Some(what) = odd.first()
+        && log.log().hold().is_none()
+    {
+        log.append(Event::Hold { reason: reason(*what).to_owned() }, now)?;
+    }
+    Ok(odd)
+}
+
+fn odd(log: &Log, header: &Header) -> Vec<Alarm> {
+    match log.counter(header.installation) {
+        Some(highest) if header.counter <= highest => vec![Alarm::CounterReused],
+        None if log.installations() > 0 => vec![Alarm::SecondInstallation],
+        _ => Vec::new(),
+    }
+}
+
+/// Fixed words for an alarm.
+pub(crate) fn reason(what: Alarm) -> &'static str {
+    match what {
+        Alarm::SecondInstallation => "another installation pushes under this host's name",
+        Alarm::CounterReused => "the installation used a push counter twice: it was cloned or set back",
+    }
+}

@@ -1,0 +1,196 @@
+//! The contents of one push, on their way into the history: hashed as they are written, and reachable by hash only once they have it.
+
+use std::fs::File;
+
+use durable::{Dir, Linked, Name};
+use formats::cursor::Cursor;
+use formats::published::Limits;
+use formats::push::Record;
+use formats::session::Code;
+use formats::ContentHash;
+
+use super::fault::Fault;
+use super::room::Room;
+use super::sparse;
+
+/// A content whose end has not come yet.
+const OPEN: Name<'static> = Name::literal("open");
+const FILE_MODE: u32 = 0o640;
+const FOLDER_MODE: u32 = 0o750;
+/// Folders by the first digit of the hash, so that none gets larger than a file system can bear.
+const SHELVES: &[&[u8; 1]; 16] =
+    &[b"0", b"1", b"2", b"3", b"4", b"5", b"6", b"7", b"8", b"9", b"a", b"b", b"c", b"d", b"e", b"f"];
+
+/// The store of one push's contents.
+#[derive(Debug)]
+pub(crate) struct Contents {
+    dir: Dir,
+    shelves: Vec<Dir>,
+    open: Option<Open>,
+    left_bytes: u64,
+    left_count: u64,
+    new_bytes: u64,
+}
+
+#[derive(Debug)]
+struct Open {
+    file: File,
+    hasher: blake3::Hasher,
+    size: u64,
+}
+
+impl Contents {
+    /// An empty store in an empty folder, for a host with these limits.
+    pub(crate) fn new(dir: Dir, limits: &Limits) -> Result<Self, Fault> {
+        let shelves = SHELVES.iter().map(|digit| dir.make_dir(Name::new(*digit)?, FOLDER_MODE));
+        let shelves = shelves.collect::<durable::Result<_>>()?;
+        let (left_bytes, left_count) = (limits.expanded_bytes, limits.entries);
+        Ok(Self { dir, shelves, open: None, left_bytes, left_count, new_bytes: 0 })
+    }
+
+    /// Bytes of all different contents.
+    pub(crate) fn new_bytes(&self) -> u64 {
+        self.new_bytes
+    }
+
+    /// Takes an expanded block of records.
+    pub(crate) fn take(&mut self, block: &[u8], room: &mut Room) -> Result<(), Fault> {
+        let mut from = Cursor::new(block);
+        while !from.is_empty() {
+            match Record::decode(&mut from)? {
+                Record::Data(data) => self.data(data, &mut from, room)?,
+                Record::End { size, hash } => self.end(size, hash, room)?,
+                Record::Drop => self.forget()?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets the open content, if any.
+    pub(crate) fn forget(&mut self) -> Result<(), Fault> {
+        if self.open.take().is_some() {
+            self.dir.unlink(OPEN)?;
+        }
+        Ok(())
+    }
+
+    /// No content may be open when the contents end.
+    pub(crate) fn finish(&self) -> Result<(), Fault> {
+        if self.open.is_some() { Err(Fault::Push(Code::MalformedPush)) } else { Ok(()) }
+    }
+
+    /// Length of the content with this hash; none if the push did not bring it.
+    pub(crate) fn size(&self, hash: ContentHash) -> Result<Option<u64>, Fault> {
+        let (shelf, name) = self.place(hash);
+        match shelf.stat(Name::new(name.as_bytes())?) {
+            Ok(stat) => Ok(Some(stat.size)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Gives the content with this hash a name in the new tree.
+    pub(crate) fn link(&self, hash: ContentHash, target: &Dir, name: Name<'_>) -> Result<Linked, Fault> {
+        let (shelf, place) = self.place(hash);
+        Ok(shelf.link(Name::new(place.as_bytes())?, target, name)?)
+    }
+
+    /// Opens the content with this hash, to copy it.
+    pub(crate) fn open(&self, hash: ContentHash) -> Result<File, Fault> {
+        let (shelf, place) = self.place(hash);
+        Ok(shelf.open_read(Name::new(place.as_bytes())?)?)
+    }
+
+    /// From now on the content with this hash is this file, which has fewer names.
+    pub(crate) fn replace(&self, hash: ContentHash, by: &Dir, name: Name<'_>) -> Result<(), Fault> {
+        let (shelf, place) = self.place(hash);
+        let place = Name::new(place.as_bytes())?;
+        match shelf.unlink(place) {
+            Err(error) if !error.is_not_found() => return Err(error.into()),
+            _ => {}
+        }
+        let _ = by.link(name, shelf, place)?;
+        Ok(())
+    }
+
+    fn data(&mut self, data: &[u8], from: &mut Cursor<'_>, room: &mut Room) -> Result<(), Fault> {
+        let length = data.len() as u64;
+        self.left_bytes = self.left_bytes.checked_sub(length).ok_or(Fault::Push(Code::OverBudget))?;
+        if self.open.is_none() {
+            // Most contents are one record and their end: those need no name but their own.
+            let mut ahead = from.clone();
+            if let Ok(Record::End { size, hash }) = Record::decode(&mut ahead) {
+                *from = ahead;
+                return self.whole(data, size, hash, room);
+            }
+        }
+        let open = match self.open.take() {
+            Some(open) => open,
+            None => self.begin()?,
+        };
+        let open = self.open.insert(open);
+        open.hasher.update(data);
+        let written =
+            sparse::write_at(&open.file, data, open.size).map_err(Fault::stream("writing a content"))?;
+        open.size += length;
+        room.bytes(written)
+    }
+
+    fn begin(&self) -> Result<Open, Fault> {
+        let file = self.dir.create_new(OPEN, FILE_MODE)?;
+        Ok(Open { file, hasher: blake3::Hasher::new(), size: 0 })
+    }
+
+    fn end(&mut self, size: u64, hash: ContentHash, room: &mut Room) -> Result<(), Fault> {
+        let Some(open) = self.open.take() else { return self.whole(&[], size, hash, room) };
+        if open.size != size || open.hasher.finalize().as_bytes() != hash.as_bytes() {
+            return Err(Fault::Push(Code::ContentHash));
+        }
+        self.count()?;
+        open.file.set_len(size).map_err(Fault::stream("writing a content"))?;
+        let (shelf, place) = self.place(hash);
+        match self.dir.link(OPEN, shelf, Name::new(place.as_bytes())?) {
+            Ok(_) => self.new_bytes += size,
+            Err(error) if error.is_exists() => {} // the push brings it twice
+            Err(error) => return Err(error.into()),
+        }
+        self.dir.unlink(OPEN)?;
+        room.node(0)
+    }
+
+    /// A content that is all here.
+    fn whole(&mut self, data: &[u8], size: u64, hash: ContentHash, room: &mut Room) -> Result<(), Fault> {
+        if data.len() as u64 != size || ContentHash::of(data) != hash {
+            return Err(Fault::Push(Code::ContentHash));
+        }
+        self.count()?;
+        let (shelf, place) = self.place(hash);
+        let file = match shelf.create_new(Name::new(place.as_bytes())?, FILE_MODE) {
+            Ok(file) => file,
+            Err(error) if error.is_exists() => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        let written = write_whole(&file, data).map_err(Fault::stream("writing a content"))?;
+        self.new_bytes += size;
+        room.node(written)
+    }
+
+    fn count(&mut self) -> Result<(), Fault> {
+        self.left_count = self.left_count.checked_sub(1).ok_or(Fault::Push(Code::OverBudget))?;
+        Ok(())
+    }
+
+    fn place(&self, hash: ContentHash) -> (&Dir, String) {
+        let [first, ..] = hash.as_bytes();
+        let shelf = self.shelves.get(usize::from(first >> 4)).unwrap_or(&self.dir);
+        (shelf, hash.to_string())
+    }
+}
+
+fn write_whole(file: &File, data: &[u8]) -> std::io::Result<u64> {
+    let written = sparse::write_at(file, data, 0)?;
+    if written < data.len() as u64 {
+        file.set_len(data.len() as u64)?;
+    }
+    Ok(written)
+}

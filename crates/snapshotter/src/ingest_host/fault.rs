@@ -1,0 +1,74 @@
+//! Why a push does not become a snapshot.
+
+use std::io;
+
+use formats::cursor::Malformed;
+use formats::manifest::ManifestError;
+use formats::session::Code;
+
+/// Three very different reasons.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// The push is not what it should be. It gets this verdict and is removed.
+    Push(Code),
+    /// The snapshot it builds on is not what the log says. The base is reset, and the push gets [`Code::UnknownBase`].
+    Base(String),
+    /// This side cannot do it now. The push stays sealed, and no verdict is given.
+    Here(Here),
+}
+
+/// What is missing on this side.
+#[derive(Debug)]
+pub(crate) enum Here {
+    /// A call on a held folder was refused.
+    Folder(durable::Error),
+    /// A stream failed.
+    Stream(&'static str, io::Error),
+    /// The history cannot be read or added to.
+    History(history::Error),
+    /// The reserve of free space would be used up.
+    NoRoom,
+    /// The decoder was ended by somebody, or could not start its work.
+    Decoder,
+}
+
+impl Fault {
+    /// Closure for `map_err`.
+    pub(crate) fn stream(doing: &'static str) -> impl FnOnce(io::Error) -> Fault {
+        move |source| Fault::Here(Here::Stream(doing, source))
+    }
+
+    /// An error of the manifest that is being written: its rules are the push's to keep.
+    pub(crate) fn new_manifest(error: ManifestError) -> Fault {
+        match error {
+            ManifestError::Io(source) => Fault::Here(Here::Stream("writing the manifest", source)),
+            _ => Fault::Push(Code::MalformedPush),
+        }
+    }
+
+    /// An error of the base's manifest: whatever is wrong with it, the push is not to blame.
+    pub(crate) fn base_manifest(error: ManifestError) -> Fault {
+        match error {
+            ManifestError::Io(source) => Fault::Here(Here::Stream("reading the base's manifest", source)),
+            _ => Fault::Base("the base's manifest is damaged".to_owned()),
+        }
+    }
+}
+
+impl From<durable::Error> for Fault {
+    fn from(error: durable::Error) -> Self {
+        Fault::Here(Here::Folder(error))
+    }
+}
+
+impl From<history::Error> for Fault {
+    fn from(error: history::Error) -> Self {
+        Fault::Here(Here::History(error))
+    }
+}
+
+impl From<Malformed> for Fault {
+    fn from(_: Malformed) -> Self {
+        Fault::Push(Code::MalformedPush)
+    }
+}

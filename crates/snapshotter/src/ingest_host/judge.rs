@@ -1,0 +1,238 @@
+//! The verdict on a push, and all that follows from it.
+
+use chrono::Utc;
+use durable::{Dir, Name};
+use formats::published::{Limits, Verdict};
+use formats::push::Header;
+use formats::records::log::Event;
+use formats::session::Code;
+use formats::{HostId, PushId};
+use history::{Answered, HostHistory, LogAppender, Snapshot};
+
+use super::build::{Built, Ground, build};
+use super::building::Building;
+use super::commit::{Committed, commit, reason};
+use super::fault::{Fault, Here};
+use super::outcome::{End, Outcome};
+use super::queue::Sealed;
+use super::{publish, receive};
+use crate::decoder::Decoder;
+use crate::trouble::Trouble;
+
+/// A sealed push file, and the decoder that reads it.
+pub(crate) struct Incoming {
+    pub(crate) sealed: Sealed,
+    pub(crate) decoder: Decoder,
+}
+
+/// Where one host's pushes are judged.
+pub(crate) struct Desk<'a> {
+    pub(crate) host: &'a HostId,
+    pub(crate) limits: &'a Limits,
+    pub(crate) sealed: &'a Dir,
+    pub(crate) state: &'a Dir,
+    pub(crate) history: &'a HostHistory,
+    pub(crate) log: LogAppender,
+}
+
+/// What a header leads to.
+enum Admission {
+    /// It was judged before.
+    Known(Answered),
+    /// It builds on this.
+    Base(Option<Snapshot>),
+}
+
+impl Desk<'_> {
+    /// Brings what is published into line with the log, and the log with what is there. Tells what the history has lost.
+    pub(crate) fn settle(&mut self) -> Result<Option<String>, Trouble> {
+        let published = publish::load(self.state, self.host)?;
+        let told = published.as_ref().and_then(|published| published.base);
+        let lost = match told.filter(|root| self.log.log().by_root(*root).is_none()) {
+            Some(_) => Some("the history does not have the base that was published".to_owned()),
+            None => self.newest_is_missing()?,
+        };
+        if let Some(reason) = &lost {
+            self.append(Event::Reset { reason: reason.clone() })?;
+        }
+        let right = publish::of_log(self.log.log(), self.host, *self.limits, published.as_ref());
+        publish::store(self.state, &right, published.as_ref())?;
+        Ok(lost)
+    }
+
+    /// The base that would be published must be there: its manifest and its tree.
+    fn newest_is_missing(&self) -> Result<Option<String>, Trouble> {
+        let log = self.log.log();
+        let Some(snapshot) = log.latest().filter(|_| log.base().is_some()) else { return Ok(None) };
+        let manifest = self.history.open_manifest_file(snapshot).map(drop);
+        match manifest.and_then(|()| self.history.tree(snapshot).map(drop)) {
+            Err(history::Error::Folder(error)) if error.is_not_found() => {
+                Ok(Some(format!("snapshot {} is not all there", snapshot.name)))
+            }
+            answer => answer.map(|()| None).map_err(Trouble::history(self.host)),
+        }
+    }
+
+    /// Removes what no receiver makes, each with a line in the log.
+    pub(crate) fn turn_away(&mut self, foreign: &[Vec<u8>]) -> Result<(), Trouble> {
+        for name in foreign {
+            let removed = Name::new(name).and_then(|name| self.sealed.remove_tree(name));
+            removed.map_err(Trouble::folder(format!("removing what is no push of {}", self.host)))?;
+            self.append(rejection(None, Code::MalformedPush))?;
+        }
+        Ok(())
+    }
+
+    /// Judges one push to the end: the verdict is in the log and published, and the push file is gone. After an error it waits as before.
+    pub(crate) fn judge(&mut self, incoming: Incoming) -> Result<Outcome, Trouble> {
+        let Incoming { sealed, mut decoder } = incoming;
+        let building = Building::begin(self.history).map_err(self.at("making room to build in"))?;
+        let (header, tried) = match receive::header(&mut decoder) {
+            Ok(header) => {
+                let tried = self.attempt(&mut decoder, &building, &header, sealed.bytes());
+                (Some(header), tried)
+            }
+            Err(fault) => (None, Err(fault)),
+        };
+        drop(decoder);
+        let mut outcome = match tried {
+            Ok(outcome) => outcome,
+            Err(Fault::Push(code)) => self.reject(header.as_ref(), code)?,
+            Err(Fault::Base(reason)) => self.reset(header.as_ref(), reason)?,
+            Err(Fault::Here(here)) => {
+                // The room it took is needed; if even this fails, the next run does it.
+                let _ = building.abandon();
+                return Err(self.trouble(here));
+            }
+        };
+        outcome.push = header.map(|header| header.push.to_string());
+        let before = publish::load(self.state, self.host)?;
+        let mut right = publish::of_log(self.log.log(), self.host, *self.limits, before.as_ref());
+        self.tell_again(&outcome, &mut right);
+        publish::store(self.state, &right, before.as_ref())?;
+        sealed.remove(self.sealed).map_err(self.at("removing a judged push"))?;
+        building.clear().map_err(self.at("tidying up"))?;
+        Ok(outcome)
+    }
+
+    fn attempt(
+        &mut self,
+        decoder: &mut Decoder,
+        building: &Building<'_>,
+        header: &Header,
+        bytes: u64,
+    ) -> Result<Outcome, Fault> {
+        let base = match self.admit(header, bytes)? {
+            Admission::Known(answered) => return self.repeated(header, &answered),
+            Admission::Base(base) => base,
+        };
+        let ground = Ground { history: self.history, dir: building.dir(), limits: self.limits };
+        let built = build(&ground, decoder, base.as_ref())?;
+        let committed = commit(self.history, building, &mut self.log, header, &built)?;
+        Ok(accepted(&built, &committed))
+    }
+
+    /// What the header alone settles.
+    fn admit(&self, header: &Header, bytes: u64) -> Result<Admission, Fault> {
+        if header.host != *self.host {
+            return Err(Fault::Push(Code::WrongHost));
+        }
+        if let Some(answered) = self.log.log().answer(header.push) {
+            return Ok(Admission::Known(*answered));
+        }
+        if bytes > self.limits.push_bytes {
+            return Err(Fault::Push(Code::OverBudget));
+        }
+        match header.base {
+            None => Ok(Admission::Base(None)),
+            Some(root) => match self.log.log().by_root(root) {
+                Some(snapshot) => Ok(Admission::Base(Some(snapshot.clone()))),
+                None => Err(Fault::Push(Code::UnknownBase)),
+            },
+        }
+    }
+
+    /// A push id has one verdict, for ever. Another push under it is noted, and changes nothing.
+    fn repeated(&mut self, header: &Header, answered: &Answered) -> Result<Outcome, Fault> {
+        let same = answered.installation.is_none_or(|installation| installation == header.installation)
+            && answered.counter.is_none_or(|counter| counter == header.counter);
+        if !same {
+            self.log.append(rejection(None, Code::Replayed), Utc::now())?;
+        }
+        let code = match answered.verdict {
+            Verdict::Rejected { code } => Some((code.number(), code.text().to_owned())),
+            _ => None,
+        };
+        Ok(Outcome { end: End::Repeated, code, ..Outcome::default() })
+    }
+
+    fn reject(&mut self, header: Option<&Header>, code: Code) -> Result<Outcome, Trouble> {
+        // One verdict for each push: what is wrong with a copy of a judged one is noted without its name.
+        let header = header.filter(|header| self.log.log().answer(header.push).is_none());
+        self.append(rejection(header, code))?;
+        let code = Some((code.number(), code.text().to_owned()));
+        Ok(Outcome { end: End::Rejected, code, ..Outcome::default() })
+    }
+
+    /// The base of a push is damaged. If it is the one that hosts are told, they are told none from now on.
+    fn reset(&mut self, header: Option<&Header>, reason: String) -> Result<Outcome, Trouble> {
+        let named = header.and_then(|header| header.base);
+        if named.is_some() && named == self.log.log().base() {
+            self.append(Event::Reset { reason: reason.clone() })?;
+        }
+        let outcome = self.reject(header, Code::UnknownBase)?;
+        Ok(Outcome { lost: Some(reason), ..outcome })
+    }
+
+    /// Whoever sends a push again after its verdict was forgotten waits for it.
+    fn tell_again(&self, outcome: &Outcome, published: &mut formats::published::Published) {
+        let push = outcome.push.as_ref().and_then(|push| push.parse::<PushId>().ok());
+        if let Some(answered) = push.and_then(|push| self.log.log().answer(push)) {
+            published.judge(answered.push, answered.verdict);
+        }
+    }
+
+    fn append(&mut self, event: Event) -> Result<(), Trouble> {
+        self.log.append(event, Utc::now()).map_err(Trouble::history(self.host))
+    }
+
+    fn at(&self, doing: &'static str) -> impl FnOnce(durable::Error) -> Trouble + use<> {
+        Trouble::folder(format!("{doing} for host {}", self.host))
+    }
+
+    fn trouble(&self, here: Here) -> Trouble {
+        let host = self.host;
+        match here {
+            Here::Folder(source) => Trouble::folder(format!("judging a push of {host}"))(source),
+            Here::Stream(doing, source) => Trouble::stream(format!("{doing} of {host}"))(source),
+            Here::History(source) => Trouble::history(host)(source),
+            Here::NoRoom => Trouble::NoRoom { host: host.clone(), reserve_bytes: self.limits.free_bytes },
+            Here::Decoder => {
+                Trouble::Machine { what: format!("the decoder of host {host} could not do its work; the push waits") }
+            }
+        }
+    }
+}
+
+fn accepted(built: &Built, committed: &Committed) -> Outcome {
+    Outcome {
+        end: End::Accepted,
+        snapshot: Some(committed.name.to_string()),
+        entries: built.seal.entries,
+        changes: built.changes,
+        new_bytes: built.new_bytes,
+        left_out: built.seal.left_out,
+        alarms: committed.alarms.iter().map(|what| reason(*what).to_owned()).collect(),
+        ..Outcome::default()
+    }
+}
+
+fn rejection(header: Option<&Header>, code: Code) -> Event {
+    Event::Reject {
+        push: header.map(|header| header.push),
+        installation: header.map(|header| header.installation),
+        counter: header.map(|header| header.counter),
+        code: code.number(),
+        reason: code.text().to_owned(),
+    }
+}

@@ -1,0 +1,45 @@
+//! What came of one push, as one line of JSON from the confined process to the one that started it.
+
+use serde::{Deserialize, Serialize};
+
+/// What came of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Outcome {
+    /// What happened.
+    pub(crate) end: End,
+    /// The push, where known.
+    pub(crate) push: Option<String>,
+    /// Number and words of the code, of a rejection.
+    pub(crate) code: Option<(u16, String)>,
+    /// The snapshot, of an accepted push.
+    pub(crate) snapshot: Option<String>,
+    /// Its entries.
+    pub(crate) entries: u64,
+    /// Changes that the push carried.
+    pub(crate) changes: u64,
+    /// Bytes of content that were new.
+    pub(crate) new_bytes: u64,
+    /// Paths that the client could not read.
+    pub(crate) left_out: u64,
+    /// Alarms that the push raised.
+    pub(crate) alarms: Vec<String>,
+    /// What the history was found to have lost.
+    pub(crate) lost: Option<String>,
+    /// Push files that still wait.
+    pub(crate) waiting: u64,
+}
+
+/// What happened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum End {
+    /// Nothing was sealed.
+    #[default]
+    Idle,
+    /// A snapshot was made.
+    Accepted,
+    /// The push was refused.
+    Rejected,
+    /// The push had its verdict already.
+    Repeated,
+}

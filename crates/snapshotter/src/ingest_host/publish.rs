@@ -1,0 +1,57 @@
+//! What the jail tells its host: made from the log, and written only when it differs.
+
+use std::io::Read;
+
+use durable::{Dir, Name};
+use formats::HostId;
+use formats::limits::{PUBLISHED_BYTES, VERDICTS};
+use formats::published::{Limits, Published};
+use history::Log;
+
+use crate::trouble::Trouble;
+
+const BASE: Name<'static> = Name::literal("base");
+
+/// The published state as it lies in the jail; none if there is none, or none that can be read: it is made anew from the log.
+pub(crate) fn load(state: &Dir, host: &HostId) -> Result<Option<Published>, Trouble> {
+    let file = match state.open_read(BASE) {
+        Ok(file) => file,
+        Err(error) if error.is_not_found() => return Ok(None),
+        Err(error) => return Err(Trouble::folder(format!("reading the published state of {host}"))(error)),
+    };
+    let mut bytes = Vec::new();
+    let read = file.take(PUBLISHED_BYTES as u64 + 1).read_to_end(&mut bytes);
+    read.map_err(Trouble::stream(format!("reading the published state of {host}")))?;
+    Ok(Published::decode(&bytes).ok().filter(|published| published.host == *host))
+}
+
+/// What should lie there.
+pub(crate) fn of_log(log: &Log, host: &HostId, limits: Limits, before: Option<&Published>) -> Published {
+    let mut published = Published::new(host.clone(), limits);
+    published.base = log.base();
+    // A push that was sent again after its verdict was forgotten is told once more; what the log does not know is not told at all.
+    let again = before.iter().flat_map(|before| &before.verdicts).filter(|judged| {
+        log.answer(judged.push).is_some_and(|answered| answered.verdict == judged.verdict)
+    });
+    let skip = log.answered().len().saturating_sub(VERDICTS);
+    let newest = log.answered().iter().skip(skip);
+    for judged in again {
+        published.judge(judged.push, judged.verdict);
+    }
+    for answered in newest {
+        if published.verdict(answered.push).is_none() {
+            published.judge(answered.push, answered.verdict);
+        }
+    }
+    published
+}
+
+/// Writes it, if it is not there already.
+pub(crate) fn store(state: &Dir, published: &Published, before: Option<&Published>) -> Result<(), Trouble> {
+    if before == Some(published) {
+        return Ok(());
+    }
+    let at = format!("publishing the state of {}", published.host);
+    let bytes = published.encode().map_err(|error| Trouble::Machine { what: format!("{at}: {error}") })?;
+    state.write_whole(BASE, &bytes, 0o640).map_err(Trouble::folder(at))
+}

@@ -1,0 +1,49 @@
+//! The reserve of free space: looked at again and again while a push is written, so that it is never used up.
+
+use durable::Dir;
+
+use super::fault::{Fault, Here};
+
+/// How much may be written between two looks.
+const LOOK_EVERY_BYTES: u64 = 16 << 20;
+/// What a file or folder costs besides its bytes: an inode, a name, a rest of a block.
+const NODE_BYTES: u64 = 4096;
+
+/// Watches one file system.
+#[derive(Debug)]
+pub(crate) struct Room {
+    dir: Dir,
+    reserve_bytes: u64,
+    unseen_bytes: u64,
+}
+
+impl Room {
+    /// Fails at once if the reserve is already touched.
+    pub(crate) fn new(dir: &Dir, reserve_bytes: u64) -> Result<Self, Fault> {
+        let mut room = Self { dir: dir.try_clone()?, reserve_bytes, unseen_bytes: 0 };
+        room.look()?;
+        Ok(room)
+    }
+
+    /// A file or folder of so many bytes was made.
+    pub(crate) fn node(&mut self, bytes: u64) -> Result<(), Fault> {
+        self.bytes(bytes.saturating_add(NODE_BYTES))
+    }
+
+    /// So many bytes were written.
+    pub(crate) fn bytes(&mut self, bytes: u64) -> Result<(), Fault> {
+        self.unseen_bytes = self.unseen_bytes.saturating_add(bytes);
+        if self.unseen_bytes < LOOK_EVERY_BYTES {
+            return Ok(());
+        }
+        self.look()
+    }
+
+    fn look(&mut self) -> Result<(), Fault> {
+        self.unseen_bytes = 0;
+        if self.dir.free_bytes()? < self.reserve_bytes {
+            return Err(Fault::Here(Here::NoRoom));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,178 @@
+//! The server's settings, as typed and as meant.
+
+use std::path::{Path, PathBuf};
+
+use cli::settings::SettingsError;
+use formats::published::{Limits, Sandbox};
+use serde::Deserialize;
+
+/// Where the settings are, unless `--config` says otherwise.
+pub(crate) const SETTINGS_FILE: &str = "/etc/firn/server.toml";
+
+/// The least a settings file must say, shown when there is none.
+const EXAMPLE: &str = r#"jails = "/srv/firn/jails"
+history = "/srv/firn/history"
+keys = "/etc/firn/keys"
+receiver = "/usr/lib/firn/receiver""#;
+
+/// Memory of the process that expands what a host sent.
+const DECODER_MEMORY_BYTES: u64 = 256 << 20;
+/// Processor time of that process, for one push.
+const DECODER_CPU_SECONDS: u64 = 4 * 3600;
+
+/// `server.toml`, checked.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    /// The file they came from.
+    pub(crate) file: PathBuf,
+    /// Folder of the jails, one for each host.
+    pub(crate) jails: PathBuf,
+    /// Folder of the histories, one for each host.
+    pub(crate) history: PathBuf,
+    /// Folder of the authorized keys, one file an account.
+    pub(crate) keys: PathBuf,
+    /// The static binary that is copied into each jail.
+    pub(crate) receiver: PathBuf,
+    /// What the account of each host begins with.
+    pub(crate) account_prefix: String,
+    /// The account that owns the histories and does the work.
+    pub(crate) owner: String,
+    /// The group that may read the histories.
+    pub(crate) readers: String,
+    /// What one host may send.
+    pub(crate) limits: Limits,
+    /// Memory of a decoder.
+    pub(crate) decoder_memory_bytes: u64,
+    /// Processor time of a decoder.
+    pub(crate) decoder_cpu_seconds: u64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Typed {
+    jails: PathBuf,
+    history: PathBuf,
+    keys: PathBuf,
+    receiver: PathBuf,
+    #[serde(default = "Typed::account_prefix")]
+    account_prefix: String,
+    #[serde(default = "Typed::owner")]
+    owner: String,
+    #[serde(default = "Typed::readers")]
+    readers: String,
+    #[serde(default)]
+    sandbox: TypedSandbox,
+    #[serde(default)]
+    limits: TypedLimits,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum TypedSandbox {
+    #[default]
+    Required,
+    ChrootAccepted,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TypedLimits {
+    push_bytes: Option<u64>,
+    expanded_bytes: Option<u64>,
+    entries: Option<u64>,
+    free_bytes: Option<u64>,
+    queued_pushes: Option<u32>,
+    session_seconds: Option<u32>,
+    idle_seconds: Option<u32>,
+    decoder_memory_bytes: Option<u64>,
+    decoder_cpu_seconds: Option<u64>,
+}
+
+impl Typed {
+    fn account_prefix() -> String {
+        "firn-".to_owned()
+    }
+
+    fn owner() -> String {
+        "firn".to_owned()
+    }
+
+    fn readers() -> String {
+        "firn-read".to_owned()
+    }
+}
+
+impl Settings {
+    /// Reads and checks the file.
+    pub(crate) fn load(path: &Path) -> Result<Self, SettingsError> {
+        let typed: Typed =
+            cli::settings::load(path).map_err(|error: SettingsError| error.with_example(EXAMPLE))?;
+        for (key, folder) in [
+            ("jails", &typed.jails),
+            ("history", &typed.history),
+            ("keys", &typed.keys),
+            ("receiver", &typed.receiver),
+        ] {
+            if !folder.is_absolute() {
+                return Err(SettingsError::value(path, key, "must be an absolute path"));
+            }
+        }
+        let names =
+            [("account_prefix", &typed.account_prefix), ("owner", &typed.owner), ("readers", &typed.readers)];
+        for (key, name) in names {
+            if !is_account_name(name) {
+                let what = "must begin with a letter and hold only a-z, 0-9, '-' and '_', at most 31 of them";
+                return Err(SettingsError::value(path, key, what));
+            }
+        }
+        let limits = typed.limits.meant(&typed.sandbox);
+        if limits.queued_pushes == 0 {
+            return Err(SettingsError::value(path, "limits.queued_pushes", "must be at least 1"));
+        }
+        Ok(Self {
+            file: path.to_owned(),
+            decoder_memory_bytes: typed.limits.decoder_memory_bytes.unwrap_or(DECODER_MEMORY_BYTES),
+            decoder_cpu_seconds: typed.limits.decoder_cpu_seconds.unwrap_or(DECODER_CPU_SECONDS),
+            jails: typed.jails,
+            history: typed.history,
+            keys: typed.keys,
+            receiver: typed.receiver,
+            account_prefix: typed.account_prefix,
+            owner: typed.owner,
+            readers: typed.readers,
+            limits,
+        })
+    }
+
+    /// Whether a process may work where the kernel has no Landlock.
+    pub(crate) fn landlock(&self) -> sandbox::Landlock {
+        match self.limits.sandbox {
+            Sandbox::Required => sandbox::Landlock::Required,
+            Sandbox::ChrootAccepted => sandbox::Landlock::IfAvailable,
+        }
+    }
+}
+
+impl TypedLimits {
+    fn meant(&self, sandbox: &TypedSandbox) -> Limits {
+        let own = Limits::default();
+        Limits {
+            push_bytes: self.push_bytes.unwrap_or(own.push_bytes),
+            expanded_bytes: self.expanded_bytes.unwrap_or(own.expanded_bytes),
+            entries: self.entries.unwrap_or(own.entries),
+            free_bytes: self.free_bytes.unwrap_or(own.free_bytes),
+            queued_pushes: self.queued_pushes.unwrap_or(own.queued_pushes),
+            session_seconds: self.session_seconds.unwrap_or(own.session_seconds),
+            idle_seconds: self.idle_seconds.unwrap_or(own.idle_seconds),
+            sandbox: match sandbox {
+                TypedSandbox::Required => Sandbox::Required,
+                TypedSandbox::ChrootAccepted => Sandbox::ChrootAccepted,
+            },
+        }
+    }
+}
+
+fn is_account_name(name: &str) -> bool {
+    let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_');
+    name.len() <= 31 && name.bytes().all(fits) && name.bytes().next().is_some_and(|b| b.is_ascii_lowercase() || b == b'_')
+}

@@ -1,0 +1,151 @@
+//! Why a verb of this program stopped, and the code it ends with.
+
+use cli::{Exit, Failure};
+use formats::HostId;
+
+/// Something about one host, or about the server, that a verb cannot go on with.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Trouble {
+    /// A file or folder refused.
+    #[error("{doing}")]
+    Folder {
+        /// What was being done.
+        doing: String,
+        /// The refusal.
+        source: durable::Error,
+    },
+    /// Reading or writing failed half-way.
+    #[error("{doing}")]
+    Stream {
+        /// What was being done.
+        doing: String,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// The history is not what it should be, or cannot be reached.
+    #[error("history of {host}")]
+    History {
+        /// Whose.
+        host: HostId,
+        /// What is wrong.
+        source: history::Error,
+    },
+    /// The folder of all histories cannot be used.
+    #[error("the folder of histories")]
+    Histories(#[source] history::Error),
+    /// The history holds what its log does not know.
+    #[error("history of {host}: {what} is not in the snapshot log, and no ingest was making it")]
+    Stranger {
+        /// Whose.
+        host: HostId,
+        /// The name of the folder or manifest.
+        what: String,
+    },
+    /// Another ingest works on this host.
+    #[error("host {host} is being worked on by another process")]
+    Busy {
+        /// Which host.
+        host: HostId,
+    },
+    /// The reserve of free space would be used up.
+    #[error("host {host}: less than {reserve_bytes} bytes would stay free; the push waits")]
+    NoRoom {
+        /// Whose push.
+        host: HostId,
+        /// The reserve.
+        reserve_bytes: u64,
+    },
+    /// A history is not what it should be; each defect is named already.
+    #[error("{count} defects found")]
+    Defects {
+        /// How many.
+        count: u64,
+        /// The code for the worst of them.
+        exit: Exit,
+    },
+    /// There is no jail of that name.
+    #[error("there is no host {host}")]
+    NoHost {
+        /// The id.
+        host: String,
+    },
+    /// This process cannot be confined.
+    #[error("confining the process")]
+    Sandbox(#[from] sandbox::SandboxError),
+    /// Something of the system that this program needs does not do its work.
+    #[error("{what}")]
+    Machine {
+        /// What.
+        what: String,
+    },
+    /// What was asked for cannot be done.
+    #[error("{what}")]
+    Usage {
+        /// Why.
+        what: String,
+        /// What to do.
+        advice: Option<String>,
+    },
+}
+
+impl Trouble {
+    /// Closure for `map_err`.
+    pub(crate) fn folder(doing: impl Into<String>) -> impl FnOnce(durable::Error) -> Trouble {
+        move |source| Trouble::Folder { doing: doing.into(), source }
+    }
+
+    /// Closure for `map_err`.
+    pub(crate) fn stream(doing: impl Into<String>) -> impl FnOnce(std::io::Error) -> Trouble {
+        move |source| Trouble::Stream { doing: doing.into(), source }
+    }
+
+    /// Closure for `map_err`.
+    pub(crate) fn history(host: &HostId) -> impl FnOnce(history::Error) -> Trouble {
+        let host = host.clone();
+        move |source| Trouble::History { host, source }
+    }
+}
+
+impl Failure for Trouble {
+    fn exit(&self) -> Exit {
+        match self {
+            Trouble::Folder { source, .. } if source.is_no_space() => Exit::NO_ROOM,
+            Trouble::History { source: history::Error::Folder(error), .. } if error.is_no_space() => Exit::NO_ROOM,
+            Trouble::Stream { source, .. } if is_no_space(source) => Exit::NO_ROOM,
+            Trouble::History { source, .. } if source.is_damage() => Exit::DAMAGED,
+            Trouble::History { source: history::Error::NoHost { .. } | history::Error::NoSnapshot { .. }, .. } => {
+                Exit::USAGE
+            }
+            Trouble::Folder { .. } | Trouble::Stream { .. } | Trouble::History { .. } | Trouble::Histories(_) => {
+                Exit::MACHINE
+            }
+            Trouble::Machine { .. } | Trouble::Sandbox(_) => Exit::MACHINE,
+            Trouble::Stranger { .. } => Exit::DAMAGED,
+            Trouble::Defects { exit, .. } => *exit,
+            Trouble::Busy { .. } => Exit::BUSY,
+            Trouble::NoRoom { .. } => Exit::NO_ROOM,
+            Trouble::NoHost { .. } | Trouble::Usage { .. } => Exit::USAGE,
+        }
+    }
+
+    fn advice(&self) -> Option<String> {
+        let text = match self {
+            Trouble::Stranger { .. } => {
+                "the log may have lost lines; nothing was removed. Compare with the newest ice's log head, then move the stranger away"
+            }
+            Trouble::History { source, .. } if source.is_damage() => {
+                "nothing was changed. Look at it with `snapshotter verify`; ice and their ledger hold the log's head"
+            }
+            Trouble::Defects { .. } => "remove nothing. Ice of these snapshots can replace what is damaged; the next push brings what the host still has",
+            Trouble::NoRoom { .. } => "free some space, or lower limits.free_bytes; nothing sealed is lost",
+            Trouble::NoHost { .. } => "add it with `snapshotter host add`, or see `snapshotter host list`",
+            Trouble::Usage { advice, .. } => return advice.clone(),
+            _ => return None,
+        };
+        Some(text.to_owned())
+    }
+}
+
+fn is_no_space(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
+}

@@ -1,0 +1,57 @@
+//! From the command line to the verb.
+
+use std::process::ExitCode;
+
+use clap::CommandFactory;
+use cli::{Exit, Failed, Run};
+
+use crate::args::{Args, HostVerb, PROGRAM, Verb};
+use crate::settings::{SETTINGS_FILE, Settings};
+use crate::{account, decode, host, ingest, ingest_host, list, show, status, verify};
+
+/// Files that are made are for the account and its group only.
+const UMASK: u32 = 0o027;
+
+/// Runs what was asked for.
+pub(crate) fn run(args: Args) -> ExitCode {
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(UMASK));
+    if let Verb::Decode(budget) = args.verb {
+        // No report, no console: it talks only through its pipe.
+        return decode::run(budget);
+    }
+    let run = Run::new(PROGRAM, args.verb.word(), &args.common);
+    cli::run(run, |run| verb(run, &args))
+}
+
+fn verb(run: &mut Run, args: &Args) -> Result<Exit, Failed> {
+    if let Verb::Manual(manual) = &args.verb {
+        return manual.write(Args::command(), &mut std::io::stdout().lock());
+    }
+    let settings = Settings::load(args.common.config_or(SETTINGS_FILE))?;
+    match &args.verb {
+        Verb::Host { verb: HostVerb::SshdConfig } => host::sshd_config::run(run, &settings),
+        Verb::Host { verb: HostVerb::Add { host, key, user_mode, dry_run } } => {
+            host::add::run(run, &settings, &host::add::Asked::new(host, key, *user_mode, *dry_run))
+        }
+        verb => {
+            account::leave_root(&settings)?;
+            unprivileged(run, &settings, verb)
+        }
+    }
+}
+
+fn unprivileged(run: &mut Run, settings: &Settings, verb: &Verb) -> Result<Exit, Failed> {
+    match verb {
+        Verb::Ingest { hosts } => ingest::run(run, settings, hosts),
+        Verb::IngestHost { host } => ingest_host::run(run, settings, host),
+        Verb::List { host } => list::run(run, settings, host.as_ref()),
+        Verb::Show { host, snapshot, entries } => {
+            let depth = if *entries { show::Depth::Entries } else { show::Depth::Facts };
+            show::run(run, settings, host, snapshot, depth)
+        }
+        Verb::Verify { host } => verify::run(run, settings, host.as_ref()),
+        Verb::Status => status::run(run, settings),
+        Verb::Host { .. } => host::list::run(run, settings),
+        Verb::Decode(_) | Verb::Manual(_) => Err(Failed::bug("choosing a verb", "it was chosen before")),
+    }
+}

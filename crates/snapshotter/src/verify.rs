@@ -1,0 +1,117 @@
+//! Reads everything again: the log, every manifest, every file. Changes nothing, and could not.
+
+mod defect;
+mod folders;
+mod tree;
+
+use cli::{Amount, Exit, Failed, Monitor, Run, Task};
+use durable::Dir;
+use formats::HostId;
+use history::{History, HostHistory, Log, Snapshot, layout};
+use sandbox::{Confinement, Profile, Threads};
+
+use crate::list::hosts;
+use crate::settings::Settings;
+use crate::trouble::Trouble;
+use defect::{Defects, What};
+use tree::Seen;
+
+/// Runs the verb.
+pub(crate) fn run(run: &mut Run, settings: &Settings, only: Option<&HostId>) -> Result<Exit, Failed> {
+    let dir = Dir::open_root(&settings.history).map_err(Trouble::folder("opening the folder of histories"))?;
+    let history = History::open(&settings.history).map_err(Trouble::Histories)?;
+    confine(settings, &dir)?;
+    let mut defects = Defects::default();
+    let mut seen = Seen::default();
+    for host in hosts(&history, only)? {
+        let at = || Trouble::history(&host);
+        let place = history.host(&host).map_err(at())?;
+        let _reading = place.read_lock().map_err(at())?;
+        match place.log() {
+            Ok(log) => verify(run, &place, &log, &mut defects, &mut seen)?,
+            Err(error) if error.is_damage() => {
+                defects.add(run, What::Record, &host, None, &Failed::from(at()(error)).chain());
+            }
+            Err(error) => return Err(at()(error).into()),
+        }
+        run.report().count("hosts", 1);
+    }
+    run.report().count("read_bytes", seen.read_bytes());
+    defects.end(run)
+}
+
+/// What is read here came from hosts, once.
+fn confine(settings: &Settings, dir: &Dir) -> Result<(), Trouble> {
+    let confinement = Confinement::new(Profile::Ingest).landlock(settings.landlock()).threads(Threads::More);
+    let _in_force = confinement.read_beneath(dir).apply()?;
+    Ok(())
+}
+
+fn verify(
+    run: &mut Run,
+    place: &HostHistory,
+    log: &Log,
+    defects: &mut Defects,
+    seen: &mut Seen,
+) -> Result<(), Failed> {
+    let total = log.snapshots().iter().map(|snapshot| snapshot.entries).sum();
+    let task = run.console().task(&format!("reading {}", place.host()), Amount::Items(Some(total)));
+    strangers(run, place, log, defects)?;
+    for snapshot in log.snapshots() {
+        one(run, place, snapshot, defects, seen, &task)?;
+        run.report().count("snapshots", 1);
+    }
+    Ok(())
+}
+
+/// One snapshot: its manifest against the log, its tree against its manifest.
+fn one(
+    run: &mut Run,
+    place: &HostHistory,
+    snapshot: &Snapshot,
+    defects: &mut Defects,
+    seen: &mut Seen,
+    task: &Task,
+) -> Result<(), Failed> {
+    let host = place.host();
+    let missing = |error: &history::Error| matches!(error, history::Error::Folder(error) if error.is_not_found());
+    let at = || Trouble::history(host);
+    let manifest = match place.open_manifest(snapshot) {
+        Ok(manifest) => manifest,
+        Err(error) if missing(&error) || error.is_damage() => {
+            let text = Failed::from(at()(error)).chain();
+            defects.add(run, What::Record, host, Some(snapshot), &text);
+            return Ok(());
+        }
+        Err(error) => return Err(at()(error).into()),
+    };
+    let tree = match place.tree(snapshot) {
+        Ok(tree) => tree,
+        Err(error) if missing(&error) => {
+            defects.add(run, What::Files, host, Some(snapshot), "its files are missing");
+            return Ok(());
+        }
+        Err(error) => return Err(at()(error).into()),
+    };
+    let mut found = |what, text: &str| defects.add(run, what, host, Some(snapshot), text);
+    tree::compare(manifest, &tree, snapshot, seen, task, &mut found)
+        .map_err(|error| error.trouble(format!("reading snapshot {} of {host}", snapshot.name)).into())
+}
+
+/// Names in the history that the log does not know. What an ingest under way has there is no defect.
+fn strangers(run: &mut Run, place: &HostHistory, log: &Log, defects: &mut Defects) -> Result<(), Failed> {
+    let at = || Trouble::folder(format!("looking at the history of {}", place.host()));
+    let known = |name: &history::SnapshotName| log.find(name.as_str()).is_ok();
+    let building = place.dir().open_dir(layout::BUILDING).is_ok();
+    let mut names: Vec<_> =
+        place.dir().names().map_err(at())?.iter().filter_map(|name| layout::snapshot_of_folder(name)).collect();
+    match place.dir().open_dir(layout::MANIFESTS).and_then(|dir| dir.names()) {
+        Ok(files) => names.extend(files.iter().filter_map(|name| layout::snapshot_of_manifest(name))),
+        Err(error) if error.is_not_found() => {}
+        Err(error) => return Err(at()(error).into()),
+    }
+    for name in names.iter().filter(|name| !known(name) && !building) {
+        defects.add(run, What::Record, place.host(), None, &format!("{name} is not in the snapshot log"));
+    }
+    Ok(())
+}

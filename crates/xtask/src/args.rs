@@ -1,0 +1,94 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::trouble::Trouble;
+use crate::{bench, demo, fuzz, test, tidy};
+
+/// The project's own commands
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", disable_help_subcommand = true)]
+struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Back up real folders on a scratch server, seal them, restore them with stock tools, and compare
+    Demo(DemoArgs),
+    /// Install what the tests need and run everything: format, lints, tests, fuzz targets
+    Test(TestArgs),
+    /// Measure ours and the peers side by side
+    Bench(BenchArgs),
+    /// Run each fuzz target for a while
+    Fuzz(FuzzArgs),
+    /// Hold the sources against the house rules
+    Tidy,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct DemoArgs {
+    /// A folder to back up instead of /etc and /usr/share/doc; may be given several times
+    #[arg(long = "path", value_name = "FOLDER")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Leave the folder of the scratch server to look around in
+    #[arg(long)]
+    pub(crate) keep: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct TestArgs {
+    /// Also run the tests that take many minutes
+    #[arg(long)]
+    pub(crate) long: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct BenchArgs {
+    /// Only rows whose id begins with this
+    #[arg(long, value_name = "PREFIX", default_value = "")]
+    pub(crate) only: String,
+    /// How often each is measured
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) rounds: u32,
+    /// Write the rows to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct FuzzArgs {
+    /// How long each target runs
+    #[arg(long, default_value_t = 60)]
+    pub(crate) seconds: u32,
+}
+
+pub(crate) fn run() -> ExitCode {
+    let args = Args::parse();
+    let done = match &args.verb {
+        Verb::Demo(args) => demo::run(args),
+        Verb::Test(args) => test::run(args),
+        Verb::Bench(args) => bench::run(args),
+        Verb::Fuzz(args) => fuzz::run(args),
+        Verb::Tidy => tidy::run(),
+    };
+    done.unwrap_or_else(|trouble: Trouble| {
+        eprintln!("{trouble}");
+        ExitCode::FAILURE
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Args::command().debug_assert();
+    }
+}

@@ -1,0 +1,90 @@
+//! A disk of the benchmark's own: a fresh ext4 with a journal on a loop device.
+//!
+//! A root file system may have no journal, and then creating files collapses after many were removed, whatever creates them.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use pipeline_tests::Outcome;
+use pipeline_tests::machine::target_folder;
+
+use crate::trouble::{Result, Trouble};
+
+/// Length of the image; it is sparse, and holds what is really written.
+const BYTES: u64 = 24 << 30;
+/// Bytes that may really be written.
+const FREE_BYTES_MIN: u64 = 14 << 30;
+
+/// The mounted disk. It is unmounted and removed when dropped.
+#[derive(Debug)]
+pub(crate) struct Disk {
+    image: PathBuf,
+    device: String,
+    folder: PathBuf,
+}
+
+impl Disk {
+    pub(crate) fn new() -> Result<Disk> {
+        let place = target_folder().join("bench");
+        std::fs::create_dir_all(&place)?;
+        enough_room(&place)?;
+        let tag = std::process::id();
+        let image = place.join(format!("disk-{tag}.ext4"));
+        // Root-owned all the way, as a chroot must be.
+        let folder = PathBuf::from(format!("/srv/firn-bench-{tag}"));
+        std::fs::create_dir(&folder)?;
+        File::create(&image)?.set_len(BYTES)?;
+        let mut disk = Disk { image, device: String::new(), folder };
+        run(Command::new("mkfs.ext4")
+            .args(["-q", "-F", "-O", "has_journal", "-E", "lazy_itable_init=0,lazy_journal_init=0"])
+            .arg(&disk.image))?;
+        let attach =
+            |direct: &str| run(Command::new("losetup").args(["--find", "--show", direct]).arg(&disk.image));
+        // Direct: what is written is not kept in memory twice.
+        let said = attach("--direct-io=on").or_else(|_| attach("--direct-io=off"))?;
+        disk.device = said.trim().to_owned();
+        run(Command::new("mount").args(["-t", "ext4", "-o", "noatime"]).arg(&disk.device).arg(&disk.folder))?;
+        Ok(disk)
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Writes all that is still in memory, so that nobody pays for what another left.
+    pub(crate) fn flush(&self) -> Result<()> {
+        run(Command::new("sync").arg("--file-system").arg(&self.folder)).map(drop)
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = run(Command::new("umount").arg(&self.folder));
+        if !self.device.is_empty() {
+            let _ = run(Command::new("losetup").arg("--detach").arg(&self.device));
+        }
+        let _ = std::fs::remove_dir(&self.folder);
+        let _ = std::fs::remove_file(&self.image);
+    }
+}
+
+fn enough_room(place: &Path) -> Result<()> {
+    let mut command = Command::new("df");
+    let said = run(command.args(["--output=avail", "--block-size=1"]).arg(place))?;
+    let free = said.lines().last().and_then(|line| line.trim().parse::<u64>().ok()).unwrap_or_default();
+    if free < FREE_BYTES_MIN {
+        let text = format!(
+            "{} has {} free; the benchmark may need {}",
+            place.display(),
+            crate::table::bytes(free),
+            crate::table::bytes(FREE_BYTES_MIN)
+        );
+        return Err(Trouble::new(text));
+    }
+    Ok(())
+}
+
+fn run(command: &mut Command) -> Result<String> {
+    Ok(Outcome::of(command)?.expect_code(&[0])?.stdout)
+}

@@ -1,0 +1,147 @@
+//! One host's history and jail, held against the promises.
+
+use std::collections::{BTreeSet, HashSet};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::item::{self, Item, hex};
+use super::walk::walk;
+use super::{Breach, Moment, log, tree};
+
+/// A snapshot of the log.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// Its name.
+    pub name: String,
+    /// The push it came from, in hexadecimal digits.
+    pub push: String,
+    /// Its root, in hexadecimal digits.
+    pub root: String,
+    /// What its manifest says.
+    pub items: Vec<Item>,
+}
+
+/// What was found.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// The snapshots of the log, oldest first.
+    pub snapshots: Vec<Snapshot>,
+    /// All events of the log, as JSON.
+    pub events: Vec<Value>,
+    /// What is not as promised.
+    pub breaches: Vec<Breach>,
+}
+
+impl Found {
+    /// The number of events of a kind.
+    #[must_use]
+    pub fn count(&self, kind: &str) -> usize {
+        self.events.iter().filter(|event| event.get("kind").and_then(Value::as_str) == Some(kind)).count()
+    }
+}
+
+/// Checks `folder`, the history of `host`: the log is a chain; every snapshot in it is complete and equal to its manifest; nothing else is
+/// among the snapshots, unless a run was just killed.
+#[must_use]
+pub fn check(folder: &Path, host: &str, moment: Moment) -> Found {
+    let mut breaches = Vec::new();
+    let log = log::read(folder, host, moment, &mut breaches);
+    let owner = fs::metadata(folder).map(|meta| meta.uid()).unwrap_or_default();
+    let mut contents = tree::Contents::default();
+    let mut snapshots = Vec::new();
+    for ingest in &log.ingests {
+        let file = folder.join("manifests").join(format!("{}.manifest", ingest.name));
+        let manifest =
+            fs::read(&file).map_err(|error| error.to_string()).and_then(|bytes| item::parse(&bytes));
+        let manifest = match manifest {
+            Ok(manifest) => manifest,
+            Err(found) => {
+                breaches.push(Breach::new(file.display().to_string(), found));
+                continue;
+            }
+        };
+        if hex(&manifest.root) != ingest.root || manifest.items.len() as u64 != ingest.entries {
+            breaches.push(Breach::new(file.display().to_string(), "is not the manifest the log names"));
+        }
+        let tree = folder.join(&ingest.name).join("tree");
+        let wrong = tree::check(&tree, owner, &manifest.items, &mut contents);
+        let within = |breach: Breach| Breach::new(format!("{}/{}", ingest.name, breach.place), breach.found);
+        breaches.extend(wrong.into_iter().map(within));
+        snapshots.push(Snapshot {
+            name: ingest.name.clone(),
+            push: ingest.push.clone(),
+            root: ingest.root.clone(),
+            items: manifest.items,
+        });
+    }
+    if moment == Moment::Quiet {
+        breaches.extend(leftovers(folder, &log.ingests));
+    }
+    Found { snapshots, events: log.events, breaches }
+}
+
+/// What lies in the history and belongs to no line of the log.
+fn leftovers(folder: &Path, ingests: &[log::Ingest]) -> Vec<Breach> {
+    let names: BTreeSet<&str> = ingests.iter().map(|ingest| ingest.name.as_str()).collect();
+    let mut breaches = Vec::new();
+    for name in list(folder) {
+        let known = matches!(name.as_str(), "log" | "manifests" | ".lock" | ".readers");
+        let idle = name == ".building" && list(&folder.join(&name)).is_empty();
+        if !known && !idle && !names.contains(name.as_str()) {
+            breaches.push(Breach::new(name, "belongs to no line of the log"));
+        }
+    }
+    for name in list(&folder.join("manifests")) {
+        if !name.strip_suffix(".manifest").is_some_and(|name| names.contains(name)) {
+            breaches.push(Breach::new(format!("manifests/{name}"), "belongs to no line of the log"));
+        }
+    }
+    for name in names {
+        let extra = list(&folder.join(name)).into_iter().filter(|inner| inner != "tree");
+        breaches
+            .extend(extra.map(|inner| Breach::new(format!("{name}/{inner}"), "is no part of a snapshot")));
+    }
+    breaches
+}
+
+/// After all is done, the spool of a jail is empty.
+#[must_use]
+pub fn spool_leftovers(jail: &Path) -> Vec<Breach> {
+    let mut breaches = Vec::new();
+    for part in ["incoming", "sealed"] {
+        let left = list(&jail.join("spool").join(part)).into_iter().filter(|name| name != "lock");
+        breaches.extend(left.map(|name| Breach::new(format!("spool/{part}/{name}"), "was left behind")));
+    }
+    breaches
+}
+
+/// No inode lies both in a jail and in a history.
+#[must_use]
+pub fn shared_inodes(jail: &Path, history: &Path) -> Vec<Breach> {
+    let mut breaches = Vec::new();
+    let mut held = HashSet::new();
+    let walked = walk(history, &mut |seen| {
+        held.insert(seen.inode());
+        Ok(())
+    });
+    let walked = walked.and_then(|()| {
+        walk(jail, &mut |seen| {
+            if held.contains(&seen.inode()) {
+                breaches.push(Breach::at(&seen.path, "shares its inode with the history"));
+            }
+            Ok(())
+        })
+    });
+    breaches.extend(walked.err().map(|error| Breach::new(jail.display().to_string(), error.to_string())));
+    breaches
+}
+
+fn list(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<_> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}

@@ -1,0 +1,104 @@
+//! One snapshot's tree, held against its manifest.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::path::Path;
+
+use rustix::fs::FileType;
+
+use super::Breach;
+use super::item::{Item, Kind, What, hex};
+use super::walk::{Seen, walk};
+
+/// Hashes each inode once, however many snapshots it is in.
+#[derive(Debug, Default)]
+pub(super) struct Contents(HashMap<(u64, u64), (u64, [u8; 32])>);
+
+impl Contents {
+    fn of(&mut self, seen: &Seen) -> io::Result<(u64, [u8; 32])> {
+        if let Some(known) = self.0.get(&seen.inode()) {
+            return Ok(*known);
+        }
+        let fresh = seen.content()?;
+        self.0.insert(seen.inode(), fresh);
+        Ok(fresh)
+    }
+}
+
+/// The tree holds exactly what the manifest says a tree can hold, with nothing live in it.
+pub(super) fn check(root: &Path, owner: u32, items: &[Item], contents: &mut Contents) -> Vec<Breach> {
+    let mut breaches = Vec::new();
+    let mut expected = kinds(items);
+    let walked = walk(root, &mut |seen| {
+        if let Some(wrong) = at_rest(seen, owner)? {
+            breaches.push(Breach::at(&seen.path, wrong));
+        }
+        if seen.path == b"." {
+            return Ok(());
+        }
+        let wrong = match expected.remove(seen.path.as_slice()) {
+            None => Some("in the tree, not in the manifest".to_owned()),
+            Some(kind) => difference(kind, seen, contents)?,
+        };
+        breaches.extend(wrong.map(|wrong| Breach::at(&seen.path, wrong)));
+        Ok(())
+    });
+    if let Err(error) = walked {
+        breaches.push(Breach::new(root.display().to_string(), error.to_string()));
+    }
+    let only_in_manifest = |kind: &Kind| {
+        matches!(kind, Kind::Fifo | Kind::Socket | Kind::CharDevice(..) | Kind::BlockDevice(..))
+    };
+    let missing = expected.into_iter().filter(|(_, kind)| !only_in_manifest(kind));
+    breaches.extend(missing.map(|(path, _)| Breach::at(path, "in the manifest, not in the tree")));
+    breaches
+}
+
+/// The kind of each name; a later name of an inode has the kind of the first.
+fn kinds(items: &[Item]) -> BTreeMap<&[u8], &Kind> {
+    let mut kinds: BTreeMap<&[u8], &Kind> = BTreeMap::new();
+    for item in items {
+        let kind = match &item.what {
+            What::Node(node) => Some(&node.kind),
+            What::Link(first) => kinds.get(first.as_slice()).copied(),
+        };
+        kinds.extend(kind.map(|kind| (item.path.as_slice(), kind)));
+    }
+    kinds
+}
+
+fn difference(kind: &Kind, seen: &Seen, contents: &mut Contents) -> io::Result<Option<String>> {
+    Ok(match (kind, seen.kind()) {
+        (Kind::File(size, hash), FileType::RegularFile) => {
+            let held = contents.of(seen)?;
+            let tell = || format!("holds {} bytes {}, not {size} bytes {}", held.0, hex(&held.1), hex(hash));
+            (held != (*size, *hash)).then(tell)
+        }
+        (Kind::Folder, FileType::Directory) => None,
+        (Kind::Symlink(target), FileType::Symlink) => {
+            let held = seen.target()?;
+            (held != *target).then(|| format!("points to {}", held.escape_ascii()))
+        }
+        (kind, found) => Some(format!("is {found:?} there, {kind:?} in the manifest")),
+    })
+}
+
+/// Nothing with power of its own lies in a history: no special bits, no capabilities, no devices, nothing executable, nobody else's.
+fn at_rest(seen: &Seen, owner: u32) -> io::Result<Option<String>> {
+    let mode = seen.mode();
+    let fits = match seen.kind() {
+        FileType::RegularFile => mode == 0o640,
+        FileType::Directory => mode == 0o750 || mode == 0o2750,
+        FileType::Symlink => true,
+        _ => false,
+    };
+    if !fits {
+        return Ok(Some(format!("mode {mode:o} at rest")));
+    }
+    if seen.stat.st_uid != owner {
+        return Ok(Some(format!("belongs to {}, not {owner}", seen.stat.st_uid)));
+    }
+    let live = |name: &[u8]| name == b"security.capability" || name.starts_with(b"system.posix_acl");
+    let attribute = seen.attributes()?.into_iter().find(|(name, _)| live(name));
+    Ok(attribute.map(|(name, _)| format!("attribute {} at rest", name.escape_ascii())))
+}

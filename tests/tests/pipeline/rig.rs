@@ -1,0 +1,103 @@
+//! What the tests share.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use pipeline_tests::checker::history::{self, Found};
+use pipeline_tests::checker::{Moment, told};
+use pipeline_tests::machine::find_program;
+use pipeline_tests::{Host, Options, Power, Profile, Programs, Scratch};
+
+/// The five programs, built once.
+pub(crate) fn programs() -> &'static Programs {
+    static BUILT: OnceLock<Programs> = OnceLock::new();
+    BUILT.get_or_init(|| Programs::build(Profile::Dev).unwrap())
+}
+
+/// A scratch server with these options.
+pub(crate) fn scratch(options: &Options) -> Scratch {
+    Scratch::new(programs(), options).unwrap()
+}
+
+/// Tells that a test did not run. The line is counted, and the test is not counted as passed.
+pub(crate) fn skipped(test: &str, reason: &str) {
+    println!("SKIPPED: {test}: {reason}");
+}
+
+/// Whether root runs this; if not, tells that `test` did not run.
+pub(crate) fn is_root_or_skipped(test: &str) -> bool {
+    let root = Power::here() == Power::Root;
+    if !root {
+        skipped(test, "needs root");
+    }
+    root
+}
+
+/// Whether all these programs are on the machine; if not, tells that `test` did not run.
+pub(crate) fn has_or_skipped(test: &str, programs: &[&str]) -> bool {
+    let missing = programs.iter().find(|program| find_program(program).is_none());
+    if let Some(program) = missing {
+        skipped(test, &format!("there is no {program}"));
+    }
+    missing.is_none()
+}
+
+/// Two cores do not serve many servers at once: tests that measure time or kill processes take turns.
+pub(crate) fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The receiver of a host as sshd starts it: in the chroot, under the host's account. As an ordinary user, by its forced command.
+pub(crate) fn receiver(scratch: &Scratch, host: &Host) -> Command {
+    match scratch.power {
+        Power::Root => {
+            let mut command = Command::new("chroot");
+            command.arg(format!("--userspec={0}:{0}", host.account)).arg("--groups=").arg(&host.jail);
+            command.args(["/bin/receiver", "-c", "receive"]);
+            command
+        }
+        Power::User => {
+            let mut command = Command::new(scratch.folder.join("bin/receiver"));
+            command.arg("--jail").arg(&host.jail);
+            command
+        }
+    }
+}
+
+/// Puts a file among the sealed ones, as an attacker could who has taken over the receiver.
+pub(crate) fn place(scratch: &Scratch, host: &Host, name: &str, bytes: &[u8]) -> PathBuf {
+    let path = host.jail.join("spool/sealed").join(name);
+    fs::write(&path, bytes).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+    if scratch.power == Power::Root {
+        chown(&path, Some(number_of(&host.account)), None).unwrap();
+    }
+    path
+}
+
+/// The number of an account.
+pub(crate) fn number_of(account: &str) -> u32 {
+    let said = Command::new("id").args(["-u", account]).output().unwrap().stdout;
+    String::from_utf8(said).unwrap().trim().parse().unwrap()
+}
+
+/// Checks a host's history and spool, which must be as promised.
+pub(crate) fn sound(scratch: &Scratch, host: &Host, moment: Moment) -> Found {
+    let mut found = history::check(&scratch.history(&host.name), &host.name, moment);
+    if moment == Moment::Quiet {
+        found.breaches.extend(history::spool_leftovers(&host.jail));
+    }
+    found.breaches.extend(history::shared_inodes(&host.jail, &scratch.history(&host.name)));
+    assert!(found.breaches.is_empty(), "{}:\n{}", host.name, told(&found.breaches));
+    found
+}
+
+/// A file with these bytes, and the folders above it.
+pub(crate) fn file(path: &Path, bytes: &[u8]) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, bytes).unwrap();
+}

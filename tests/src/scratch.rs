@@ -14,7 +14,7 @@ use crate::machine::{Power, target_folder};
 use crate::outcome::Outcome;
 use crate::programs::{PROGRAMS, Programs};
 use crate::settings;
-use crate::sshd::{Login, Sshd};
+use crate::sshd::Sshd;
 
 /// What stays when a scratch server ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,7 +147,10 @@ impl Scratch {
     pub fn add_host(&mut self, name: &str, roots: &[PathBuf]) -> Result<Host> {
         let host = Host::make(self, name, roots)?;
         self.hosts.push(host.clone());
-        let logins: Vec<_> = self.logins();
+        if self.power == Power::Root {
+            self.sshd.hosts_block = self.sshd_config()?;
+        }
+        let logins = self.logins();
         self.sshd.start(&logins)?;
         // The port is known only now, and may have changed for all.
         self.write_hosts_settings()?;
@@ -162,6 +165,18 @@ impl Scratch {
         self.hosts.iter().try_for_each(|host| settings::write_push(self, host, &settings::Push::default()))
     }
 
+    /// What the snapshotter wants sshd to be told.
+    fn sshd_config(&self) -> Result<String> {
+        let outcome =
+            Outcome::of(&mut self.snapshotter_as_admin(&["host", "sshd-config"]))?.expect_code(&[0])?;
+        let report = outcome.report().unwrap_or_default();
+        let block =
+            report.pointer("/details/sshd_config").and_then(serde_json::Value::as_str).map(str::to_owned);
+        block.ok_or_else(|| {
+            RigError::State("snapshotter host sshd-config says nothing in its report".to_owned())
+        })
+    }
+
     /// Adds an account that is no host's, which ends with the server.
     ///
     /// # Errors
@@ -172,15 +187,10 @@ impl Scratch {
 
     /// Who may log in: the account of each host.
     #[must_use]
-    pub fn logins(&self) -> Vec<Login> {
-        let mut logins: Vec<Login> = Vec::new();
-        for host in &self.hosts {
-            let chroot = (self.power == Power::Root).then(|| host.jail.clone());
-            if !logins.iter().any(|login| login.account == host.account) {
-                logins.push(Login { account: host.account.clone(), chroot });
-            }
-        }
-        logins
+    pub fn logins(&self) -> Vec<String> {
+        let mut accounts: Vec<_> = self.hosts.iter().map(|host| host.account.clone()).collect();
+        accounts.dedup();
+        accounts
     }
 
     /// The hosts added so far.

@@ -1,6 +1,5 @@
 //! A real sshd on a loopback port of its own, configured as `README.md` and `docs/` tell people to.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::io::Read;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -19,21 +18,14 @@ const GREETING: Duration = Duration::from_secs(10);
 /// How often another port is tried, if somebody else was faster.
 const PORTS_MAX: usize = 5;
 
-/// One account that may log in.
-#[derive(Debug, Clone)]
-pub struct Login {
-    /// Its name.
-    pub account: String,
-    /// Its chroot; none for a user-mode server or a bench's plain account.
-    pub chroot: Option<PathBuf>,
-}
-
 /// A running sshd. It ends, with all its sessions, when this is dropped.
 #[derive(Debug)]
 pub struct Sshd {
     folder: PathBuf,
     keys: PathBuf,
     child: Option<Child>,
+    /// What `snapshotter host sshd-config` prints: chroot and more for the accounts of hosts. Empty where there are no such accounts.
+    pub hosts_block: String,
     /// The port it listens on, on 127.0.0.1.
     pub port: u16,
     /// Its host key.
@@ -52,6 +44,7 @@ impl Sshd {
             folder: folder.to_owned(),
             keys: keys.to_owned(),
             child: None,
+            hosts_block: String::new(),
             port: free_port()?,
             host_key,
         })
@@ -61,14 +54,14 @@ impl Sshd {
     ///
     /// # Errors
     /// If it does not greet.
-    pub fn start(&mut self, logins: &[Login]) -> Result<()> {
+    pub fn start(&mut self, accounts: &[String]) -> Result<()> {
         self.stop();
         if Power::here() == Power::Root {
             // Debian makes it when the service starts, which it does not here.
             fs::create_dir_all("/run/sshd").at("create", "/run/sshd")?;
         }
         for _ in 0..PORTS_MAX {
-            if self.try_start(logins)? {
+            if self.try_start(accounts)? {
                 return Ok(());
             }
         }
@@ -89,9 +82,9 @@ impl Sshd {
         self.folder.join("log")
     }
 
-    fn try_start(&mut self, logins: &[Login]) -> Result<bool> {
+    fn try_start(&mut self, accounts: &[String]) -> Result<bool> {
         let config = self.folder.join("sshd_config");
-        fs::write(&config, self.config(logins)?).at("write", &config)?;
+        fs::write(&config, self.config(accounts)?).at("write", &config)?;
         let sshd = find_program("sshd").ok_or_else(|| RigError::State("there is no sshd".to_owned()))?;
         let mut command = Command::new(&sshd);
         command.arg("-D").arg("-E").arg(self.log()).arg("-f").arg(&config);
@@ -116,8 +109,7 @@ impl Sshd {
         Ok(false)
     }
 
-    fn config(&self, logins: &[Login]) -> Result<String> {
-        let accounts: Vec<_> = logins.iter().map(|login| login.account.as_str()).collect();
+    fn config(&self, accounts: &[String]) -> Result<String> {
         // An ordinary user's folder may have parents that sshd thinks others could write; the keys are this user's own.
         let strict = if Power::here() == Power::Root { "yes" } else { "no" };
         let mut text = format!(
@@ -133,16 +125,7 @@ impl Sshd {
             // All hosts of a scratch server are 127.0.0.1; one that fails a test must not lock out the others.
             text.push_str("PerSourcePenaltyExemptList 127.0.0.1\n");
         }
-        for login in logins {
-            if let Some(chroot) = &login.chroot {
-                let _ = write!(
-                    text,
-                    "Match User {}\n    ChrootDirectory {}\n    ForceCommand receive\n",
-                    login.account,
-                    chroot.display()
-                );
-            }
-        }
+        text.push_str(&self.hosts_block);
         Ok(text)
     }
 }

@@ -7,12 +7,12 @@ use std::path::Path;
 use formats::limits::ZONE_BYTES;
 
 /// The machine's name, as the kernel has it.
-pub fn name() -> io::Result<String> {
+pub(crate) fn name() -> io::Result<String> {
     Ok(fs::read_to_string("/proc/sys/kernel/hostname")?.trim_end().to_owned())
 }
 
 /// The IANA name of the time zone; `UTC` where the machine does not tell.
-pub fn zone() -> String {
+pub(crate) fn zone() -> String {
     let from_environment = std::env::var("TZ").ok().map(|zone| zone.trim_start_matches(':').to_owned());
     let found = from_environment.filter(|zone| fits(zone)).or_else(from_link).or_else(from_file);
     found.unwrap_or_else(|| "UTC".to_owned())

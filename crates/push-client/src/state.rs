@@ -11,7 +11,7 @@ mod stamps;
 pub(crate) use base::is_settled;
 pub use base::{Base, BaseError, Known};
 pub use error::StateError;
-pub use folder::{NewState, Remembered, StateFolder};
+pub use folder::{Keeping, NewState, Remembered, StateFolder, Written};
 pub use installation::Installation;
 pub use journal::{Content, Journal, JournalHead, Recalled};
 pub use memory::{Memory, Pending};

@@ -145,7 +145,7 @@ fn open(
     image: &mut Image,
     tally: &mut Tally,
 ) -> Result<(), UnsealError> {
-    let unsealed = unseal(sealed, segment.plain_bytes, secrets, image)?;
+    let unsealed = unseal(sealed, segment.bytes, segment.plain_bytes, secrets, image)?;
     if unsealed.hash != segment.plain_hash {
         let text = "the hash of its content is not that of the record".to_owned();
         return Err(UnsealError::Broken { text });

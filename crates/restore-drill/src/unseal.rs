@@ -1,7 +1,7 @@
 //! One sealed segment, decrypted. Its bytes may come from an enemy who knows the public key: it is read with limits, and only the one shape
 //! that iceboxer writes is taken.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 
 use cli::{Exit, Failure};
 use formats::ContentHash;
@@ -18,9 +18,8 @@ use sequoia_openpgp::types::SymmetricAlgorithm;
 use sequoia_openpgp::{Error as OpenPgpError, KeyHandle, Result as OpenPgpResult};
 
 use crate::key::Secrets;
+use crate::outline::{self, OutlineError};
 
-/// Most recipients of one segment.
-const RECIPIENTS_MAX: u32 = 64;
 /// Bytes moved at a time, and bytes that sequoia holds back until the end is checked.
 const BUFFER_BYTES: usize = 1 << 20;
 
@@ -60,13 +59,18 @@ impl Failure for UnsealError {
 
 /// Decrypts one segment to `to`. What was written counts only if this returns without an error: the message ends with a check of itself.
 pub(crate) fn unseal(
-    sealed: impl Read + Send + Sync,
+    mut sealed: impl Read + Seek + Send + Sync,
+    sealed_bytes: u64,
     plain_bytes: u64,
     secrets: &Secrets,
     to: &mut dyn Write,
 ) -> Result<Unsealed, UnsealError> {
     let policy = StandardPolicy::new();
-    let sealed = binary(sealed)?;
+    outline::walk(&mut sealed, sealed_bytes).map_err(|error| match error {
+        OutlineError::Shape(what) => UnsealError::Shape { what },
+        OutlineError::Read(error) => UnsealError::Broken { text: error.to_string() },
+    })?;
+    sealed.rewind().map_err(UnsealError::Write)?;
     let opener = Opener { secrets, shape: Shape::default(), opened: None };
     let mut refused = Refusal::default();
     let opener = Watched { opener, refusal: &mut refused };
@@ -75,16 +79,6 @@ pub(crate) fn unseal(
         (_, Refusal::Shape(what)) => Err(UnsealError::Shape { what }),
         (Err(_), Refusal::OtherKey(recipients)) => Err(UnsealError::OtherKey { recipients }),
         (outcome, _) => outcome,
-    }
-}
-
-/// Ice is binary: the reader of text armour, which the library would start by itself, stays out of it.
-fn binary(mut sealed: impl Read + Send + Sync) -> Result<impl Read + Send + Sync, UnsealError> {
-    let mut first = [0u8];
-    match sealed.read_exact(&mut first) {
-        Ok(()) if first[0] & 0x80 != 0 => Ok(io::Cursor::new(first).chain(sealed)),
-        Ok(()) => Err(UnsealError::Shape { what: "it is not binary" }),
-        Err(error) => Err(UnsealError::Broken { text: error.to_string() }),
     }
 }
 
@@ -142,7 +136,7 @@ enum Refusal {
 enum Shape {
     #[default]
     Empty,
-    Recipients(u32),
+    Recipients,
     Container,
     Content,
     Whole,
@@ -155,19 +149,14 @@ impl Shape {
     )]
     fn next(self, packet: &Packet, depth: isize) -> Result<Shape, &'static str> {
         match (self, packet, depth) {
-            (Shape::Empty, Packet::PKESK(_), 0) => Ok(Shape::Recipients(1)),
-            (Shape::Recipients(RECIPIENTS_MAX), Packet::PKESK(_), 0) => Err("it has too many recipients"),
-            (Shape::Recipients(n), Packet::PKESK(_), 0) => Ok(Shape::Recipients(n + 1)),
-            (Shape::Recipients(_), Packet::SEIP(SEIP::V1(_)), 0) => Ok(Shape::Container),
+            (Shape::Empty | Shape::Recipients, Packet::PKESK(_), 0) => Ok(Shape::Recipients),
+            (Shape::Recipients, Packet::SEIP(SEIP::V1(_)), 0) => Ok(Shape::Container),
             (Shape::Container, Packet::Literal(_), 1) => Ok(Shape::Content),
             (Shape::Content, Packet::MDC(_), 1) => Ok(Shape::Whole),
             (_, Packet::CompressedData(_), _) => Err("it holds compressed data"),
-            (_, Packet::SKESK(_), _) => Err("it opens with a password"),
             (_, Packet::OnePassSig(_) | Packet::Signature(_), _) => Err("it holds a signature"),
-            (Shape::Empty, Packet::SEIP(_), _) => Err("it names no recipient"),
-            (_, Packet::SEIP(_), 1..) => Err("it holds a message within a message"),
+            (_, Packet::PKESK(_) | Packet::SEIP(_), 1..) => Err("it holds a message within a message"),
             (_, Packet::SEIP(_), _) => Err("it is encrypted in another way"),
-            (Shape::Empty | Shape::Recipients(_), Packet::Literal(_), _) => Err("it is not encrypted"),
             _ => Err("it holds a packet that has no place in it"),
         }
     }

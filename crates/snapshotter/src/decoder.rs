@@ -7,7 +7,6 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use cli::Exit;
 use formats::session::Code;
 use rustix::event::{PollFd, PollFlags, Timespec};
 
@@ -21,6 +20,9 @@ const PIPE_BYTES: usize = 1 << 20;
 const READ_BYTES: usize = 256 * 1024;
 /// Longest time without a word: the decoder only reads a local file and computes.
 const SILENCE_MAX: Duration = Duration::from_secs(600);
+
+/// What a Rust program ends with after a panic.
+const PANIC: i32 = 101;
 
 /// A started decoder. It is ended when this is dropped.
 #[derive(Debug)]
@@ -90,14 +92,12 @@ fn command(budget: Budget) -> Command {
     command
 }
 
-/// A decoder that crashed, crashed because of what it read. One that was killed, or could not confine itself, did not.
+/// A decoder that crashed, crashed because of what it read. One that was killed, did not start or could not confine itself, did not.
 fn judge(status: ExitStatus) -> Ended {
     use rustix::process::Signal;
-    let machine = i32::from(Exit::MACHINE.code());
     match (status.code(), status.signal()) {
         (Some(0), _) => Ended::Well,
-        (Some(code), _) if code == machine => Ended::Disturbed,
-        (Some(_), _) => Ended::Failed(Code::MalformedPush),
+        (Some(PANIC), _) => Ended::Failed(Code::MalformedPush),
         (None, Some(signal)) if signal == Signal::XCPU.as_raw() => Ended::Failed(Code::OverBudget),
         (None, Some(signal)) if is_crash(signal) => Ended::Failed(Code::MalformedPush),
         _ => Ended::Disturbed,

@@ -17,14 +17,15 @@ const BUFFER_BYTES: usize = 256 * 1024;
 pub(super) fn send_changes(
     state: &StateFolder,
     base: Option<Root>,
-    new: Summary,
+    new: Root,
+    manifest: File,
     packer: &mut Packer,
 ) -> Result<u64, PushError> {
-    if base == Some(new.root) {
+    if base == Some(new) {
         return Ok(0);
     }
     let base = base.map(|root| read(state.manifest(root)?)).transpose()?;
-    let new = read(state.manifest(new.root)?)?;
+    let new = read(manifest)?;
     let mut count = 0;
     for change in diff(base.into_iter().flatten(), new) {
         packer.change(&change?).map_err(|failed| match failed {

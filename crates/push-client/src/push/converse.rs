@@ -22,7 +22,7 @@ use super::record::{Held, Recorder};
 use super::sender::{SendError, Sender, Sent};
 use super::session::{JUDGING, SEALING, Session, greet};
 use crate::plan::Plan;
-use crate::state::{Base, Journal, JournalHead, Memory, Pending, StateFolder};
+use crate::state::{Base, Journal, JournalHead, Keeping, Memory, Pending, StateFolder};
 use crate::walk::{Links, Names, Walker};
 
 /// Beyond the time the server was asked to wait, for its answer to arrive.
@@ -64,6 +64,8 @@ struct Push<'a> {
     memory: Memory,
     /// Contents the server asks for again.
     wanted: HashSet<ContentHash>,
+    /// The new state, on its way to the disk.
+    keeping: Option<Keeping>,
 }
 
 /// A push whose first frame is sent.
@@ -98,7 +100,7 @@ pub fn push(
     }
     let memory = state.memory(monitor)?;
     let wanted = message.published.wanted.iter().copied().collect();
-    let mut push = Push { job, state, session, account, monitor, memory, wanted };
+    let mut push = Push { job, state, session, account, monitor, memory, wanted, keeping: None };
     push.learn(&message)?;
     let begun = push.begin(&message)?;
     let (id, base) = (begun.push, begun.base.as_ref().map(|(root, _)| *root));
@@ -236,12 +238,12 @@ impl Push<'_> {
         drop(task);
         self.account.add(Count::ReadBytes, contents.read_bytes);
         let mut packer = contents.finish().map_err(|_| PushError::SenderGone)?;
-        let summary = self.state.keep(new, root.filter(|_| all_taken_over))?;
-        // Before the seal: whatever is cut from here on, the next run knows which state the push brings.
+        let (summary, written) = self.state.finish(new, root.filter(|_| all_taken_over))?;
+        let manifest = self.state.new_manifest(summary.root)?;
         let left_out = self.account.left_out_count;
         self.memory.add(Pending { push, root: summary.root, left_out });
-        self.state.remember(&self.memory)?;
-        let changes = send_changes(self.state, root, summary, &mut packer)?;
+        self.keeping = Some(self.state.keep(written, self.memory.clone())?);
+        let changes = send_changes(self.state, root, summary.root, manifest, &mut packer)?;
         self.account.add(Count::Changes, changes);
         Ok(summary)
     }
@@ -256,7 +258,8 @@ impl Push<'_> {
         let summary = summary(self.state, pending.root)?;
         self.account.left_out_count = pending.left_out;
         self.account.add(Count::Entries, summary.entries);
-        let changes = send_changes(self.state, base, summary, &mut packer)?;
+        let manifest = self.state.manifest(summary.root)?;
+        let changes = send_changes(self.state, base, summary.root, manifest, &mut packer)?;
         self.account.add(Count::Changes, changes);
         Ok(summary)
     }
@@ -266,6 +269,7 @@ impl Push<'_> {
         let wait = Duration::from_secs(self.job.plan.target.idle_seconds.into());
         let verdict = match self.session.next(wait, SEALING)? {
             ServerMessage::Sealed(_) => {
+                self.kept()?;
                 self.state.end_journal()?;
                 self.ask(push)?
             }
@@ -275,6 +279,7 @@ impl Push<'_> {
             }
             ServerMessage::Base(_) => return Err(PushError::OutOfTurn),
         };
+        self.kept()?;
         match verdict {
             Verdict::Pending => Ok(false),
             Verdict::Accepted { root } if root == summary.root => {
@@ -289,6 +294,11 @@ impl Push<'_> {
                 Err(PushError::Rejected { code })
             }
         }
+    }
+
+    /// Waits until the new state is on the disk. From then on the next run knows which state the push brings.
+    fn kept(&mut self) -> Result<(), PushError> {
+        Ok(self.keeping.take().map_or(Ok(()), Keeping::done)?)
     }
 
     fn ask(&mut self, push: PushId) -> Result<Verdict, PushError> {

@@ -6,6 +6,7 @@ use std::io::{self, BufWriter, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
+use std::thread::{self, JoinHandle};
 
 use durable::{Dir, Lock, Name, Stat};
 use formats::manifest::ManifestError;
@@ -109,20 +110,7 @@ impl StateFolder {
     /// Writes what is known of the server, durably, and then removes the files that are of no use any more.
     pub fn remember(&self, memory: &Memory) -> Result<(), StateError> {
         memory.save(&self.dir)?;
-        self.tidy(memory)
-    }
-
-    /// Removes manifests and stamps that nothing names, and what a killed run left.
-    pub fn tidy(&self, memory: &Memory) -> Result<(), StateError> {
-        let kept: HashSet<Vec<u8>> =
-            memory.roots().flat_map(|root| [manifest_name(root), stamps_name(root)]).collect();
-        for name in self.dir.names()? {
-            let ours = name.ends_with(b".manifest") || name.ends_with(b".stamps");
-            if durable::is_unfinished(&name) || (ours && !kept.contains(&name)) {
-                self.dir.unlink(Name::new(&name)?)?;
-            }
-        }
-        Ok(())
+        tidy(&self.dir, memory)
     }
 
     /// The remembered state with this root, checked; or why there is none of use.
@@ -148,22 +136,43 @@ impl StateFolder {
         Ok(NewState { manifest, stamps })
     }
 
-    /// Ends a new state, and gives it its names, durably. A state that equals one already kept needs no new files.
-    pub fn keep(&self, new: NewState, already: Option<Root>) -> Result<Summary, StateError> {
+    /// Ends a new state. One that equals a state already kept needs no new files.
+    pub fn finish(&self, new: NewState, already: Option<Root>) -> Result<(Summary, Written), StateError> {
         let (summary, manifest) =
             new.manifest.finish().map_err(|error| failed(NEW_MANIFEST, io::Error::other(error)))?;
         if already == Some(summary.root) {
             self.dir.unlink(NEW_MANIFEST)?;
             self.dir.unlink(NEW_STAMPS)?;
-            return Ok(summary);
+            return Ok((summary, Written { files: None }));
         }
         let stamps = new.stamps.finish(summary.root).map_err(|error| failed(NEW_STAMPS, error))?;
-        sync(manifest).map_err(|error| failed(NEW_MANIFEST, error))?;
-        sync(stamps).map_err(|error| failed(NEW_STAMPS, error))?;
-        let (manifest, stamps) = (manifest_name(summary.root), stamps_name(summary.root));
-        self.dir.rename_over(NEW_MANIFEST, &self.dir, Name::new(&manifest)?)?;
-        self.dir.rename_over(NEW_STAMPS, &self.dir, Name::new(&stamps)?)?;
-        Ok(summary)
+        let manifest = flushed(manifest).map_err(|error| failed(NEW_MANIFEST, error))?;
+        let stamps = flushed(stamps).map_err(|error| failed(NEW_STAMPS, error))?;
+        Ok((summary, Written { files: Some((summary.root, manifest, stamps)) }))
+    }
+
+    /// Gives a new state its names, and writes `memory`, which names it; durably, in a thread of its own, as the disk may take
+    /// its time while the changes are sent.
+    pub fn keep(&self, written: Written, memory: Memory) -> Result<Keeping, StateError> {
+        let dir = self.dir.try_clone()?;
+        let work = move || {
+            written.place(&dir)?;
+            memory.save(&dir)?;
+            tidy(&dir, &memory)
+        };
+        thread::Builder::new()
+            .name("keeper".to_owned())
+            .spawn(work)
+            .map(Keeping)
+            .map_err(|error| failed(NEW_MANIFEST, error))
+    }
+
+    /// The manifest that was just finished, before or after it has its name.
+    pub fn new_manifest(&self, root: Root) -> Result<File, StateError> {
+        match self.dir.open_read(NEW_MANIFEST) {
+            Err(error) if error.is_not_found() => self.manifest(root),
+            answer => Ok(answer?),
+        }
     }
 
     /// Begins the journal of a new push.
@@ -207,6 +216,46 @@ impl StateFolder {
     }
 }
 
+/// A state that is written, and not yet durable.
+#[derive(Debug)]
+pub struct Written {
+    files: Option<(Root, File, File)>,
+}
+
+/// A state on its way to the disk.
+#[derive(Debug)]
+pub struct Keeping(JoinHandle<Result<(), StateError>>);
+
+impl Keeping {
+    /// Waits until it is there.
+    pub fn done(self) -> Result<(), StateError> {
+        self.0.join().unwrap_or_else(|_| Err(failed(NEW_MANIFEST, io::Error::other("the keeper panicked"))))
+    }
+}
+
+impl Written {
+    fn place(self, dir: &Dir) -> Result<(), StateError> {
+        let Some((root, manifest, stamps)) = self.files else { return Ok(()) };
+        manifest.sync_all().map_err(|error| failed(NEW_MANIFEST, error))?;
+        stamps.sync_all().map_err(|error| failed(NEW_STAMPS, error))?;
+        dir.rename_over(NEW_MANIFEST, dir, Name::new(&manifest_name(root))?)?;
+        Ok(dir.rename_over(NEW_STAMPS, dir, Name::new(&stamps_name(root))?)?)
+    }
+}
+
+/// Removes manifests and stamps that nothing names, and what a killed run left.
+fn tidy(dir: &Dir, memory: &Memory) -> Result<(), StateError> {
+    let kept: HashSet<Vec<u8>> =
+        memory.roots().flat_map(|root| [manifest_name(root), stamps_name(root)]).collect();
+    for name in dir.names()? {
+        let ours = name.ends_with(b".manifest") || name.ends_with(b".stamps");
+        if durable::is_unfinished(&name) || (ours && !kept.contains(&name)) {
+            dir.unlink(Name::new(&name)?)?;
+        }
+    }
+    Ok(())
+}
+
 impl NewState {
     /// The next entry and its stamp.
     pub fn push(&mut self, entry: &Entry, stamp: &Stamp) -> Result<(), ManifestError> {
@@ -227,8 +276,8 @@ pub(super) fn read_small(dir: &Dir, name: Name<'_>, bytes_max: u64) -> Result<Op
     Ok(Some(bytes))
 }
 
-fn sync(file: BufWriter<File>) -> io::Result<()> {
-    file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
+fn flushed(file: BufWriter<File>) -> io::Result<File> {
+    file.into_inner().map_err(io::IntoInnerError::into_error)
 }
 
 fn failed(name: Name<'_>, source: io::Error) -> StateError {

@@ -10,8 +10,8 @@ use std::process::Command;
 
 use formats::{Attribute, Kind, Mtime, Tag};
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, Timespec, Timestamps, XattrFlags, lgetxattr, llistxattr, lsetxattr, mknodat,
-    utimensat,
+    AtFlags, CWD, FileType, Mode, Timespec, Timestamps, XattrFlags, lgetxattr, llistxattr, lsetxattr,
+    mknodat, utimensat,
 };
 
 use super::tree::Tree;

@@ -13,16 +13,16 @@ use sequoia_openpgp::types::Features;
 
 use super::ices::{Ice, Machine, ice_of, seal, snapshots};
 use super::images;
-use super::keys::key;
+use super::keys::{gpg, key};
 use super::tree::{Tree, noise, small};
 
-/// An ice of three segments.
+/// An ice of several segments, the second and third of one length.
 fn three() -> Ice {
     let mut tree = Tree::default();
-    tree.file("file", noise(40_000));
+    tree.file("file", noise(70_000));
     let snapshots = snapshots(&[tree]);
     let ice = seal(&snapshots, &images::write(&images::names(&snapshots)), 20_000, key());
-    assert!(ice.segments.len() >= 3);
+    assert!(ice.segments.len() >= 4);
     ice
 }
 
@@ -39,7 +39,8 @@ fn a_flipped_bit_anywhere_in_a_segment_is_seen_before_it_is_parsed() {
     let mut flips = 0;
     for (number, segment) in ice.segments.iter().enumerate() {
         let ends = (0..40).chain(segment.len() - 40..segment.len());
-        let places: Vec<usize> = ends.step_by(5).chain((40..segment.len()).step_by(segment.len() / 16)).collect();
+        let places: Vec<usize> =
+            ends.step_by(5).chain((40..segment.len()).step_by(segment.len() / 16)).collect();
         for place in places {
             let mut spoilt = ice.clone();
             spoilt.segments[number][place] ^= 1 << (place % 8);
@@ -50,7 +51,12 @@ fn a_flipped_bit_anywhere_in_a_segment_is_seen_before_it_is_parsed() {
     }
     println!("{flips} flips");
     assert!(flips > 90);
-    assert!(machine.records().iter().all(|record| record["result"] == "failed" && record["failure"]["code"] == 42));
+    assert!(
+        machine
+            .records()
+            .iter()
+            .all(|record| record["result"] == "failed" && record["failure"]["code"] == 42)
+    );
 }
 
 #[test]
@@ -59,7 +65,10 @@ fn a_flipped_bit_is_seen_by_the_message_itself_where_the_record_agrees() {
     let machine = Machine::with(&ice);
     let mut flips = 0;
     for (number, segment) in ice.segments.iter().enumerate() {
-        let places = (0..140).step_by(3).chain((140..segment.len()).step_by(segment.len() / 10)).chain([segment.len() - 1]);
+        let places = (0..140)
+            .step_by(3)
+            .chain((140..segment.len()).step_by(segment.len() / 10))
+            .chain([segment.len() - 1]);
         for place in places {
             let mut spoilt = ice.clone();
             spoilt.segments[number][place] ^= 1 << (place % 8);
@@ -154,31 +163,50 @@ fn the_machine_of_these_tests_takes_a_message_of_the_right_shape() {
     with_message(|plain| key().seal(plain)).verify().ends_with(0);
 }
 
+/// A message made of a content.
+type Make = Box<dyn FnOnce(&[u8]) -> Vec<u8>>;
+
 #[test]
 fn only_one_shape_of_message_is_taken() {
     let secret_options = ["--pinentry-mode", "loopback", "--passphrase", "x"];
-    let shapes: Vec<(&str, Box<dyn FnOnce(&[u8]) -> Vec<u8>>)> = vec![
-        ("it holds compressed data", Box::new(|plain| key().encrypt(&["-z", "6", "--compress-algo", "zip"], plain))),
+    let shapes: Vec<(&str, Make)> = vec![
+        (
+            "it holds compressed data",
+            Box::new(|plain| {
+                let sealed = key().encrypt(&["-z", "6", "--compress-algo", "zip"], plain);
+                // Named more often than needed, so that it is not shorter than its content.
+                [sealed[..96].repeat(60), sealed].concat()
+            }),
+        ),
         ("it holds compressed data", Box::new(|plain| nested_compression(plain, 10_000))),
         ("it holds a message within a message", Box::new(nested_encryption)),
-        ("it opens with a password", Box::new(move |plain| {
-            let options = ["-z", "0", "--symmetric"];
-            key().gpg(&[&secret_options[..], &options].concat(), plain)
-        })),
-        ("it is not encrypted", Box::new(|plain| key().gpg(&["-z", "0", "--store"], plain))),
+        (
+            "it holds a packet that has no place in it",
+            Box::new(move |plain| {
+                let options = ["-z", "0", "--symmetric"];
+                gpg(&[&secret_options[..], &options].concat(), plain)
+            }),
+        ),
+        ("it holds a packet that has no place in it", Box::new(|plain| gpg(&["-z", "0", "--store"], plain))),
         ("it is not binary", Box::new(|plain| key().encrypt(&["-z", "0", "--armor"], plain))),
         ("it holds a signature", Box::new(signed_inside)),
-        ("it holds a packet that has no place in it", Box::new(|plain| {
-            [b"\xca\x03PGP", key().seal(plain).as_slice()].concat()
-        })),
+        (
+            "it holds a packet that has no place in it",
+            Box::new(|plain| [b"\xca\x03PGP", key().seal(plain).as_slice()].concat()),
+        ),
         ("it holds a packet that has no place in it", Box::new(without_mdc)),
         ("it names no recipient", Box::new(|plain| key().seal(plain)[96..].to_vec())),
-        ("it has too many recipients", Box::new(|plain| {
-            let sealed = key().seal(plain);
-            [sealed[..96].repeat(65), sealed[96..].to_vec()].concat()
-        })),
-        ("decryption failed", Box::new(|plain| [key().seal(plain), key().seal(plain)].concat()[..plain.len() + 900].to_vec())),
-        ("decryption failed", Box::new(|plain| [key().seal(plain), vec![0; 500]].concat())),
+        (
+            "it has too many recipients",
+            Box::new(|plain| {
+                let sealed = key().seal(plain);
+                [sealed[..96].repeat(65), sealed[96..].to_vec()].concat()
+            }),
+        ),
+        ("something comes after its end", Box::new(|plain| [key().seal(plain), key().seal(plain)].concat())),
+        ("something comes after its end", Box::new(|plain| [key().seal(plain), key().seal(b"x")].concat())),
+        ("something comes after its end", Box::new(|plain| [key().seal(plain), vec![0]].concat())),
+        ("something comes after its end", Box::new(|plain| [key().seal(plain), noise(500)].concat())),
         ("not", Box::new(|plain| vec![0xff; plain.len() + 10])),
         ("not", Box::new(|plain| noise(plain.len() + 10))),
         ("its content is not", Box::new(|plain| key().seal(&[plain, b"x"].concat()))),
@@ -197,6 +225,18 @@ fn only_one_shape_of_message_is_taken() {
         machine.restore().ends_with(42);
         machine.assert_nothing_restored();
     }
+}
+
+#[test]
+fn a_message_of_the_library_that_seals_ice_is_opened() {
+    let sealed = |plain: &[u8]| {
+        sealed_around(|message| {
+            let mut writer = LiteralWriter::new(message).build().unwrap();
+            writer.write_all(plain).unwrap();
+            writer.finalize().unwrap();
+        })
+    };
+    with_message(sealed).verify().ends_with(0);
 }
 
 #[test]

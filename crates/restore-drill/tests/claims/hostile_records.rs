@@ -16,7 +16,9 @@ const CONTRADICTIONS: &[(&str, Spoil)] = &[
         r["ice"] = json!("web02/20260102T030401Z-0000000001");
     }),
     ("no snapshots", |r| r["snapshots"] = json!([])),
-    ("a newest snapshot of another name", |r| r["snapshots"][0]["name"] = json!("20260102T030409Z-0000000009")),
+    ("a newest snapshot of another name", |r| {
+        r["snapshots"][0]["name"] = json!("20260102T030409Z-0000000009")
+    }),
     ("snapshots out of order", |r| insert_snapshot(r, "20260102T030400Z-0000000000", 7)),
     ("two snapshots of one sequence", |r| insert_snapshot(r, "20260102T030400Z-0000000000", 1)),
     ("two snapshots of one name", |r| insert_snapshot(r, "20260102T030401Z-0000000001", 0)),
@@ -33,15 +35,21 @@ const CONTRADICTIONS: &[(&str, Spoil)] = &[
     ("a segment too many", |r| push_copy(r, "ice/web01/20260102T030401Z-0000000001/0002.pgp")),
     ("a segment twice", |r| push_copy(r, "ice/web01/20260102T030401Z-0000000001/0001.pgp")),
     ("segments out of order", |r| r["segments"].as_array_mut().unwrap().reverse()),
-    ("a segment of another ice", |r| r["segments"][1]["object"] = json!("ice/web01/20260102T030402Z-0000000002/0001.pgp")),
-    ("a segment of another host", |r| r["segments"][1]["object"] = json!("ice/web02/20260102T030401Z-0000000001/0001.pgp")),
+    ("a segment of another ice", |r| {
+        r["segments"][1]["object"] = json!("ice/web01/20260102T030402Z-0000000002/0001.pgp")
+    }),
+    ("a segment of another host", |r| {
+        r["segments"][1]["object"] = json!("ice/web02/20260102T030401Z-0000000001/0001.pgp")
+    }),
     ("a segment above the vault", |r| r["segments"][1]["object"] = json!("../../../etc/shadow")),
     ("a segment beside its folder", |r| {
         r["segments"][1]["object"] = json!("ice/web01/20260102T030401Z-0000000001/../x/0001.pgp");
     }),
     ("a segment by an absolute path", |r| r["segments"][1]["object"] = json!("/etc/shadow")),
     ("a segment without a name", |r| r["segments"][1]["object"] = json!("")),
-    ("the record as a segment", |r| r["segments"][1]["object"] = json!("ice/web01/20260102T030401Z-0000000001/ice.json")),
+    ("the record as a segment", |r| {
+        r["segments"][1]["object"] = json!("ice/web01/20260102T030401Z-0000000001/ice.json")
+    }),
     ("an image one byte longer", |r| add(&mut r["image"]["bytes"], 1)),
     ("an image one byte shorter", |r| add(&mut r["image"]["bytes"], -1)),
     ("an image without bytes", |r| r["image"]["bytes"] = json!(0)),

@@ -1,89 +1,58 @@
 //! OpenPGP keys, made and used by GnuPG.
 
+use std::fs::{File, Permissions};
 use std::io::Write;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
-/// A key pair in two files.
+/// A key pair. Its files are in memory and have no name, so that nothing is left of them when the tests end.
 pub(crate) struct Key {
-    folder: TempDir,
+    public: File,
+    secret: File,
+    armoured: File,
+    passphrase: File,
     pub(crate) fingerprint: String,
 }
 
 impl Key {
     /// `passphrase` empty: the secret key is not protected.
     pub(crate) fn make(passphrase: &str) -> Key {
-        // Short: a socket of gpg-agent must fit into the folder's path.
-        let folder = tempfile::Builder::new().prefix("fk").tempdir_in("/tmp").unwrap();
-        let key = Key { fingerprint: String::new(), folder };
+        let home = Home::new();
         let protect = ["--pinentry-mode", "loopback", "--passphrase", passphrase];
         let make = ["--quick-generate-key", "Ice <ice@example.org>", "future-default", "default", "never"];
-        key.gpg(&[&protect[..], &make[..]].concat(), &[]);
-        let listed = String::from_utf8(key.gpg(&["--with-colons", "--list-keys"], &[])).unwrap();
+        home.gpg(&[&protect[..], &make[..]].concat(), &[]);
+        let listed = String::from_utf8(home.gpg(&["--with-colons", "--list-keys"], &[])).unwrap();
         let fingerprint = listed.lines().find_map(|line| line.strip_prefix("fpr:::::::::")).unwrap();
-        let fingerprint = fingerprint.trim_end_matches(':').to_owned();
-        let public = key.gpg(&["--export"], &[]);
-        let secret = key.gpg(&[&protect[..], &["--export-secret-keys"]].concat(), &[]);
-        let armoured = key.gpg(&[&protect[..], &["--armor", "--export-secret-keys"]].concat(), &[]);
-        for (name, bytes) in [("public", public), ("secret", secret), ("secret.asc", armoured)] {
-            write_private(&key.folder.path().join(name), &bytes);
+        Key {
+            public: in_memory(&home.gpg(&["--export"], &[])),
+            secret: in_memory(&home.gpg(&[&protect[..], &["--export-secret-keys"]].concat(), &[])),
+            armoured: in_memory(
+                &home.gpg(&[&protect[..], &["--armor", "--export-secret-keys"]].concat(), &[]),
+            ),
+            passphrase: in_memory(format!("{passphrase}\n").as_bytes()),
+            fingerprint: fingerprint.trim_end_matches(':').to_owned(),
         }
-        write_private(&key.folder.path().join("passphrase"), format!("{passphrase}\n").as_bytes());
-        assert!(
-            Command::new("gpgconf")
-                .env("GNUPGHOME", key.home())
-                .args(["--kill", "gpg-agent"])
-                .status()
-                .unwrap()
-                .success()
-        );
-        Key { fingerprint, ..key }
-    }
-
-    fn home(&self) -> &Path {
-        self.folder.path()
     }
 
     pub(crate) fn secret(&self) -> PathBuf {
-        self.home().join("secret.asc")
+        path(&self.armoured)
     }
 
     pub(crate) fn secret_binary(&self) -> PathBuf {
-        self.home().join("secret")
+        path(&self.secret)
     }
 
     pub(crate) fn public(&self) -> PathBuf {
-        self.home().join("public")
+        path(&self.public)
     }
 
     pub(crate) fn passphrase(&self) -> PathBuf {
-        self.home().join("passphrase")
-    }
-
-    /// Runs gpg with this key's own folder.
-    pub(crate) fn gpg(&self, arguments: &[&str], input: &[u8]) -> Vec<u8> {
-        let mut child = Command::new("gpg")
-            .env("GNUPGHOME", self.home())
-            .args(["--batch", "--quiet", "--no-autostart", "--trust-model", "always"].iter().filter(|word| {
-                // Only what needs a secret key may start the agent.
-                **word != "--no-autostart" || arguments.contains(&"--encrypt")
-            }))
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut stdin = child.stdin.take().unwrap();
-        let input = input.to_vec();
-        let writer = std::thread::spawn(move || stdin.write_all(&input));
-        let output = child.wait_with_output().unwrap();
-        assert!(output.status.success(), "gpg {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        writer.join().unwrap().unwrap();
-        output.stdout
+        path(&self.passphrase)
     }
 
     /// A message as iceboxer makes them.
@@ -91,11 +60,11 @@ impl Key {
         seal_to(&[self], plain)
     }
 
-    /// As gpg makes it when it is told nothing more.
+    /// A message as gpg makes it with these options.
     pub(crate) fn encrypt(&self, more: &[&str], plain: &[u8]) -> Vec<u8> {
         let public = self.public();
         let recipient = ["--recipient-file", public.to_str().unwrap(), "--encrypt"];
-        self.gpg(&[more, &recipient[..]].concat(), plain)
+        gpg(&[more, &recipient[..]].concat(), plain)
     }
 }
 
@@ -107,13 +76,74 @@ pub(crate) fn seal_to(keys: &[&Key], plain: &[u8]) -> Vec<u8> {
         arguments.extend(["--recipient-file", file]);
     }
     arguments.push("--encrypt");
-    keys[0].gpg(&arguments, plain)
+    gpg(&arguments, plain)
 }
 
-fn write_private(path: &Path, bytes: &[u8]) {
-    use std::os::unix::fs::OpenOptionsExt;
-    let mut file = std::fs::File::options().write(true).create_new(true).mode(0o600).open(path).unwrap();
+/// Runs gpg in a folder that is gone afterwards.
+pub(crate) fn gpg(arguments: &[&str], input: &[u8]) -> Vec<u8> {
+    Home::new().gpg(arguments, input)
+}
+
+/// A folder of gpg. Dropping it ends the agent that gpg may have started for it.
+struct Home(TempDir);
+
+impl Home {
+    fn new() -> Home {
+        // Short: a socket of gpg-agent must fit into the folder's path.
+        Home(tempfile::Builder::new().prefix("fk").tempdir_in("/tmp").unwrap())
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn gpg(&self, arguments: &[&str], input: &[u8]) -> Vec<u8> {
+        let mut child = Command::new("gpg")
+            .env("GNUPGHOME", self.path())
+            .args(["--batch", "--quiet", "--trust-model", "always"])
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let output = std::thread::scope(|scope| {
+            let writer = scope.spawn(move || stdin.write_all(input));
+            let output = child.wait_with_output().unwrap();
+            assert!(
+                output.status.success(),
+                "gpg {arguments:?}: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+            writer.join().unwrap().unwrap();
+            output
+        });
+        output.stdout
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        if self.path().join("S.gpg-agent").exists() {
+            let ended =
+                Command::new("gpgconf").env("GNUPGHOME", self.path()).args(["--kill", "gpg-agent"]).status();
+            assert!(ended.unwrap().success());
+        }
+    }
+}
+
+fn in_memory(bytes: &[u8]) -> File {
+    let flags = rustix::fs::MemfdFlags::CLOEXEC;
+    let mut file = File::from(rustix::fs::memfd_create("key", flags).unwrap());
     file.write_all(bytes).unwrap();
+    file.set_permissions(Permissions::from_mode(0o600)).unwrap();
+    file
+}
+
+/// A path by which other processes of ours can open it.
+fn path(file: &File) -> PathBuf {
+    format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd()).into()
 }
 
 /// The key that most tests use.

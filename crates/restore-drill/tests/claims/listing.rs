@@ -71,7 +71,17 @@ fn the_latest_is_the_newest_snapshot_sealed_last() {
 #[test]
 fn names_that_are_no_ice_are_usage_errors() {
     let machine = Machine::with(&ice_of(&small()));
-    for bad in ["web01", "", "/", "web01/", "web01/..", "../latest", "web01/latest/x", "WEB01/latest", "web01/20260102"] {
+    for bad in [
+        "web01",
+        "",
+        "/",
+        "web01/",
+        "web01/..",
+        "../latest",
+        "web01/latest/x",
+        "WEB01/latest",
+        "web01/20260102",
+    ] {
         machine.open(&["verify", bad]).ends_with(2);
     }
     machine.open(&["verify", "web02/latest"]).ends_with(43);
@@ -97,7 +107,8 @@ fn a_vault_that_is_away_is_said_and_another_is_used() {
     let machine = Machine::with(&ice_of(&small()));
     let settings = fs::read_to_string(machine.path("drill.toml")).unwrap();
     let away = "[[vaults]]\nname = \"away\"\nurl = \"file:/nonexistent/vault\"\n";
-    fs::write(machine.path("drill.toml"), settings.replacen("[[vaults]]", &format!("{away}[[vaults]]"), 1)).unwrap();
+    fs::write(machine.path("drill.toml"), settings.replacen("[[vaults]]", &format!("{away}[[vaults]]"), 1))
+        .unwrap();
     let ran = machine.run(&["list"]).ends_with(3);
     assert_eq!(ran.report["counts"]["ices"], 1);
     assert_eq!(ran.report["left_out"][0]["path"], "away");

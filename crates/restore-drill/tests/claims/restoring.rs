@@ -7,81 +7,14 @@ use std::path::Path;
 use std::process::Command;
 
 use formats::Kind;
-use rustix::fs::FileType;
 use serde_json::Value;
 
-use super::disk::{bytes, device, fifo, is_root, rsync_changes, set_attribute, touch, walk};
+use super::disk::{is_root, rsync_changes, set_attribute, touch, walk};
+use super::every_kind::source;
 use super::ices::{Machine, ice_of, ice_with, is_absent_or_empty, ran, seal, snapshots};
 use super::images::{self, What};
 use super::keys::key;
 use super::tree::{Tree, extended, noise, small};
-
-/// Real files of every kind that comes back, each with something odd about it.
-fn source(machine: &Machine) -> std::path::PathBuf {
-    let root = machine.path("source");
-    let top = root.join("top");
-    fs::create_dir_all(top.join("deep/er/est")).unwrap();
-    fs::write(top.join("text"), "hello\n").unwrap();
-    fs::write(top.join("empty"), "").unwrap();
-    fs::write(top.join("large"), noise(3_000_000)).unwrap();
-    fs::write(top.join("deep/er/est/leaf"), "leaf").unwrap();
-    let sparse = fs::File::create(top.join("sparse")).unwrap();
-    std::os::unix::fs::FileExt::write_all_at(&sparse, b"end", 40_000_000).unwrap();
-    fs::hard_link(top.join("text"), top.join("deep/second name")).unwrap();
-    fs::hard_link(top.join("text"), top.join("a first")).unwrap();
-    for odd in [&b"new\nline"[..], b"\xff\xfe", "Gr\u{fc}\u{df}e".as_bytes(), b"-n", b" ", b"*", b"...", b"\\x41", &[b'n'; 255]] {
-        fs::write(top.join(bytes(odd)), odd).unwrap();
-    }
-    symlink("text", top.join("link")).unwrap();
-    symlink("/nonexistent/\n", top.join("dangling")).unwrap();
-    symlink("t".repeat(1_000), top.join("long link")).unwrap();
-    symlink("deep", top.join("link to a folder")).unwrap();
-    fifo(&top.join("fifo"));
-    for (name, mode) in [("secret", 0o000), ("sticky", 0o1777), ("setid", 0o6755), ("read only", 0o444)] {
-        fs::write(top.join(name), name).unwrap();
-        fs::set_permissions(top.join(name), fs::Permissions::from_mode(mode)).unwrap();
-    }
-    fs::create_dir(top.join("closed")).unwrap();
-    fs::write(top.join("closed/in"), "in").unwrap();
-    set_attribute(&top.join("read only"), "user.note", b"kept although read only");
-    set_attribute(&top.join("deep"), "user.folder", b"\0\xff");
-    let acl = Command::new("setfacl").args(["-m", "u:12345:rw,g:54321:r"]).arg(top.join("large")).status();
-    assert!(acl.unwrap().success());
-    let acl = Command::new("setfacl").args(["-d", "-m", "u:12345:rwx"]).arg(top.join("deep")).status();
-    assert!(acl.unwrap().success());
-    touch(&top.join("empty"), -300_000_000, 5);
-    touch(&top.join("link"), 1_234_567_890, 987_654_321);
-    touch(&top.join("dangling"), -1, 999_999_999);
-    touch(&top.join("large"), 4_400_000_000, 1);
-    if is_root() {
-        of_root(&top);
-    }
-    fs::set_permissions(top.join("closed"), fs::Permissions::from_mode(0o500)).unwrap();
-    for folder in ["closed", "deep/er/est", "deep/er", "deep", ""] {
-        touch(&top.join(folder), 1_000_000_000, 42);
-    }
-    root
-}
-
-fn of_root(top: &Path) {
-    device(&top.join("null"), FileType::CharacterDevice, 1, 3);
-    device(&top.join("disk"), FileType::BlockDevice, 259, 70_000);
-    chown(top.join("setid"), Some(12_345), Some(54_321)).unwrap();
-    // A change of owner clears them.
-    fs::set_permissions(top.join("setid"), fs::Permissions::from_mode(0o6755)).unwrap();
-    chown(top.join("closed"), Some(4_294_967_294), Some(1)).unwrap();
-    std::os::unix::fs::lchown(top.join("link"), Some(7), Some(8)).unwrap();
-    fs::write(top.join("capable"), "x").unwrap();
-    chown(top.join("capable"), Some(7), Some(8)).unwrap();
-    set_attribute(&top.join("capable"), "security.capability", &capability());
-    set_attribute(&top.join("fifo"), "trusted.fifo", b"1");
-    set_attribute(&top.join("dangling"), "trusted.link", b"2");
-}
-
-/// `cap_net_bind_service=ep`, as the kernel stores it (revision 2).
-fn capability() -> Vec<u8> {
-    [0x0200_0001u32, 1 << 10, 0, 0, 0].iter().flat_map(|word| word.to_le_bytes()).collect()
-}
 
 #[test]
 fn rsync_finds_nothing_to_change_in_what_came_back() {
@@ -134,7 +67,11 @@ fn a_part_comes_back_in_its_place_and_alone() {
     assert_eq!(rsync_changes(&root.join("top/deep/er"), &out.join("top/deep/er")), "");
     assert_eq!(fs::read_dir(out.join("top/deep")).unwrap().count(), 1);
     let attributes = ["-naXAid", "--numeric-ids", "--exclude=*"];
-    let folder = Command::new("rsync").args(attributes).arg(root.join("top/deep/")).arg(out.join("top/deep/")).output();
+    let folder = Command::new("rsync")
+        .args(attributes)
+        .arg(root.join("top/deep/"))
+        .arg(out.join("top/deep/"))
+        .output();
     assert_eq!(String::from_utf8(folder.unwrap().stdout).unwrap(), "", "the folder on the way is the host's");
 }
 
@@ -159,7 +96,8 @@ fn an_older_snapshot_of_an_image_comes_back_by_name() {
     let machine = Machine::with(&seal(&snapshots, &image, 1 << 20, key()));
     let (newest, oldest) = (machine.path("newest"), machine.path("oldest"));
     machine.open(&["restore", "web01/latest", "--to", newest.to_str().unwrap()]).ends_with(0);
-    let arguments = ["restore", "web01/latest", "--to", oldest.to_str().unwrap(), "--snapshot", &images::name(1)];
+    let arguments =
+        ["restore", "web01/latest", "--to", oldest.to_str().unwrap(), "--snapshot", &images::name(1)];
     machine.open(&arguments).ends_with(0);
     assert_eq!(fs::read(newest.join("etc/hosts")).unwrap(), b"changed");
     assert_eq!(fs::read(oldest.join("etc/hosts")).unwrap(), b"127.0.0.1 localhost\n");
@@ -240,7 +178,8 @@ fn whoever_is_not_root_gets_the_files_and_hears_what_is_missing() {
     assert_eq!(machine.out().join("setid").metadata().unwrap().mode() & 0o7777, 0o755);
     assert_eq!(machine.out().join("srv").metadata().unwrap().mode() & 0o7777, 0o750);
     let left: Vec<&Value> = ran.report["left_out"].as_array().unwrap().iter().collect();
-    let why = |path: &str| left.iter().find(|one| one["path"] == path).map(|one| one["why"].as_str().unwrap());
+    let why =
+        |path: &str| left.iter().find(|one| one["path"] == path).map(|one| one["why"].as_str().unwrap());
     assert!(why("null").unwrap().contains("making a fifo or device"));
     assert!(why("setid").unwrap().contains("set-id bits"));
     assert!(why("srv").unwrap().contains("set-id bits"));
@@ -301,7 +240,16 @@ fn what_a_symlink_points_to_is_never_touched() {
     touch(&sentinel, 77, 77);
     let facts = |path: &Path| {
         let stat = path.metadata().unwrap();
-        (stat.mode(), stat.uid(), stat.gid(), stat.mtime(), stat.mtime_nsec(), stat.ctime(), stat.ctime_nsec(), stat.nlink())
+        (
+            stat.mode(),
+            stat.uid(),
+            stat.gid(),
+            stat.mtime(),
+            stat.mtime_nsec(),
+            stat.ctime(),
+            stat.ctime_nsec(),
+            stat.nlink(),
+        )
     };
     let before = facts(&sentinel);
     let mut tree = small();
@@ -346,9 +294,11 @@ fn a_deep_tree_comes_back() {
     let machine = Machine::with(&ice_of(&tree));
     machine.restore().ends_with(0);
     machine.verify().ends_with(0);
-    let mut folder = rustix::fs::open(machine.out(), rustix::fs::OFlags::PATH, rustix::fs::Mode::empty()).unwrap();
+    let mut folder =
+        rustix::fs::open(machine.out(), rustix::fs::OFlags::PATH, rustix::fs::Mode::empty()).unwrap();
     for component in path.split('/') {
-        folder = rustix::fs::openat(folder, component, rustix::fs::OFlags::PATH, rustix::fs::Mode::empty()).unwrap();
+        folder = rustix::fs::openat(folder, component, rustix::fs::OFlags::PATH, rustix::fs::Mode::empty())
+            .unwrap();
     }
     assert_eq!(rustix::fs::fstat(folder).unwrap().st_size, 4);
 }

@@ -38,7 +38,8 @@ fn a_binary_key_file_and_several_key_files_open_it() {
     let both = ["--key", other.to_str().unwrap(), "--key", binary.to_str().unwrap()];
     machine.run(&[&["verify", "web01/latest"], &both[..]].concat()).ends_with(0);
     let joined = machine.path("joined");
-    fs::write(&joined, [fs::read(other_key().secret_binary()).unwrap(), fs::read(binary).unwrap()].concat()).unwrap();
+    fs::write(&joined, [fs::read(other_key().secret_binary()).unwrap(), fs::read(binary).unwrap()].concat())
+        .unwrap();
     fs::set_permissions(&joined, fs::Permissions::from_mode(0o600)).unwrap();
     machine.run(&["verify", "web01/latest", "--key", joined.to_str().unwrap()]).ends_with(0);
 }
@@ -61,8 +62,14 @@ fn a_wrong_passphrase_opens_nothing() {
     for (number, wrong) in ["", "\n", "wrong", &PASSPHRASE[1..], &"x".repeat(4096)].iter().enumerate() {
         let file = machine.path(&format!("wrong{number}"));
         fs::write(&file, wrong).unwrap();
-        let arguments =
-            ["verify", "web01/latest", "--key", secret.to_str().unwrap(), "--passphrase-file", file.to_str().unwrap()];
+        let arguments = [
+            "verify",
+            "web01/latest",
+            "--key",
+            secret.to_str().unwrap(),
+            "--passphrase-file",
+            file.to_str().unwrap(),
+        ];
         machine.run(&arguments).ends_with(40).because("the passphrase opens none of its keys");
         machine.assert_nothing_restored();
     }
@@ -77,8 +84,14 @@ fn a_passphrase_file_may_end_its_line_in_any_way() {
     for end in ["", "\n", "\r\n", "\nsecond line\n"] {
         let file = machine.path("passphrase");
         fs::write(&file, format!("{PASSPHRASE}{end}")).unwrap();
-        let arguments =
-            ["verify", "web01/latest", "--key", secret.to_str().unwrap(), "--passphrase-file", file.to_str().unwrap()];
+        let arguments = [
+            "verify",
+            "web01/latest",
+            "--key",
+            secret.to_str().unwrap(),
+            "--passphrase-file",
+            file.to_str().unwrap(),
+        ];
         let ran = machine.run(&arguments).ends_with(0);
         assert!(ran.stderr.contains("others on this machine may read this passphrase"), "{}", ran.stderr);
     }

@@ -21,12 +21,13 @@ fn an_image_of_mksquashfs_is_proved_and_restored() {
     fs::hard_link(source.join("top/file"), source.join("top/folder/linked")).unwrap();
     std::os::unix::fs::symlink("file", source.join("top/link")).unwrap();
     let tree = walk(&source);
-    let snapshots = snapshots(&[tree.clone()]);
+    let snapshots = snapshots(std::slice::from_ref(&tree));
     let stage = machine.path("stage");
     fs::create_dir_all(stage.join("manifests")).unwrap();
     fs::create_dir_all(stage.join("snapshots")).unwrap();
     fs::write(stage.join(format!("manifests/{}.manifest", images::name(1))), tree.manifest().0).unwrap();
-    let copied = Command::new("cp").arg("-a").arg(&source).arg(stage.join("snapshots").join(images::name(1))).status();
+    let copied =
+        Command::new("cp").arg("-a").arg(&source).arg(stage.join("snapshots").join(images::name(1))).status();
     assert!(copied.unwrap().success());
     let image = machine.path("image");
     let made = Command::new("mksquashfs")
@@ -51,7 +52,8 @@ fn a_kept_image_is_the_one_that_stock_tools_open() {
     machine.open(&arguments).ends_with(0);
     assert_eq!(fs::read(&kept).unwrap(), images::write(&images::names(&snapshots(&[tree]))));
     let unpacked = machine.path("unpacked");
-    let unsquashed = Command::new("unsquashfs").args(["-n", "-d"]).arg(&unpacked).arg(&kept).output().unwrap();
+    let unsquashed =
+        Command::new("unsquashfs").args(["-n", "-d"]).arg(&unpacked).arg(&kept).output().unwrap();
     assert!(unsquashed.status.success(), "{}", String::from_utf8_lossy(&unsquashed.stderr));
     let hosts = unpacked.join("snapshots").join(images::name(1)).join("etc/hosts");
     assert_eq!(fs::read(hosts).unwrap(), b"127.0.0.1 localhost\n");

@@ -29,19 +29,18 @@ pub(crate) fn load(state: &Dir, host: &HostId) -> Result<Option<Published>, Trou
 pub(crate) fn of_log(log: &Log, host: &HostId, limits: Limits, before: Option<&Published>) -> Published {
     let mut published = Published::new(host.clone(), limits);
     published.base = log.base();
-    // A push that was sent again after its verdict was forgotten is told once more; what the log does not know is not told at all.
-    let again = before.iter().flat_map(|before| &before.verdicts).filter(|judged| {
-        log.answer(judged.push).is_some_and(|answered| answered.verdict == judged.verdict)
-    });
-    let skip = log.answered().len().saturating_sub(VERDICTS);
-    let newest = log.answered().iter().skip(skip);
-    for judged in again {
-        published.judge(judged.push, judged.verdict);
-    }
-    for answered in newest {
-        if published.verdict(answered.push).is_none() {
-            published.judge(answered.push, answered.verdict);
+    // What was told stays told, in its order, if the log agrees; then comes what the log has since.
+    let told: Vec<_> = before.map(|before| before.verdicts.clone()).unwrap_or_default();
+    let new = log.answered().iter().rev();
+    let new: Vec<_> =
+        new.take_while(|answered| !told.iter().any(|judged| judged.push == answered.push)).take(VERDICTS).collect();
+    for judged in told {
+        if log.answer(judged.push).is_some_and(|answered| answered.verdict == judged.verdict) {
+            published.judge(judged.push, judged.verdict);
         }
+    }
+    for answered in new.into_iter().rev() {
+        published.judge(answered.push, answered.verdict);
     }
     published
 }

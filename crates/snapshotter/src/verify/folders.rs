@@ -15,7 +15,7 @@ struct Folder {
 }
 
 impl Folders {
-    /// A folder begins, with all its names. Everything that is not above it is over: its unclaimed names are told to `extra`.
+    /// A folder begins, with all its names.
     pub(super) fn enter(&mut self, path: &[u8], names: Vec<Vec<u8>>) {
         self.open.push(Folder { path: path.to_vec(), names: names.into_iter().collect() });
     }

@@ -141,8 +141,10 @@ impl Compare<'_> {
             self.tell(path, "has another size");
             return Ok(());
         }
-        if self.hash(path, &stat)? != content {
-            self.tell(path, "does not have its hash");
+        match self.hash(path, &stat) {
+            Ok(hash) if hash == content => {}
+            Ok(_) => self.tell(path, "does not have its hash"),
+            Err(error) => self.tell(path, &format!("cannot be read: {error}")),
         }
         Ok(())
     }
@@ -186,13 +188,13 @@ impl Compare<'_> {
         Ok(Some(stat))
     }
 
-    fn hash(&mut self, path: &RelPath, stat: &Stat) -> Result<ContentHash, Unread> {
+    /// Not being able to read one file is a defect of that file, and no reason to leave out the others.
+    fn hash(&mut self, path: &RelPath, stat: &Stat) -> io::Result<ContentHash> {
         if let Some(hash) = self.seen.hashes.get(&(stat.device, stat.inode)) {
             return Ok(*hash);
         }
-        let name = Name::new(path.file_name()).map_err(Unread::Folder)?;
-        let file = self.files.folder(path.parent()).and_then(|dir| dir.open_read(name)).map_err(Unread::Folder)?;
-        let (hash, bytes) = hash(file).map_err(Unread::Stream)?;
+        let file = self.files.folder(path.parent())?.open_read(Name::new(path.file_name())?)?;
+        let (hash, bytes) = hash(file)?;
         self.seen.read_bytes += bytes;
         self.seen.hashes.insert((stat.device, stat.inode), hash);
         Ok(hash)

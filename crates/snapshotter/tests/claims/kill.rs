@@ -1,1 +1,151 @@
-//! soon
+//! Killed at every system call, of the whole family of processes, the next run brings everything in order.
+
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use formats::published::Verdict;
+
+use crate::push::Push;
+use crate::state::file;
+use crate::stories::first;
+use crate::world::{NOBODY, PROGRAM, World, is_root};
+
+/// Every call that changes or secures something, and the reads and waits between them. Memory calls leave no other state behind.
+const CALLS: &[&str] = &[
+    "clone3", "close", "execve", "flock", "fstatfs", "fsync", "ftruncate", "getdents64", "landlock_restrict_self", "linkat", "lseek",
+    "mkdirat", "newfstatat", "openat2", "pipe2", "poll", "ppoll", "prctl", "pwrite64", "read", "renameat2", "seccomp", "symlinkat",
+    "syncfs", "unlinkat", "vfork", "wait4", "waitid", "write",
+];
+
+fn strace() -> Option<PathBuf> {
+    let path = PathBuf::from("/usr/bin/strace");
+    path.exists().then_some(path)
+}
+
+/// A world with one snapshot and one queued push.
+fn world() -> World {
+    let world = World::quick();
+    world.seal(1, &Push::whole(1, &first()).bytes());
+    world.ingest(0);
+    let second = first().with("etc/new", file("new")).without("etc-");
+    world.seal(2, &Push::delta(2, &first(), &second).bytes());
+    world
+}
+
+/// strace counts each kind of call of each process by itself, so every kind has a loop of its own: the confined process alone, and then with its
+/// decoder, where whichever comes first dies.
+#[test]
+fn killed_at_every_system_call_the_next_run_repairs() {
+    let Some(strace) = strace() else {
+        println!("SKIP: no strace");
+        return;
+    };
+    for follow in [&[][..], &["-f"]] {
+        let mut counts = Counts::default();
+        for call in CALLS {
+            kill_at_every(call, &strace, follow, &mut counts);
+        }
+        let Counts { points, left_behind, committed } = counts;
+        println!("kill points {follow:?}: {points}, with something left behind: {left_behind}, after the commit: {committed}");
+        assert!(points >= 150 && left_behind >= 50 && committed >= 10);
+    }
+}
+
+/// A push must never be rejected because a disk is full or breaks, and never be accepted without being whole.
+#[test]
+fn an_error_of_this_machine_at_any_call_is_never_the_pushs_fault() {
+    let Some(strace) = strace() else {
+        println!("SKIP: no strace");
+        return;
+    };
+    let mut counts = Counts::default();
+    let calls = [
+        "flock", "fstatfs", "fsync", "ftruncate", "getdents64", "linkat", "mkdirat", "newfstatat", "openat2", "pipe2", "poll", "pwrite64",
+        "read", "renameat2", "symlinkat", "syncfs", "unlinkat", "wait4", "write",
+    ];
+    for call in calls {
+        for error in ["EIO", "ENOSPC"] {
+            break_at_every(call, error, &strace, &mut counts);
+        }
+    }
+    println!("error points: {}, after the commit: {}", counts.points, counts.committed);
+    assert!(counts.points >= 300);
+}
+
+fn break_at_every(call: &str, error: &str, strace: &Path, counts: &mut Counts) {
+    for n in 1..1_000 {
+        let world = world();
+        let output = inject(&world, strace, &["-f"], call, &format!("error={error}:when={n}"));
+        let code = output.status.code();
+        if !injected(&world) {
+            assert!(code == Some(0) && world.sealed() == 0, "{output:?}");
+            return;
+        }
+        counts.points += 1;
+        counts.committed += u32::from(world.log().snapshots().len() == 2);
+        assert!(world.log().answered().iter().all(|answered| matches!(answered.verdict, Verdict::Accepted { .. })), "{call} {n} {error}");
+        assert!(!String::from_utf8_lossy(&output.stderr).contains("firn: bug"), "{call} {n} {error}: {output:?}");
+        assert_repaired(&world, &format!("{error} at {call} {n}"));
+    }
+    panic!("it never ends");
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    points: u32,
+    left_behind: u32,
+    committed: u32,
+}
+
+fn kill_at_every(call: &str, strace: &Path, follow: &[&str], counts: &mut Counts) {
+    let second = first().with("etc/new", file("new")).without("etc-");
+    for n in 1..1_000 {
+        let world = world();
+        let output = inject(&world, strace, follow, call, &format!("signal=KILL:when={n}"));
+        if output.status.success() && world.sealed() == 0 {
+            return;
+        }
+        counts.points += 1;
+        // Whatever the kill left, what the log names is whole at this very moment.
+        for (place, snapshot) in world.log().snapshots().iter().enumerate() {
+            let state = if snapshot.sequence == 1 { first() } else { second.clone() };
+            state.assert_tree(&world.tree(place + 1));
+        }
+        counts.left_behind += u32::from(world.path("history/web01/.building").exists());
+        counts.committed += u32::from(world.log().snapshots().len() == 2);
+        assert_repaired(&world, &format!("killed at {call} {n}"));
+    }
+    panic!("it never ends");
+}
+
+/// Runs the confined process under strace, with one kind of call disturbed.
+fn inject(world: &World, strace: &Path, follow: &[&str], call: &str, how: &str) -> Output {
+    let trace = world.path("trace");
+    let mut command = Command::new(strace);
+    command.args(follow).args(["-qq", "-o"]).arg(&trace).args(["-e", &format!("trace={call}")]);
+    command.args(["-e", &format!("inject={call}:{how}")]);
+    command.arg(PROGRAM).arg("--config").arg(&world.config).args(["ingest-host", "web01"]).current_dir("/");
+    if is_root() {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    command.output().unwrap()
+}
+
+fn injected(world: &World) -> bool {
+    std::fs::read_to_string(world.path("trace")).unwrap().contains("(INJECTED)")
+}
+
+/// One more run, and everything is as if nothing had happened.
+fn assert_repaired(world: &World, after: &str) {
+    let second = first().with("etc/new", file("new")).without("etc-");
+    world.ingest(0);
+    assert_eq!(world.log().snapshots().len(), 2, "{after}");
+    second.assert_tree(&world.tree(2));
+    assert_eq!(world.sealed(), 0, "{after}");
+    assert_eq!(world.published().base, Some(second.summary().root), "{after}");
+    assert!(!world.path("history/web01/.building").exists(), "{after}");
+    assert!(world.verdict(2).is_some(), "{after}");
+    let verified = world.run(&["verify"]);
+    assert_eq!(verified.code, 0, "{after}: {verified:?}");
+}

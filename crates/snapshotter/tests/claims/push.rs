@@ -9,20 +9,20 @@ use crate::state::State;
 
 /// What a push file is made of; every part can be made wrong.
 #[derive(Debug, Clone)]
-pub struct Push {
-    pub header: Header,
-    pub contents: Vec<Vec<u8>>,
-    pub changes: Vec<Change>,
-    pub root: Root,
-    pub entries: u64,
-    pub left_out: u64,
+pub(crate) struct Push {
+    pub(crate) header: Header,
+    pub(crate) contents: Vec<Vec<u8>>,
+    pub(crate) changes: Vec<Change>,
+    pub(crate) root: Root,
+    pub(crate) entries: u64,
+    pub(crate) left_out: u64,
 }
 
 /// Frames of a push file, before the seal.
 #[derive(Debug, Clone)]
-pub struct Frames(pub Vec<(u8, Vec<u8>)>);
+pub(crate) struct Frames(pub(crate) Vec<(u8, Vec<u8>)>);
 
-pub fn header(push: u8, counter: u64, base: Option<Root>) -> Header {
+pub(crate) fn header(push: u8, counter: u64, base: Option<Root>) -> Header {
     Header {
         host: HostId::parse("web01").unwrap(),
         installation: InstallationId::from_bytes([1; 16]),
@@ -37,7 +37,7 @@ pub fn header(push: u8, counter: u64, base: Option<Root>) -> Header {
 
 impl Push {
     /// All of a host.
-    pub fn whole(push: u8, state: &State) -> Self {
+    pub(crate) fn whole(push: u8, state: &State) -> Self {
         let sum = state.summary();
         Self {
             header: header(push, u64::from(push), None),
@@ -50,7 +50,7 @@ impl Push {
     }
 
     /// What turns `base` into `new`; brings the contents that `base` does not have.
-    pub fn delta(push: u8, base: &State, new: &State) -> Self {
+    pub(crate) fn delta(push: u8, base: &State, new: &State) -> Self {
         let old = base.contents();
         let ok = |entry| Ok::<_, ()>(entry);
         let changes = diff(base.entries().into_iter().map(ok), new.entries().into_iter().map(ok));
@@ -62,7 +62,7 @@ impl Push {
         }
     }
 
-    pub fn frames(&self) -> Frames {
+    pub(crate) fn frames(&self) -> Frames {
         let mut frames = vec![(FrameKind::Header.code(), self.header.encode().unwrap())];
         for content in &self.contents {
             frames.extend(content_blocks(content).into_iter().map(|block| (FrameKind::Contents.code(), zstd(&block))));
@@ -80,12 +80,12 @@ impl Push {
         Frames(frames)
     }
 
-    pub fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         self.sealed(&self.frames())
     }
 
     /// These frames, with this push's seal.
-    pub fn sealed(&self, frames: &Frames) -> Vec<u8> {
+    pub(crate) fn sealed(&self, frames: &Frames) -> Vec<u8> {
         let (root, entries, left_out) = (self.root, self.entries, self.left_out);
         frames.sealed(|frames, hash| Seal { frames, hash, root, entries, left_out })
     }
@@ -93,7 +93,7 @@ impl Push {
 
 impl Frames {
     /// The whole file, with the seal that `seal` makes of the true number of frames and their chain.
-    pub fn sealed(&self, seal: impl FnOnce(u64, [u8; 32]) -> Seal) -> Vec<u8> {
+    pub(crate) fn sealed(&self, seal: impl FnOnce(u64, [u8; 32]) -> Seal) -> Vec<u8> {
         let mut bytes = self.unsealed();
         let mut tally = Tally::begin();
         let mut at = head().len();
@@ -110,7 +110,7 @@ impl Frames {
         bytes
     }
 
-    pub fn unsealed(&self) -> Vec<u8> {
+    pub(crate) fn unsealed(&self) -> Vec<u8> {
         let mut bytes = head();
         for (kind, payload) in &self.0 {
             frame::encode(*kind, payload, &mut bytes).unwrap();
@@ -135,19 +135,19 @@ fn content_blocks(content: &[u8]) -> Vec<Vec<u8>> {
 }
 
 /// Records as one expanded block.
-pub fn records(records: &[Record<'_>]) -> Vec<u8> {
+pub(crate) fn records(records: &[Record<'_>]) -> Vec<u8> {
     let mut block = Vec::new();
     records.iter().for_each(|record| record.encode(&mut block));
     block
 }
 
 /// A block, packed.
-pub fn zstd(block: &[u8]) -> Vec<u8> {
+pub(crate) fn zstd(block: &[u8]) -> Vec<u8> {
     let packed = zstd::bulk::compress(block, 1).unwrap();
     Block { codec: Codec::Zstd, expanded_bytes: block.len(), packed: &packed }.encode()
 }
 
 /// A block, stored.
-pub fn stored(block: &[u8]) -> Vec<u8> {
+pub(crate) fn stored(block: &[u8]) -> Vec<u8> {
     Block { codec: Codec::Stored, expanded_bytes: block.len(), packed: block }.encode()
 }

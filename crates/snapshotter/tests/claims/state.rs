@@ -9,7 +9,7 @@ use formats::{ContentHash, RelPath, Summary};
 
 /// What is at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Item {
+pub(crate) enum Item {
     File(Vec<u8>),
     /// A file with this mode.
     Mode(u32, Vec<u8>),
@@ -24,42 +24,42 @@ pub enum Item {
 
 /// All files of a host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct State(pub BTreeMap<RelPath, Item>);
+pub(crate) struct State(pub(crate) BTreeMap<RelPath, Item>);
 
-pub fn path(text: &str) -> RelPath {
+pub(crate) fn path(text: &str) -> RelPath {
     RelPath::new(text.as_bytes()).unwrap()
 }
 
-pub fn file(bytes: impl AsRef<[u8]>) -> Item {
+pub(crate) fn file(bytes: impl AsRef<[u8]>) -> Item {
     Item::File(bytes.as_ref().to_vec())
 }
 
 impl State {
-    pub fn of<const N: usize>(items: [(&str, Item); N]) -> Self {
+    pub(crate) fn of<const N: usize>(items: [(&str, Item); N]) -> Self {
         Self(items.into_iter().map(|(name, item)| (path(name), item)).collect())
     }
 
-    pub fn with(&self, name: &str, item: Item) -> Self {
+    pub(crate) fn with(&self, name: &str, item: Item) -> Self {
         let mut state = self.clone();
         state.0.insert(path(name), item);
         state
     }
 
-    pub fn without(&self, name: &str) -> Self {
+    pub(crate) fn without(&self, name: &str) -> Self {
         let mut state = self.clone();
         state.0.remove(&path(name)).unwrap();
         state
     }
 
-    pub fn entries(&self) -> Vec<Entry> {
+    pub(crate) fn entries(&self) -> Vec<Entry> {
         self.0.iter().map(|(path, item)| Entry { path: path.clone(), body: item.body() }).collect()
     }
 
-    pub fn summary(&self) -> Summary {
+    pub(crate) fn summary(&self) -> Summary {
         summary(&self.entries())
     }
 
-    pub fn contents(&self) -> Vec<Vec<u8>> {
+    pub(crate) fn contents(&self) -> Vec<Vec<u8>> {
         let mut contents: Vec<_> = self.0.values().filter_map(|item| item.bytes().map(<[u8]>::to_vec)).collect();
         contents.sort();
         contents.dedup();
@@ -67,7 +67,7 @@ impl State {
     }
 
     /// Compares a tree of the history with this state, name by name and byte by byte.
-    pub fn assert_tree(&self, tree: &Path) {
+    pub(crate) fn assert_tree(&self, tree: &Path) {
         let mut found = Vec::new();
         list(tree, tree, &mut found);
         let expected: Vec<_> =
@@ -91,13 +91,13 @@ impl State {
     }
 }
 
-pub fn summary(entries: &[Entry]) -> Summary {
+pub(crate) fn summary(entries: &[Entry]) -> Summary {
     let mut writer = ManifestWriter::new(Vec::new()).unwrap();
     entries.iter().for_each(|entry| writer.push(entry).unwrap());
     writer.finish().unwrap().0
 }
 
-pub fn inode(path: &Path) -> (u64, u64) {
+pub(crate) fn inode(path: &Path) -> (u64, u64) {
     use std::os::unix::fs::MetadataExt;
     let meta = path.symlink_metadata().unwrap();
     (meta.dev(), meta.ino())
@@ -114,7 +114,7 @@ fn list(top: &Path, folder: &Path, found: &mut Vec<Vec<u8>>) {
 }
 
 impl Item {
-    pub fn bytes(&self) -> Option<&[u8]> {
+    pub(crate) fn bytes(&self) -> Option<&[u8]> {
         match self {
             Item::File(bytes) | Item::Mode(_, bytes) | Item::First(_, bytes) => Some(bytes),
             _ => None,

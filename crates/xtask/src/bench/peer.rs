@@ -5,7 +5,6 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use pipeline_tests::keys::SshKey;
-use pipeline_tests::sshd::Login;
 use pipeline_tests::{Outcome, Scratch};
 
 use super::Bench;
@@ -42,7 +41,7 @@ impl Peer {
         let key = SshKey { path: scratch.folder.join("hosts/rsync_ed25519") };
         std::fs::copy(key.public_path(), scratch.folder.join("keys").join(&account))?;
         let mut logins = scratch.logins();
-        logins.push(Login { account: account.clone(), chroot: None });
+        logins.push(account.clone());
         scratch.sshd.start(&logins)?;
         scratch.write_hosts_settings()?;
         let known_hosts = scratch.folder.join("hosts/known_hosts");

@@ -1,5 +1,7 @@
 //! The steps, each by the program that does it in earnest.
 
+use std::time::Duration;
+
 use pipeline_tests::stock::{self, below};
 use pipeline_tests::verbs::Hear;
 use pipeline_tests::{Outcome, Power, Scratch, settings};
@@ -13,6 +15,8 @@ use crate::trouble::{Result, Trouble};
 
 /// How long a push waits until it knows that it is accepted.
 const VERDICT_SECONDS: u32 = 600;
+/// A file touched within two seconds of a push is read and sent again by the next one; the copies just made must not look like that.
+const SETTLE: Duration = Duration::from_secs(3);
 /// Exit codes of restore-drill: whole, and whole but for what this user may not restore.
 const RESTORED: [i32; 2] = [0, 3];
 
@@ -24,6 +28,7 @@ pub(crate) fn hosts(scratch: &mut Scratch, cast: &mut Cast) -> Result<Told> {
         unread += left;
         actor.becomes(scratch.add_host(actor.name(), &roots)?);
     }
+    std::thread::sleep(SETTLE);
     for actor in &cast.actors {
         let push = settings::Push { verdict_wait_seconds: VERDICT_SECONDS, ..settings::Push::default() };
         settings::write_push(scratch, actor.host()?, &push)?;

@@ -31,6 +31,8 @@ pub struct SnapshotName {
 impl SnapshotName {
     /// The name of the snapshot accepted at `time` as number `sequence`.
     pub fn new(time: DateTime<Utc>, sequence: u64) -> Result<Self, NameError> {
+        // Whole seconds: no leap second, which has another spelling.
+        let time = DateTime::from_timestamp(time.timestamp(), 0).ok_or(NameError::Range)?;
         if !(0..=9_999).contains(&time.year()) || sequence == 0 || sequence > SEQUENCE_MAX {
             return Err(NameError::Range);
         }

@@ -43,7 +43,7 @@ fn a_file_with_all_the_links_it_can_have_says_so() {
         }
     }
     println!(
-        "SKIPPED a_file_with_all_the_links_it_can_have_says_so: no limit below 70,000 on this file system"
+        "SKIPPED: a_file_with_all_the_links_it_can_have_says_so: no limit below 70,000 on this file system"
     );
 }
 
@@ -82,7 +82,7 @@ fn a_rename_brings_both_folders_to_the_disk_the_target_first() {
         return a.rename_new(name("file"), &b, name("file")).unwrap();
     }
     if !strace_works() {
-        println!("SKIPPED {TEST}: no strace here");
+        println!("SKIPPED: {TEST}: no strace here");
         return;
     }
     let s = scratch();

@@ -105,7 +105,7 @@ fn folders_closed_to_their_owner_go_too() {
     }
     let this = std::env::current_exe().unwrap();
     if is_root() && !readable_by_all(&this) {
-        println!("SKIPPED {TEST}: this binary cannot be run by another user");
+        println!("SKIPPED: {TEST}: this binary cannot be run by another user");
         return;
     }
     let done = child.output().unwrap();
@@ -129,7 +129,7 @@ fn a_mount_beneath_a_tree_is_left_alone() {
     let s = scratch();
     fs::create_dir_all(s.at("tree/mount")).unwrap();
     let Some(_mounted) = mount_tmpfs(&s.at("tree/mount"), 65_536) else {
-        println!("SKIPPED a_mount_beneath_a_tree_is_left_alone: mounting is not allowed here");
+        println!("SKIPPED: a_mount_beneath_a_tree_is_left_alone: mounting is not allowed here");
         return;
     };
     fs::write(s.at("tree/mount/file"), "precious").unwrap();

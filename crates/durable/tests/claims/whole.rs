@@ -49,7 +49,7 @@ fn a_full_disk_leaves_the_old_content_and_no_litter() {
     let s = scratch();
     fs::create_dir(s.at("small")).unwrap();
     let Some(_mounted) = mount_tmpfs(&s.at("small"), 65_536) else {
-        println!("SKIPPED a_full_disk_leaves_the_old_content_and_no_litter: mounting is not allowed here");
+        println!("SKIPPED: a_full_disk_leaves_the_old_content_and_no_litter: mounting is not allowed here");
         return;
     };
     let small = s.dir.open_dir(name("small")).unwrap();
@@ -99,7 +99,7 @@ fn killed_at_every_step_the_file_is_old_or_new() {
         return replace(&folder);
     }
     if !strace_works() {
-        println!("SKIPPED {TEST}: no strace here");
+        println!("SKIPPED: {TEST}: no strace here");
         return;
     }
     let s = scratch();
@@ -135,7 +135,7 @@ fn the_file_is_on_the_disk_before_its_name_and_a_failed_fsync_is_final() {
         return replace(&folder);
     }
     if !strace_works() {
-        println!("SKIPPED {TEST}: no strace here");
+        println!("SKIPPED: {TEST}: no strace here");
         return;
     }
     let s = scratch();

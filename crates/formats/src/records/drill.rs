@@ -99,6 +99,8 @@ pub enum Supplied {
     LongSymlinks,
     /// Sockets.
     Sockets,
+    /// Devices whose numbers are too large for an image.
+    DeviceNumbers,
     /// Times before 1970 or after 2106.
     ClampedMtimes,
     /// Owners beyond the image's table.

@@ -15,10 +15,12 @@ pub struct RecordVersion(String);
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
     /// Longer than any record may be.
-    #[error("{name} record: longer than {} bytes", LINE_BYTES)]
+    #[error("{name} record: longer than {longest} bytes")]
     TooLong {
         /// Name of the format.
         name: &'static str,
+        /// Longest line of this kind.
+        longest: usize,
     },
     /// Of another format or an unreadable version text.
     #[error("{name} record: format is {found:?}")]
@@ -61,7 +63,7 @@ pub trait Record: Serialize + DeserializeOwned {
             serde_json::to_vec(self).map_err(|source| RecordError::Json { name: Self::NAME, source })?;
         line.push(b'\n');
         if line.len() > Self::LONGEST_BYTES {
-            Err(RecordError::TooLong { name: Self::NAME })
+            Err(RecordError::TooLong { name: Self::NAME, longest: Self::LONGEST_BYTES })
         } else {
             Ok(line)
         }
@@ -70,7 +72,7 @@ pub trait Record: Serialize + DeserializeOwned {
     /// Reads one line, with or without its newline. Checks length and version before anything else.
     fn from_line(line: &[u8]) -> Result<Self, RecordError> {
         if line.len() > Self::LONGEST_BYTES {
-            return Err(RecordError::TooLong { name: Self::NAME });
+            return Err(RecordError::TooLong { name: Self::NAME, longest: Self::LONGEST_BYTES });
         }
         let json = |source| RecordError::Json { name: Self::NAME, source };
         let head: Head = serde_json::from_slice(line).map_err(json)?;

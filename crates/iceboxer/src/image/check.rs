@@ -20,6 +20,13 @@ use crate::seal::hash_of;
 const KEPT_BYTES_MAX: u64 = 256 * 1024 * 1024;
 const BUFFER_BYTES: usize = 256 * 1024;
 
+/// The image reader waits on one thread of the pool for another: with a pool of one, as on a machine with one core, it reads every file as empty.
+fn two_threads_at_least() {
+    let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get).max(2);
+    // Refused if the pool is there already, which an earlier call made the same way.
+    let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+}
+
 /// Compares the image in `file` with the manifests of `snapshots`. `task` advances with the bytes of files compared.
 ///
 /// # Errors
@@ -30,6 +37,7 @@ pub fn check(
     file: &File,
     task: &Task,
 ) -> Result<(), ImageError> {
+    two_threads_at_least();
     let mut cursor = Cursor::open(file)?;
     cursor.folder(Path::new("/"))?;
     cursor.folder(Path::new(MANIFESTS))?;

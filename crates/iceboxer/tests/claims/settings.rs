@@ -96,6 +96,17 @@ fn a_vault_that_is_not_there_ends_with_30() {
 }
 
 #[test]
+fn a_machine_with_one_core_makes_ice_too() {
+    let scratch = Scratch::new();
+    let recipient = scratch.recipient("one");
+    scratch.snapshot("web01", &everything());
+    let config = write_settings(&scratch, recipient.fingerprint().as_str(), 92, "");
+    let iceboxer = env!("CARGO_BIN_EXE_iceboxer");
+    let output = output(Command::new("taskset").args(["-c", "0", iceboxer, "run", "--config", &config]));
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
 fn help_shows_examples_and_every_verb() {
     let text = String::from_utf8(iceboxer(&["--help"]).stdout).unwrap();
     for word in ["Examples:", "run", "list", "--config", "--json"] {

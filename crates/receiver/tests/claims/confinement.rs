@@ -37,7 +37,7 @@ fn a_living_session_has_a_filter_and_no_privilege() {
 /// The system calls of one session, in order, as strace writes them; none where strace is not there.
 fn traced(words: &[&str], limits: Limits) -> Option<(Vec<String>, Option<Code>)> {
     if Command::new("strace").arg("-V").output().is_err() {
-        println!("SKIPPED: confinement seen from outside (strace is not installed)");
+        println!("SKIPPED: confinement_seen_from_outside: strace is not installed");
         return None;
     }
     let jail = Jail::new(limits);

@@ -62,7 +62,7 @@ impl Drop for Mounted {
 #[test]
 fn a_full_disk_is_told_and_leaves_whole_frames_and_all_that_is_sealed() {
     let Some(mounted) = Mounted::tmpfs("6m") else {
-        println!("SKIPPED: a full disk (mounting a scratch tmpfs needs root)");
+        println!("SKIPPED: a_full_disk: mounting a scratch tmpfs needs root");
         return;
     };
     let jail = Jail::at(mounted.path(), limits());
@@ -91,7 +91,7 @@ fn a_file_size_limit_is_told_like_a_full_disk() {
 /// The receiver with one system call failing, the n-th time; none where strace is not there.
 fn failing(jail: &Jail, call: &str, error: &str, when: u32) -> Option<Session> {
     if Command::new("strace").arg("-V").output().is_err() {
-        println!("SKIPPED: {call} failing with {error} (strace is not installed)");
+        println!("SKIPPED: {call}_failing_with_{error}: strace is not installed");
         return None;
     }
     let inject = format!("inject={call}:error={error}:when={when}");

@@ -140,7 +140,7 @@ fn sockets_are_named_and_left_out() {
 #[test]
 fn whoever_is_not_root_gets_the_files_and_hears_what_is_missing() {
     if !is_root() {
-        return println!("skipped: needs root to become somebody else");
+        return println!("SKIPPED: restoring_as_an_ordinary_user: needs root to become somebody else");
     }
     let mut tree = small();
     tree.add("null", Kind::CharDevice { major: 1, minor: 3 }, 0o666);

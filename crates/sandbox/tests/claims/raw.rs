@@ -43,7 +43,7 @@ pub(crate) fn every_attempt() {
     let folder = tempfile::tempdir().unwrap();
     open_to_all(folder.path());
     let Some(library) = compile(folder.path()) else {
-        println!("SKIPPED every_raw_attempt: no C compiler here");
+        println!("SKIPPED: every_raw_attempt: no C compiler here");
         return;
     };
     let (mut refused, mut controls, mut wrong) = (0, 0, Vec::new());

@@ -34,7 +34,7 @@ pub(crate) fn users() -> Vec<User> {
     if is_root() && this.ancestors().all(open) {
         return vec![User::Same, User::Nobody];
     }
-    println!("SKIPPED the part as another user: not root, or this binary is out of reach");
+    println!("SKIPPED: attempts_as_another_user: not root, or this binary is out of reach");
     vec![User::Same]
 }
 

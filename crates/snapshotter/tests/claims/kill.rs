@@ -83,7 +83,9 @@ fn break_at_every(call: &str, error: &str, strace: &Path, counts: &mut Counts) {
             return;
         }
         counts.points += 1;
-        counts.committed += u32::from(world.log().snapshots().len() == 2);
+        let committed = world.log().snapshots().len() == 2;
+        counts.committed += u32::from(committed);
+        assert!(committed || code != Some(0), "a push waits and nobody is told: {call} {n} {error}");
         assert!(world.log().answered().iter().all(|answered| matches!(answered.verdict, Verdict::Accepted { .. })), "{call} {n} {error}");
         assert!(!String::from_utf8_lossy(&output.stderr).contains("firn: bug"), "{call} {n} {error}: {output:?}");
         assert_repaired(&world, &format!("{error} at {call} {n}"));

@@ -1,0 +1,131 @@
+//! Opens a push file and checks all that a snapshotter would.
+
+use std::collections::HashMap;
+
+use formats::change::{Applied, apply};
+use formats::cursor::Cursor;
+use formats::push::{Block, Codec, FrameKind, HEAD_BYTES, Record, Tally};
+use formats::{Body, Change, ContentHash, Entry, Kind, Node, frame};
+
+use crate::server::{header, root_of, seal};
+
+/// A push, opened.
+pub struct Judged {
+    /// The state that results.
+    pub entries: Vec<Entry>,
+    /// The contents of this push.
+    pub contents: HashMap<ContentHash, Vec<u8>>,
+    /// Contents in the push, equal ones counted each.
+    pub contents_count: usize,
+    pub changes: Vec<Change>,
+    pub left_out: u64,
+}
+
+impl Judged {
+    pub fn entry(&self, path: &str) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.path.as_bytes() == path.as_bytes())
+    }
+
+    pub fn node(&self, path: &str) -> &Node {
+        self.entry(path).unwrap_or_else(|| panic!("{path} is not in the push")).node().expect("a node")
+    }
+
+    pub fn paths(&self) -> Vec<String> {
+        self.entries.iter().map(|entry| entry.path.to_string()).collect()
+    }
+
+    /// The bytes of a file, which must be in this push.
+    pub fn content(&self, path: &str) -> &[u8] {
+        let Kind::File { content, .. } = &self.node(path).kind else { panic!("{path} is no file") };
+        &self.contents[content]
+    }
+}
+
+/// Fails at the first thing that a snapshotter would reject.
+pub fn judge(file: &[u8], base: &[Entry]) -> Judged {
+    let (mut contents, mut open, mut contents_count) = (HashMap::new(), Vec::new(), 0);
+    let mut changes: Vec<Change> = Vec::new();
+    let mut tally = Tally::begin();
+    let mut rest = &file[HEAD_BYTES..];
+    while !rest.is_empty() {
+        let frame = frame::decode(rest).unwrap().expect("a torn frame");
+        let kind = FrameKind::from_code(frame.kind).unwrap();
+        if kind == FrameKind::Seal {
+            tally.check(&seal(file)).unwrap();
+        }
+        tally.take(&frame).unwrap();
+        match kind {
+            FrameKind::Header | FrameKind::Seal => {}
+            FrameKind::Resume => {
+                open.clear();
+                changes.clear();
+            }
+            FrameKind::Contents => {
+                let block = expanded(frame.payload);
+                let mut from = Cursor::new(&block);
+                while !from.is_empty() {
+                    match Record::decode(&mut from).unwrap() {
+                        Record::Data(data) => open.extend_from_slice(data),
+                        Record::Drop => open.clear(),
+                        Record::End { size, hash } => {
+                            assert_eq!((open.len() as u64, ContentHash::of(&open)), (size, hash));
+                            contents.insert(hash, std::mem::take(&mut open));
+                            contents_count += 1;
+                        }
+                    }
+                }
+            }
+            FrameKind::Entries => {
+                let block = expanded(frame.payload);
+                let mut from = Cursor::new(&block);
+                while !from.is_empty() {
+                    changes.push(Change::decode(&mut from).unwrap());
+                }
+            }
+        }
+        rest = &rest[frame.raw.len()..];
+    }
+    let entries = applied(base, &changes);
+    let seal = seal(file);
+    assert_eq!(header(file).base, (!base.is_empty()).then(|| root_of(base)));
+    assert_eq!((root_of(&entries), entries.len() as u64), (seal.root, seal.entries));
+    contents_are_there(&entries, base, &contents);
+    Judged { entries, contents, contents_count, changes, left_out: seal.left_out }
+}
+
+fn expanded(payload: &[u8]) -> Vec<u8> {
+    let block = Block::decode(payload).unwrap();
+    match block.codec {
+        Codec::Stored => block.packed.to_vec(),
+        Codec::Zstd => {
+            let bytes = zstd::bulk::decompress(block.packed, block.expanded_bytes).unwrap();
+            assert_eq!(bytes.len(), block.expanded_bytes);
+            bytes
+        }
+    }
+}
+
+fn applied(base: &[Entry], changes: &[Change]) -> Vec<Entry> {
+    let base = base.iter().cloned().map(Ok::<_, ()>);
+    apply(base, changes.iter().cloned().map(Ok))
+        .map(|step| match step.unwrap() {
+            Applied::Kept(entry) | Applied::Put { entry, .. } => entry,
+        })
+        .collect()
+}
+
+fn contents_are_there(entries: &[Entry], base: &[Entry], contents: &HashMap<ContentHash, Vec<u8>>) {
+    let in_base: Vec<ContentHash> = base.iter().filter_map(content).collect();
+    for entry in entries {
+        if let Some(hash) = content(entry) {
+            assert!(contents.contains_key(&hash) || in_base.contains(&hash), "{}: content missing", entry.path);
+        }
+    }
+}
+
+pub fn content(entry: &Entry) -> Option<ContentHash> {
+    match &entry.body {
+        Body::Node(Node { kind: Kind::File { content, .. }, .. }) => Some(*content),
+        _ => None,
+    }
+}

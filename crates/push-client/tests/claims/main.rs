@@ -1,0 +1,14 @@
+//! What push-client claims, each as a test. The server is the real protocol (`wire::server`) over a memory of its own; what
+//! it receives is judged entry by entry and content by content.
+
+mod commands;
+mod cut;
+mod host;
+mod hostile;
+mod judge;
+mod kinds;
+mod memory;
+mod reading;
+mod selection;
+mod server;
+mod unchanged;

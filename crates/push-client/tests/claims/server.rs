@@ -1,0 +1,148 @@
+//! A server: the real protocol over a memory of its own.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+
+use formats::published::{Limits, Published, Verdict};
+use formats::push::{HEAD_BYTES, Header, Seal};
+use formats::{ContentHash, Entry, HostId, PushId, Root, frame};
+use wire::partial::{Partial, Scan};
+use wire::server::{Effect, Jail, Server as Protocol, refusal};
+
+use crate::judge::{Judged, judge};
+
+/// What a jail and a history would hold.
+pub struct Server {
+    pub published: Published,
+    /// Push files that are sealed, oldest first.
+    pub sealed: Vec<Vec<u8>>,
+    /// The push file that is growing.
+    pub partial: Vec<u8>,
+    /// The line is cut after this many bytes from the client.
+    pub cut_after: Option<u64>,
+    /// Answers of the snapshotter, given as soon as it is asked.
+    pub verdict: Option<Verdict>,
+}
+
+impl Server {
+    pub fn new() -> Self {
+        let published = Published::new(HostId::parse("web01").unwrap(), Limits::default());
+        Self { published, sealed: Vec::new(), partial: Vec::new(), cut_after: None, verdict: None }
+    }
+
+    pub fn judge(&mut self, push: PushId, verdict: Verdict) {
+        self.published.judge(push, verdict);
+        if let Verdict::Accepted { root } = verdict {
+            self.published.base = Some(root);
+        }
+        let waiting = std::mem::take(&mut self.sealed);
+        self.sealed = waiting.into_iter().filter(|file| header(file).push != push).collect();
+    }
+
+    pub fn want(&mut self, content: ContentHash) {
+        self.published.wanted = vec![content];
+    }
+
+    /// The newest sealed push, opened and checked against the entries of its base.
+    pub fn newest(&self, base: &[Entry]) -> Judged {
+        judge(self.sealed.last().expect("no push is sealed"), base)
+    }
+
+    /// One session, to its end.
+    pub fn serve(&mut self, mut stream: UnixStream) {
+        let partial = self.scan();
+        let queued: Vec<_> = self.sealed.iter().map(|file| header(file).push).collect();
+        let waiting = queued.len();
+        let jail = Jail { published: self.published.clone(), partial, queued, waiting };
+        let mut protocol = Protocol::new(jail);
+        let mut left = self.cut_after.take().unwrap_or(u64::MAX);
+        loop {
+            while let Some(effect) = protocol.next() {
+                if !self.obey(effect, &mut stream) {
+                    return;
+                }
+            }
+            let space = protocol.space();
+            let most = usize::try_from(left).unwrap_or(usize::MAX).min(space.len());
+            if most == 0 {
+                return;
+            }
+            match stream.read(&mut space[..most]) {
+                Ok(0) | Err(_) => return,
+                Ok(count) => {
+                    left -= count as u64;
+                    protocol.filled(count);
+                }
+            }
+        }
+    }
+
+    fn obey(&mut self, effect: Effect<'_>, stream: &mut UnixStream) -> bool {
+        let mut answer = Vec::new();
+        match effect {
+            Effect::Answer(message) => message.encode(&mut answer).unwrap(),
+            Effect::Begin { bytes, .. } => self.partial = bytes,
+            Effect::GoOn => {}
+            Effect::Append(frames) => self.partial.extend_from_slice(frames),
+            Effect::Seal { frame, .. } => {
+                self.partial.extend_from_slice(frame);
+                self.sealed.push(std::mem::take(&mut self.partial));
+            }
+            Effect::Await { push, .. } => {
+                let verdict = self.verdict.take().unwrap_or(Verdict::Pending);
+                if verdict != Verdict::Pending {
+                    self.judge(push, verdict);
+                }
+                let message = formats::session::ServerMessage::Verdict { push, verdict };
+                message.encode(&mut answer).unwrap();
+            }
+            Effect::Refuse { code, .. } => {
+                refusal(code).encode(&mut answer).unwrap();
+                let _ = stream.write_all(&answer);
+                return false;
+            }
+            Effect::End => return false,
+        }
+        stream.write_all(&answer).is_ok()
+    }
+
+    /// What a cut has left: the whole frames.
+    fn scan(&mut self) -> Option<Partial> {
+        let mut scan = Scan::new();
+        let mut rest = self.partial.as_slice();
+        while scan.goes_on() && !rest.is_empty() {
+            let space = scan.space();
+            let count = space.len().min(rest.len());
+            space[..count].copy_from_slice(&rest[..count]);
+            rest = &rest[count..];
+            scan.filled(count);
+        }
+        let partial = scan.finish();
+        let length = partial.as_ref().map_or(0, |partial| partial.tally.bytes() as usize);
+        self.partial.truncate(length);
+        partial
+    }
+}
+
+pub fn header(file: &[u8]) -> Header {
+    let frame = frame::decode(&file[HEAD_BYTES..]).unwrap().unwrap();
+    Header::decode(frame.payload).unwrap()
+}
+
+pub fn seal(file: &[u8]) -> Seal {
+    let mut rest = &file[HEAD_BYTES..];
+    loop {
+        let frame = frame::decode(rest).unwrap().unwrap();
+        if frame.raw.len() == rest.len() {
+            return Seal::decode(frame.payload).unwrap();
+        }
+        rest = &rest[frame.raw.len()..];
+    }
+}
+
+/// The root that a list of entries has.
+pub fn root_of(entries: &[Entry]) -> Root {
+    let mut writer = formats::ManifestWriter::new(Vec::new()).unwrap();
+    entries.iter().for_each(|entry| writer.push(entry).unwrap());
+    writer.finish().unwrap().0.root
+}

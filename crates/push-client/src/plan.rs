@@ -19,6 +19,9 @@ const CIPHERS: &[&str] =
 /// The levels zstd has.
 const LEVELS: std::ops::RangeInclusive<i32> = -7..=19;
 
+/// From the least that makes sense to a month, so that sums of them fit everywhere.
+const SECONDS: std::ops::RangeInclusive<u32> = 1..=2_678_400;
+
 /// One push, as it is meant.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -55,6 +58,8 @@ pub struct Target {
     pub connect_seconds: u32,
     /// Longest silence of a server that owes an answer.
     pub idle_seconds: u32,
+    /// Longest time of one session, whatever the server does.
+    pub session_seconds: u32,
 }
 
 impl Plan {
@@ -72,7 +77,10 @@ impl Plan {
             return Err(wrong("state", "must be an absolute path".to_owned()));
         }
         if !LEVELS.contains(&settings.compression_level) {
-            return Err(wrong("compression_level", format!("must be {} to {}", LEVELS.start(), LEVELS.end())));
+            return Err(wrong(
+                "compression_level",
+                format!("must be {} to {}", LEVELS.start(), LEVELS.end()),
+            ));
         }
         if settings.roots.is_empty() {
             return Err(wrong("roots", "names nothing to push".to_owned()));
@@ -101,7 +109,8 @@ impl Plan {
 impl Target {
     fn of(server: Server, path: &Path) -> Result<Self, SettingsError> {
         let wrong = |key, what: String| SettingsError::value(path, key, what);
-        let host_key = HostKey::parse(&server.host_key).map_err(|e| wrong("server.host_key", e.to_string()))?;
+        let host_key =
+            HostKey::parse(&server.host_key).map_err(|e| wrong("server.host_key", e.to_string()))?;
         if server.address.is_empty() {
             return Err(wrong("server.address", "is empty".to_owned()));
         }
@@ -111,19 +120,23 @@ impl Target {
         if !server.key.is_absolute() {
             return Err(wrong("server.key", "must be an absolute path".to_owned()));
         }
-        for (key, seconds) in
-            [("server.connect_seconds", server.connect_seconds), ("server.idle_seconds", server.idle_seconds)]
-        {
-            if !(1..=86_400).contains(&seconds) {
-                return Err(wrong(key, "must be 1 to 86400".to_owned()));
-            }
+        let times = [
+            ("server.connect_seconds", server.connect_seconds),
+            ("server.idle_seconds", server.idle_seconds),
+            ("server.session_seconds", server.session_seconds),
+        ];
+        if let Some((key, _)) = times.into_iter().find(|(_, seconds)| !SECONDS.contains(seconds)) {
+            return Err(wrong(key, format!("must be {} to {}", SECONDS.start(), SECONDS.end())));
         }
         let ciphers = server.ciphers.unwrap_or_else(|| CIPHERS.iter().map(ToString::to_string).collect());
         let plain = |name: &String| {
             !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-@.".contains(&b))
         };
         if ciphers.is_empty() || !ciphers.iter().all(plain) {
-            return Err(wrong("server.ciphers", "must be names such as \"aes128-gcm@openssh.com\"".to_owned()));
+            return Err(wrong(
+                "server.ciphers",
+                "must be names such as \"aes128-gcm@openssh.com\"".to_owned(),
+            ));
         }
         Ok(Self {
             address: server.address,
@@ -134,6 +147,7 @@ impl Target {
             ciphers,
             connect_seconds: server.connect_seconds,
             idle_seconds: server.idle_seconds,
+            session_seconds: server.session_seconds,
         })
     }
 }
@@ -142,7 +156,8 @@ fn host_id(given: Option<&str>) -> Result<HostId, String> {
     if let Some(given) = given {
         return HostId::parse(given).map_err(|error| format!("is no host id: {error}"));
     }
-    let name = host::name().map_err(|error| format!("must be set: this machine does not tell its name: {error}"))?;
+    let name =
+        host::name().map_err(|error| format!("must be set: this machine does not tell its name: {error}"))?;
     HostId::parse(&name)
         .map_err(|error| format!("must be set: this machine's name {name:?} is no host id: {error}"))
 }

@@ -64,6 +64,9 @@ pub struct Server {
     /// Longest time the server may keep us waiting.
     #[serde(default = "Server::idle_seconds")]
     pub idle_seconds: u32,
+    /// Longest time of one session; a push that takes longer is cut, and goes on in the next run.
+    #[serde(default = "Server::session_seconds")]
+    pub session_seconds: u32,
 }
 
 impl Settings {
@@ -92,5 +95,9 @@ impl Server {
 
     fn idle_seconds() -> u32 {
         600
+    }
+
+    fn session_seconds() -> u32 {
+        86_400
     }
 }

@@ -69,7 +69,9 @@ pub(crate) fn leave_root(settings: &Settings) -> Result<(), Failed> {
     }
     let owner = account(&settings.owner)?.ok_or_else(|| Trouble::Usage {
         what: format!("there is no account {}, which owns the history", settings.owner),
-        advice: Some("`snapshotter host add` as root makes it, or name another as `owner` in the settings".to_owned()),
+        advice: Some(
+            "`snapshotter host add` as root makes it, or name another as `owner` in the settings".to_owned(),
+        ),
     })?;
     if owner.user == 0 {
         let advice = Some("name an account without privileges as `owner` in the settings".to_owned());

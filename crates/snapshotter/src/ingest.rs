@@ -32,7 +32,9 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, only: &[HostId]) -> Result
             let (exit, outcome) = one(settings, &host)?;
             worst = worse(worst, exit);
             let Some(outcome) = outcome else {
-                pushes.push(serde_json::json!({ "host": host.as_str(), "end": "pending", "exit": exit.code() }));
+                pushes.push(
+                    serde_json::json!({ "host": host.as_str(), "end": "pending", "exit": exit.code() }),
+                );
                 continue;
             };
             tell(run, &host, &outcome);
@@ -55,7 +57,9 @@ pub(crate) fn hosts(settings: &Settings) -> Result<Vec<HostId>, Trouble> {
     let jails = Dir::open_root(&settings.jails).map_err(at())?;
     let mut hosts = Vec::new();
     for name in jails.names().map_err(at())? {
-        let Some(host) = std::str::from_utf8(&name).ok().and_then(|text| HostId::parse(text).ok()) else { continue };
+        let Some(host) = std::str::from_utf8(&name).ok().and_then(|text| HostId::parse(text).ok()) else {
+            continue;
+        };
         if jails.stat(Name::new(&name).map_err(at())?).map_err(at())?.kind == FileKind::Folder {
             hosts.push(host);
         }
@@ -138,7 +142,8 @@ fn tell(run: &mut Run, host: &HostId, outcome: &Outcome) {
 }
 
 fn told(host: &HostId, outcome: &Outcome) -> Result<serde_json::Value, Failed> {
-    let mut value = serde_json::to_value(outcome).map_err(|error| Failed::bug("telling the outcome", error))?;
+    let mut value =
+        serde_json::to_value(outcome).map_err(|error| Failed::bug("telling the outcome", error))?;
     if let Some(fields) = value.as_object_mut() {
         fields.insert("host".to_owned(), host.as_str().into());
     }

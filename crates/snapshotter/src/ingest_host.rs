@@ -51,7 +51,8 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, host: &HostId) -> Result<E
     let incoming = match queue.oldest(&places.sealed, host)? {
         Some(sealed) => {
             let push = sealed.descriptor().map_err(Trouble::stream("sharing the push file"))?;
-            let decoder = Decoder::start(push, budget(settings)).map_err(Trouble::stream("starting the decoder"))?;
+            let decoder =
+                Decoder::start(push, budget(settings)).map_err(Trouble::stream("starting the decoder"))?;
             Some(Incoming { sealed, decoder })
         }
         None => None,

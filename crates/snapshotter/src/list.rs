@@ -17,7 +17,9 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, only: Option<&HostId>) -> 
         let _reading = place.read_lock().map_err(at())?;
         for snapshot in place.log().map_err(at())?.snapshots() {
             let Snapshot { name, entries, new_bytes, left_out, .. } = snapshot;
-            run.line(&format!("{host}/{name}  {entries} entries, {new_bytes} new bytes, {left_out} left out"));
+            run.line(&format!(
+                "{host}/{name}  {entries} entries, {new_bytes} new bytes, {left_out} left out"
+            ));
             listed.push(facts(&host, snapshot));
         }
     }

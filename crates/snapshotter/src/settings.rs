@@ -174,5 +174,7 @@ impl TypedLimits {
 
 fn is_account_name(name: &str) -> bool {
     let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_');
-    name.len() <= 31 && name.bytes().all(fits) && name.bytes().next().is_some_and(|b| b.is_ascii_lowercase() || b == b'_')
+    name.len() <= 31
+        && name.bytes().all(fits)
+        && name.bytes().next().is_some_and(|b| b.is_ascii_lowercase() || b == b'_')
 }

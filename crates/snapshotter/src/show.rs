@@ -1,8 +1,8 @@
 //! Shows one snapshot.
 
 use cli::{Exit, Failed, Run};
-use formats::entry::{Body, Entry, Kind};
 use formats::HostId;
+use formats::entry::{Body, Entry, Kind};
 
 use crate::list::{facts, open};
 use crate::settings::Settings;
@@ -53,7 +53,9 @@ pub(crate) fn run(
 fn line(entry: &Entry) -> String {
     let path = cli::shown(entry.path.as_bytes());
     let node = match &entry.body {
-        Body::Link(first) => return format!("hard link                       {path} => {}", cli::shown(first.as_bytes())),
+        Body::Link(first) => {
+            return format!("hard link                       {path} => {}", cli::shown(first.as_bytes()));
+        }
         Body::Node(node) => node,
     };
     let (kind, size, more) = match &node.kind {

@@ -53,7 +53,8 @@ impl Stack {
     fn leave(&mut self, path: &[u8]) {
         while let Some(level) = self.levels.last() {
             let here = self.path.get(..level.end).unwrap_or_default();
-            let above = path.strip_prefix(here).is_some_and(|rest| rest.first().is_none_or(|byte| *byte == b'/'));
+            let above =
+                path.strip_prefix(here).is_some_and(|rest| rest.first().is_none_or(|byte| *byte == b'/'));
             if above {
                 break;
             }
@@ -75,7 +76,9 @@ impl Stack {
 
     fn push(&mut self, dir: Dir) {
         self.levels.push(Level { end: self.path.len(), dir: Some(dir) });
-        if let Some(far) = self.levels.len().checked_sub(HELD_MAX + 1).and_then(|far| self.levels.get_mut(far)) {
+        if let Some(far) =
+            self.levels.len().checked_sub(HELD_MAX + 1).and_then(|far| self.levels.get_mut(far))
+        {
             far.dir = None;
         }
     }

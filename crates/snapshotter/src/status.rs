@@ -50,8 +50,12 @@ fn queued(jails: &Dir, host: &HostId) -> Result<usize, Trouble> {
 }
 
 fn line(host: &HostId, log: Option<&Log>, queued: usize) -> String {
-    let newest = log.and_then(Log::latest).map_or("no snapshot yet".to_owned(), |newest| newest.name.to_string());
-    let mut line = format!("{host}: {newest}, {} snapshots, {queued} queued", log.map_or(0, |log| log.snapshots().len()));
+    let newest =
+        log.and_then(Log::latest).map_or("no snapshot yet".to_owned(), |newest| newest.name.to_string());
+    let mut line = format!(
+        "{host}: {newest}, {} snapshots, {queued} queued",
+        log.map_or(0, |log| log.snapshots().len())
+    );
     let alarms = log.map_or(0, |log| log.alarms().len());
     if alarms > 0 {
         line.push_str(&format!(", {alarms} alarms"));

@@ -110,15 +110,19 @@ impl Failure for Trouble {
     fn exit(&self) -> Exit {
         match self {
             Trouble::Folder { source, .. } if source.is_no_space() => Exit::NO_ROOM,
-            Trouble::History { source: history::Error::Folder(error), .. } if error.is_no_space() => Exit::NO_ROOM,
+            Trouble::History { source: history::Error::Folder(error), .. } if error.is_no_space() => {
+                Exit::NO_ROOM
+            }
             Trouble::Stream { source, .. } if is_no_space(source) => Exit::NO_ROOM,
             Trouble::History { source, .. } if source.is_damage() => Exit::DAMAGED,
-            Trouble::History { source: history::Error::NoHost { .. } | history::Error::NoSnapshot { .. }, .. } => {
-                Exit::USAGE
-            }
-            Trouble::Folder { .. } | Trouble::Stream { .. } | Trouble::History { .. } | Trouble::Histories(_) => {
-                Exit::MACHINE
-            }
+            Trouble::History {
+                source: history::Error::NoHost { .. } | history::Error::NoSnapshot { .. },
+                ..
+            } => Exit::USAGE,
+            Trouble::Folder { .. }
+            | Trouble::Stream { .. }
+            | Trouble::History { .. }
+            | Trouble::Histories(_) => Exit::MACHINE,
             Trouble::Machine { .. } | Trouble::Sandbox(_) => Exit::MACHINE,
             Trouble::Stranger { .. } => Exit::DAMAGED,
             Trouble::Defects { exit, .. } => *exit,
@@ -136,7 +140,9 @@ impl Failure for Trouble {
             Trouble::History { source, .. } if source.is_damage() => {
                 "nothing was changed. Look at it with `snapshotter verify`; ice and their ledger hold the log's head"
             }
-            Trouble::Defects { .. } => "remove nothing. Ice of these snapshots can replace what is damaged; the next push brings what the host still has",
+            Trouble::Defects { .. } => {
+                "remove nothing. Ice of these snapshots can replace what is damaged; the next push brings what the host still has"
+            }
             Trouble::NoRoom { .. } => "free some space, or lower limits.free_bytes; nothing sealed is lost",
             Trouble::NoHost { .. } => "add it with `snapshotter host add`, or see `snapshotter host list`",
             Trouble::Usage { advice, .. } => return advice.clone(),

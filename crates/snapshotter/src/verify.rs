@@ -4,6 +4,8 @@ mod defect;
 mod folders;
 mod tree;
 
+use std::collections::BTreeSet;
+
 use cli::{Amount, Exit, Failed, Monitor, Run, Task};
 use durable::Dir;
 use formats::HostId;
@@ -18,7 +20,8 @@ use tree::Seen;
 
 /// Runs the verb.
 pub(crate) fn run(run: &mut Run, settings: &Settings, only: Option<&HostId>) -> Result<Exit, Failed> {
-    let dir = Dir::open_root(&settings.history).map_err(Trouble::folder("opening the folder of histories"))?;
+    let dir =
+        Dir::open_root(&settings.history).map_err(Trouble::folder("opening the folder of histories"))?;
     let history = History::open(&settings.history).map_err(Trouble::Histories)?;
     confine(settings, &dir)?;
     let mut defects = Defects::default();
@@ -27,8 +30,13 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, only: Option<&HostId>) -> 
         let at = || Trouble::history(&host);
         let place = history.host(&host).map_err(at())?;
         let _reading = place.read_lock().map_err(at())?;
+        // Before the log: an ingest may commit at any moment, and its line is there before its working folder goes.
+        let present = present(&place)?;
         match place.log() {
-            Ok(log) => verify(run, &place, &log, &mut defects, &mut seen)?,
+            Ok(log) => {
+                strangers(run, &place, &log, &present, &mut defects);
+                verify(run, &place, &log, &mut defects, &mut seen)?;
+            }
             Err(error) if error.is_damage() => {
                 defects.add(run, What::Record, &host, None, &Failed::from(at()(error)).chain());
             }
@@ -56,7 +64,6 @@ fn verify(
 ) -> Result<(), Failed> {
     let total = log.snapshots().iter().map(|snapshot| snapshot.entries).sum();
     let task = run.console().task(&format!("reading {}", place.host()), Amount::Items(Some(total)));
-    strangers(run, place, log, defects)?;
     for snapshot in log.snapshots() {
         one(run, place, snapshot, defects, seen, &task)?;
         run.report().count("snapshots", 1);
@@ -74,7 +81,8 @@ fn one(
     task: &Task,
 ) -> Result<(), Failed> {
     let host = place.host();
-    let missing = |error: &history::Error| matches!(error, history::Error::Folder(error) if error.is_not_found());
+    let missing =
+        |error: &history::Error| matches!(error, history::Error::Folder(error) if error.is_not_found());
     let at = || Trouble::history(host);
     let manifest = match place.open_manifest(snapshot) {
         Ok(manifest) => manifest,
@@ -98,20 +106,31 @@ fn one(
         .map_err(|error| error.trouble(format!("reading snapshot {} of {host}", snapshot.name)).into())
 }
 
-/// Names in the history that the log does not know. What an ingest under way has there is no defect.
-fn strangers(run: &mut Run, place: &HostHistory, log: &Log, defects: &mut Defects) -> Result<(), Failed> {
+/// The snapshots and manifests that lie there; none while an ingest is at work, whose snapshot may be on its way.
+fn present(place: &HostHistory) -> Result<BTreeSet<String>, Failed> {
     let at = || Trouble::folder(format!("looking at the history of {}", place.host()));
-    let known = |name: &history::SnapshotName| log.find(name.as_str()).is_ok();
-    let building = place.dir().open_dir(layout::BUILDING).is_ok();
-    let mut names: Vec<_> =
-        place.dir().names().map_err(at())?.iter().filter_map(|name| layout::snapshot_of_folder(name)).collect();
-    match place.dir().open_dir(layout::MANIFESTS).and_then(|dir| dir.names()) {
-        Ok(files) => names.extend(files.iter().filter_map(|name| layout::snapshot_of_manifest(name))),
-        Err(error) if error.is_not_found() => {}
-        Err(error) => return Err(at()(error).into()),
+    let folders = place.dir().names().map_err(at())?;
+    let files = match place.dir().open_dir(layout::MANIFESTS).and_then(|dir| dir.names()) {
+        Err(error) if error.is_not_found() => Vec::new(),
+        answer => answer.map_err(at())?,
+    };
+    if place.dir().open_dir(layout::BUILDING).is_ok() {
+        return Ok(BTreeSet::new());
     }
-    for name in names.iter().filter(|name| !known(name) && !building) {
+    let folders = folders.iter().filter_map(|name| layout::snapshot_of_folder(name));
+    let files = files.iter().filter_map(|name| layout::snapshot_of_manifest(name));
+    Ok(folders.chain(files).map(|name| name.to_string()).collect())
+}
+
+/// What lies there and is not in the log: the log has lost lines.
+fn strangers(
+    run: &mut Run,
+    place: &HostHistory,
+    log: &Log,
+    present: &BTreeSet<String>,
+    defects: &mut Defects,
+) {
+    for name in present.iter().filter(|name| log.find(name).is_err()) {
         defects.add(run, What::Record, place.host(), None, &format!("{name} is not in the snapshot log"));
     }
-    Ok(())
 }

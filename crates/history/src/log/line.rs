@@ -21,7 +21,11 @@ pub(super) fn encode(line: &LogLine) -> Result<Vec<u8>, RecordError> {
     bytes.extend_from_slice(CHECK);
     bytes.extend_from_slice(check.to_string().as_bytes());
     bytes.extend_from_slice(END);
-    if bytes.len() > LINE_BYTES { Err(RecordError::TooLong { name: LogLine::NAME, longest: LINE_BYTES }) } else { Ok(bytes) }
+    if bytes.len() > LINE_BYTES {
+        Err(RecordError::TooLong { name: LogLine::NAME, longest: LINE_BYTES })
+    } else {
+        Ok(bytes)
+    }
 }
 
 /// Reads a whole line, newline included.

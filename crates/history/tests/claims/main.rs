@@ -1,5 +1,7 @@
 //! What the history promises, each promise a test.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
 mod layout;
 mod log;
 mod scratch;

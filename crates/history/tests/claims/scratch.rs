@@ -62,11 +62,21 @@ pub(crate) fn ingest(sequence: u64) -> Event {
 
 pub(crate) fn reject(id: u8) -> Event {
     let code = formats::session::Code::WrongRoot;
-    Event::Reject { push: Some(push(id)), installation: None, counter: None, code: code.number(), reason: code.text().to_owned() }
+    Event::Reject {
+        push: Some(push(id)),
+        installation: None,
+        counter: None,
+        code: code.number(),
+        reason: code.text().to_owned(),
+    }
 }
 
 pub(crate) fn alarm(id: u8) -> Event {
-    Event::Alarm { what: Alarm::CounterReused, push: push(id), installation: InstallationId::from_bytes([1; 16]) }
+    Event::Alarm {
+        what: Alarm::CounterReused,
+        push: push(id),
+        installation: InstallationId::from_bytes([1; 16]),
+    }
 }
 
 pub(crate) fn push(id: u8) -> PushId {

@@ -6,7 +6,9 @@ use super::{ED25519, base64, take_string};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HostKeyError {
     /// Of a kind that is not used.
-    #[error("is of type {0:?}, and only ssh-ed25519 is used; ask the server for it with: ssh-keyscan -t ed25519 ADDRESS")]
+    #[error(
+        "is of type {0:?}, and only ssh-ed25519 is used; ask the server for it with: ssh-keyscan -t ed25519 ADDRESS"
+    )]
     Kind(String),
     /// Not `type base64`.
     #[error("must be as in the server's ssh_host_ed25519_key.pub: ssh-ed25519 AAAA...")]
@@ -36,7 +38,8 @@ impl HostKey {
     /// Takes the bytes of a key as it travels, if they are of an ed25519 key.
     pub fn from_blob(blob: Vec<u8>) -> Option<Self> {
         let mut rest = blob.as_slice();
-        let fits = take_string(&mut rest)? == ED25519 && take_string(&mut rest)?.len() == 32 && rest.is_empty();
+        let fits =
+            take_string(&mut rest)? == ED25519 && take_string(&mut rest)?.len() == 32 && rest.is_empty();
         fits.then_some(Self { blob })
     }
 

@@ -43,7 +43,9 @@ impl fmt::Display for Wrong {
             Wrong::Mode(mode) => write!(f, "others may read or change it (mode {mode:04o})"),
             Wrong::Owner(owner) => write!(f, "it belongs to another user (number {owner})"),
             Wrong::NotOpenSsh => f.write_str("not a private key in OpenSSH's format"),
-            Wrong::Passphrase => f.write_str("it is locked with a passphrase, and nobody is there to type it"),
+            Wrong::Passphrase => {
+                f.write_str("it is locked with a passphrase, and nobody is there to type it")
+            }
             Wrong::Kind => f.write_str("not an ed25519 key"),
         }
     }
@@ -62,7 +64,9 @@ impl Failure for KeyError {
             Wrong::Passphrase => format!("take the passphrase off with: ssh-keygen -p -N '' -f {path}"),
             Wrong::Unreadable => format!("look at {path}: it must be a file that this user may read"),
             Wrong::Missing | Wrong::NotOpenSsh | Wrong::Kind => {
-                format!("make a key with: ssh-keygen -t ed25519 -N '' -f {path}; then give its .pub to the server")
+                format!(
+                    "make a key with: ssh-keygen -t ed25519 -N '' -f {path}; then give its .pub to the server"
+                )
             }
         })
     }
@@ -101,8 +105,7 @@ fn read(path: &Path) -> Result<String, (Wrong, Option<io::Error>)> {
     };
     // Not blocking: a fifo in its place must not hang us.
     let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-    let file =
-        File::options().read(true).custom_flags(nonblocking).open(path).map_err(unreadable)?;
+    let file = File::options().read(true).custom_flags(nonblocking).open(path).map_err(unreadable)?;
     let meta = file.metadata().map_err(unreadable)?;
     if !meta.is_file() {
         return Err((Wrong::NotOpenSsh, None));
@@ -184,14 +187,8 @@ mod tests {
     fn a_fifo_in_place_of_the_key_does_not_hang() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
-        rustix::fs::mknodat(
-            rustix::fs::CWD,
-            &path,
-            rustix::fs::FileType::Fifo,
-            rustix::fs::Mode::RUSR,
-            0,
-        )
-        .unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0)
+            .unwrap();
         assert!(PrivateKey::load(&path).is_err());
     }
 }

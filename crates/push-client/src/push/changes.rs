@@ -44,7 +44,10 @@ pub(super) fn summary(state: &StateFolder, root: Root) -> Result<Summary, PushEr
     for entry in &mut reader {
         entry?;
     }
-    reader.summary().filter(|summary| summary.root == root).ok_or(PushError::Manifest(ManifestError::End("root")))
+    reader
+        .summary()
+        .filter(|summary| summary.root == root)
+        .ok_or(PushError::Manifest(ManifestError::End("root")))
 }
 
 fn read(file: File) -> Result<ManifestReader<BufReader<File>>, PushError> {

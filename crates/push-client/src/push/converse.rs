@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use formats::push::Header;
 use formats::published::Verdict;
+use formats::push::Header;
 use formats::session::{BaseMessage, ServerMessage};
 use formats::{ContentHash, PushId, Root, Summary};
 use wire::client::{Outgoing, SealFacts, await_verdict};
@@ -101,17 +101,26 @@ pub fn push(
     let memory = state.memory(monitor)?;
     let wanted = message.published.wanted.iter().copied().collect();
     let mut push = Push { job, state, session, account, monitor, memory, wanted, keeping: None };
-    push.learn(&message)?;
-    let begun = push.begin(&message)?;
-    let (id, base) = (begun.push, begun.base.as_ref().map(|(root, _)| *root));
-    let silence = Duration::from_secs(u64::from(message.published.limits.idle_seconds / 4).max(1));
-    let summary = push.send(begun, silence)?;
-    let is_accepted = push.seal_and_wait(id, summary)?;
+    let outcome = push.converse(&message);
+    // Whatever came of it: nobody works in the state folder when this returns.
+    let kept = push.kept();
+    let outcome = outcome?;
+    kept?;
     push.session.end();
-    Ok(Outcome { push: id, root: summary.root, base, is_accepted })
+    Ok(outcome)
 }
 
 impl Push<'_> {
+    fn converse(&mut self, message: &BaseMessage) -> Result<Outcome, PushError> {
+        self.learn(message)?;
+        let begun = self.begin(message)?;
+        let (push, base) = (begun.push, begun.base.as_ref().map(|(root, _)| *root));
+        let silence = Duration::from_secs(u64::from(message.published.limits.idle_seconds / 4).max(1));
+        let summary = self.send(begun, silence)?;
+        let is_accepted = self.seal_and_wait(push, summary)?;
+        Ok(Outcome { push, root: summary.root, base, is_accepted })
+    }
+
     fn learn(&mut self, message: &BaseMessage) -> Result<(), PushError> {
         let before = self.memory.clone();
         learn(&mut self.memory, message, self.monitor);
@@ -174,6 +183,7 @@ impl Push<'_> {
     /// Contents, then changes, through the sending thread.
     fn send(&mut self, begun: Begun, silence: Duration) -> Result<Summary, PushError> {
         let Begun { push, outgoing, journal, base, work } = begun;
+        let bytes_before = outgoing.bytes();
         let to = self.session.writer().map_err(machine("share the way to the server"))?;
         let (packer, outlet) = Packer::new();
         let level = self.job.plan.compression_level;
@@ -196,13 +206,10 @@ impl Push<'_> {
             (_, Err(SendError::Panicked)) => return Err(PushError::SenderGone),
         };
         self.account.add(Count::SentContents, contents);
-        self.account.add(Count::SentBytes, outgoing.bytes());
+        self.account.add(Count::SentBytes, outgoing.bytes() - bytes_before);
         let summary = done?;
-        let facts = SealFacts {
-            root: summary.root,
-            entries: summary.entries,
-            left_out: self.account.left_out_count,
-        };
+        let facts =
+            SealFacts { root: summary.root, entries: summary.entries, left_out: self.account.left_out_count };
         let mut bytes = Vec::new();
         outgoing.seal(facts, &mut bytes)?;
         self.session.send(&bytes)?;

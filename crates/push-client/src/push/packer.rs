@@ -194,7 +194,9 @@ mod tests {
     #[test]
     fn contents_of_every_length_around_a_block_come_out_whole() {
         let whole: Vec<u8> = (0..3 * BLOCK_BYTES).map(|n| (n % 251) as u8).collect();
-        for length in [0, 1, 100, BLOCK_BYTES - 60, BLOCK_BYTES - 46, BLOCK_BYTES - 5, BLOCK_BYTES, 3 * BLOCK_BYTES] {
+        for length in
+            [0, 1, 100, BLOCK_BYTES - 60, BLOCK_BYTES - 46, BLOCK_BYTES - 5, BLOCK_BYTES, 3 * BLOCK_BYTES]
+        {
             for before in [0, 1, BLOCK_BYTES - 1_100, BLOCK_BYTES - 60] {
                 let (mut packer, outlet) = Packer::new();
                 let mut expected = Vec::new();

@@ -80,7 +80,8 @@ impl Visit for Recorder<'_> {
             Missed::OtherFileSystem => self.other_file_system(path),
             Missed::NoRoot => self.leave_out(path, "named among the roots, and not there".to_owned()),
             Missed::LinkedRoot => {
-                let why = "a root that is, or lies behind, a symbolic link; name what it points to".to_owned();
+                let why =
+                    "a root that is, or lies behind, a symbolic link; name what it points to".to_owned();
                 self.leave_out(path, why);
             }
             Missed::Name => self.leave_out(path, "path too long or too deep".to_owned()),

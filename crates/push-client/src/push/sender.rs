@@ -125,9 +125,11 @@ impl Press {
         // Room for less than the block: what does not shrink does not fit, and is sent as it is.
         self.packed.resize(expanded_bytes.saturating_sub(1), 0);
         match self.compressor.compress_to_buffer(block, self.packed.as_mut_slice()) {
-            Ok(length) => {
-                Block { codec: Codec::Zstd, expanded_bytes, packed: self.packed.get(..length).unwrap_or_default() }
-            }
+            Ok(length) => Block {
+                codec: Codec::Zstd,
+                expanded_bytes,
+                packed: self.packed.get(..length).unwrap_or_default(),
+            },
             Err(_) => Block { codec: Codec::Stored, expanded_bytes, packed: block },
         }
     }

@@ -106,10 +106,14 @@ fn check_manifest(root: Root, file: &mut File) -> Result<u64, BaseError> {
     if hasher.finalize().as_bytes() != root.as_bytes() {
         return Err(BaseError::Damaged("the manifest is damaged"));
     }
-    let mut end = [0u8; 12];
-    file.read_exact(&mut end)?;
+    let (mut stop, mut count, mut of) = ([0u8; 4], [0u8; 8], [0u8; 32]);
+    file.read_exact(&mut stop)?;
+    file.read_exact(&mut count)?;
+    file.read_exact(&mut of)?;
+    if stop != [0; 4] || &of != root.as_bytes() {
+        return Err(BaseError::Damaged("the end of the manifest is damaged"));
+    }
     file.seek(SeekFrom::Start(0))?;
-    let [_, _, _, _, count @ ..] = end;
     Ok(u64::from_le_bytes(count))
 }
 

@@ -53,8 +53,12 @@ impl Failure for StateError {
 
     fn advice(&self) -> Option<String> {
         match self {
-            StateError::Busy => Some("wait until it has ended; only one push of a host runs at a time".to_owned()),
-            StateError::Owner { .. } => Some("run push-client as the owner, or name another folder with `state`".to_owned()),
+            StateError::Busy => {
+                Some("wait until it has ended; only one push of a host runs at a time".to_owned())
+            }
+            StateError::Owner { .. } => {
+                Some("run push-client as the owner, or name another folder with `state`".to_owned())
+            }
             StateError::Durable(error) if error.is_no_space() => {
                 Some("make room on the file system of the state folder".to_owned())
             }

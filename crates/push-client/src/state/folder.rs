@@ -131,8 +131,8 @@ impl StateFolder {
         };
         let manifest = ManifestWriter::new(buffered(NEW_MANIFEST)?)
             .map_err(|error| failed(NEW_MANIFEST, io::Error::other(error)))?;
-        let stamps = StampsWriter::new(buffered(NEW_STAMPS)?, started)
-            .map_err(|error| failed(NEW_STAMPS, error))?;
+        let stamps =
+            StampsWriter::new(buffered(NEW_STAMPS)?, started).map_err(|error| failed(NEW_STAMPS, error))?;
         Ok(NewState { manifest, stamps })
     }
 

@@ -38,10 +38,8 @@ impl Installation {
     pub fn begin_push(&mut self, dir: &Dir) -> Result<PushId, StateError> {
         let push = PushId::from_bytes(random()?);
         self.counter = self.counter.saturating_add(1);
-        let mut line = serde_json::to_vec(self).map_err(|error| StateError::File {
-            name: "installation".to_owned(),
-            source: error.into(),
-        })?;
+        let mut line = serde_json::to_vec(self)
+            .map_err(|error| StateError::File { name: "installation".to_owned(), source: error.into() })?;
         line.push(b'\n');
         dir.write_whole(FILE, &line, 0o600)?;
         Ok(push)

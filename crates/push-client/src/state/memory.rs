@@ -53,9 +53,8 @@ impl Memory {
     pub(super) fn load(dir: &Dir) -> Result<Found, StateError> {
         let Some(bytes) = super::folder::read_small(dir, FILE, BYTES_MAX)? else { return Ok(Found::None) };
         let read = serde_json::from_slice::<Self>(&bytes).ok();
-        let fits = |memory: &Self| {
-            memory.format.starts_with(FORMAT_MAJOR) && memory.pending.len() <= PENDING_MAX
-        };
+        let fits =
+            |memory: &Self| memory.format.starts_with(FORMAT_MAJOR) && memory.pending.len() <= PENDING_MAX;
         Ok(read.filter(fits).map_or(Found::Unreadable, Found::Some))
     }
 

@@ -10,7 +10,7 @@ use sandbox::{Confinement, Landlock, Profile, limits};
 use super::ending::{Ended, Ending};
 use super::handover::Handover;
 use super::login::login;
-use super::pump::Pump;
+use super::pump::{Patience, Pump};
 
 /// Memory is for libssh2's buffers and ours; a few megabytes are used.
 const MEMORY_BYTES: u64 = 512 * 1024 * 1024;
@@ -45,7 +45,8 @@ fn carry() -> Result<(), Ended> {
     for fd in [input.as_fd(), output.as_fd()] {
         ioctl_fionbio(fd, true).map_err(|errno| handed(errno.into()))?;
     }
-    Pump::new(session, channel, watched, (input.into(), output), handover.idle_seconds).run()
+    let patience = Patience::new(handover.idle_seconds, handover.session_seconds);
+    Pump::new(session, channel, watched, (input.into(), output), patience).run()
 }
 
 /// No file, no capability, no new socket, no other process: from before the first byte of the server is read.

@@ -65,7 +65,7 @@ fn what(ending: EndingCode) -> &'static str {
         Ending::Login => "the server does not let us in",
         Ending::Channel => "the server opened no channel",
         Ending::Lost => "the connection was lost",
-        Ending::Stalled => "the server stopped taking data",
+        Ending::Stalled => "the server was too slow",
         Ending::Remote => "the program on the server failed",
     }
 }
@@ -92,7 +92,9 @@ impl Failure for TransportError {
             TransportError::Key(error) => return error.advice(),
             TransportError::Name { .. } => "look at `server.address`, and at this machine's name service",
             TransportError::Connect { source, .. } => match source.kind() {
-                io::ErrorKind::ConnectionRefused => "nothing listens there: is sshd running, and `server.port` right?",
+                io::ErrorKind::ConnectionRefused => {
+                    "nothing listens there: is sshd running, and `server.port` right?"
+                }
                 io::ErrorKind::TimedOut => "no answer: is the server up, and does a firewall let us through?",
                 _ => "look at `server.address` and `server.port`",
             },
@@ -106,7 +108,9 @@ impl Failure for TransportError {
                 Ending::Agreement => {
                     "the server needs an ed25519 host key, and one of the ciphers in `server.ciphers`; is it sshd that listens there?"
                 }
-                Ending::Remote => "the account's login shell on the server must be Firn's receiver",
+                Ending::Remote => {
+                    "look at the server's log; the account's login shell there must be Firn's receiver"
+                }
                 Ending::Lost | Ending::Stalled | Ending::Done | Ending::Channel => {
                     "run push-client again: it goes on where it was cut"
                 }

@@ -5,8 +5,8 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
-    recvmsg, sendmsg,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, recvmsg, sendmsg,
 };
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +23,7 @@ pub(super) struct Handover {
     pub(super) ciphers: Vec<String>,
     pub(super) connect_seconds: u32,
     pub(super) idle_seconds: u32,
+    pub(super) session_seconds: u32,
 }
 
 impl Handover {
@@ -79,6 +80,7 @@ mod tests {
             ciphers: vec!["aes128-gcm@openssh.com".to_owned()],
             connect_seconds: 30,
             idle_seconds: 300,
+            session_seconds: 3_600,
         };
         handover.send(&mut ours, &socket).unwrap();
         drop(socket);

@@ -17,9 +17,11 @@ pub(super) fn login(handover: &Handover, mut session: Session, socket: OwnedFd) 
     session.set_blocking(true);
     session.set_timeout(handover.connect_seconds.saturating_mul(1_000));
     let ciphers = handover.ciphers.join(",");
-    for (method, wanted) in
-        [(MethodType::HostKey, "ssh-ed25519"), (MethodType::CryptCs, &ciphers), (MethodType::CryptSc, &ciphers)]
-    {
+    for (method, wanted) in [
+        (MethodType::HostKey, "ssh-ed25519"),
+        (MethodType::CryptCs, &ciphers),
+        (MethodType::CryptSc, &ciphers),
+    ] {
         session.method_pref(method, wanted).map_err(words(Ending::Agreement))?;
     }
     session.handshake().map_err(words(Ending::Agreement))?;

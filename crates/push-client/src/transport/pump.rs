@@ -70,7 +70,24 @@ pub(super) struct Pump {
     server_done: bool,
     /// Of the socket, in either direction.
     last_progress: Instant,
+    patience: Patience,
+}
+
+/// How long a server is put up with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// Longest time without progress, while it owes us some.
     idle: Duration,
+    /// Longest time in all. A server that takes a byte now and then makes progress, and would hold us for ever.
+    session: Duration,
+    end: Instant,
+}
+
+impl Patience {
+    pub(super) fn new(idle_seconds: u32, session_seconds: u32) -> Self {
+        let session = Duration::from_secs(session_seconds.into());
+        Self { idle: Duration::from_secs(idle_seconds.into()), session, end: Instant::now() + session }
+    }
 }
 
 impl Pump {
@@ -80,7 +97,7 @@ impl Pump {
         channel: Channel,
         socket: OwnedFd,
         (input, output): (OwnedFd, OwnedFd),
-        idle_seconds: u32,
+        patience: Patience,
     ) -> Self {
         Self {
             session,
@@ -94,7 +111,7 @@ impl Pump {
             end_sent: false,
             server_done: false,
             last_progress: Instant::now(),
-            idle: Duration::from_secs(idle_seconds.into()),
+            patience,
         }
     }
 
@@ -118,16 +135,13 @@ impl Pump {
             return Ok(false);
         }
         match self.input.read(&mut self.out.bytes) {
-            Ok(0) => self.input_open = false,
-            Ok(length) => {
-                self.out.filled(length);
-                // From now on the server owes us progress.
-                self.last_progress = Instant::now();
-            }
             Err(error) if is_again(&error) => return Ok(false),
-            // The parent is gone.
-            Err(_) => self.input_open = false,
+            Ok(length) if length > 0 => self.out.filled(length),
+            // The end, or the parent is gone.
+            Ok(_) | Err(_) => self.input_open = false,
         }
+        // From now on the server owes us progress.
+        self.last_progress = Instant::now();
         Ok(true)
     }
 
@@ -214,17 +228,29 @@ impl Pump {
         waits.to_write |= write;
     }
 
-    /// Waits until something can go on. A server that owes us progress is not waited for without end.
-    fn wait(&self, waits: Waits) -> Result<(), Ended> {
-        let owed = !self.out.is_empty() || self.end_sent || !self.input_open;
-        let left = self.idle.saturating_sub(self.last_progress.elapsed());
-        if owed && left.is_zero() {
-            return Err(Ended::new(Ending::Stalled, format!("for {} seconds", self.idle.as_secs())));
+    /// How long to wait: while the server owes us progress, not without end.
+    fn left(&self) -> Result<Duration, Ended> {
+        let stalled = |words| Err(Ended::new(Ending::Stalled, words));
+        let Patience { idle, session, end } = self.patience;
+        let of_session = end.saturating_duration_since(Instant::now());
+        if of_session.is_zero() {
+            return stalled(format!("the session took longer than {} seconds", session.as_secs()));
         }
-        let timeout = owed.then(|| Timespec {
+        let owed = !self.out.is_empty() || !self.input_open;
+        let of_idle = idle.saturating_sub(self.last_progress.elapsed());
+        if owed && of_idle.is_zero() {
+            return stalled(format!("nothing moved for {} seconds", idle.as_secs()));
+        }
+        Ok(if owed { of_idle.min(of_session) } else { of_session })
+    }
+
+    /// Waits until something can go on.
+    fn wait(&self, waits: Waits) -> Result<(), Ended> {
+        let left = self.left()?;
+        let timeout = Timespec {
             tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: i64::from(left.subsec_nanos()),
-        });
+        };
         let mut socket = PollFlags::empty();
         socket.set(PollFlags::IN, waits.to_read);
         socket.set(PollFlags::OUT, waits.to_write);
@@ -238,7 +264,7 @@ impl Pump {
         if !self.back.is_empty() {
             fds.push(PollFd::new(&self.output, PollFlags::OUT));
         }
-        match poll(&mut fds, timeout.as_ref()) {
+        match poll(&mut fds, Some(&timeout)) {
             Ok(_) | Err(Errno::INTR) => Ok(()),
             Err(errno) => Err(Ended::new(Ending::Lost, errno.to_string())),
         }

@@ -35,6 +35,7 @@ impl Transport for Ssh2Child {
             ciphers: target.ciphers.clone(),
             connect_seconds: target.connect_seconds,
             idle_seconds: target.idle_seconds,
+            session_seconds: target.session_seconds,
         };
         start(&handover, &socket).map_err(TransportError::Start)
     }

@@ -46,7 +46,8 @@ pub(super) fn check(run: &mut Run, settings: &Path) -> Result<Exit, Failed> {
         return Err(PushError::WrongHost { theirs: message.published.host, ours: plan.host }.into());
     }
     let waiting = message.queued.len();
-    let base = message.base().map_or_else(|| "nothing accepted yet".to_owned(), |root| format!("accepted {root}"));
+    let base =
+        message.base().map_or_else(|| "nothing accepted yet".to_owned(), |root| format!("accepted {root}"));
     run.line(&format!("jail        good: {base}; {waiting} pushes wait to be judged"));
     run.report().count("queued", waiting as u64);
     Ok(Exit::WHOLE)

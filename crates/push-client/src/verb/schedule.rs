@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use cli::settings::SettingsError;
-use cli::{Failed, Exit, Run};
+use cli::{Exit, Failed, Run};
 use formats::schedule::minute;
 
 use crate::host;

@@ -61,7 +61,8 @@ mod tests {
 
     #[test]
     fn the_first_name_of_a_number_counts_and_broken_lines_do_not() {
-        let names = parse(b"root:x:0:0:root:/root:/bin/sh\ntoor:x:0:0\n# comment\n:x:5:5\na:x:-1:\nb:x:7\nc:x:\n");
+        let names =
+            parse(b"root:x:0:0:root:/root:/bin/sh\ntoor:x:0:0\n# comment\n:x:5:5\na:x:-1:\nb:x:7\nc:x:\n");
         assert_eq!(names.len(), 2);
         assert_eq!(names[&0], b"root");
         assert_eq!(names[&7], b"b");

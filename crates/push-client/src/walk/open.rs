@@ -12,8 +12,11 @@ use super::Facts;
 const HELD: ResolveFlags =
     ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
 /// Never waits for a writer of a fifo, never takes a terminal.
-const READ: OFlags =
-    OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
+const READ: OFlags = OFlags::RDONLY
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::NONBLOCK)
+    .union(OFlags::NOCTTY)
+    .union(OFlags::CLOEXEC);
 /// The kernel answers EAGAIN when a rename elsewhere disturbed it.
 const DISTURBED_MAX: u32 = 1_000;
 
@@ -48,12 +51,7 @@ fn untouched(facts: &Facts) -> OFlags {
     if facts.owner == rustix::process::geteuid().as_raw() { OFlags::NOATIME } else { OFlags::empty() }
 }
 
-fn open(
-    folder: impl AsFd,
-    name: &[u8],
-    flags: OFlags,
-    also: ResolveFlags,
-) -> Result<OwnedFd, Errno> {
+fn open(folder: impl AsFd, name: &[u8], flags: OFlags, also: ResolveFlags) -> Result<OwnedFd, Errno> {
     let mut flags = flags;
     for _ in 0..DISTURBED_MAX {
         match openat2(&folder, name, flags, Mode::empty(), HELD | also) {

@@ -4,60 +4,69 @@ use std::fs;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cli::Silent;
 use formats::published::Verdict;
 use push_client::plan::Plan;
 use push_client::push::{Account, Job, Outcome, PushError, Session, push};
-use push_client::state::StateFolder;
+use push_client::state::{StateError, StateFolder};
 use push_client::transport::Carried;
 
 use crate::server::Server;
 
-pub const HOST_KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHYgd6V5/EB898lAR5g29aPAWqwY2caFuljddCAcG1F+";
+pub(crate) const HOST_KEY: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHYgd6V5/EB898lAR5g29aPAWqwY2caFuljddCAcG1F+";
 
-pub struct Host {
+pub(crate) struct Host {
     folder: tempfile::TempDir,
-    pub roots: Vec<&'static str>,
-    pub exclude: Vec<String>,
-    pub verdict_wait_seconds: u32,
+    pub(crate) roots: Vec<&'static str>,
+    pub(crate) exclude: Vec<String>,
+    pub(crate) verdict_wait_seconds: u32,
 }
 
 impl Host {
     /// With the one root `/data`, empty.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir_all(folder.path().join("top/data")).unwrap();
         Self { folder, roots: vec!["/data"], exclude: Vec::new(), verdict_wait_seconds: 0 }
     }
 
     /// What stands for the host's `/`.
-    pub fn top(&self) -> PathBuf {
+    pub(crate) fn top(&self) -> PathBuf {
         self.folder.path().join("top")
     }
 
-    pub fn path(&self, below_data: &str) -> PathBuf {
+    pub(crate) fn path(&self, below_data: &str) -> PathBuf {
         self.top().join("data").join(below_data)
     }
 
     /// Writes a file, and the folders above it.
-    pub fn write(&self, below_data: &str, bytes: &[u8]) -> PathBuf {
+    pub(crate) fn write(&self, below_data: &str, bytes: &[u8]) -> PathBuf {
         let path = self.path(below_data);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, bytes).unwrap();
         path
     }
 
-    pub fn state_path(&self) -> PathBuf {
+    pub(crate) fn state_path(&self) -> PathBuf {
         self.folder.path().join("state")
     }
 
-    pub fn state(&self) -> StateFolder {
-        StateFolder::open(&self.state_path()).unwrap()
+    pub(crate) fn state(&self) -> StateFolder {
+        // Another test that starts a program right now holds our lock, too, until its new process has begun.
+        let opened = (0..100).find_map(|_| match StateFolder::open(&self.state_path()) {
+            Err(StateError::Busy) => {
+                std::thread::sleep(Duration::from_millis(20));
+                None
+            }
+            answer => Some(answer.unwrap()),
+        });
+        opened.expect("the state folder stays locked")
     }
 
-    pub fn settings(&self) -> String {
+    pub(crate) fn settings(&self) -> String {
         format!(
             "host = \"web01\"\nroots = {:?}\nexclude = {:?}\nstate = {:?}\nverdict_wait_seconds = {}\n[server]\n\
              address = \"127.0.0.1\"\naccount = \"firn-web01\"\nkey = \"/etc/firn/key\"\nhost_key = \"{HOST_KEY}\"\n\
@@ -69,14 +78,14 @@ impl Host {
         )
     }
 
-    pub fn plan(&self) -> Plan {
+    pub(crate) fn plan(&self) -> Plan {
         let path = self.folder.path().join("push.toml");
         fs::write(&path, self.settings()).unwrap();
         Plan::load(&path).unwrap()
     }
 
     /// Pushes to a server in a thread of its own, as if `later` seconds from now.
-    pub fn push_at(&self, server: &mut Server, later: i64) -> (Result<Outcome, PushError>, Account) {
+    pub(crate) fn push_at(&self, server: &mut Server, later: i64) -> (Result<Outcome, PushError>, Account) {
         let (ours, theirs) = UnixStream::pair().unwrap();
         std::thread::scope(|scope| {
             let serving = scope.spawn(move || server.serve(theirs));
@@ -87,12 +96,12 @@ impl Host {
     }
 
     /// As [`Host::push_at`], at a time at which all that the test has made counts as settled.
-    pub fn push(&self, server: &mut Server) -> (Outcome, Account) {
+    pub(crate) fn push(&self, server: &mut Server) -> (Outcome, Account) {
         let (outcome, account) = self.push_at(server, 10);
         (outcome.unwrap(), account)
     }
 
-    pub fn push_over(&self, carried: Carried, later: i64) -> (Result<Outcome, PushError>, Account) {
+    pub(crate) fn push_over(&self, carried: Carried, later: i64) -> (Result<Outcome, PushError>, Account) {
         let plan = self.plan();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64;
         let top = OwnedFd::from(fs::File::open(self.top()).unwrap());
@@ -103,20 +112,20 @@ impl Host {
     }
 
     /// Pushes, and has the push accepted.
-    pub fn push_accepted(&self, server: &mut Server) -> (Outcome, Account) {
+    pub(crate) fn push_accepted(&self, server: &mut Server) -> (Outcome, Account) {
         let (outcome, account) = self.push(server);
         server.judge(outcome.push, Verdict::Accepted { root: outcome.root });
         (outcome, account)
     }
 }
 
-pub fn carried(stream: UnixStream) -> Carried {
+pub(crate) fn carried(stream: UnixStream) -> Carried {
     let from = stream.try_clone().unwrap();
     Carried::over(stream.into(), from.into())
 }
 
 /// Reproducible bytes that do not shrink.
-pub fn noise(seed: u64, length: usize) -> Vec<u8> {
+pub(crate) fn noise(seed: u64, length: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let mut bytes = Vec::with_capacity(length + 8);
     while bytes.len() < length {
@@ -129,12 +138,12 @@ pub fn noise(seed: u64, length: usize) -> Vec<u8> {
     bytes
 }
 
-pub fn root() -> bool {
+pub(crate) fn root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
 /// Names of the state folder's files.
-pub fn names(folder: &Path) -> Vec<String> {
+pub(crate) fn names(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> =
         fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();

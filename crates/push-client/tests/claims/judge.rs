@@ -10,39 +10,39 @@ use formats::{Body, Change, ContentHash, Entry, Kind, Node, frame};
 use crate::server::{header, root_of, seal};
 
 /// A push, opened.
-pub struct Judged {
+pub(crate) struct Judged {
     /// The state that results.
-    pub entries: Vec<Entry>,
+    pub(crate) entries: Vec<Entry>,
     /// The contents of this push.
-    pub contents: HashMap<ContentHash, Vec<u8>>,
+    pub(crate) contents: HashMap<ContentHash, Vec<u8>>,
     /// Contents in the push, equal ones counted each.
-    pub contents_count: usize,
-    pub changes: Vec<Change>,
-    pub left_out: u64,
+    pub(crate) contents_count: usize,
+    pub(crate) changes: Vec<Change>,
+    pub(crate) left_out: u64,
 }
 
 impl Judged {
-    pub fn entry(&self, path: &str) -> Option<&Entry> {
+    pub(crate) fn entry(&self, path: &str) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.path.as_bytes() == path.as_bytes())
     }
 
-    pub fn node(&self, path: &str) -> &Node {
+    pub(crate) fn node(&self, path: &str) -> &Node {
         self.entry(path).unwrap_or_else(|| panic!("{path} is not in the push")).node().expect("a node")
     }
 
-    pub fn paths(&self) -> Vec<String> {
+    pub(crate) fn paths(&self) -> Vec<String> {
         self.entries.iter().map(|entry| entry.path.to_string()).collect()
     }
 
     /// The bytes of a file, which must be in this push.
-    pub fn content(&self, path: &str) -> &[u8] {
+    pub(crate) fn content(&self, path: &str) -> &[u8] {
         let Kind::File { content, .. } = &self.node(path).kind else { panic!("{path} is no file") };
         &self.contents[content]
     }
 }
 
 /// Fails at the first thing that a snapshotter would reject.
-pub fn judge(file: &[u8], base: &[Entry]) -> Judged {
+pub(crate) fn judge(file: &[u8], base: &[Entry]) -> Judged {
     let (mut contents, mut open, mut contents_count) = (HashMap::new(), Vec::new(), 0);
     let mut changes: Vec<Change> = Vec::new();
     let mut tally = Tally::begin();
@@ -118,12 +118,16 @@ fn contents_are_there(entries: &[Entry], base: &[Entry], contents: &HashMap<Cont
     let in_base: Vec<ContentHash> = base.iter().filter_map(content).collect();
     for entry in entries {
         if let Some(hash) = content(entry) {
-            assert!(contents.contains_key(&hash) || in_base.contains(&hash), "{}: content missing", entry.path);
+            assert!(
+                contents.contains_key(&hash) || in_base.contains(&hash),
+                "{}: content missing",
+                entry.path
+            );
         }
     }
 }
 
-pub fn content(entry: &Entry) -> Option<ContentHash> {
+pub(crate) fn content(entry: &Entry) -> Option<ContentHash> {
     match &entry.body {
         Body::Node(Node { kind: Kind::File { content, .. }, .. }) => Some(*content),
         _ => None,

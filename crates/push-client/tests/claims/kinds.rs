@@ -84,7 +84,9 @@ fn extended_attributes_and_acls_are_kept() {
     lsetxattr(host.path(""), "user.on-folder", b"1", XattrFlags::empty()).unwrap();
     // Version 2; user::rw- user:7:r-- group::r-- mask::r-- other::---, as the kernel encodes it.
     let mut acl = 2u32.to_le_bytes().to_vec();
-    for (tag, bits, id) in [(1u16, 6u16, u32::MAX), (2, 4, 7), (4, 4, u32::MAX), (16, 4, u32::MAX), (32, 0, u32::MAX)] {
+    for (tag, bits, id) in
+        [(1u16, 6u16, u32::MAX), (2, 4, 7), (4, 4, u32::MAX), (16, 4, u32::MAX), (32, 0, u32::MAX)]
+    {
         acl.extend_from_slice(&tag.to_le_bytes());
         acl.extend_from_slice(&bits.to_le_bytes());
         acl.extend_from_slice(&id.to_le_bytes());

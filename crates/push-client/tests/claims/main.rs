@@ -1,5 +1,12 @@
 //! What push-client claims, each as a test. The server is the real protocol (`wire::server`) over a memory of its own; what
 //! it receives is judged entry by entry and content by content.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that fails may panic"
+)]
 
 mod commands;
 mod cut;

@@ -63,8 +63,11 @@ fn a_root_that_is_not_there_or_leads_elsewhere_is_named() {
     let (_, account) = host.push(&mut server);
     let judged = server.newest(&[]);
     assert_eq!(judged.paths(), ["alias", "data", "data/real", "data/real/file"]);
-    let named: Vec<_> =
-        account.left_out.iter().map(|(path, why)| (String::from_utf8_lossy(path).into_owned(), why)).collect();
+    let named: Vec<_> = account
+        .left_out
+        .iter()
+        .map(|(path, why)| (String::from_utf8_lossy(path).into_owned(), why))
+        .collect();
     let paths: Vec<&str> = named.iter().map(|(path, _)| path.as_str()).collect();
     assert_eq!(paths, ["alias", "gone", "missing"], "{named:?}");
     assert!(named[0].1.contains("symbolic link") && named[1].1.contains("not there"));
@@ -163,4 +166,3 @@ impl Visit for Seen {
         Ok(())
     }
 }
-

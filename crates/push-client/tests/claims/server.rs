@@ -12,25 +12,25 @@ use wire::server::{Effect, Jail, Server as Protocol, refusal};
 use crate::judge::{Judged, judge};
 
 /// What a jail and a history would hold.
-pub struct Server {
-    pub published: Published,
+pub(crate) struct Server {
+    pub(crate) published: Published,
     /// Push files that are sealed, oldest first.
-    pub sealed: Vec<Vec<u8>>,
+    pub(crate) sealed: Vec<Vec<u8>>,
     /// The push file that is growing.
-    pub partial: Vec<u8>,
+    pub(crate) partial: Vec<u8>,
     /// The line is cut after this many bytes from the client.
-    pub cut_after: Option<u64>,
+    pub(crate) cut_after: Option<u64>,
     /// Answers of the snapshotter, given as soon as it is asked.
-    pub verdict: Option<Verdict>,
+    pub(crate) verdict: Option<Verdict>,
 }
 
 impl Server {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let published = Published::new(HostId::parse("web01").unwrap(), Limits::default());
         Self { published, sealed: Vec::new(), partial: Vec::new(), cut_after: None, verdict: None }
     }
 
-    pub fn judge(&mut self, push: PushId, verdict: Verdict) {
+    pub(crate) fn judge(&mut self, push: PushId, verdict: Verdict) {
         self.published.judge(push, verdict);
         if let Verdict::Accepted { root } = verdict {
             self.published.base = Some(root);
@@ -39,17 +39,17 @@ impl Server {
         self.sealed = waiting.into_iter().filter(|file| header(file).push != push).collect();
     }
 
-    pub fn want(&mut self, content: ContentHash) {
+    pub(crate) fn want(&mut self, content: ContentHash) {
         self.published.wanted = vec![content];
     }
 
     /// The newest sealed push, opened and checked against the entries of its base.
-    pub fn newest(&self, base: &[Entry]) -> Judged {
+    pub(crate) fn newest(&self, base: &[Entry]) -> Judged {
         judge(self.sealed.last().expect("no push is sealed"), base)
     }
 
     /// One session, to its end.
-    pub fn serve(&mut self, mut stream: UnixStream) {
+    pub(crate) fn serve(&mut self, mut stream: UnixStream) {
         let partial = self.scan();
         let queued: Vec<_> = self.sealed.iter().map(|file| header(file).push).collect();
         let waiting = queued.len();
@@ -124,12 +124,12 @@ impl Server {
     }
 }
 
-pub fn header(file: &[u8]) -> Header {
+pub(crate) fn header(file: &[u8]) -> Header {
     let frame = frame::decode(&file[HEAD_BYTES..]).unwrap().unwrap();
     Header::decode(frame.payload).unwrap()
 }
 
-pub fn seal(file: &[u8]) -> Seal {
+pub(crate) fn seal(file: &[u8]) -> Seal {
     let mut rest = &file[HEAD_BYTES..];
     loop {
         let frame = frame::decode(rest).unwrap().unwrap();
@@ -141,7 +141,7 @@ pub fn seal(file: &[u8]) -> Seal {
 }
 
 /// The root that a list of entries has.
-pub fn root_of(entries: &[Entry]) -> Root {
+pub(crate) fn root_of(entries: &[Entry]) -> Root {
     let mut writer = formats::ManifestWriter::new(Vec::new()).unwrap();
     entries.iter().for_each(|entry| writer.push(entry).unwrap());
     writer.finish().unwrap().0.root

@@ -78,7 +78,9 @@ fn a_change_of_mode_is_a_change_and_a_removal_too() {
     let (_, account) = host.push(&mut server);
     let judged = server.newest(&base);
     assert_eq!(judged.node("data/b/c").meta.mode, 0o600);
-    assert!(judged.changes.iter().any(|c| matches!(c, Change::Remove(path) if path.as_bytes() == b"data/link")));
+    assert!(
+        judged.changes.iter().any(|c| matches!(c, Change::Remove(path) if path.as_bytes() == b"data/link"))
+    );
     // The folder's own time, the file's mode, the link.
     assert_eq!(account.get(Count::Changes), 3);
 }

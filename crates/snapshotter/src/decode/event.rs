@@ -139,3 +139,29 @@ fn fill(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<bool> {
         Err(error) => Err(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_event_is_noise_and_takes_no_memory() {
+        let heard = |bytes: &[u8]| match EventReader::new(Cursor::new(bytes.to_vec())).next().unwrap() {
+            Heard::Event(_) => "event",
+            Heard::Closed => "closed",
+            Heard::Noise => "noise",
+        };
+        assert_eq!(heard(&[4, 0, 0, 0, 0]), "event");
+        assert_eq!(heard(&[6, 2, 0, 0, 0, 21, 0]), "event");
+        for noise in [&[0, 0, 0, 0, 0][..], &[8, 0, 0, 0, 0], &[4, 1, 0, 0, 0, 0], &[6, 1, 0, 0, 0, 0]] {
+            assert_eq!(heard(noise), "noise", "{noise:?}");
+        }
+        assert_eq!(heard(&[2, 255, 255, 255, 255]), "noise");
+        assert_eq!(heard(&[2, 1, 0, 16, 0]), "noise");
+        for closed in [&[][..], &[4, 0, 0], &[1, 9, 0, 0, 0, 1, 2]] {
+            assert_eq!(heard(closed), "closed", "{closed:?}");
+        }
+    }
+}

@@ -73,7 +73,12 @@ fn next_frame(from: &mut impl Read, bytes: &mut Vec<u8>) -> Result<bool, End> {
     }
 }
 
-fn say(kind: FrameKind, frame: &Frame<'_>, expander: &mut Expander, events: &mut EventWriter) -> Result<(), End> {
+fn say(
+    kind: FrameKind,
+    frame: &Frame<'_>,
+    expander: &mut Expander,
+    events: &mut EventWriter,
+) -> Result<(), End> {
     match kind {
         FrameKind::Header => {
             Header::decode(frame.payload).map_err(malformed)?;

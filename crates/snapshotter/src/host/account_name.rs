@@ -31,7 +31,10 @@ pub(crate) fn account_name(settings: &Settings, host: &HostId) -> Result<String,
     }
     if [settings.owner.as_str(), settings.readers.as_str(), ICE].contains(&name.as_str()) {
         let advice = Some("choose another `account_prefix` in the settings, or another host id".to_owned());
-        return Err(Trouble::Usage { what: format!("the account of host {host} would be {name}, which has another use"), advice });
+        return Err(Trouble::Usage {
+            what: format!("the account of host {host} would be {name}, which has another use"),
+            advice,
+        });
     }
     Ok(name)
 }

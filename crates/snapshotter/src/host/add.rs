@@ -56,7 +56,8 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, asked: &Asked<'_>) -> Resu
     let steps = match asked.accounts {
         Accounts::Own => {
             if !is_root() && asked.extent == Extent::Do {
-                let advice = Some("run it as root, or with --user-mode for a server without accounts".to_owned());
+                let advice =
+                    Some("run it as root, or with --user-mode for a server without accounts".to_owned());
                 return Err(Trouble::Usage { what: "only root can make accounts".to_owned(), advice }.into());
             }
             with_accounts(settings, asked.host, &key)?
@@ -127,7 +128,9 @@ fn with_accounts(settings: &Settings, host: &HostId, key: &PublicKey) -> Result<
     steps.extend(history.map(|path| folder(path, owner, readers, 0o2750)));
     steps.push(Step::HostAccount { name: account.clone(), home: jail.clone(), comment: comment(host) });
     steps.extend(["", "bin", "spool"].map(|name| roots(join(&jail, name))));
-    steps.extend(["spool/incoming", "spool/sealed"].map(|name| folder(jail.join(name), &account, owner, 0o2770)));
+    steps.extend(
+        ["spool/incoming", "spool/sealed"].map(|name| folder(jail.join(name), &account, owner, 0o2770)),
+    );
     steps.push(folder(jail.join("state"), owner, &account, 0o2750));
     steps.push(folder(settings.history.join(host.as_str()), owner, readers, 0o2750));
     steps.push(Step::File { path: jail.join("bin/receiver"), bytes: receiver(settings)?, mode: 0o755 });
@@ -149,7 +152,8 @@ fn without_accounts(settings: &Settings, host: &HostId) -> Vec<Step> {
 
 /// The folder and those above it that are not there, from the top. One that is there stays as its administrator made it.
 fn missing_parents(path: &Path) -> Vec<PathBuf> {
-    let mut missing: Vec<_> = path.ancestors().take_while(|path| !path.exists()).map(Path::to_owned).collect();
+    let mut missing: Vec<_> =
+        path.ancestors().take_while(|path| !path.exists()).map(Path::to_owned).collect();
     missing.reverse();
     missing
 }

@@ -27,7 +27,10 @@ impl PublicKey {
         read.map_err(Trouble::stream(format!("reading {shown}")))?;
         Self::parse(&text).ok_or_else(|| Trouble::Usage {
             what: format!("{shown}: not one line `ssh-ed25519 AAAA...`"),
-            advice: Some("make a key with `ssh-keygen -t ed25519`, and hand over the file that ends in .pub".to_owned()),
+            advice: Some(
+                "make a key with `ssh-keygen -t ed25519`, and hand over the file that ends in .pub"
+                    .to_owned(),
+            ),
         })
     }
 
@@ -40,7 +43,10 @@ impl PublicKey {
         let mut words = line.split(' ');
         let (kind, digits) = (words.next()?, words.next()?);
         let is_digit = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/');
-        let fits = kind == KIND && digits.len() == DIGITS && digits.starts_with(START) && digits.bytes().all(is_digit);
+        let fits = kind == KIND
+            && digits.len() == DIGITS
+            && digits.starts_with(START)
+            && digits.bytes().all(is_digit);
         fits.then(|| Self(format!("{KIND} {digits}")))
     }
 
@@ -63,7 +69,9 @@ mod tests {
 
     #[test]
     fn a_key_file_gives_one_restricted_line_without_its_comment() {
-        for text in [format!("{KEY}\n"), KEY.to_owned(), format!("{KEY} root@web01\n"), format!("{KEY} a b\r\n")] {
+        for text in
+            [format!("{KEY}\n"), KEY.to_owned(), format!("{KEY} root@web01\n"), format!("{KEY} a b\r\n")]
+        {
             assert_eq!(PublicKey::parse(&text).unwrap().restricted(), format!("restrict {KEY}\n"));
         }
     }

@@ -71,11 +71,15 @@ impl Step {
         match self {
             Step::Group { name } => format!("the group {name}"),
             Step::Owner { name } => format!("the account {name}"),
-            Step::HostAccount { name, home, .. } => format!("the account {name} with the jail {}", shown(home)),
+            Step::HostAccount { name, home, .. } => {
+                format!("the account {name} with the jail {}", shown(home))
+            }
             Step::Folder { path, owner: Some((user, group)), mode } => {
                 format!("the folder {} of {user}:{group}, mode {mode:04o}", shown(path))
             }
-            Step::Folder { path, owner: None, mode } => format!("the folder {}, mode {mode:04o}", shown(path)),
+            Step::Folder { path, owner: None, mode } => {
+                format!("the folder {}, mode {mode:04o}", shown(path))
+            }
             Step::File { path, bytes, mode } => {
                 format!("the file {} of {} bytes, mode {mode:04o}", shown(path), bytes.len())
             }
@@ -96,8 +100,11 @@ impl Step {
             Step::Folder { path, owner, mode } => is_folder(path, owner.as_ref(), *mode),
             Step::File { path, bytes, mode } => match fs::symlink_metadata(path) {
                 Ok(meta) => {
-                    let fits = meta.is_file() && meta.mode() & 0o7777 == *mode && meta.len() == bytes.len() as u64;
-                    Ok(fits && fs::read(path).map_err(Trouble::stream(format!("reading {}", shown(path))))? == *bytes)
+                    let fits =
+                        meta.is_file() && meta.mode() & 0o7777 == *mode && meta.len() == bytes.len() as u64;
+                    Ok(fits
+                        && fs::read(path).map_err(Trouble::stream(format!("reading {}", shown(path))))?
+                            == *bytes)
                 }
                 Err(error) => missing(error, path),
             },
@@ -174,7 +181,8 @@ fn split(path: &Path) -> Result<(&Path, &[u8]), Trouble> {
 
 /// A password that nobody has; a locked account (`!`) would have its key refused.
 fn useradd(name: &str, home: &Path, shell: &str, comment: &str) -> Result<(), Trouble> {
-    let home = home.to_str().ok_or_else(|| Trouble::Machine { what: format!("{} is not UTF-8", shown(home)) })?;
+    let home =
+        home.to_str().ok_or_else(|| Trouble::Machine { what: format!("{} is not UTF-8", shown(home)) })?;
     let kind = ["--system", "--user-group", "--no-create-home", "--password", "*"];
     let own = ["--home-dir", home, "--shell", shell, "--comment", comment, name];
     command("useradd", &[&kind[..], &own[..]].concat())

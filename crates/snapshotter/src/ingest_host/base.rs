@@ -3,10 +3,11 @@
 use std::collections::{HashMap, HashSet};
 
 use formats::entry::{Body, Entry, Kind, Node};
-use formats::{Change, ContentHash, RelPath};
+use formats::{Change, RelPath};
 use history::{HostHistory, Manifest, Snapshot};
 
 use super::changes::Changes;
+use super::contents::Content;
 use super::fault::Fault;
 use crate::stack::Stack;
 
@@ -17,7 +18,7 @@ pub(crate) struct Base<'a> {
     snapshot: &'a Snapshot,
     /// The walk through its files.
     pub(crate) files: Stack,
-    moved: Option<HashMap<ContentHash, (RelPath, u64)>>,
+    moved: Option<HashMap<Content, RelPath>>,
 }
 
 impl<'a> Base<'a> {
@@ -48,43 +49,45 @@ impl<'a> Base<'a> {
 
     /// Where the base has a file of this content, if it does. Reads the base's manifest once, at the first call, and remembers only what
     /// `changes` can ask for.
-    pub(crate) fn find(&mut self, hash: ContentHash, changes: &Changes) -> Result<Option<(RelPath, u64)>, Fault> {
+    pub(crate) fn find(&mut self, content: Content, changes: &Changes) -> Result<Option<RelPath>, Fault> {
         if self.moved.is_none() {
             self.moved = Some(self.locate(&wanted(changes)?)?);
         }
-        Ok(self.moved.as_ref().and_then(|moved| moved.get(&hash).cloned()))
+        Ok(self.moved.as_ref().and_then(|moved| moved.get(&content).cloned()))
     }
 
-    fn locate(&self, wanted: &HashSet<ContentHash>) -> Result<HashMap<ContentHash, (RelPath, u64)>, Fault> {
+    fn locate(&self, wanted: &HashSet<Content>) -> Result<HashMap<Content, RelPath>, Fault> {
         let mut found = HashMap::new();
         for entry in self.entries()? {
             let entry = entry?;
-            if let Some((hash, size)) = content_of(&entry)
-                && wanted.contains(&hash)
+            if let Some(content) = content_of(&entry)
+                && wanted.contains(&content)
             {
-                found.entry(hash).or_insert((entry.path, size));
+                found.entry(content).or_insert(entry.path);
             }
         }
         Ok(found)
     }
 }
 
-fn wanted(changes: &Changes) -> Result<HashSet<ContentHash>, Fault> {
+fn wanted(changes: &Changes) -> Result<HashSet<Content>, Fault> {
     let mut wanted = HashSet::new();
     for change in changes.reader()? {
         if let Change::Put(entry) = change?
-            && let Some((hash, _)) = content_of(&entry)
+            && let Some(content) = content_of(&entry)
         {
-            wanted.insert(hash);
+            wanted.insert(content);
         }
     }
     Ok(wanted)
 }
 
-/// Hash and size of a regular file.
-pub(crate) fn content_of(entry: &Entry) -> Option<(ContentHash, u64)> {
+/// The content of a regular file.
+pub(crate) fn content_of(entry: &Entry) -> Option<Content> {
     match &entry.body {
-        Body::Node(Node { kind: Kind::File { size, content }, .. }) => Some((*content, *size)),
+        Body::Node(Node { kind: Kind::File { size, content }, .. }) => {
+            Some(Content { hash: *content, size: *size })
+        }
         _ => None,
     }
 }
@@ -109,9 +112,12 @@ impl Iterator for BaseEntries {
             None => {
                 self.done = true;
                 let sum = self.manifest.summary();
-                let whole =
-                    sum.is_some_and(|sum| sum.root == self.expected.root && sum.entries == self.expected.entries);
-                (!whole).then(|| Err(Fault::Base(format!("the manifest of {} is another one", self.expected.name))))
+                let whole = sum.is_some_and(|sum| {
+                    sum.root == self.expected.root && sum.entries == self.expected.entries
+                });
+                (!whole).then(|| {
+                    Err(Fault::Base(format!("the manifest of {} is another one", self.expected.name)))
+                })
             }
         }
     }

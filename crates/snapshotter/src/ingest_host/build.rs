@@ -66,11 +66,19 @@ pub(crate) fn build(
     if seal.entries > ground.limits.entries {
         return Err(Fault::Push(Code::OverBudget));
     }
-    let (sum, count) = grow(ground, base, &contents, &changes, &mut room)?;
-    if sum.root != seal.root || sum.entries != seal.entries {
-        return Err(Fault::Push(Code::WrongRoot));
+    let grown = grow(ground, base, &contents, &changes, &mut room).and_then(|(sum, count)| {
+        let right = sum.root == seal.root && sum.entries == seal.entries;
+        if right { Ok(count) } else { Err(Fault::Push(Code::WrongRoot)) }
+    });
+    if let (Err(Fault::Push(_)), Some(base)) = (&grown, base) {
+        prove(ground, base)?;
     }
-    Ok(Built { seal, new_bytes: contents.new_bytes(), changes: count })
+    Ok(Built { seal, new_bytes: contents.new_bytes(), changes: grown? })
+}
+
+/// Before a push is blamed, its base has to be what the log says.
+fn prove(ground: &Ground<'_>, base: &Snapshot) -> Result<(), Fault> {
+    Base::open(ground.history, base)?.entries()?.try_for_each(|entry| entry.map(drop))
 }
 
 /// Applies the changes to the base: manifest and tree side by side, entry by entry. Tells what the manifest comes to and how many changes there

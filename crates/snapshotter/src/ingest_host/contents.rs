@@ -1,13 +1,14 @@
-//! The contents of one push, on their way into the history: hashed as they are written, and reachable by hash only once they have it.
+//! The contents of one push, on their way into the history: hashed as they are written, and reachable by hash and size only once they have
+//! both.
 
 use std::fs::File;
 
 use durable::{Dir, Linked, Name};
+use formats::ContentHash;
 use formats::cursor::Cursor;
 use formats::published::Limits;
 use formats::push::Record;
 use formats::session::Code;
-use formats::ContentHash;
 
 use super::fault::Fault;
 use super::room::Room;
@@ -20,6 +21,13 @@ const FOLDER_MODE: u32 = 0o750;
 /// Folders by the first digit of the hash, so that none gets larger than a file system can bear.
 const SHELVES: &[&[u8; 1]; 16] =
     &[b"0", b"1", b"2", b"3", b"4", b"5", b"6", b"7", b"8", b"9", b"a", b"b", b"c", b"d", b"e", b"f"];
+
+/// A content, as entries name it: its hash, and its size, so that nobody can lie about one of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Content {
+    pub(crate) hash: ContentHash,
+    pub(crate) size: u64,
+}
 
 /// The store of one push's contents.
 #[derive(Debug)]
@@ -79,31 +87,30 @@ impl Contents {
         if self.open.is_some() { Err(Fault::Push(Code::MalformedPush)) } else { Ok(()) }
     }
 
-    /// Length of the content with this hash; none if the push did not bring it.
-    pub(crate) fn size(&self, hash: ContentHash) -> Result<Option<u64>, Fault> {
-        let (shelf, name) = self.place(hash);
-        match shelf.stat(Name::new(name.as_bytes())?) {
-            Ok(stat) => Ok(Some(stat.size)),
+    /// Gives this content a name in the new tree; none if the push did not bring it.
+    pub(crate) fn link(
+        &self,
+        content: Content,
+        target: &Dir,
+        name: Name<'_>,
+    ) -> Result<Option<Linked>, Fault> {
+        let (shelf, place) = self.place(content);
+        match shelf.link(Name::new(place.as_bytes())?, target, name) {
+            Ok(linked) => Ok(Some(linked)),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Gives the content with this hash a name in the new tree.
-    pub(crate) fn link(&self, hash: ContentHash, target: &Dir, name: Name<'_>) -> Result<Linked, Fault> {
-        let (shelf, place) = self.place(hash);
-        Ok(shelf.link(Name::new(place.as_bytes())?, target, name)?)
-    }
-
-    /// Opens the content with this hash, to copy it.
-    pub(crate) fn open(&self, hash: ContentHash) -> Result<File, Fault> {
-        let (shelf, place) = self.place(hash);
+    /// Opens this content, to copy it.
+    pub(crate) fn open(&self, content: Content) -> Result<File, Fault> {
+        let (shelf, place) = self.place(content);
         Ok(shelf.open_read(Name::new(place.as_bytes())?)?)
     }
 
-    /// From now on the content with this hash is this file, which has fewer names.
-    pub(crate) fn replace(&self, hash: ContentHash, by: &Dir, name: Name<'_>) -> Result<(), Fault> {
-        let (shelf, place) = self.place(hash);
+    /// From now on this content is that file, which has fewer names.
+    pub(crate) fn replace(&self, content: Content, by: &Dir, name: Name<'_>) -> Result<(), Fault> {
+        let (shelf, place) = self.place(content);
         let place = Name::new(place.as_bytes())?;
         match shelf.unlink(place) {
             Err(error) if !error.is_not_found() => return Err(error.into()),
@@ -148,7 +155,7 @@ impl Contents {
         }
         self.count()?;
         open.file.set_len(size).map_err(Fault::stream("writing a content"))?;
-        let (shelf, place) = self.place(hash);
+        let (shelf, place) = self.place(Content { hash, size });
         match self.dir.link(OPEN, shelf, Name::new(place.as_bytes())?) {
             Ok(_) => self.new_bytes += size,
             Err(error) if error.is_exists() => {} // the push brings it twice
@@ -164,7 +171,7 @@ impl Contents {
             return Err(Fault::Push(Code::ContentHash));
         }
         self.count()?;
-        let (shelf, place) = self.place(hash);
+        let (shelf, place) = self.place(Content { hash, size });
         let file = match shelf.create_new(Name::new(place.as_bytes())?, FILE_MODE) {
             Ok(file) => file,
             Err(error) if error.is_exists() => return Ok(()),
@@ -180,10 +187,10 @@ impl Contents {
         Ok(())
     }
 
-    fn place(&self, hash: ContentHash) -> (&Dir, String) {
-        let [first, ..] = hash.as_bytes();
+    fn place(&self, content: Content) -> (&Dir, String) {
+        let [first, ..] = content.hash.as_bytes();
         let shelf = self.shelves.get(usize::from(first >> 4)).unwrap_or(&self.dir);
-        (shelf, hash.to_string())
+        (shelf, format!("{}-{:x}", content.hash, content.size))
     }
 }
 

@@ -207,9 +207,9 @@ impl Desk<'_> {
             Here::Stream(doing, source) => Trouble::stream(format!("{doing} of {host}"))(source),
             Here::History(source) => Trouble::history(host)(source),
             Here::NoRoom => Trouble::NoRoom { host: host.clone(), reserve_bytes: self.limits.free_bytes },
-            Here::Decoder => {
-                Trouble::Machine { what: format!("the decoder of host {host} could not do its work; the push waits") }
-            }
+            Here::Decoder => Trouble::Machine {
+                what: format!("the decoder of host {host} could not do its work; the push waits"),
+            },
         }
     }
 }

@@ -32,8 +32,10 @@ pub(crate) fn of_log(log: &Log, host: &HostId, limits: Limits, before: Option<&P
     // What was told stays told, in its order, if the log agrees; then comes what the log has since.
     let told: Vec<_> = before.map(|before| before.verdicts.clone()).unwrap_or_default();
     let new = log.answered().iter().rev();
-    let new: Vec<_> =
-        new.take_while(|answered| !told.iter().any(|judged| judged.push == answered.push)).take(VERDICTS).collect();
+    let new: Vec<_> = new
+        .take_while(|answered| !told.iter().any(|judged| judged.push == answered.push))
+        .take(VERDICTS)
+        .collect();
     for judged in told {
         if log.answer(judged.push).is_some_and(|answered| answered.verdict == judged.verdict) {
             published.judge(judged.push, judged.verdict);

@@ -7,14 +7,14 @@ use std::collections::HashSet;
 use std::fs::File;
 
 use durable::{Dir, Linked, Name};
+use formats::RelPath;
 use formats::change::Applied;
 use formats::entry::{Body, Entry, Kind, Node};
 use formats::session::Code;
-use formats::{ContentHash, RelPath};
 
 use super::base::{Base, content_of};
 use super::changes::Changes;
-use super::contents::Contents;
+use super::contents::{Content, Contents};
 use super::copy::copy;
 use super::fault::Fault;
 use super::room::Room;
@@ -38,7 +38,12 @@ pub(crate) struct Tree<'a> {
 
 impl<'a> Tree<'a> {
     /// Grows in the empty folder `top`.
-    pub(crate) fn new(top: Dir, base: Option<Base<'a>>, contents: &'a Contents, changes: &'a Changes) -> Self {
+    pub(crate) fn new(
+        top: Dir,
+        base: Option<Base<'a>>,
+        contents: &'a Contents,
+        changes: &'a Changes,
+    ) -> Self {
         Self { new: Stack::new(top), base, contents, changes, unmade: HashSet::new() }
     }
 
@@ -48,10 +53,13 @@ impl<'a> Tree<'a> {
         match &entry.body {
             Body::Link(first) => self.another_name(entry, first),
             Body::Node(Node { kind, meta }) => match kind {
-                Kind::File { size, content } => match applied {
-                    Applied::Kept(_) => self.kept(entry, *content),
-                    Applied::Put { before, .. } => self.put(entry, before.as_ref(), *content, *size),
-                },
+                Kind::File { size, content } => {
+                    let content = Content { hash: *content, size: *size };
+                    match applied {
+                        Applied::Kept(_) => self.take_from_base(&entry.path, &entry.path, content),
+                        Applied::Put { before, .. } => self.put(&entry.path, before.as_ref(), content),
+                    }
+                }
                 Kind::Folder => self.folder(&entry.path, room),
                 Kind::Symlink { target } => self.symlink(&entry.path, target, meta.links),
                 Kind::Fifo | Kind::Socket | Kind::CharDevice { .. } | Kind::BlockDevice { .. } => {
@@ -84,44 +92,37 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// The base has it at the same path.
-    fn kept(&mut self, entry: &Entry, hash: ContentHash) -> Result<(), Fault> {
-        let path = &entry.path;
-        let Some(base) = &mut self.base else { return Err(Fault::Push(Code::MalformedPush)) };
-        let from = base.files.folder(path.parent()).map_err(of_base)?;
+    /// From this push; or else from the same path of the base, or any other.
+    fn put(&mut self, path: &RelPath, before: Option<&Entry>, content: Content) -> Result<(), Fault> {
         let name = Name::new(path.file_name())?;
         let to = self.new.folder(path.parent())?;
-        match from.link(name, to, name).map_err(of_base)? {
-            Linked::Made => Ok(()),
-            Linked::Full => fresh(self.contents, hash, || Ok(from.open_read(name)?), to, name),
-        }
-    }
-
-    /// From this push; or else from the same path of the base, or any other.
-    fn put(&mut self, entry: &Entry, before: Option<&Entry>, hash: ContentHash, size: u64) -> Result<(), Fault> {
-        let path = &entry.path;
-        if let Some(found) = self.contents.size(hash)? {
-            require_size(found, size)?;
-            let name = Name::new(path.file_name())?;
-            let to = self.new.folder(path.parent())?;
-            return match self.contents.link(hash, to, name)? {
-                Linked::Made => Ok(()),
-                Linked::Full => renew(self.contents, hash, self.contents.open(hash)?, to, name),
-            };
+        match self.contents.link(content, to, name)? {
+            Some(Linked::Made) => return Ok(()),
+            Some(Linked::Full) => {
+                return renew(self.contents, content, &self.contents.open(content)?, to, name);
+            }
+            None => {}
         }
         let Some(base) = &mut self.base else { return Err(Fault::Push(Code::MissingContent)) };
-        let same = before.and_then(content_of).filter(|(content, _)| *content == hash);
-        let (source, found) = match same {
-            Some((_, found)) => (path.clone(), found),
-            None => base.find(hash, self.changes)?.ok_or(Fault::Push(Code::MissingContent))?,
-        };
-        require_size(found, size)?;
+        if before.and_then(content_of) == Some(content) {
+            return self.take_from_base(path, path, content);
+        }
+        let source = base.find(content, self.changes)?.ok_or(Fault::Push(Code::MissingContent))?;
+        self.take_from_base(&source, path, content)
+    }
+
+    fn take_from_base(&mut self, source: &RelPath, path: &RelPath, content: Content) -> Result<(), Fault> {
+        let Some(base) = &mut self.base else { return Err(Fault::Push(Code::MissingContent)) };
         let from = base.files.folder(source.parent()).map_err(of_base)?;
         let to = self.new.folder(path.parent())?;
         let (old, name) = (Name::new(source.file_name())?, Name::new(path.file_name())?);
-        match from.link(old, to, name).map_err(of_base)? {
-            Linked::Made => Ok(()),
-            Linked::Full => fresh(self.contents, hash, || Ok(from.open_read(old)?), to, name),
+        if from.link(old, to, name).map_err(of_base)? == Linked::Made {
+            return Ok(());
+        }
+        // As many names as its inode can bear: another inode of the same content serves from now on.
+        match self.contents.link(content, to, name)? {
+            Some(Linked::Made) => Ok(()),
+            _ => renew(self.contents, content, &from.open_read(old)?, to, name),
         }
     }
 
@@ -147,31 +148,19 @@ impl<'a> Tree<'a> {
     }
 }
 
-/// The content has as many names as its inode can bear: another inode of the same content serves from now on.
-fn fresh(
+/// A copy that from now on stands for its content.
+fn renew(
     contents: &Contents,
-    hash: ContentHash,
-    open: impl FnOnce() -> Result<File, Fault>,
+    content: Content,
+    source: &File,
     to: &Dir,
     name: Name<'_>,
 ) -> Result<(), Fault> {
-    if contents.size(hash)?.is_some() && contents.link(hash, to, name)? == Linked::Made {
-        return Ok(());
-    }
-    renew(contents, hash, open()?, to, name)
-}
-
-fn renew(contents: &Contents, hash: ContentHash, source: File, to: &Dir, name: Name<'_>) -> Result<(), Fault> {
     let target = to.create_new(name, FILE_MODE)?;
-    let copied = copy(&source, &target).map_err(Fault::stream("copying a file"))?;
-    if copied != hash {
+    if copy(source, &target).map_err(Fault::stream("copying a file"))? != content.hash {
         return Err(Fault::Base("a file of the base does not have its hash".to_owned()));
     }
-    contents.replace(hash, to, name)
-}
-
-fn require_size(found: u64, said: u64) -> Result<(), Fault> {
-    if found == said { Ok(()) } else { Err(Fault::Push(Code::MalformedPush)) }
+    contents.replace(content, to, name)
 }
 
 /// What the base's manifest names and its tree does not have.

@@ -28,7 +28,14 @@ pub(super) struct Defects {
 
 impl Defects {
     /// One more. Bytes from outside are in `text` as `cli::shown` gives them.
-    pub(super) fn add(&mut self, run: &mut Run, what: What, host: &HostId, snapshot: Option<&Snapshot>, text: &str) {
+    pub(super) fn add(
+        &mut self,
+        run: &mut Run,
+        what: What,
+        host: &HostId,
+        snapshot: Option<&Snapshot>,
+        text: &str,
+    ) {
         self.count += 1;
         self.files += u64::from(what == What::Files);
         let place = match snapshot {

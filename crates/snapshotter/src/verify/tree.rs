@@ -128,14 +128,22 @@ impl Compare<'_> {
     /// A folder that cannot be entered holds nothing, so all that should be in it will be missing too.
     fn folder(&mut self, path: &RelPath, is_there: bool) -> Result<(), Unread> {
         let names = match self.here(path, is_there, FileKind::Folder)? {
-            Some(_) => self.files.folder(Some(path.as_bytes())).and_then(Dir::names).map_err(Unread::Folder)?,
+            Some(_) => {
+                self.files.folder(Some(path.as_bytes())).and_then(Dir::names).map_err(Unread::Folder)?
+            }
             None => Vec::new(),
         };
         self.folders.enter(path.as_bytes(), names);
         Ok(())
     }
 
-    fn file(&mut self, path: &RelPath, is_there: bool, size: u64, content: ContentHash) -> Result<(), Unread> {
+    fn file(
+        &mut self,
+        path: &RelPath,
+        is_there: bool,
+        size: u64,
+        content: ContentHash,
+    ) -> Result<(), Unread> {
         let Some(stat) = self.here(path, is_there, FileKind::File)? else { return Ok(()) };
         if stat.size != size {
             self.tell(path, "has another size");

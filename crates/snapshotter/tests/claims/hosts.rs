@@ -4,7 +4,8 @@ use std::fs;
 
 use crate::world::{World, give_away};
 
-const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHYgd6V5/EB898lAR5g29aPAWqwY2caFuljddCAcG1F+ root@db1\n";
+const KEY: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHYgd6V5/EB898lAR5g29aPAWqwY2caFuljddCAcG1F+ root@db1\n";
 
 fn with_key(text: &str) -> (World, String) {
     let world = World::new();
@@ -58,7 +59,9 @@ fn a_dry_run_says_what_it_would_do_and_does_nothing() {
     fs::write(&world.config, format!("{named}{config}")).unwrap();
     let before = world.picture("");
     let long = "a-rather-long-name.of-a-host.example.org";
-    for (host, account) in [("db1.example.org", "firntest-db1_example_org"), (long, "firntest-a-rather-long--")] {
+    for (host, account) in
+        [("db1.example.org", "firntest-db1_example_org"), (long, "firntest-a-rather-long--")]
+    {
         let ended = world.run(&["host", "add", host, "--key", &key, "--dry-run"]);
         assert_eq!(ended.code, 0, "{ended:?}");
         assert!(ended.out.contains(&format!("would make the account {account}")), "{ended:?}");
@@ -88,7 +91,10 @@ fn settings_it_does_not_know_are_refused_by_name() {
     for (bad, says) in [
         (format!("jial = 1\n{config}"), "unknown key `jial`"),
         (config.replace("jails =", "jails = \"jails\"\n#"), "`jails` must be an absolute path"),
-        (config.replace("[limits]", "[limits]\nqueued_pushes = 0"), "`limits.queued_pushes` must be at least 1"),
+        (
+            config.replace("[limits]", "[limits]\nqueued_pushes = 0"),
+            "`limits.queued_pushes` must be at least 1",
+        ),
         (config.replace("owner =", "owner = \"a b\"\n#"), "`owner` must begin with a letter"),
         (format!("sandbox = \"off\"\n{config}"), "unknown variant `off`"),
     ] {

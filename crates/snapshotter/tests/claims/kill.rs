@@ -13,9 +13,35 @@ use crate::world::{NOBODY, PROGRAM, World, is_root};
 
 /// Every call that changes or secures something, and the reads and waits between them. Memory calls leave no other state behind.
 const CALLS: &[&str] = &[
-    "clone3", "close", "execve", "flock", "fstatfs", "fsync", "ftruncate", "getdents64", "landlock_restrict_self", "linkat", "lseek",
-    "mkdirat", "newfstatat", "openat2", "pipe2", "poll", "ppoll", "prctl", "pwrite64", "read", "renameat2", "seccomp", "symlinkat",
-    "syncfs", "unlinkat", "vfork", "wait4", "waitid", "write",
+    "clone3",
+    "close",
+    "execve",
+    "flock",
+    "fstatfs",
+    "fsync",
+    "ftruncate",
+    "getdents64",
+    "landlock_restrict_self",
+    "linkat",
+    "lseek",
+    "mkdirat",
+    "newfstatat",
+    "openat2",
+    "pipe2",
+    "poll",
+    "ppoll",
+    "prctl",
+    "pwrite64",
+    "read",
+    "renameat2",
+    "seccomp",
+    "symlinkat",
+    "syncfs",
+    "unlinkat",
+    "vfork",
+    "wait4",
+    "waitid",
+    "write",
 ];
 
 fn strace() -> Option<PathBuf> {
@@ -47,7 +73,9 @@ fn killed_at_every_system_call_the_next_run_repairs() {
             kill_at_every(call, &strace, follow, &mut counts);
         }
         let Counts { points, left_behind, committed } = counts;
-        println!("kill points {follow:?}: {points}, with something left behind: {left_behind}, after the commit: {committed}");
+        println!(
+            "kill points {follow:?}: {points}, with something left behind: {left_behind}, after the commit: {committed}"
+        );
         assert!(points >= 150 && left_behind >= 50 && committed >= 10);
     }
 }
@@ -61,8 +89,25 @@ fn an_error_of_this_machine_at_any_call_is_never_the_pushs_fault() {
     };
     let mut counts = Counts::default();
     let calls = [
-        "flock", "fstatfs", "fsync", "ftruncate", "getdents64", "linkat", "mkdirat", "newfstatat", "openat2", "pipe2", "poll", "pwrite64",
-        "read", "renameat2", "symlinkat", "syncfs", "unlinkat", "wait4", "write",
+        "flock",
+        "fstatfs",
+        "fsync",
+        "ftruncate",
+        "getdents64",
+        "linkat",
+        "mkdirat",
+        "newfstatat",
+        "openat2",
+        "pipe2",
+        "poll",
+        "pwrite64",
+        "read",
+        "renameat2",
+        "symlinkat",
+        "syncfs",
+        "unlinkat",
+        "wait4",
+        "write",
     ];
     for call in calls {
         for error in ["EIO", "ENOSPC"] {
@@ -86,8 +131,18 @@ fn break_at_every(call: &str, error: &str, strace: &Path, counts: &mut Counts) {
         let committed = world.log().snapshots().len() == 2;
         counts.committed += u32::from(committed);
         assert!(committed || code != Some(0), "a push waits and nobody is told: {call} {n} {error}");
-        assert!(world.log().answered().iter().all(|answered| matches!(answered.verdict, Verdict::Accepted { .. })), "{call} {n} {error}");
-        assert!(!String::from_utf8_lossy(&output.stderr).contains("firn: bug"), "{call} {n} {error}: {output:?}");
+        assert!(
+            world
+                .log()
+                .answered()
+                .iter()
+                .all(|answered| matches!(answered.verdict, Verdict::Accepted { .. })),
+            "{call} {n} {error}"
+        );
+        assert!(
+            !String::from_utf8_lossy(&output.stderr).contains("firn: bug"),
+            "{call} {n} {error}: {output:?}"
+        );
         assert_repaired(&world, &format!("{error} at {call} {n}"));
     }
     panic!("it never ends");

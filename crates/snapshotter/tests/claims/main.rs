@@ -1,9 +1,13 @@
 //! What the snapshotter promises, each promise a test against the real program.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
 mod damage;
+mod edges;
 mod hostile;
 mod hosts;
 mod kill;
+mod losses;
 mod push;
 mod state;
 mod stories;

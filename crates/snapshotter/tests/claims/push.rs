@@ -65,7 +65,9 @@ impl Push {
     pub(crate) fn frames(&self) -> Frames {
         let mut frames = vec![(FrameKind::Header.code(), self.header.encode().unwrap())];
         for content in &self.contents {
-            frames.extend(content_blocks(content).into_iter().map(|block| (FrameKind::Contents.code(), zstd(&block))));
+            frames.extend(
+                content_blocks(content).into_iter().map(|block| (FrameKind::Contents.code(), zstd(&block))),
+            );
         }
         let mut block = Vec::new();
         for change in &self.changes {

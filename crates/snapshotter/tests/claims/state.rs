@@ -60,7 +60,8 @@ impl State {
     }
 
     pub(crate) fn contents(&self) -> Vec<Vec<u8>> {
-        let mut contents: Vec<_> = self.0.values().filter_map(|item| item.bytes().map(<[u8]>::to_vec)).collect();
+        let mut contents: Vec<_> =
+            self.0.values().filter_map(|item| item.bytes().map(<[u8]>::to_vec)).collect();
         contents.sort();
         contents.dedup();
         contents
@@ -70,8 +71,12 @@ impl State {
     pub(crate) fn assert_tree(&self, tree: &Path) {
         let mut found = Vec::new();
         list(tree, tree, &mut found);
-        let expected: Vec<_> =
-            self.0.iter().filter(|(_, item)| item.is_made()).map(|(path, _)| path.as_bytes().to_vec()).collect();
+        let expected: Vec<_> = self
+            .0
+            .iter()
+            .filter(|(_, item)| item.is_made())
+            .map(|(path, _)| path.as_bytes().to_vec())
+            .collect();
         let mut expected = expected;
         expected.sort();
         found.sort();
@@ -138,6 +143,9 @@ impl Item {
             Item::Device => (0o600, 1, Kind::CharDevice { major: 1, minor: 3 }),
         };
         let mtime = Mtime { seconds: 1_700_000_000, nanos: 5 };
-        Body::Node(Node { meta: Meta { mode, owner: 0, group: 0, mtime, links, attributes: Vec::new() }, kind })
+        Body::Node(Node {
+            meta: Meta { mode, owner: 0, group: 0, mtime, links, attributes: Vec::new() },
+            kind,
+        })
     }
 }

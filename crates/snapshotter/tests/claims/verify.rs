@@ -44,33 +44,198 @@ fn log(world: &World) -> PathBuf {
 }
 
 const CASES: &[Case] = &[
-    Case { what: "a bit of a file", damage: |_, tree| edit(tree.join("d/file"), |b| b[7000] ^= 1), says: "d/file does not have its hash", code: 29 },
-    Case { what: "a byte less", damage: |_, tree| edit(tree.join("d/file"), |b| b.truncate(9_999)), says: "d/file has another size", code: 29 },
-    Case { what: "a byte more", damage: |_, tree| edit(tree.join("d/file"), |b| b.push(5)), says: "d/file has another size", code: 29 },
-    Case { what: "a file gone", damage: |_, tree| fs::remove_file(tree.join("d/file")).unwrap(), says: "d/file is missing", code: 29 },
-    Case { what: "a folder gone", damage: |_, tree| fs::remove_dir_all(tree.join("d")).unwrap(), says: "d/link is missing", code: 29 },
-    Case { what: "an empty folder gone", damage: |_, tree| fs::remove_dir(tree.join("empty")).unwrap(), says: "empty is missing", code: 29 },
-    Case { what: "a second name gone", damage: |_, tree| fs::remove_file(tree.join("two")).unwrap(), says: "two is missing", code: 29 },
-    Case { what: "a second name that is another file", damage: |_, tree| { fs::remove_file(tree.join("two")).unwrap(); fs::write(tree.join("two"), "TWO NAMES").unwrap() }, says: "two does not have its hash", code: 29 },
-    Case { what: "a file too many", damage: |_, tree| fs::write(tree.join("d/extra"), "").unwrap(), says: "d/extra is not in the manifest", code: 29 },
-    Case { what: "a folder too many", damage: |_, tree| fs::create_dir(tree.join("empty/extra")).unwrap(), says: "empty/extra is not in the manifest", code: 29 },
-    Case { what: "a file too many at the end", damage: |_, tree| fs::write(tree.join("zzz"), "").unwrap(), says: "zzz is not in the manifest", code: 29 },
-    Case { what: "another link target", damage: |_, tree| { fs::remove_file(tree.join("d/link")).unwrap(); symlink("elsewhere", tree.join("d/link")).unwrap() }, says: "d/link leads elsewhere", code: 29 },
-    Case { what: "a link in place of a file", damage: |_, tree| { fs::rename(tree.join("d/file"), tree.join("../f")).unwrap(); symlink("../../f", tree.join("d/file")).unwrap() }, says: "d/file is of another kind", code: 29 },
-    Case { what: "a link in place of a folder", damage: |_, tree| { fs::rename(tree.join("d"), tree.join("../d")).unwrap(); symlink("../d", tree.join("d")).unwrap() }, says: "d is of another kind", code: 29 },
-    Case { what: "a folder in place of a file", damage: |_, tree| { fs::remove_file(tree.join("d/file")).unwrap(); fs::create_dir(tree.join("d/file")).unwrap() }, says: "d/file is of another kind", code: 29 },
-    Case { what: "a file in place of a folder", damage: |_, tree| { fs::remove_dir(tree.join("empty")).unwrap(); fs::write(tree.join("empty"), "").unwrap() }, says: "empty is of another kind", code: 29 },
-    Case { what: "what only the manifest may hold", damage: |_, tree| fs::write(tree.join("fifo"), "").unwrap(), says: "fifo should be in the manifest only", code: 29 },
-    Case { what: "a live setuid bit", damage: |_, tree| fs::set_permissions(tree.join("d/file"), fs::Permissions::from_mode(0o4755)).unwrap(), says: "d/file has live privileges", code: 29 },
-    Case { what: "no tree", damage: |_, tree| fs::remove_dir_all(tree).unwrap(), says: "its files are missing", code: 29 },
-    Case { what: "a bit of the manifest", damage: |world, _| edit(manifest(world), |b| b[70] ^= 1), says: "manifest", code: 28 },
-    Case { what: "a bit of the manifest's root", damage: |world, _| edit(manifest(world), |b| *b.last_mut().unwrap() ^= 1), says: "root differs", code: 28 },
-    Case { what: "half a manifest", damage: |world, _| edit(manifest(world), |b| b.truncate(b.len() / 2)), says: "cut short", code: 28 },
-    Case { what: "a byte after the manifest", damage: |world, _| edit(manifest(world), |b| b.push(0)), says: "bytes after the end", code: 28 },
-    Case { what: "no manifest", damage: |world, _| fs::remove_file(manifest(world)).unwrap(), says: "manifest", code: 28 },
-    Case { what: "the other snapshot's manifest", damage: |world, _| { let name = world.log().snapshots()[0].name.clone(); fs::copy(world.path(&format!("history/web01/manifests/{name}.manifest")), manifest(world)).unwrap(); }, says: "another one than the log says", code: 29 },
-    Case { what: "a bit of the log", damage: |world, _| edit(log(world), |b| b[200] ^= 1), says: "snapshot log", code: 28 },
-    Case { what: "the log's last line gone", damage: |world, _| edit(log(world), |b| { b.pop(); let end = b.iter().rposition(|b| *b == b'\n').unwrap(); b.truncate(end + 1) }), says: "is not in the snapshot log", code: 28 },
+    Case {
+        what: "a bit of a file",
+        damage: |_, tree| edit(tree.join("d/file"), |b| b[7000] ^= 1),
+        says: "d/file does not have its hash",
+        code: 29,
+    },
+    Case {
+        what: "a byte less",
+        damage: |_, tree| edit(tree.join("d/file"), |b| b.truncate(9_999)),
+        says: "d/file has another size",
+        code: 29,
+    },
+    Case {
+        what: "a byte more",
+        damage: |_, tree| edit(tree.join("d/file"), |b| b.push(5)),
+        says: "d/file has another size",
+        code: 29,
+    },
+    Case {
+        what: "a file gone",
+        damage: |_, tree| fs::remove_file(tree.join("d/file")).unwrap(),
+        says: "d/file is missing",
+        code: 29,
+    },
+    Case {
+        what: "a folder gone",
+        damage: |_, tree| fs::remove_dir_all(tree.join("d")).unwrap(),
+        says: "d/link is missing",
+        code: 29,
+    },
+    Case {
+        what: "an empty folder gone",
+        damage: |_, tree| fs::remove_dir(tree.join("empty")).unwrap(),
+        says: "empty is missing",
+        code: 29,
+    },
+    Case {
+        what: "a second name gone",
+        damage: |_, tree| fs::remove_file(tree.join("two")).unwrap(),
+        says: "two is missing",
+        code: 29,
+    },
+    Case {
+        what: "a second name that is another file",
+        damage: |_, tree| {
+            fs::remove_file(tree.join("two")).unwrap();
+            fs::write(tree.join("two"), "TWO NAMES").unwrap()
+        },
+        says: "two does not have its hash",
+        code: 29,
+    },
+    Case {
+        what: "a file too many",
+        damage: |_, tree| fs::write(tree.join("d/extra"), "").unwrap(),
+        says: "d/extra is not in the manifest",
+        code: 29,
+    },
+    Case {
+        what: "a folder too many",
+        damage: |_, tree| fs::create_dir(tree.join("empty/extra")).unwrap(),
+        says: "empty/extra is not in the manifest",
+        code: 29,
+    },
+    Case {
+        what: "a file too many at the end",
+        damage: |_, tree| fs::write(tree.join("zzz"), "").unwrap(),
+        says: "zzz is not in the manifest",
+        code: 29,
+    },
+    Case {
+        what: "another link target",
+        damage: |_, tree| {
+            fs::remove_file(tree.join("d/link")).unwrap();
+            symlink("elsewhere", tree.join("d/link")).unwrap()
+        },
+        says: "d/link leads elsewhere",
+        code: 29,
+    },
+    Case {
+        what: "a link in place of a file",
+        damage: |_, tree| {
+            fs::rename(tree.join("d/file"), tree.join("../f")).unwrap();
+            symlink("../../f", tree.join("d/file")).unwrap()
+        },
+        says: "d/file is of another kind",
+        code: 29,
+    },
+    Case {
+        what: "a link in place of a folder",
+        damage: |_, tree| {
+            fs::rename(tree.join("d"), tree.join("../d")).unwrap();
+            symlink("../d", tree.join("d")).unwrap()
+        },
+        says: "d is of another kind",
+        code: 29,
+    },
+    Case {
+        what: "a folder in place of a file",
+        damage: |_, tree| {
+            fs::remove_file(tree.join("d/file")).unwrap();
+            fs::create_dir(tree.join("d/file")).unwrap()
+        },
+        says: "d/file is of another kind",
+        code: 29,
+    },
+    Case {
+        what: "a file in place of a folder",
+        damage: |_, tree| {
+            fs::remove_dir(tree.join("empty")).unwrap();
+            fs::write(tree.join("empty"), "").unwrap()
+        },
+        says: "empty is of another kind",
+        code: 29,
+    },
+    Case {
+        what: "what only the manifest may hold",
+        damage: |_, tree| fs::write(tree.join("fifo"), "").unwrap(),
+        says: "fifo should be in the manifest only",
+        code: 29,
+    },
+    Case {
+        what: "a live setuid bit",
+        damage: |_, tree| {
+            fs::set_permissions(tree.join("d/file"), fs::Permissions::from_mode(0o4755)).unwrap()
+        },
+        says: "d/file has live privileges",
+        code: 29,
+    },
+    Case {
+        what: "no tree",
+        damage: |_, tree| fs::remove_dir_all(tree).unwrap(),
+        says: "its files are missing",
+        code: 29,
+    },
+    Case {
+        what: "a bit of the manifest",
+        damage: |world, _| edit(manifest(world), |b| b[70] ^= 1),
+        says: "manifest",
+        code: 28,
+    },
+    Case {
+        what: "a bit of the manifest's root",
+        damage: |world, _| edit(manifest(world), |b| *b.last_mut().unwrap() ^= 1),
+        says: "root differs",
+        code: 28,
+    },
+    Case {
+        what: "half a manifest",
+        damage: |world, _| edit(manifest(world), |b| b.truncate(b.len() / 2)),
+        says: "cut short",
+        code: 28,
+    },
+    Case {
+        what: "a byte after the manifest",
+        damage: |world, _| edit(manifest(world), |b| b.push(0)),
+        says: "bytes after the end",
+        code: 28,
+    },
+    Case {
+        what: "no manifest",
+        damage: |world, _| fs::remove_file(manifest(world)).unwrap(),
+        says: "manifest",
+        code: 28,
+    },
+    Case {
+        what: "the other snapshot's manifest",
+        damage: |world, _| {
+            let name = world.log().snapshots()[0].name.clone();
+            fs::copy(world.path(&format!("history/web01/manifests/{name}.manifest")), manifest(world))
+                .unwrap();
+        },
+        says: "another one than the log says",
+        code: 29,
+    },
+    Case {
+        what: "a bit of the log",
+        damage: |world, _| edit(log(world), |b| b[200] ^= 1),
+        says: "snapshot log",
+        code: 28,
+    },
+    Case {
+        what: "the log's last line gone",
+        damage: |world, _| {
+            edit(log(world), |b| {
+                b.pop();
+                let end = b.iter().rposition(|b| *b == b'\n').unwrap();
+                b.truncate(end + 1)
+            })
+        },
+        says: "is not in the snapshot log",
+        code: 28,
+    },
 ];
 
 #[test]

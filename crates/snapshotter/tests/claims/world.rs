@@ -45,7 +45,7 @@ impl World {
         Self::at(&parent, "")
     }
 
-    fn at(parent: &Path, limits: &str) -> Self {
+    pub(crate) fn at(parent: &Path, limits: &str) -> Self {
         let dir = tempfile::Builder::new().prefix("firn-snapshotter-").tempdir_in(parent).unwrap();
         let at = |name: &str| dir.path().join(name);
         let config = at("server.toml");

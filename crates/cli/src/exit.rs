@@ -91,7 +91,7 @@ table! {
     WRONG_ROOT = 25, "wrong root";
     /// The push expands beyond the limits for its host.
     OVER_BUDGET = 26, "over budget";
-    /// The push's counter is not above one that was accepted from the same installation.
+    /// Another push came under the id of one that was judged before.
     REPLAYED = 27, "replayed";
     /// A local file fails its own check, or is of a version this program cannot read.
     DAMAGED = 28, "damaged";

@@ -71,8 +71,8 @@ codes! {
     WrongRoot = 25, exit 25, "result does not have the sealed root";
     /// It expands beyond the limits.
     OverBudget = 26, exit 26, "over the limits of this host";
-    /// Its counter was used before.
-    Replayed = 27, exit 27, "push counter used before";
+    /// Another push came under the id of one that was judged before.
+    Replayed = 27, exit 27, "push id judged before";
 }
 
 impl std::fmt::Display for Code {

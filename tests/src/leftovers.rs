@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::accounts::Accounts;
 use crate::error::{At, Result, RigError};
+use crate::machine::Power;
 use crate::outcome::Outcome;
 use crate::process;
 
@@ -66,8 +67,17 @@ pub(crate) fn keep_folder(folder: &Path) {
     let _ = fs::remove_file(folder.join(MAKER));
 }
 
-/// Removes the folder and all in it.
+/// The GnuPG home of a scratch server. A socket lies in it, whose path may have 107 bytes: an ordinary user's folder may be too deep.
+pub(crate) fn gnupg_home(folder: &Path) -> PathBuf {
+    match Power::here() {
+        Power::Root => folder.join("gnupg"),
+        Power::User => std::env::temp_dir().join(folder.file_name().unwrap_or_default()),
+    }
+}
+
+/// Removes the folder and all in it, and its GnuPG home.
 pub(crate) fn remove_folder(folder: &Path) {
+    let _ = fs::remove_dir_all(gnupg_home(folder));
     if fs::remove_dir_all(folder).is_err() {
         // As an ordinary user: copies of folders that nobody may write.
         let _ = Outcome::of(Command::new("chmod").args(["-R", "u+rwX"]).arg(folder));

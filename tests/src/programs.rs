@@ -1,9 +1,11 @@
 //! Building the programs, and finding what was built.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::error::{Result, RigError};
+use crate::error::{At, Result, RigError};
 use crate::machine::{cargo, host_triple, target_folder};
 use crate::outcome::Outcome;
 
@@ -77,6 +79,24 @@ impl Programs {
             }
         }
         Ok(programs)
+    }
+
+    /// Copies all five into `folder`, where everyone may run them.
+    ///
+    /// # Errors
+    /// If one cannot be copied.
+    pub fn install(&self, folder: &Path) -> Result<()> {
+        fs::create_dir_all(folder).at("create", folder)?;
+        let sources = PROGRAMS.iter().map(|program| self.path(program)).chain([self.receiver.clone()]);
+        for source in sources {
+            let name = source.file_name().unwrap_or_default();
+            // Whole or not at all, and also while the old one runs.
+            let (new, target) = (folder.join(name).with_extension("new"), folder.join(name));
+            fs::copy(&source, &new).at("copy", &source)?;
+            fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).at("change the mode of", &new)?;
+            fs::rename(&new, &target).at("rename", &new)?;
+        }
+        Ok(())
     }
 
     /// Where a program lies.

@@ -12,7 +12,7 @@ use crate::keys::OpenPgpKey;
 use crate::leftovers;
 use crate::machine::{Power, target_folder};
 use crate::outcome::Outcome;
-use crate::programs::{PROGRAMS, Programs};
+use crate::programs::Programs;
 use crate::settings;
 use crate::sshd::Sshd;
 
@@ -122,7 +122,8 @@ impl Scratch {
             fs::create_dir_all(&path).at("create", &path)?;
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).at("change the mode of", &path)?;
         }
-        bring(programs, folder)?;
+        // The accounts of a server may not be able to reach the folder we were built in.
+        programs.install(&folder.join("bin"))?;
         if power == Power::Root {
             for (name, owner) in [
                 ("history", format!("{}:{}", names.owner, names.readers)),
@@ -132,7 +133,7 @@ impl Scratch {
                 Outcome::of(Command::new("chown").arg(owner).arg(folder.join(name)))?.expect_code(&[0])?;
             }
         }
-        let key = OpenPgpKey::make(&folder.join("etc"), &gnupg_home(power, folder))?;
+        let key = OpenPgpKey::make(&folder.join("etc"), &leftovers::gnupg_home(folder))?;
         let sshd = Sshd::new(&folder.join("sshd"), &folder.join("keys"))?;
         settings::write_server(folder, names, options)?;
         settings::write_ice(folder, &key, options)?;
@@ -234,31 +235,11 @@ const FOLDERS: [(&str, u32); 12] = [
     ("sshd", 0o700),
 ];
 
-/// The programs come along: the accounts of a server may not be able to reach the folder we were built in.
-fn bring(programs: &Programs, folder: &Path) -> Result<()> {
-    let sources =
-        PROGRAMS.iter().map(|program| programs.path(program)).chain([programs.receiver().to_owned()]);
-    for source in sources {
-        let target = folder.join("bin").join(source.file_name().unwrap_or_default());
-        fs::copy(&source, &target).at("copy", &source)?;
-        fs::set_permissions(&target, fs::Permissions::from_mode(0o755)).at("change the mode of", &target)?;
-    }
-    Ok(())
-}
-
 /// A chroot must be root's, all the way up: not `/tmp`, and not somebody's home.
 fn usual_parent(power: Power) -> PathBuf {
     match power {
         Power::Root => PathBuf::from("/srv"),
         Power::User => target_folder().join("scratch"),
-    }
-}
-
-/// A socket lies in it, whose path may have 107 bytes.
-fn gnupg_home(power: Power, folder: &Path) -> PathBuf {
-    match power {
-        Power::Root => folder.join("gnupg"),
-        Power::User => std::env::temp_dir().join(format!("firn-gnupg-{}", std::process::id())),
     }
 }
 

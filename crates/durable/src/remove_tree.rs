@@ -2,7 +2,7 @@
 
 use std::os::fd::AsFd;
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, ResolveFlags, unlinkat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, ResolveFlags, renameat_with, unlinkat};
 use rustix::io::Errno;
 
 use crate::open::FOLDER;
@@ -63,6 +63,17 @@ impl Dir {
         }
     }
 
+    /// Moves a folder to a name in `top` that is free. Whoever made the tree may have taken some: each is tried once.
+    fn move_up(&self, child: &[u8], top: &Dir) -> Result<()> {
+        loop {
+            let target = unfinished_name();
+            match renameat_with(self, child, top, target.as_slice(), RenameFlags::NOREPLACE) {
+                Err(Errno::EXIST) => {}
+                answer => return answer.map_err(Error::at(Step::Remove, child)),
+            }
+        }
+    }
+
     fn enter(&self, child: &[u8]) -> Result<Level> {
         let dir = self.open_even_if_closed(child).map_err(Error::at(Step::Remove, child))?;
         Ok(Level { dir, name: child.to_vec(), pending: Vec::new() })
@@ -96,11 +107,7 @@ fn descend(stack: &[Level], child: &[u8]) -> Result<Option<Level>> {
         Ok(level) if stack.len() < DEPTH_MAX => Ok(Some(level)),
         Ok(level) => {
             drop(level); // entered only to be made usable: moving a folder needs write permission on it
-            let target = unfinished_name();
-            let flags = RenameFlags::NOREPLACE;
-            rustix::fs::renameat_with(&deepest.dir, child, &top.dir, target.as_slice(), flags)
-                .map_err(Error::at(Step::Remove, child))?;
-            Ok(None)
+            deepest.dir.move_up(child, &top.dir).map(|()| None)
         }
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(error),

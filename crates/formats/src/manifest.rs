@@ -74,12 +74,13 @@ impl Default for Checker {
 }
 
 impl Checker {
-    /// Takes the next entry, whose encoding is `encoded`; fails if it may not follow what came before.
+    /// Takes the next entry, whose encoding is `encoded`; fails if it may not follow what came before, and then changes nothing.
     pub fn take(&mut self, entry: &Entry, encoded: &[u8]) -> Result<(), ManifestError> {
-        self.entries += 1;
+        let number = self.entries + 1;
         if let Err(rule) = self.rules(entry) {
-            return Err(ManifestError::Rule { number: self.entries, path: entry.path.clone(), rule });
+            return Err(ManifestError::Rule { number, path: entry.path.clone(), rule });
         }
+        self.entries = number;
         let length = u32::try_from(encoded.len()).unwrap_or(u32::MAX);
         self.hasher.update(&length.to_le_bytes());
         self.hasher.update(encoded);
@@ -101,32 +102,30 @@ impl Checker {
         if self.last.as_ref().is_some_and(|last| *last >= entry.path) {
             return Err("paths must ascend");
         }
-        let parent = entry.path.parent();
         // Sorted order means that the open folders are a stack: whatever is not above this path is done.
-        while let Some(top) = self.folders.last() {
-            let above = parent.is_some_and(|p| {
-                p == &**top || p.strip_prefix(&**top).is_some_and(|r| r.first() == Some(&b'/'))
-            });
-            if above {
-                break;
-            }
-            self.folders.pop();
-        }
-        if parent.is_some() && parent != self.folders.last().map(|f| &**f) {
+        let parent = entry.path.parent();
+        let above = |folder: &Box<[u8]>| {
+            parent.is_some_and(|p| {
+                p.strip_prefix(&**folder).is_some_and(|r| matches!(r.first(), None | Some(b'/')))
+            })
+        };
+        let open = self.folders.iter().rposition(above).map_or(0, |nearest| nearest + 1);
+        if parent != open.checked_sub(1).and_then(|nearest| self.folders.get(nearest)).map(|f| &**f) {
             return Err("its folder is not in the manifest");
         }
         match &entry.body {
-            Body::Link(first) if !self.leaders.contains(first) => Err("links to no first member"),
-            Body::Link(_) => Ok(()),
+            Body::Link(first) if !self.leaders.contains(first) => return Err("links to no first member"),
+            Body::Link(_) => self.folders.truncate(open),
             Body::Node(node) => {
+                self.folders.truncate(open);
                 if matches!(node.kind, Kind::Folder) {
                     self.folders.push(entry.path.as_bytes().into());
                 } else if node.meta.links > 1 {
                     self.leaders.insert(entry.path.clone());
                 }
-                Ok(())
             }
         }
+        Ok(())
     }
 }
 

@@ -5,13 +5,15 @@
 //!
 //! - [`order`]: what the command line asks for.
 //! - [`serve`]: one session, from start to end.
-//! - [`spool`]: the folders of the jail; [`push_file`]: the one file that grows; [`queue`]: those that are sealed.
+//! - [`spool`]: the folders of the jail; [`push_file`]: the one file that grows; [`queue`]: those that are sealed;
+//!   [`leftover`]: what an earlier session left.
 //! - [`state`]: what the snapshotter has published.
 //! - [`pipe`], [`deadline`]: bytes in and out, and never for longer than allowed.
 //! - [`fault`]: why a session ends early.
 
 mod deadline;
 mod fault;
+mod leftover;
 mod order;
 mod pipe;
 mod push_file;

@@ -1,13 +1,15 @@
 //! The one push file that grows. Between two appends it always ends with a whole frame.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::num::NonZeroU64;
 
+use formats::session::Code;
 use rustix::fs::{Advice, fadvise};
 use rustix::process::{Resource, getrlimit};
 use wire::partial::{Partial, Scan};
 
+use crate::deadline::Deadline;
 use crate::fault::{Result, Stop};
 
 /// After so many bytes the kernel is asked to start writing them out, so that the fsync of the seal finds
@@ -36,16 +38,22 @@ impl PushFile {
         Self::new(file)
     }
 
-    /// Reads the whole file and cuts off what follows its last whole frame. None if not even the header is whole.
-    pub(crate) fn scan(&mut self) -> Result<Option<Partial>> {
+    /// Reads the whole file and cuts off what follows its last whole frame. None if not even the header is whole. A file that
+    /// cannot be read before the deadline could never be sealed.
+    pub(crate) fn scan(&mut self, deadline: Deadline) -> Result<Option<Partial>> {
         const STEP: &str = "read the partial push";
+        self.file.rewind().map_err(Stop::at(STEP))?;
         let mut scan = Scan::new();
         while scan.goes_on() {
-            let count = self.file.read(scan.space()).map_err(Stop::at(STEP))?;
-            if count == 0 {
-                break;
+            if deadline.has_passed() {
+                return Err(Stop::refused(Code::TooSlow).discarding());
             }
-            scan.filled(count);
+            match self.file.read(scan.space()) {
+                Ok(0) => break,
+                Ok(count) => scan.filled(count),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(Stop::at(STEP)(error).discarding()),
+            }
         }
         let partial = scan.finish();
         if let Some(partial) = &partial {
@@ -54,6 +62,13 @@ impl PushFile {
             self.cut()?;
         }
         Ok(partial)
+    }
+
+    /// As [`PushFile::scan`], but from the disk and not from memory: all of it is brought there first, and then forgotten.
+    pub(crate) fn read_back(&mut self, deadline: Deadline) -> Result<Option<Partial>> {
+        self.sync()?;
+        fadvise(&self.file, 0, None, Advice::DontNeed).map_err(Stop::at("forget the partial push"))?;
+        self.scan(deadline)
     }
 
     /// Appends whole frames. If that fails, the file ends where it ended before.
@@ -82,9 +97,9 @@ impl PushFile {
         self.bytes
     }
 
-    /// Brings all of it to the disk.
+    /// Brings all of it to the disk. A failure is final: the kernel may have dropped what it could not write.
     pub(crate) fn sync(&self) -> Result<()> {
-        self.file.sync_all().map_err(Stop::at("bring the push to the disk"))
+        self.file.sync_all().map_err(|error| Stop::at("bring the push to the disk")(error).discarding())
     }
 
     fn cut(&mut self) -> Result<()> {

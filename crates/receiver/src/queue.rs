@@ -46,6 +46,12 @@ impl Queue {
         }
         Ok(queue)
     }
+
+    /// One more waits.
+    pub(crate) fn add(&mut self, push: PushId) {
+        self.ids.push(push);
+        self.waiting += 1;
+    }
 }
 
 /// A name above every other: the clock's nanoseconds, or the next number if the clock has gone back.

@@ -9,14 +9,13 @@ use durable::{Dir, Name};
 use formats::published::{Limits, Sandbox};
 use formats::session::Code;
 use rustix::fs::Mode;
-use sandbox::{Confinement, Landlock, Profile};
-use wire::partial::{End, Partial};
+use sandbox::{Confinement, Landlock, Profile, SandboxError};
 use wire::server::{Jail, refusal};
 
 use crate::deadline::Deadline;
 use crate::fault::{Result, Stop};
+use crate::leftover;
 use crate::pipe::Pipe;
-use crate::push_file::PushFile;
 use crate::queue::Queue;
 use crate::session::Session;
 use crate::spool::Spool;
@@ -58,18 +57,20 @@ fn last_word(pipe: &Pipe, code: Code) {
 }
 
 fn session(jail: &Path, pipe: &Pipe, started: Instant) -> Result<()> {
-    let jail = Dir::open_root(jail).map_err(Stop::at("open the jail"))?;
-    let mut state = State::open(jail.open_dir(Name::literal("state")).map_err(Stop::at("open the state"))?)?;
-    let spool = Spool::open(&jail)?;
+    let (spool, mut state) = open(jail)?;
     let limits = state.seen().limits;
     confine(&spool, &state, &limits)?;
     let _lock = spool.lock()?;
     // The queue before the published state: the snapshotter publishes a verdict before it takes a push out of the queue, so
     // a push cannot be missing from both.
     let mut queue = Queue::read(spool.sealed())?;
+    if queue.waiting > 0 {
+        // A session that died after a renaming has told nobody. This one tells what waits, so its names must last.
+        spool.sync_names()?;
+    }
     state.read_again()?;
-    let (file, partial) = tidy(&spool, &state, &mut queue)?;
     let deadline = Deadline::new(started, &limits);
+    let (file, partial) = leftover::take_up(&spool, &state, &mut queue, deadline)?.unzip();
     let mut session = Session { pipe, spool: &spool, state: &mut state, deadline, file, space_checked: 0 };
     let published = session.state.seen().clone();
     let talked = session.run(Jail { published, partial, queued: queue.ids, waiting: queue.waiting });
@@ -79,14 +80,21 @@ fn session(jail: &Path, pipe: &Pipe, started: Instant) -> Result<()> {
     talked
 }
 
-/// From here on this process reaches the spool, the state and its own descriptors, and nothing else.
+/// The folders of the jail. The jail itself does not stay open.
+fn open(jail: &Path) -> Result<(Spool, State)> {
+    let jail = Dir::open_root(jail).map_err(Stop::at("open the jail"))?;
+    let state = State::open(jail.open_dir(Name::literal("state")).map_err(Stop::at("open the state"))?)?;
+    Ok((Spool::open(&jail)?, state))
+}
+
+/// From here on this process reaches the spool, the state and the descriptors it was started with, and nothing else. Those are 0, 1
+/// and 2: sshd closes all others before it starts a shell or a command, and nothing here could close what it does not know.
 fn confine(spool: &Spool, state: &State, limits: &Limits) -> Result<()> {
-    const STEP: &str = "confine itself";
     let landlock = match limits.sandbox {
         Sandbox::Required => Landlock::Required,
         Sandbox::ChrootAccepted => Landlock::IfAvailable,
     };
-    let fault = |_| Stop::at(STEP)(rustix::io::Errno::PERM);
+    let fault = |error| Stop::at(not_confined(&error))(rustix::io::Errno::PERM);
     sandbox::limits::limit_core_zero().map_err(fault)?;
     sandbox::limits::limit_memory(MEMORY_BYTES).map_err(fault)?;
     sandbox::limits::limit_open_files(OPEN_FILES).map_err(fault)?;
@@ -101,35 +109,15 @@ fn confine(spool: &Spool, state: &State, limits: &Limits) -> Result<()> {
     Ok(())
 }
 
-/// What an earlier session left: a push file up to its last whole frame, or nothing. One that has its seal is sealed now.
-fn tidy(spool: &Spool, state: &State, queue: &mut Queue) -> Result<(Option<PushFile>, Option<Partial>)> {
-    let Some(mut file) = spool.reopen_current()? else { return Ok((None, None)) };
-    let partial = match file.scan()? {
-        Some(partial) if belongs(&partial, state, queue) => partial,
-        _ => {
-            spool.discard_current()?;
-            return Ok((None, None));
+/// The step that failed, in fixed words: what is missing is for the administrator to know.
+fn not_confined(error: &SandboxError) -> &'static str {
+    match error {
+        SandboxError::System { step, .. } => step,
+        SandboxError::NoLandlock => {
+            "confine its files: this kernel has no landlock of abi 2 or later in force"
         }
-    };
-    match partial.end {
-        End::Open => Ok((Some(file), Some(partial))),
-        End::Sealed => {
-            if let Err(stop) = spool.seal_current(&file) {
-                if stop.fate() == wire::server::Fate::Discard {
-                    spool.discard_current()?;
-                }
-                return Err(stop);
-            }
-            queue.ids.push(partial.push());
-            queue.waiting += 1;
-            Ok((None, None))
-        }
+        SandboxError::Landlock(_) => "confine its files with landlock",
+        SandboxError::Filter(_) | SandboxError::NoArchitecture => "confine its system calls with seccomp",
+        _ => "confine itself",
     }
-}
-
-/// Of this host, and not a push that is known already.
-fn belongs(partial: &Partial, state: &State, queue: &Queue) -> bool {
-    let published = state.seen();
-    let push = partial.push();
-    partial.header.host == published.host && published.verdict(push).is_none() && !queue.ids.contains(&push)
 }

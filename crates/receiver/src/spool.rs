@@ -54,9 +54,8 @@ impl Spool {
         }
     }
 
-    /// An empty push file, in place of the one that was there. It can be written once what it replaces is gone.
+    /// An empty push file. The one that was there must be discarded.
     pub(crate) fn create_current(&self) -> Result<PushFile> {
-        self.discard_current()?;
         let file = self.incoming.create_new(CURRENT, FILE_MODE).map_err(Stop::at("begin the push file"))?;
         Ok(PushFile::new(file))
     }
@@ -73,11 +72,17 @@ impl Spool {
     /// Seals the push file: brings it to the disk, moves it to a name above every other among the sealed ones, and brings both
     /// folders to the disk. Only after that may the host be told.
     pub(crate) fn seal_current(&self, file: &PushFile) -> Result<()> {
-        // A failed fsync is final: the kernel may have dropped what it could not write.
-        file.sync().map_err(Stop::discarding)?;
+        file.sync()?;
         let name = crate::queue::next_name(&self.sealed)?;
         let name = Name::new(name.as_bytes()).map_err(Stop::at("name the sealed push"))?;
         self.incoming.rename_new(CURRENT, &self.sealed, name).map_err(Stop::at("seal the push"))
+    }
+
+    /// Brings the names in both folders to the disk.
+    pub(crate) fn sync_names(&self) -> Result<()> {
+        let at = || Stop::at("bring the sealed pushes to the disk");
+        self.sealed.sync().map_err(at())?;
+        self.incoming.sync().map_err(at())
     }
 
     /// Bytes that may still be written here.

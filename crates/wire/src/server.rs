@@ -110,7 +110,11 @@ impl Server {
         loop {
             let found = match self.look() {
                 Ok(found) => found,
-                Err(No(code, partial)) => Found::Said(Effect::Refuse { code, partial }),
+                Err(No(code, fate)) => {
+                    // Only what has become part of the partial push says anything about it.
+                    let partial = if let Place::Push(_) = self.place { fate } else { Fate::Keep };
+                    Found::Said(Effect::Refuse { code, partial })
+                }
             };
             match found {
                 Found::More => {}

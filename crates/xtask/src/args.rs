@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::trouble::Trouble;
-use crate::{bench, demo, fuzz, test, tidy};
+use crate::{bench, build, demo, fuzz, test, tidy};
 
 /// The project's own commands
 #[derive(Debug, Parser)]
@@ -22,6 +22,8 @@ enum Verb {
     Demo(DemoArgs),
     /// Install what the tests need and run everything: format, lints, tests, fuzz targets
     Test(TestArgs),
+    /// Build the five programs, and put them into a folder
+    Build(BuildArgs),
     /// Measure ours and the peers side by side
     Bench(BenchArgs),
     /// Run each fuzz target for a while
@@ -45,6 +47,16 @@ pub(crate) struct TestArgs {
     /// Also run the tests that take many minutes
     #[arg(long)]
     pub(crate) long: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct BuildArgs {
+    /// The folder; made if it is not there
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) to: PathBuf,
+    /// Build quickly instead of well, as the tests do
+    #[arg(long)]
+    pub(crate) dev: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -72,6 +84,7 @@ pub(crate) fn run() -> ExitCode {
     let done = match &args.verb {
         Verb::Demo(args) => demo::run(args),
         Verb::Test(args) => test::run(args),
+        Verb::Build(args) => build::run(args),
         Verb::Bench(args) => bench::run(args),
         Verb::Fuzz(args) => fuzz::run(args),
         Verb::Tidy => tidy::run(),

@@ -58,6 +58,25 @@ fn a_tree_deeper_than_descriptors_or_stack_goes() {
 }
 
 #[test]
+fn a_tree_that_holds_the_names_under_which_its_folders_are_moved_up_goes() {
+    let s = scratch();
+    let tree = s.dir.make_dir(name("tree"), 0o700).unwrap();
+    // Whoever made the tree may have guessed the process id; the counter starts at 0.
+    for count in 0..1_000 {
+        let taken = format!(".unfinished-{}-{count}", std::process::id());
+        tree.create_new(Name::new(taken.as_bytes()).unwrap(), 0o600).unwrap();
+    }
+    for count in 0..50 {
+        let mut here = tree.make_dir(Name::new(format!("{count}").as_bytes()).unwrap(), 0o700).unwrap();
+        for _ in 0..40 {
+            here = here.make_dir(name("deeper"), 0o700).unwrap();
+        }
+    }
+    s.dir.remove_tree(name("tree")).unwrap();
+    assert!(s.dir.names().unwrap().is_empty());
+}
+
+#[test]
 fn a_folder_with_more_names_than_one_reading_goes() {
     let s = scratch();
     let tree = s.dir.make_dir(name("tree"), 0o700).unwrap();

@@ -96,6 +96,22 @@ fn lists_that_break_a_rule_between_entries_are_refused() {
 }
 
 #[test]
+fn a_refused_entry_changes_nothing() {
+    let good = [folder("a"), file("a/a", b"x"), file("a/c", b"y"), folder("b")];
+    let refused = [folder("a"), file("a/b/c", b"x"), file("b/c", b"x"), link("a/b", "a/a"), folder("a")];
+    let mut writer = ManifestWriter::new(Vec::new()).unwrap();
+    for entry in &good {
+        writer.push(entry).unwrap();
+        for bad in refused.iter().filter(|bad| bad.path.as_bytes() != b"b/c" || entry != &good[3]) {
+            assert!(writer.push(bad).is_err(), "{} after {}", bad.path, entry.path);
+        }
+    }
+    let (summary, bytes) = writer.finish().unwrap();
+    assert_eq!(summary, written(&good).0);
+    assert_eq!(read(&bytes).unwrap().0, good);
+}
+
+#[test]
 fn entries_over_a_limit_are_refused_before_they_are_written() {
     let long = |n| vec![b'x'; n];
     let cases: Vec<(&str, Entry)> = vec![

@@ -2,13 +2,14 @@
 
 use std::io::{self, Write};
 use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
 use rustix::io::ioctl_fionbio;
 use sandbox::{Confinement, Landlock, Profile, limits};
 
 use super::ending::{Ended, Ending};
-use super::handover::Handover;
+use super::handover::{Ends, Handover};
 use super::login::login;
 use super::pump::{Patience, Pump};
 
@@ -30,23 +31,21 @@ pub fn transport() -> ExitCode {
 }
 
 fn carry() -> Result<(), Ended> {
-    // The parent's end of a Unix socket: the handover first, then what goes to the server.
-    let input = io::stdin().as_fd().try_clone_to_owned();
-    let output = io::stdout().as_fd().try_clone_to_owned();
     let handed = |error: io::Error| Ended::new(Ending::Handover, error.to_string());
-    let mut input = std::os::unix::net::UnixStream::from(input.map_err(handed)?);
-    let output = output.map_err(handed)?;
-    let (handover, socket) = Handover::receive(&mut input).map_err(handed)?;
+    let over = io::stdin().as_fd().try_clone_to_owned().map_err(handed)?;
+    let output = io::stdout().as_fd().try_clone_to_owned().map_err(handed)?;
+    let (handover, Ends { socket, input }) =
+        Handover::receive(&mut UnixStream::from(over)).map_err(handed)?;
+    let watched = socket.try_clone().map_err(handed)?;
+    for fd in [&input, &output] {
+        ioctl_fionbio(fd, true).map_err(|errno| handed(errno.into()))?;
+    }
     // Its tables are set up before files are out of reach.
     let session = ssh2::Session::new().map_err(|error| Ended::new(Ending::Agreement, error.to_string()))?;
     confine()?;
-    let watched = socket.try_clone().map_err(handed)?;
     let channel = login(&handover, session.clone(), socket)?;
-    for fd in [input.as_fd(), output.as_fd()] {
-        ioctl_fionbio(fd, true).map_err(|errno| handed(errno.into()))?;
-    }
     let patience = Patience::new(handover.idle_seconds, handover.session_seconds);
-    Pump::new(session, channel, watched, (input.into(), output), patience).run()
+    Pump::new(session, channel, watched, (input, output), patience).run()
 }
 
 /// No file, no capability, no new socket, no other process: from before the first byte of the server is read.

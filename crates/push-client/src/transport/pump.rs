@@ -148,7 +148,7 @@ impl Pump {
     /// To the server.
     fn send(&mut self, waits: &mut Waits) -> Result<bool, Ended> {
         let sent = if !self.out.is_empty() {
-            self.channel.write(self.out.rest()).map(|length| self.out.taken(length))
+            self.write_out()
         } else if !self.input_open && !self.end_sent {
             self.channel.send_eof().map(|()| self.end_sent = true).map_err(io::Error::from)
         } else {
@@ -172,6 +172,20 @@ impl Pump {
             }
             Err(error) => Err(Ended::new(Ending::Lost, error.to_string())),
         }
+    }
+
+    /// Packet after packet, as long as they go; an error counts only for the first.
+    fn write_out(&mut self) -> io::Result<()> {
+        let length = self.channel.write(self.out.rest())?;
+        self.out.taken(length);
+        while !self.out.is_empty() {
+            match self.channel.write(self.out.rest()) {
+                Ok(length) => self.out.taken(length),
+                // Met again, and dealt with, at the next call: with the same bytes, as libssh2 wants it.
+                Err(_) => break,
+            }
+        }
+        Ok(())
     }
 
     /// From the server.

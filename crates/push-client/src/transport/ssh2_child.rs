@@ -7,7 +7,9 @@ use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::handover::Handover;
+use rustix::pipe::PipeFlags;
+
+use super::handover::{Ends, Handover};
 use super::{Carried, Transport, TransportError};
 use crate::openssh::PrivateKey;
 use crate::plan::Target;
@@ -15,7 +17,7 @@ use crate::plan::Target;
 /// The hidden verb that the child runs under.
 pub(crate) const VERB: &str = "transport";
 
-/// Bytes that may wait between parent and child, as far as the system grants them.
+/// Bytes that may wait between parent and child.
 const WAITING_BYTES: usize = 1024 * 1024;
 
 /// Starts `push-client transport`.
@@ -42,8 +44,10 @@ impl Transport for Ssh2Child {
 }
 
 fn start(handover: &Handover, socket: &TcpStream) -> io::Result<Carried> {
+    let (input, to) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
+    // A whole frame fits, so the next block is squeezed while this one is sent. A smaller pipe works too.
+    let _ = rustix::pipe::fcntl_setpipe_size(&to, WAITING_BYTES);
     let (mut ours, theirs) = UnixStream::pair()?;
-    rustix::net::sockopt::set_socket_send_buffer_size(&ours, WAITING_BYTES)?;
     let mut child = Command::new("/proc/self/exe")
         .arg(VERB)
         .env_clear()
@@ -52,8 +56,8 @@ fn start(handover: &Handover, socket: &TcpStream) -> io::Result<Carried> {
         .stderr(Stdio::piped())
         .spawn()?;
     let from = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
-    handover.send(&mut ours, socket.as_fd())?;
-    Ok(Carried::by(child, ours.into(), from.into()))
+    handover.send(&mut ours, &Ends { socket: socket.as_fd(), input: input.as_fd() })?;
+    Ok(Carried::by(child, to, from.into()))
 }
 
 fn connect(target: &Target) -> Result<TcpStream, TransportError> {

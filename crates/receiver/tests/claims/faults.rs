@@ -2,8 +2,10 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use formats::limits::BLOCK_BYTES;
+use formats::published::Limits;
 use formats::session::Code;
 use wire::client::Outgoing;
 use wire::partial::End;
@@ -88,14 +90,25 @@ fn a_file_size_limit_is_told_like_a_full_disk() {
     goes_on_after(&jail);
 }
 
-/// The receiver with one system call failing, the n-th time; none where strace is not there.
-fn failing(jail: &Jail, call: &str, error: &str, when: u32) -> Option<Session> {
+/// The receiver with a system call tampered with, as strace writes it; none where strace is not there.
+fn tampered(jail: &Jail, call: &str, how: &str, more: &[&str]) -> Option<Session> {
     if Command::new("strace").arg("-V").output().is_err() {
-        println!("SKIPPED: {call}_failing_with_{error}: strace is not installed");
+        println!("SKIPPED: {call}_with_{how}: strace is not installed");
         return None;
     }
-    let inject = format!("inject={call}:error={error}:when={when}");
-    Some(jail.start_under(&["strace", "-o", "/dev/null", "-e", &format!("trace={call}"), "-e", &inject]))
+    let (trace, inject) = (format!("trace={call}"), format!("inject={call}:{how}"));
+    Some(jail.start_under(&[&["strace", "-o", "/dev/null", "-e", &trace, "-e", &inject], more].concat()))
+}
+
+/// The same with that call failing, the n-th time.
+fn failing(jail: &Jail, call: &str, error: &str, when: u32) -> Option<Session> {
+    tampered(jail, call, &format!("error={error}:when={when}"), &[])
+}
+
+/// Tampering with the reads of the partial push only.
+fn tampered_reads(jail: &Jail, how: &str) -> Option<Session> {
+    let current = jail.path("spool/incoming/current").canonicalize().unwrap();
+    tampered(jail, "read", how, &["-P", current.to_str().unwrap()])
 }
 
 #[test]
@@ -152,4 +165,83 @@ fn a_write_that_fails_leaves_whole_frames() {
         assert_eq!(jail.sealed(), []);
         goes_on_after(&jail);
     }
+}
+
+/// A jail in which a push has its seal, and was cut before its renaming.
+fn sealed_but_not_renamed() -> Jail {
+    let jail = Jail::new(limits());
+    seal_one(&jail, PUSH);
+    let name = jail.path("spool/sealed").join(&jail.sealed()[0].0);
+    std::fs::rename(name, jail.path("spool/incoming/current")).unwrap();
+    jail
+}
+
+#[test]
+fn a_cut_seal_whose_bytes_did_not_reach_the_disk_is_never_called_sealed() {
+    // After a failed fsync the bytes are in memory only. A session that dies there leaves a file that reads well once;
+    // read back from the disk, it does not.
+    let jail = sealed_but_not_renamed();
+    let Some(mut session) = tampered_reads(&jail, "poke_exit=@arg2=0000000000000000:when=2+") else { return };
+    let base = session.base();
+    assert_eq!((base.partial, base.queued), (None, Vec::new()));
+    session.end();
+    assert_eq!((jail.sealed().len(), jail.incoming().len()), (0, 0));
+    seal_one(&jail, PUSH);
+
+    let jail = sealed_but_not_renamed();
+    let Some(mut session) = failing(&jail, "fsync", "EIO", 1) else { return };
+    assert_eq!(session.refusal(), Code::ServerFault);
+    session.end();
+    assert_eq!((jail.sealed().len(), jail.incoming().len()), (0, 0), "a failed fsync is final");
+
+    // The control: a disk that holds what was written.
+    let jail = sealed_but_not_renamed();
+    let Some(mut session) = tampered_reads(&jail, "delay_exit=1:when=2+") else { return };
+    assert_eq!(session.base().queued, [PUSH]);
+    jail.the_sealed_push();
+}
+
+#[test]
+fn a_queued_push_is_named_only_when_its_name_is_on_the_disk() {
+    // A session may have died between the renaming and the fsync of the folders.
+    let jail = Jail::new(limits());
+    seal_one(&jail, PUSH);
+    for when in [1, 2] {
+        let Some(mut session) = failing(&jail, "fsync", "EIO", when) else { return };
+        assert_eq!(session.refusal(), Code::ServerFault, "fsync number {when}");
+        session.end();
+    }
+    let Some(mut session) = failing(&jail, "fsync", "EIO", 3) else { return };
+    assert_eq!(session.base().queued, [PUSH]);
+}
+
+#[test]
+fn a_partial_push_that_cannot_be_read_does_not_close_the_jail() {
+    let jail = Jail::new(limits());
+    let mut session = jail.start();
+    session.base();
+    session.send(&large(1));
+    session.end();
+    let Some(mut session) = tampered_reads(&jail, "error=EIO") else { return };
+    assert_eq!(session.refusal(), Code::ServerFault);
+    session.end();
+    assert_eq!(jail.start().base().partial, None, "it could never be sealed");
+    seal_one(&jail, PUSH);
+}
+
+#[test]
+fn reading_a_partial_push_again_does_not_move_the_end() {
+    let jail = Jail::new(Limits { session_seconds: 2, ..limits() });
+    let mut session = jail.start();
+    session.base();
+    session.send(&large(12));
+    session.end();
+    let partial = jail.start().base().partial;
+    assert_eq!(partial, Some((PUSH, 13)), "the control: a disk that is not slow");
+    let Some(mut session) = tampered_reads(&jail, "delay_exit=1100ms") else { return };
+    let start = Instant::now();
+    assert_eq!(session.refusal(), Code::TooSlow);
+    assert_eq!(session.end().code, Some(13));
+    assert!(start.elapsed() < Duration::from_secs(5));
+    assert_eq!(jail.start().base().partial, None, "or no session would ever come to its first message");
 }

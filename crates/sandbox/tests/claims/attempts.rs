@@ -16,7 +16,7 @@ pub(crate) const NONE: &[Profile] = &[];
 pub(crate) const WRITERS: &[Profile] = &[Profile::Receiver, Profile::Ingest, Profile::Client];
 pub(crate) const TREES: &[Profile] = &[Profile::Ingest, Profile::Client];
 pub(crate) const INGEST: &[Profile] = &[Profile::Ingest];
-pub(crate) const READERS: &[Profile] = &[Profile::Client];
+pub(crate) const READERS: &[Profile] = &[Profile::Receiver, Profile::Client];
 
 /// Who succeeds with it when free.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

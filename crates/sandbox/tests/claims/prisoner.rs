@@ -47,7 +47,7 @@ pub(crate) fn confinement(profile: Profile, held: &Held) -> Confinement<'_> {
     let confinement = Confinement::new(profile);
     match profile {
         Profile::Decoder | Profile::Transport => confinement,
-        Profile::Receiver => confinement.write_files_beneath(&held.inside),
+        Profile::Receiver => confinement.write_files_beneath(&held.inside).read_beneath(&held.readable),
         Profile::Ingest => confinement.write_tree_beneath(&held.inside),
         Profile::Client => {
             confinement.read_beneath(&held.readable).write_files_beneath(&held.inside).keep(Keep::ReadSearch)

@@ -5,7 +5,7 @@ use formats::published::Limits;
 use formats::push::{FrameKind, Header};
 use formats::session::{ClientMessage, Code, ServerMessage};
 use formats::{HostId, Version};
-use wire::server::Jail;
+use wire::server::{Fate, Jail};
 
 use crate::samples::*;
 
@@ -259,6 +259,19 @@ fn every_hostile_client_is_refused_by_name() {
         }
     }
     assert!(cases.len() >= 120, "{} cases", cases.len());
+}
+
+#[test]
+fn a_known_push_over_the_limit_is_refused_and_the_partial_one_of_another_push_stays() {
+    let file = obey(jail(), &begun(framed(2, b"block")), 1000).file;
+    let small = Limits { push_bytes: 2_000, ..Limits::default() };
+    let jail = Jail { partial: scanned(&file, 100), queued: vec![OTHER], waiting: 1, ..limited(small) };
+    let again = |push| [with_header(&Header { push, ..header() }), framed(2, &[1; 4_000])].concat();
+    let known = obey(jail.clone(), &again(OTHER), 1000);
+    assert_eq!((known.begun, known.refused), (0, Some((Code::TooLarge, Fate::Keep))));
+    // The control: a push that is not known has replaced the partial one by then, and could never be sealed.
+    let unknown = obey(jail, &again(PUSH), 1000);
+    assert_eq!((unknown.begun, unknown.refused), (1, Some((Code::TooLarge, Fate::Discard))));
 }
 
 #[test]

@@ -97,13 +97,6 @@ impl Meter {
             }
         }
     }
-
-    pub(crate) fn set_total(&self, total: u64) {
-        match self {
-            Meter::Bar(bar) => bar.set_length(total),
-            Meter::Lines(counter) => counter.total.store(total, Ordering::Relaxed),
-        }
-    }
 }
 
 impl Drop for Meter {
@@ -121,21 +114,12 @@ pub(crate) struct Counter {
     name: String,
     amount: Amount,
     done: AtomicU64,
-    /// 0: not known.
-    total: AtomicU64,
     said: Mutex<Instant>,
 }
 
 impl Counter {
     fn new(name: &str, amount: Amount) -> Counter {
-        let total = AtomicU64::new(amount.total().unwrap_or(0));
-        Counter {
-            name: name.to_owned(),
-            amount,
-            done: AtomicU64::new(0),
-            total,
-            said: Mutex::new(Instant::now()),
-        }
+        Counter { name: name.to_owned(), amount, done: AtomicU64::new(0), said: Mutex::new(Instant::now()) }
     }
 
     fn advance(&self, by: u64, now: Instant) -> Option<String> {
@@ -146,9 +130,9 @@ impl Counter {
             return None;
         }
         *said = now;
-        let total = match self.total.load(Ordering::Relaxed) {
-            0 => String::new(),
-            total => format!(" of {}", self.amount.describe(total)),
+        let total = match self.amount.total() {
+            None | Some(0) => String::new(),
+            Some(total) => format!(" of {}", self.amount.describe(total)),
         };
         Some(format!("firn: {}: {}{total}", self.name, self.amount.describe(done)))
     }

@@ -88,13 +88,6 @@ impl Task {
             meter.advance(by);
         }
     }
-
-    /// The total turned out to be another.
-    pub fn set_total(&self, total: u64) {
-        if let Some(meter) = &self.0 {
-            meter.set_total(total);
-        }
-    }
 }
 
 /// Nobody listens: for tests, and for children whose parent reports.

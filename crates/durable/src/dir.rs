@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::fs::{Mode, OFlags};
 
 use crate::{Error, Result, Step};
 
@@ -28,15 +28,6 @@ impl Dir {
         rustix::fs::open(path, flags, Mode::empty())
             .map(Dir::holding)
             .map_err(Error::at(Step::OpenFolder, name))
-    }
-
-    /// Takes over a descriptor that another process opened and passed on. Fails if it is not a folder.
-    pub fn from_fd(fd: OwnedFd) -> Result<Dir> {
-        let stat = rustix::fs::fstat(&fd).map_err(Error::at(Step::OpenFolder, b"."))?;
-        if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
-            return Err(Error::new(Step::OpenFolder, b".", rustix::io::Errno::NOTDIR));
-        }
-        Ok(Dir::holding(fd))
     }
 
     /// A second handle on the same folder.

@@ -130,12 +130,6 @@ impl Error {
         self.is(Errno::XDEV) || self.is(Errno::LOOP)
     }
 
-    /// Permission was denied, by the file's mode or by a sandbox.
-    #[must_use]
-    pub fn is_denied(&self) -> bool {
-        self.is(Errno::ACCESS) || self.is(Errno::PERM)
-    }
-
     fn is(&self, errno: Errno) -> bool {
         self.source.raw_os_error() == Some(errno.raw_os_error())
     }

@@ -11,7 +11,15 @@ use crate::{Dir, Error, Name, Result, Stat, Step};
 #[derive(Debug)]
 #[must_use = "the lock is freed when this is dropped"]
 pub struct Lock {
-    _held: OwnedFd,
+    held: OwnedFd,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing is not enough: a process that another thread is just starting has a copy of the descriptor until its exec.
+        // An unlock ends the lock for all copies. It cannot fail on a descriptor that was locked; and if so, closing is next.
+        let _ = flock(&self.held, FlockOperation::Unlock);
+    }
 }
 
 impl Dir {
@@ -43,7 +51,7 @@ impl Dir {
             // Somebody may have replaced the file between the open and the lock: a lock on a file without a name
             // excludes nobody.
             match self.stat(name) {
-                Ok(now) if now.is_same_file(&Stat::of(&file)?) => return Ok(Some(Lock { _held: file })),
+                Ok(now) if now.is_same_file(&Stat::of(&file)?) => return Ok(Some(Lock { held: file })),
                 Ok(_) => {}
                 Err(error) if error.is_not_found() => {}
                 Err(error) => return Err(error),

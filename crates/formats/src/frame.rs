@@ -31,7 +31,7 @@ pub fn encode(kind: u8, payload: &[u8], to: &mut Vec<u8>) -> Result<(), Malforme
 }
 
 /// As [`encode`], with a payload that lies in several places.
-pub fn encode_parts(kind: u8, parts: &[&[u8]], to: &mut Vec<u8>) -> Result<(), Malformed> {
+pub(crate) fn encode_parts(kind: u8, parts: &[&[u8]], to: &mut Vec<u8>) -> Result<(), Malformed> {
     let bytes = parts.iter().fold(0usize, |sum, part| sum.saturating_add(part.len()));
     if bytes > FRAME_BYTES {
         return malformed("frame: too long");

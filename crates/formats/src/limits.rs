@@ -1,4 +1,4 @@
-//! All limits on what comes from outside, in one place. Units are the last word of each name.
+//! The limits on what comes from outside, in one place; those of single JSON records stand beside them. Units are the last word of each name.
 
 /// Longest host id.
 pub const HOST_ID_BYTES: usize = 63;
@@ -34,5 +34,5 @@ pub const WANTED: usize = 4_096;
 pub const QUEUED: usize = 64;
 /// Longest published state.
 pub const PUBLISHED_BYTES: usize = 256 * 1024;
-/// Longest line of a log, ledger or record.
+/// Longest line of a log or record that says no other.
 pub const LINE_BYTES: usize = 65_536;

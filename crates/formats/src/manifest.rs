@@ -57,7 +57,7 @@ pub enum ManifestError {
 
 /// Checks the rules between entries and sums up the root, entry by entry.
 #[derive(Debug)]
-pub struct Checker {
+struct Checker {
     hasher: blake3::Hasher,
     entries: u64,
     last: Option<RelPath>,
@@ -75,7 +75,7 @@ impl Default for Checker {
 
 impl Checker {
     /// Takes the next entry, whose encoding is `encoded`; fails if it may not follow what came before, and then changes nothing.
-    pub fn take(&mut self, entry: &Entry, encoded: &[u8]) -> Result<(), ManifestError> {
+    fn take(&mut self, entry: &Entry, encoded: &[u8]) -> Result<(), ManifestError> {
         let number = self.entries + 1;
         if let Err(rule) = self.rules(entry) {
             return Err(ManifestError::Rule { number, path: entry.path.clone(), rule });
@@ -89,12 +89,12 @@ impl Checker {
     }
 
     /// Number of entries taken so far.
-    pub fn entries(&self) -> u64 {
+    fn entries(&self) -> u64 {
         self.entries
     }
 
     /// Root and number of all that was taken.
-    pub fn summary(&self) -> Summary {
+    fn summary(&self) -> Summary {
         Summary { root: Root::from_bytes(*self.hasher.finalize().as_bytes()), entries: self.entries }
     }
 
@@ -104,15 +104,14 @@ impl Checker {
         }
         // Sorted order means that the open folders are a stack: whatever is not above this path is done.
         let parent = entry.path.parent();
-        let above = |folder: &Box<[u8]>| {
-            parent.is_some_and(|p| {
-                p.strip_prefix(&**folder).is_some_and(|r| matches!(r.first(), None | Some(b'/')))
-            })
+        let is_above = |folder: &[u8], parent: &[u8]| {
+            parent.strip_prefix(folder).is_some_and(|rest| matches!(rest.first(), None | Some(b'/')))
         };
-        let open = self.folders.iter().rposition(above).map_or(0, |nearest| nearest + 1);
-        if parent != open.checked_sub(1).and_then(|nearest| self.folders.get(nearest)).map(|f| &**f) {
+        let nearest = self.folders.iter().rposition(|folder| parent.is_some_and(|p| is_above(folder, p)));
+        if parent != nearest.and_then(|nearest| self.folders.get(nearest)).map(|folder| &**folder) {
             return Err("its folder is not in the manifest");
         }
+        let open = nearest.map_or(0, |nearest| nearest + 1);
         match &entry.body {
             Body::Link(first) if !self.leaders.contains(first) => return Err("links to no first member"),
             Body::Link(_) => self.folders.truncate(open),

@@ -40,7 +40,8 @@ pub trait Vault: Send + Sync {
     /// Fails with [`Missing`](crate::VaultError::Missing) (31) if there is no such object.
     fn fetch(&self, name: &ObjectName) -> Result<Box<dyn Read + Send>>;
 
-    /// The lock of an object, read from the vault now.
+    /// The lock of an object, read from the vault now. When this returns without an error, object and lock survive a power cut, also if the
+    /// put that stored them was cut short.
     ///
     /// Fails with
     /// - [`Missing`](crate::VaultError::Missing) (31) if there is no such object;

@@ -6,7 +6,7 @@
 //!
 //! - [`object`]: names, the same grammar in all vaults.
 //! - [`contract`]: the trait.
-//! - [`file`]: a folder, on a disk that can be carried away. Layout in docs/formats/ice.md.
+//! - [`mod@file`]: a folder, on a disk that can be carried away. Layout in docs/formats/ice.md.
 //! - [`memory`]: for tests.
 //! - [`open()`]: from a setting to a vault.
 

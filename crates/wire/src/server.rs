@@ -93,11 +93,6 @@ impl Server {
         self.buffer.feed(bytes)
     }
 
-    /// Whole frames of the push file that have been given out or were there before.
-    pub fn frames(&self) -> u64 {
-        self.tally.frames()
-    }
-
     /// What to do next; `None`: nothing before more bytes come.
     #[expect(
         clippy::should_implement_trait,

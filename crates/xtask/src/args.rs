@@ -40,6 +40,9 @@ pub(crate) struct DemoArgs {
     /// Leave the folder of the scratch server to look around in
     #[arg(long)]
     pub(crate) keep: bool,
+    /// Build quickly instead of well, as the tests do
+    #[arg(long)]
+    pub(crate) dev: bool,
 }
 
 #[derive(Debug, clap::Args)]

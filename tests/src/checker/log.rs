@@ -8,6 +8,9 @@ use serde_json::Value;
 use super::item::hex;
 use super::{Breach, Moment};
 
+/// `,"check":"` and 64 digits and `"}` and the newline.
+const CHECK_BYTES: usize = 10 + 64 + 3;
+
 /// An `ingest` line.
 #[derive(Debug, Clone)]
 pub(super) struct Ingest {
@@ -66,6 +69,11 @@ fn event(line: &[u8], number: u64, previous: &str, log: &mut Log) -> Result<Valu
     }
     if text("previous") != previous {
         return Err("the chain is broken".to_owned());
+    }
+    let (body, _) = line.split_at(line.len().saturating_sub(CHECK_BYTES));
+    let check = format!(",\"check\":\"{}\"}}\n", hex(blake3::hash(body).as_bytes()));
+    if line.get(body.len()..) != Some(check.as_bytes()) {
+        return Err("the check does not fit".to_owned());
     }
     let event = record.get("event").cloned().ok_or("no event")?;
     if event.get("kind").and_then(Value::as_str) == Some("ingest") {

@@ -5,6 +5,8 @@
 
 /// The checker finds what it is there to find.
 mod checks;
+/// The demo, which is the first thing anybody runs.
+mod demo;
 /// A host that breaks every rule harms nobody, not even its own past.
 mod hostile;
 /// What the tests share: built programs, a scratch server, one look at what a server holds.

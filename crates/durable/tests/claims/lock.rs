@@ -1,5 +1,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use durable::Dir;
 
@@ -49,4 +51,29 @@ fn a_killed_holder_frees_its_lock() {
     holder.kill().unwrap();
     holder.wait().unwrap();
     assert!(s.dir.try_lock(name("lock")).unwrap().is_some());
+}
+
+#[test]
+fn a_dropped_lock_is_free_even_while_another_thread_starts_a_process() {
+    let s = scratch();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        // Between fork and exec a child holds a copy of every descriptor, of the lock's too.
+        let starter = scope.spawn(|| {
+            let mut started = 0;
+            while !stop.load(Ordering::Relaxed) {
+                std::process::Command::new("true").status().unwrap();
+                started += 1;
+            }
+            started
+        });
+        let begin = Instant::now();
+        let mut refused = 0;
+        while begin.elapsed() < Duration::from_secs(1) {
+            refused += u32::from(s.dir.try_lock(name("lock")).unwrap().is_none());
+        }
+        stop.store(true, Ordering::Relaxed);
+        assert!(starter.join().unwrap() > 50, "too few processes: this test proves nothing");
+        assert_eq!(refused, 0);
+    });
 }

@@ -111,15 +111,6 @@ fn a_root_given_by_a_relative_path_or_a_link_is_refused() {
 }
 
 #[test]
-fn a_descriptor_that_is_no_folder_is_not_held_as_one() {
-    let s = scratch();
-    let file = s.dir.create_new(name("file"), 0o600).unwrap();
-    assert!(Dir::from_fd(file.into()).is_err());
-    let folder = fs::File::open(s.path()).unwrap();
-    assert_eq!(Dir::from_fd(folder.into()).unwrap().names().unwrap(), [b"file"]);
-}
-
-#[test]
 fn names_come_sorted_as_raw_bytes_and_bounded() {
     let s = scratch();
     for raw in [&b"b"[..], b"a", b"\xff\xfe", b".hidden", b"new\nline"] {

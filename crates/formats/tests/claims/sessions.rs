@@ -1,5 +1,7 @@
 //! Messages, published state, header, seal: one encoding each, and nothing beyond it.
 
+use std::collections::BTreeSet;
+
 use formats::frame;
 use formats::published::{Judged, Limits, Published, Sandbox, Verdict};
 use formats::push::{Header, Record, Seal};
@@ -159,12 +161,9 @@ fn a_record_without_data_or_of_an_unknown_kind_is_refused() {
 
 #[test]
 fn every_code_has_its_own_number_and_exit_code() {
-    let mut numbers: Vec<u16> = Code::ALL.iter().map(|code| code.number()).collect();
-    let mut exits: Vec<u8> = Code::ALL.iter().map(|code| code.exit_code()).collect();
-    numbers.dedup();
-    exits.dedup();
-    assert_eq!(numbers.len(), Code::ALL.len());
-    assert_eq!(exits.len(), Code::ALL.len());
+    let numbers: BTreeSet<u16> = Code::ALL.iter().map(|code| code.number()).collect();
+    let exits: BTreeSet<u8> = Code::ALL.iter().map(|code| code.exit_code()).collect();
+    assert_eq!((numbers.len(), exits.len()), (Code::ALL.len(), Code::ALL.len()));
     for code in Code::ALL {
         assert_eq!(Code::from_number(code.number()), Ok(*code));
         assert!((10..30).contains(&code.exit_code()));

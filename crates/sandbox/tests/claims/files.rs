@@ -87,6 +87,15 @@ pub(crate) const WRITING: &[Attempt] = &[
     any("make a folder inside", INGEST, |h| {
         rustix::fs::mkdirat(&h.inside, "folder", Mode::RWXU).map_err(Into::into)
     }),
+    any("make a folder where only folders and files may be made", INGEST, |h| {
+        rustix::fs::mkdirat(&h.folders, "folder", Mode::RWXU).map_err(Into::into)
+    }),
+    any("make a file where only folders and files may be made", INGEST, |h| {
+        create(&h.folders, "new").map(drop)
+    }),
+    any("symlink where only folders and files may be made", NONE, |h| {
+        rustix::fs::symlinkat("/etc/shadow", &h.folders, "soft").map_err(Into::into)
+    }),
     any("make a folder outside", NONE, |h| {
         rustix::fs::mkdirat(&h.outside, "folder", Mode::RWXU).map_err(Into::into)
     }),

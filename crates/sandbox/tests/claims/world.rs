@@ -17,7 +17,7 @@ pub(crate) enum User {
     Nobody,
 }
 
-/// `inside` is open to the prisoner, `readable` to some, `outside` to none; all belong to the prisoner's user.
+/// `inside` is open to the prisoner, `readable` and `folders` to some, `outside` to none; all belong to the prisoner's user.
 pub(crate) struct World {
     folder: tempfile::TempDir,
     user: User,
@@ -42,7 +42,7 @@ impl World {
     pub(crate) fn new(user: User) -> World {
         let folder = tempfile::tempdir().unwrap();
         let at = |relative: &str| folder.path().join(relative);
-        for sub in ["inside/in", "inside/out", "readable", "outside/empty"] {
+        for sub in ["inside/in", "inside/out", "readable", "folders", "outside/empty"] {
             fs::create_dir_all(at(sub)).unwrap();
         }
         for file in [
@@ -63,6 +63,7 @@ impl World {
                 "inside/in",
                 "inside/out",
                 "readable",
+                "folders",
                 "outside",
                 "outside/empty",
                 "inside/file",

@@ -1,15 +1,15 @@
 //! The lock files beside the objects.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 
 use chrono::{DateTime, Utc};
 use formats::records::Record;
 use formats::records::lock::LockRecord;
 use rustix::fs::{OFlags, fsync, renameat};
 
-use super::tree::{self, Chain};
-use super::{FileVault, LOCKS, UNFINISHED};
+use super::tree::{self, Chain, folder_of};
+use super::{FileVault, LOCKS, OBJECTS, UNFINISHED};
 use crate::stamp::{parse_utc, rounded_up, utc_text};
 use crate::{Lock, ObjectName, Result, VaultError};
 
@@ -37,6 +37,21 @@ pub(super) fn read(vault: &FileVault, name: &ObjectName) -> Result<Lock> {
     Ok(Lock { object: name.clone(), version: None, bytes, hash: record.hash, stored, retain_until })
 }
 
+/// As [`read`], once the names of lock and object are on the disk: whoever gave them may have been killed before that, and what is
+/// told here is believed.
+pub(super) fn lasting(vault: &FileVault, name: &ObjectName) -> Result<Lock> {
+    let lock = read(vault, name)?;
+    for top in [LOCKS, OBJECTS] {
+        match Chain::open(&vault.root, &folder_of(top, name)).and_then(|chain| chain.sync(&vault.root)) {
+            // A file system that is only read, as of a disc, has nothing to bring to the disk, and may say so.
+            Err(error) if matches!(error.kind(), ErrorKind::ReadOnlyFilesystem | ErrorKind::InvalidInput) => {
+            }
+            answer => answer.map_err(VaultError::failed("bring to disk the name of", name.as_str()))?,
+        }
+    }
+    Ok(lock)
+}
+
 /// Moves the lock of an object to a later date.
 pub(super) fn extend(vault: &FileVault, name: &ObjectName, retain_until: DateTime<Utc>) -> Result<Lock> {
     let retain_until = rounded_up(retain_until);
@@ -50,7 +65,7 @@ pub(super) fn extend(vault: &FileVault, name: &ObjectName, retain_until: DateTim
         lock.retain_until = retain_until;
         write(vault, &lock)?;
     }
-    read(vault, name)
+    lasting(vault, name)
 }
 
 /// Writes a lock whole: a new file, brought to the disk, renamed over the old one. The caller is the only writer.
@@ -72,8 +87,8 @@ pub(super) fn write(vault: &FileVault, lock: &Lock) -> Result<()> {
         let mut file = File::from(tree::open(temporary, TEMPORARY, flags, 0o400)?);
         file.write_all(&line)?;
         fsync(&file)?;
-        let (folder, last) = lock.object.split();
-        let chain = Chain::make(&vault.root, format!("{LOCKS}/{folder}").trim_end_matches('/'))?;
+        let (_, last) = lock.object.split();
+        let chain = Chain::make(&vault.root, &folder_of(LOCKS, &lock.object))?;
         renameat(temporary, TEMPORARY, chain.leaf(&vault.root), format!("{last}.json"))?;
         chain.sync(&vault.root)
     };

@@ -92,7 +92,7 @@ impl Vault for FileVault {
     }
 
     fn lock(&self, name: &ObjectName) -> Result<Lock> {
-        locks::read(self, name)
+        locks::lasting(self, name)
     }
 
     fn extend_lock(&self, name: &ObjectName, retain_until: DateTime<Utc>) -> Result<Lock> {

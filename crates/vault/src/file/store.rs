@@ -15,7 +15,7 @@ use formats::ContentHash;
 use rustix::fs::{AtFlags, OFlags, RenameFlags, fsync, renameat_with, unlinkat};
 use rustix::io::Errno;
 
-use super::tree::{self, Chain};
+use super::tree::{self, Chain, folder_of};
 use super::{FileVault, OBJECTS, UNFINISHED, locks};
 use crate::stamp::rounded_up;
 use crate::{Content, Lock, ObjectName, Result, VaultError};
@@ -107,9 +107,8 @@ fn receive(unfinished: &OwnedFd, name: &ObjectName, content: Content<'_>) -> Res
 /// Step 3.
 fn place(vault: &FileVault, unfinished: &OwnedFd, name: &ObjectName) -> Result<()> {
     let failed = || VaultError::failed("store", name.as_str());
-    let (folder, last) = name.split();
-    let chain =
-        Chain::make(&vault.root, format!("{OBJECTS}/{folder}").trim_end_matches('/')).map_err(failed())?;
+    let (_, last) = name.split();
+    let chain = Chain::make(&vault.root, &folder_of(OBJECTS, name)).map_err(failed())?;
     match renameat_with(unfinished, TEMPORARY, chain.leaf(&vault.root), last, RenameFlags::NOREPLACE) {
         Ok(()) => chain.sync(&vault.root).map_err(failed()),
         Err(Errno::EXIST) => Err(VaultError::Exists { object: name.clone() }),

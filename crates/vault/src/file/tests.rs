@@ -4,6 +4,8 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 
+use std::process::Command;
+
 use crate::conformance::{conforms, fetched, later, listed, name, put};
 use crate::{FileVault, Vault, VaultError};
 
@@ -121,4 +123,76 @@ fn two_writers_at_once_both_store_and_one_name_has_one_winner() {
     });
     assert_eq!(winners, 1);
     assert_eq!(listed(&FileVault::open(folder.path()).unwrap(), "ice/").len(), 5);
+}
+
+/// Set for a second run of this binary under strace, to the vault it works in.
+const AGAIN: &str = "FIRN_VAULT_TEST_FOLDER";
+
+/// What brings bytes and names to the disk, in order, while this test's own second run works in the vault: `sync` and `name`, each with
+/// a path beneath the vault. None where strace is not there.
+fn steps(test: &str, root: &Path) -> Option<Vec<String>> {
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let done = Command::new("strace")
+        .args(["-f", "-y", "-e", "trace=fsync,renameat,renameat2", "-o"])
+        .arg(log.path())
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", &format!("file::tests::{test}")])
+        .env(AGAIN, root)
+        .output();
+    if !done.is_ok_and(|done| done.status.success()) {
+        println!("SKIPPED: {test}: strace is not installed");
+        return None;
+    }
+    let root = root.canonicalize().unwrap();
+    let trace = fs::read_to_string(log.path()).unwrap();
+    let step = |line: &str| {
+        // The last path in angle brackets: the file or folder synced, or the folder that gets the name.
+        let path = line.rsplit_once('<')?.1;
+        let (path, rest) = path.split_once('>')?;
+        let path = Path::new(path).strip_prefix(&root).ok()?.to_str()?;
+        let name = rest.split('"').nth(1);
+        Some(name.map_or_else(|| format!("sync {path}"), |name| format!("name {path}/{name}")))
+    };
+    Some(trace.lines().filter_map(step).collect())
+}
+
+/// The vault of a second run.
+fn again() -> Option<FileVault> {
+    std::env::var_os(AGAIN).map(|root| FileVault::open(Path::new(&root)).unwrap())
+}
+
+#[test]
+fn an_object_is_on_the_disk_before_its_lock_and_its_lock_before_its_name() {
+    if let Some(vault) = again() {
+        return drop(put(&vault, "ice/a", b"abc", later(92)).unwrap());
+    }
+    let (_, folder) = fresh();
+    let test = "an_object_is_on_the_disk_before_its_lock_and_its_lock_before_its_name";
+    let Some(steps) = steps(test, folder.path()) else { return };
+    let expected = [
+        "sync unfinished/object",
+        "sync unfinished/lock",
+        "name locks/ice/a.json",
+        "sync locks/ice",
+        "sync locks",
+        "sync ",
+        "name objects/ice/a",
+        "sync objects/ice",
+        "sync objects",
+        "sync ",
+    ];
+    assert_eq!(steps, expected);
+}
+
+#[test]
+fn what_a_killed_put_named_is_on_the_disk_before_anybody_is_told() {
+    if let Some(vault) = again() {
+        return drop(vault.lock(&name("ice/a")).unwrap());
+    }
+    // Killed after the renaming: the object shows, and a power cut could still take its name away.
+    let (vault, folder) = fresh();
+    put(&vault, "ice/a", b"abc", later(92)).unwrap();
+    let test = "what_a_killed_put_named_is_on_the_disk_before_anybody_is_told";
+    let Some(steps) = steps(test, folder.path()) else { return };
+    assert_eq!(steps, ["sync locks/ice", "sync locks", "sync ", "sync objects/ice", "sync objects", "sync "]);
 }

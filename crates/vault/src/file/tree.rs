@@ -6,6 +6,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, ResolveFlags, fsync, mkdirat, openat2};
 use rustix::io::Errno;
 
+use crate::ObjectName;
+
 const BENEATH: ResolveFlags =
     ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
 /// How a folder is opened.
@@ -32,6 +34,12 @@ pub(super) fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
+/// The folder that holds `name` beneath the folder `top`.
+pub(super) fn folder_of(top: &str, name: &ObjectName) -> String {
+    let (folder, _) = name.split();
+    format!("{top}/{folder}").trim_end_matches('/').to_owned()
+}
+
 /// A folder with all folders above it up to the vault's root.
 pub(super) struct Chain {
     /// From the one directly below the root down.
@@ -41,13 +49,28 @@ pub(super) struct Chain {
 impl Chain {
     /// Opens `path` beneath `root`, making what is missing.
     pub(super) fn make(root: &OwnedFd, path: &str) -> io::Result<Chain> {
+        Chain::descend(root, path, |above, component| {
+            match mkdirat(above, component, Mode::from_raw_mode(FOLDER_MODE)) {
+                Ok(()) | Err(Errno::EXIST) => Ok(()),
+                Err(errno) => Err(errno.into()),
+            }
+        })
+    }
+
+    /// Opens `path` beneath `root`, which must be there.
+    pub(super) fn open(root: &OwnedFd, path: &str) -> io::Result<Chain> {
+        Chain::descend(root, path, |_, _| Ok(()))
+    }
+
+    fn descend(
+        root: &OwnedFd,
+        path: &str,
+        prepare: impl Fn(&OwnedFd, &str) -> io::Result<()>,
+    ) -> io::Result<Chain> {
         let mut folders: Vec<OwnedFd> = Vec::new();
         for component in path.split('/') {
             let above = folders.last().unwrap_or(root);
-            match mkdirat(above, component, Mode::from_raw_mode(FOLDER_MODE)) {
-                Ok(()) | Err(Errno::EXIST) => {}
-                Err(errno) => return Err(errno.into()),
-            }
+            prepare(above, component)?;
             let folder = open(above, component, FOLDER, 0)?;
             folders.push(folder);
         }

@@ -21,11 +21,12 @@ use story::Story;
 pub(crate) fn run(args: &DemoArgs) -> Result<ExitCode> {
     let cast = Cast::from_paths(&args.paths)?;
     needs::bring(&[Purpose::Build, Purpose::Server])?;
-    let programs = build::programs(Profile::Release)?;
+    let programs = build::programs(if args.dev { Profile::Dev } else { Profile::Release })?;
     let power = Power::here();
     eprintln!("{}", close::what_runs(power));
     let leave = if args.keep { Leave::Folder } else { Leave::Nothing };
     let mut scratch = Scratch::new(&programs, &Options { leave, ..Options::default() })?;
+    eprintln!("It lies in {}", scratch.folder.display());
     let mut story = Story::default();
     let ended = act(&mut scratch, cast, &mut story);
     let folder = scratch.folder.clone();

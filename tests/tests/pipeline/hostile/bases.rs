@@ -5,7 +5,7 @@ use pipeline_tests::rawpush::{Draft, Entry, Header, put};
 
 use super::case::Expect::{Accepted, Answered, Refused, Rejected};
 use super::case::{Attack, Case, Expect, case};
-use super::ground::{Facts, OLD, SECRET};
+use super::ground::{Facts, NEW, OLD, SECRET};
 
 fn small(header: &Header) -> Draft {
     Draft::whole(header, &[b"x"], &[Entry::file("f", b"x")])
@@ -38,15 +38,13 @@ pub(super) fn cases() -> Vec<Case> {
         }),
         case("an older snapshot of its own as the base", Accepted, |facts| {
             let new = Entry::file("etc/n", OLD);
-            let result = facts.with(&[Entry::file("etc/old", OLD), new.clone()]);
             let draft = Draft::new(&facts.header.clone().on(facts.older));
-            Attack::Push(draft.changes(&[put(&new)]).sealed(&result))
+            Attack::Push(draft.changes(&[put(&new)]).sealed(&facts.older_with(&[new])))
         }),
-        case("an older snapshot as the base, and a content only the newest has", Rejected(23), |facts| {
-            let new = Entry::file("etc/n", SECRET);
-            let result = facts.with(&[Entry::file("etc/old", OLD), new.clone()]);
+        case("an older snapshot as the base, and a content that only the newest has", Rejected(23), |facts| {
+            let new = Entry::file("etc/n", NEW);
             let draft = Draft::new(&facts.header.clone().on(facts.older));
-            Attack::Push(draft.changes(&[put(&new)]).sealed(&result))
+            Attack::Push(draft.changes(&[put(&new)]).sealed(&facts.older_with(&[new])))
         }),
         case("a push that was accepted, sent again", Answered, |facts| Attack::Push(small(&facts.accepted))),
         case("a push that was rejected, sent again with better contents", Answered, |facts| {
@@ -55,8 +53,21 @@ pub(super) fn cases() -> Vec<Case> {
         case("a push that was accepted, put among the sealed ones again", Answered, |facts| {
             Attack::File(small(&facts.accepted).bytes())
         }),
-        header("a counter that was used", Rejected(27), |facts, header| header.counter = facts.accepted.counter),
-        header("a counter of 0", Rejected(27), |_, header| header.counter = 0),
+        case("another push under an accepted id, put among the sealed ones", Rejected(27), |facts| {
+            let header = Header { counter: 1000, ..facts.accepted.clone() };
+            Attack::File(Draft::whole(&header, &[b"y"], &[Entry::file("f", b"y")]).bytes())
+        }),
+        case("another installation under an accepted id, put among the sealed ones", Rejected(27), |facts| {
+            let header = Header { installation: [9; 16], ..facts.accepted.clone() };
+            Attack::File(Draft::whole(&header, &[b"y"], &[Entry::file("f", b"y")]).bytes())
+        }),
+        // Kept, with an alarm and a hold: garbage does not stop a host from being backed up.
+        header("a counter that was used", Accepted, |facts, header| header.counter = facts.accepted.counter),
+        header("a counter of 0", Accepted, |_, header| header.counter = 0),
+        header("another installation under the own name", Accepted, |_, header| header.installation = [2; 16]),
+        header("another installation at the end of its counter", Accepted, |_, header| {
+            (header.installation, header.counter) = ([3; 16], u64::MAX);
+        }),
         header("the neighbour's name", Refused(8), |_, header| header.host = b"good".to_vec()),
         header("the neighbour's name and push id", Refused(8), |facts, header| *header = facts.foreign.clone()),
         header("the neighbour's push id, under the own name", Accepted, |facts, header| {
@@ -100,7 +111,7 @@ fn spliced() -> Vec<Case> {
             let draft = Draft::whole(&facts.foreign, &[SECRET], &[Entry::file("f", SECRET)]);
             Attack::Talk(session(&draft))
         }),
-        case("the neighbour's whole push file among the own sealed ones", Rejected(21), |facts| {
+        case("the neighbour's whole push file among the own sealed ones", Rejected(8), |facts| {
             Attack::File(Draft::whole(&facts.foreign, &[SECRET], &[Entry::file("f", SECRET)]).bytes())
         }),
         case("an honest push, and the same once more in the same session", Accepted, |facts| {

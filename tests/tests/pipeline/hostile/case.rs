@@ -25,6 +25,8 @@ pub(crate) enum Attack {
     Push(Draft),
     /// Any bytes to the receiver, after its base message; then the end of the input.
     Talk(Vec<u8>),
+    /// Bytes to one session, and after its end bytes to another.
+    Twice(Vec<u8>, Vec<u8>),
     /// A session driven step by step, then the end of the input.
     Act(Act),
     /// A file among the sealed ones, without the receiver.

@@ -20,6 +20,8 @@ const LIMITS: &str = "push_bytes = 25165824\nexpanded_bytes = 16777216\nentries 
                       queued_pushes = 4\nsession_seconds = 60\nidle_seconds = 10\n";
 /// Only in an older snapshot of the hostile host.
 pub(crate) const OLD: &[u8] = b"only in the older snapshot\n";
+/// In the newest snapshot, not in the one before.
+pub(crate) const NEW: &[u8] = b"only in the newer snapshot\n";
 /// Only in the neighbour's history.
 pub(crate) const SECRET: &[u8] = b"only in the neighbour's history\n";
 
@@ -36,6 +38,8 @@ pub(crate) struct Facts {
     pub(crate) neighbour: [u8; 32],
     /// The entries of its base.
     pub(crate) entries: Vec<Entry>,
+    /// The entries of its first snapshot.
+    pub(crate) older_entries: Vec<Entry>,
     /// A header of its own that was accepted, and one of its neighbour's.
     pub(crate) accepted: Header,
     /// The neighbour's accepted header.
@@ -47,12 +51,12 @@ pub(crate) struct Facts {
 impl Facts {
     /// The base's entries with these in place of, or beside, the old ones.
     pub(crate) fn with(&self, entries: &[Entry]) -> Vec<Entry> {
-        let mut all: Vec<Entry> = self.entries.clone();
-        all.retain(|old| !entries.iter().any(|new| new.path == old.path));
-        all.extend(entries.iter().cloned());
-        let key = |entry: &Entry| entry.path.split(|byte| *byte == b'/').map(<[u8]>::to_vec).collect::<Vec<_>>();
-        all.sort_by_key(key);
-        all
+        joined(&self.entries, entries)
+    }
+
+    /// The same for the older snapshot.
+    pub(crate) fn older_with(&self, entries: &[Entry]) -> Vec<Entry> {
+        joined(&self.older_entries, entries)
     }
 
     /// The base's entries without these paths.
@@ -61,6 +65,15 @@ impl Facts {
         all.retain(|entry| !paths.contains(&entry.path.as_slice()));
         all
     }
+}
+
+fn joined(old: &[Entry], new: &[Entry]) -> Vec<Entry> {
+    let mut all = old.to_vec();
+    all.retain(|old| !new.iter().any(|new| new.path == old.path));
+    all.extend_from_slice(new);
+    let key = |entry: &Entry| entry.path.split(|byte| *byte == b'/').map(<[u8]>::to_vec).collect::<Vec<_>>();
+    all.sort_by_key(key);
+    all
 }
 
 /// The server, and what is known about it.
@@ -85,21 +98,22 @@ impl Ground {
         let rejected = Header::new("evil", [0xbb; 16], 3);
         let entries = base();
         let secret = vec![Entry::folder("etc"), Entry::file("etc/secret", SECRET)];
-        let mut older = entries.clone();
-        older.insert(6, Entry::file("etc/old", OLD));
+        let mut older = joined(&entries, &[Entry::file("etc/old", OLD)]);
+        older.retain(|entry| entry.path != b"etc/new");
         let facts = Facts {
             header: accepted.clone(),
             base: root_of(&entries),
             older: root_of(&older),
+            older_entries: older.clone(),
             neighbour: root_of(&secret),
             entries,
             accepted: accepted.clone(),
             foreign: foreign.clone(),
             rejected: rejected.clone(),
         };
-        let mut ground = Ground { scratch, evil, good, counter: 3, facts };
+        let ground = Ground { scratch, evil, good, counter: 3, facts };
         ground.honest(&ground.good.clone(), &Draft::whole(&foreign, &[SECRET], &secret));
-        let contents: Vec<&[u8]> = [BASE, &[OLD]].concat();
+        let contents: [&[u8]; 4] = [b"alpha\n", b"hard\n", b"keep\n", OLD];
         ground.honest(&ground.evil.clone(), &Draft::whole(&accepted, &contents, &older));
         ground.restore(Header::new("evil", [0xab; 16], 2));
         let bad = Draft::whole(&rejected, &[], &[Entry::file("missing", b"never sent")]);
@@ -170,6 +184,11 @@ impl Ground {
         match attack {
             Attack::Push(draft) => self.talk(&self.evil, &[new_push(), draft.frames.concat(), bye()].concat()),
             Attack::Talk(bytes) => self.talk(&self.evil, bytes),
+            Attack::Twice(first, then) => {
+                self.talk(&self.evil, first);
+                self.talk(&self.evil, then)
+            }
+            Attack::Act(act) => self.drive(&self.evil, |talk| act(talk)),
             Attack::File(bytes) => {
                 rig::place(&self.scratch, &self.evil, "00000000000000000001.push", bytes);
                 Vec::new()
@@ -178,9 +197,13 @@ impl Ground {
     }
 
     fn talk(&self, host: &Host, bytes: &[u8]) -> Vec<Answer> {
+        self.drive(host, |talk| talk.say(bytes))
+    }
+
+    fn drive(&self, host: &Host, act: impl FnOnce(&mut Talk)) -> Vec<Answer> {
         let mut command = rig::receiver(&self.scratch, host);
         let mut talk = Talk::start(command.stderr(std::process::Stdio::null())).unwrap();
-        talk.say(bytes);
+        act(&mut talk);
         talk.hang_up();
         talk.rest(SESSION_MAX)
     }
@@ -201,9 +224,12 @@ impl Ground {
         let [Answer::Base(_), rest @ ..] = answers else { return wrong("no base message") };
         let fits = match expect {
             Expect::Refused(code) => *rest == [Answer::Refused(code)],
-            Expect::Rejected(_) | Expect::Accepted => matches!(rest, [Answer::Sealed(_)]),
+            // What follows a lawful push may be refused; the push stays sealed.
+            Expect::Rejected(_) | Expect::Accepted => {
+                matches!(rest, [Answer::Sealed(_)] | [Answer::Sealed(_), Answer::Refused(6)])
+            }
             Expect::Answered => matches!(rest, [Answer::Sealed(_) | Answer::Verdict(..)]),
-            Expect::Nothing => rest.is_empty(),
+            Expect::Nothing => rest.iter().all(|answer| matches!(answer, Answer::Verdict(_, 0, _))),
         };
         let empty = self.sealed().is_empty();
         let may_seal = matches!(expect, Expect::Rejected(_) | Expect::Accepted);
@@ -230,7 +256,7 @@ impl Ground {
             Expect::Rejected(code) => {
                 kinds == ["reject"] && new.iter().all(|event| event["code"].as_u64() == Some(code.into()))
             }
-            Expect::Accepted => kinds == ["ingest"],
+            Expect::Accepted => kinds.last() == Some(&"ingest") && !kinds[..kinds.len() - 1].contains(&"reject"),
             _ => kinds.is_empty(),
         };
         if !logged {
@@ -268,7 +294,7 @@ fn shown(answers: &[Answer]) -> String {
 }
 
 /// The contents of the base.
-const BASE: &[&[u8]] = &[b"alpha\n", b"hard\n", b"keep\n"];
+const BASE: &[&[u8]] = &[b"alpha\n", b"hard\n", b"keep\n", NEW];
 
 /// The entries of the base.
 fn base() -> Vec<Entry> {
@@ -278,6 +304,7 @@ fn base() -> Vec<Entry> {
         Entry::folder("etc/d"),
         Entry::file("etc/d/keep", b"keep\n"),
         Entry::symlink("etc/link", b"a.conf"),
+        Entry::file("etc/new", NEW),
         Entry::file("etc/one", b"hard\n").links(2),
         Entry::link("etc/two", b"etc/one"),
     ]

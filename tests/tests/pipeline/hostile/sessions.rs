@@ -1,7 +1,5 @@
 //! Talk that is no session, and sessions that are no talk.
 
-use std::time::Duration;
-
 use pipeline_tests::rawpush::talk::{await_verdict, bye, go_on, new_push};
 use pipeline_tests::rawpush::{Draft, Entry, Header, frame};
 
@@ -103,6 +101,3 @@ fn id(draft: &Draft) -> [u8; 16] {
     let start = 9 + 1 + "evil".len() + 16;
     draft.frames[0][start..start + 16].try_into().unwrap()
 }
-
-/// The silence and the patience of the slow tests.
-pub(super) const SLOW: Duration = Duration::from_secs(2);

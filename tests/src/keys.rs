@@ -96,12 +96,16 @@ impl OpenPgpKey {
         command
     }
 
-    /// Ends the agent that gpg started for this home.
+    /// Ends the agent that gpg started for this key's home.
     pub fn end_agent(&self) {
-        if self.home.is_dir() {
-            let mut command = Command::new("gpgconf");
-            let _ = Outcome::of(command.arg("--homedir").arg(&self.home).args(["--kill", "gpg-agent"]));
-        }
+        end_agent(&self.home);
+    }
+}
+
+/// Ends the agent that gpg started for a home.
+pub(crate) fn end_agent(home: &Path) {
+    if home.is_dir() {
+        let _ = Outcome::of(Command::new("gpgconf").arg("--homedir").arg(home).args(["--kill", "gpg-agent"]));
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::accounts::Accounts;
 use crate::error::{At, Result, RigError};
+use crate::keys::end_agent;
 use crate::machine::Power;
 use crate::outcome::Outcome;
 use crate::process;
@@ -57,6 +58,7 @@ pub(crate) fn sweep(parent: &Path) {
             continue;
         }
         end_server(&folder);
+        end_agent(&gnupg_home(&folder));
         Accounts::new(folder.join(ACCOUNTS)).remove_all();
         remove_folder(&folder);
     }

@@ -140,7 +140,9 @@ impl Judge<'_> {
             }
             Kind::Symlink { .. } => self.findings.supply(Supplied::LongSymlinks),
             Kind::Socket => self.findings.supply(Supplied::Sockets),
-            Kind::CharDevice { .. } | Kind::BlockDevice { .. } => self.findings.supply(Supplied::DeviceNumbers),
+            Kind::CharDevice { .. } | Kind::BlockDevice { .. } => {
+                self.findings.supply(Supplied::DeviceNumbers)
+            }
             Kind::File { .. } | Kind::Folder | Kind::Fifo => {}
         }
     }

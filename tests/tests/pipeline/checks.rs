@@ -69,7 +69,8 @@ fn honest(root: &Path) -> PathBuf {
     for (path, mode) in [(tree.clone(), 0o750), (tree.join("d"), 0o750), (tree.join("d/f"), 0o640)] {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     }
-    fs::write(folder.join("log"), line(1, &first(), &ingest(1, NAME, &root_of(&entries), entries.len()))).unwrap();
+    fs::write(folder.join("log"), line(1, &first(), &ingest(1, NAME, &root_of(&entries), entries.len())))
+        .unwrap();
     folder
 }
 
@@ -90,11 +91,14 @@ fn every_way_of_breaking_a_history_is_seen() {
             fs::write(at(f, "l"), b"d/f").unwrap();
         }),
         ("a setuid bit", |f| fs::set_permissions(at(f, "d/f"), fs::Permissions::from_mode(0o4640)).unwrap()),
-        ("an executable file", |f| fs::set_permissions(at(f, "d/f"), fs::Permissions::from_mode(0o750)).unwrap()),
+        ("an executable file", |f| {
+            fs::set_permissions(at(f, "d/f"), fs::Permissions::from_mode(0o750)).unwrap()
+        }),
         ("a missing tree", |f| fs::remove_dir_all(f.join(NAME)).unwrap()),
         ("a missing manifest", |f| fs::remove_dir_all(f.join("manifests")).unwrap()),
         ("a manifest of other entries", |f| {
-            fs::write(f.join("manifests").join(format!("{NAME}.manifest")), manifest(&entries()[..2])).unwrap();
+            fs::write(f.join("manifests").join(format!("{NAME}.manifest")), manifest(&entries()[..2]))
+                .unwrap();
         }),
         ("a flipped bit in a manifest", |f| {
             let path = f.join("manifests").join(format!("{NAME}.manifest"));
@@ -189,11 +193,16 @@ fn a_live_tree_is_compared_name_by_name() {
     symlink("d/f", root.join("l")).unwrap();
     let before = scan(&[&root]).unwrap();
     let named = |name: &str| before.iter().find(|item| item.path.ends_with(name.as_bytes())).unwrap();
-    assert!(matches!(&named("/d/f").what, What::Node(node) if matches!(node.kind, Kind::File(7, _)) && node.links == 2));
+    assert!(
+        matches!(&named("/d/f").what, What::Node(node) if matches!(node.kind, Kind::File(7, _)) && node.links == 2)
+    );
     assert!(matches!(&named("/d/g").what, What::Link(first) if first.ends_with(b"/d/f")));
     assert!(compare(&before, &scan(&[&root]).unwrap()).is_empty());
     fs::set_permissions(root.join("d/f"), fs::Permissions::from_mode(0o600)).unwrap();
     assert_eq!(compare(&before, &scan(&[&root]).unwrap()).len(), 1);
     fs::write(root.join("new"), b"").unwrap();
-    assert_eq!(compare(&before, &scan(&[&root]).unwrap()).iter().filter(|b| b.found == "was not expected").count(), 1);
+    assert_eq!(
+        compare(&before, &scan(&[&root]).unwrap()).iter().filter(|b| b.found == "was not expected").count(),
+        1
+    );
 }

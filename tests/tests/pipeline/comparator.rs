@@ -150,7 +150,7 @@ fn linked(root: &Path) -> Vec<Vec<PathBuf>> {
 }
 
 /// Only what lies in the root: the folders above it are changed by other tests.
-fn own(items: &[Item], root: &Path) -> Vec<Item> {
+pub(super) fn own(items: &[Item], root: &Path) -> Vec<Item> {
     let top = &root.as_os_str().as_bytes()[1..];
     items.iter().filter(|item| item.path.starts_with(top)).cloned().collect()
 }

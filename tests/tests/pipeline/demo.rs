@@ -49,7 +49,11 @@ fn the_demo_leaves_its_server_to_look_at_when_asked() {
     let listed = Outcome::of(list.arg("--config").arg(left.join("etc/drill.toml")).arg("list")).unwrap();
     fs::remove_dir_all(&left).unwrap();
     assert_eq!(listed.code, 0, "{}", listed.said());
-    assert!(listed.stdout.contains("web01/") && listed.stdout.contains("db1.example.org/"), "{}", listed.said());
+    assert!(
+        listed.stdout.contains("web01/") && listed.stdout.contains("db1.example.org/"),
+        "{}",
+        listed.said()
+    );
 }
 
 #[test]

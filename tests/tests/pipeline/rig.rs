@@ -56,7 +56,9 @@ pub(crate) fn receiver(scratch: &Scratch, host: &Host) -> Command {
     match scratch.power {
         Power::Root => {
             let mut command = Command::new("chroot");
-            command.arg(format!("--userspec={0}:{0}", host.account)).arg("--groups=").arg(&host.jail);
+            // In the jail there is nobody to ask for the numbers of names.
+            let (user, group) = (number_of(&host.account), asked("-g", &host.account));
+            command.arg(format!("--userspec={user}:{group}")).arg("--groups=").arg(&host.jail);
             command.args(["/bin/receiver", "-c", "receive"]);
             command
         }
@@ -81,7 +83,11 @@ pub(crate) fn place(scratch: &Scratch, host: &Host, name: &str, bytes: &[u8]) ->
 
 /// The number of an account.
 pub(crate) fn number_of(account: &str) -> u32 {
-    let said = Command::new("id").args(["-u", account]).output().unwrap().stdout;
+    asked("-u", account)
+}
+
+fn asked(option: &str, account: &str) -> u32 {
+    let said = Command::new("id").args([option, account]).output().unwrap().stdout;
     String::from_utf8(said).unwrap().trim().parse().unwrap()
 }
 

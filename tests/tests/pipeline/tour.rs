@@ -39,7 +39,16 @@ fn run(folder: &Path, script: &str) -> Outcome {
     fs::write(folder.join("script"), format!("{STAGE}\n{script}\n")).unwrap();
     fs::create_dir_all(folder.join("stage")).unwrap();
     let mut command = Command::new("unshare");
-    command.args(["--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc", "sh"]);
+    command.args([
+        "--mount",
+        "--propagation",
+        "private",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "--mount-proc",
+        "sh",
+    ]);
     command.arg(folder.join("script")).arg(folder.join("stage")).current_dir(workspace());
     if let Some(cargo) = std::env::var_os("CARGO") {
         let path = std::env::var("PATH").unwrap();

@@ -108,7 +108,9 @@ fn the_child_that_reads_an_image_can_open_no_file() {
         .args(["read-image", "--memory-bytes=100000000", "--", "x"])
         .stdin(fs::File::open(machine.path("image")).unwrap())
         .output();
-    let Ok(output) = output else { return println!("SKIPPED: the_child_that_reads_an_image_can_open_no_file: strace is not installed") };
+    let Ok(output) = output else {
+        return println!("SKIPPED: the_child_that_reads_an_image_can_open_no_file: strace is not installed");
+    };
     assert!(output.status.success());
     assert_eq!(output.stdout.first(), Some(&255), "noise is no image");
     let text = fs::read_to_string(trace).unwrap();

@@ -93,6 +93,7 @@ fn what_an_image_cannot_hold_is_counted_and_not_missed() {
             {"what": "hard-links", "count": 1},
             {"what": "long-symlinks", "count": 1},
             {"what": "sockets", "count": 1},
+            {"what": "device-numbers", "count": 1},
             {"what": "clamped-mtimes", "count": 2},
         ])
     );

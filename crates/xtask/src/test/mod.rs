@@ -26,12 +26,22 @@ pub(crate) fn run(args: &TestArgs) -> Result<ExitCode> {
         stage::check("format", cargo().args(["fmt", "--all", "--check"])),
         stage::check(
             "lints",
-            cargo().args(["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"]),
+            cargo().args([
+                "clippy",
+                "--locked",
+                "--workspace",
+                "--all-targets",
+                "--keep-going",
+                "--",
+                "-D",
+                "warnings",
+            ]),
         ),
     ];
     let mut built = true;
-    for mut command in Programs::commands(Profile::Dev)? {
-        let stage = stage::check("build", &mut command);
+    for (name, mut command) in ["build", "static receiver"].into_iter().zip(Programs::commands(Profile::Dev)?)
+    {
+        let stage = stage::check(name, &mut command);
         built &= stage.tally.failed == 0;
         stages.push(stage);
     }
@@ -48,7 +58,7 @@ fn cargo_test(which: &[&str], args: &TestArgs) -> Command {
     let mut command = cargo();
     command.args(["test", "--no-fail-fast"]).args(which).args(["--", "--show-output"]);
     if args.long {
-        command.arg("--include-ignored");
+        command.arg("--include-ignored").env("FIRN_LONG", "1");
     }
     command
 }

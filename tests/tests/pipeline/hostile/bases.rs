@@ -3,7 +3,7 @@
 use pipeline_tests::rawpush::talk::{bye, new_push, session};
 use pipeline_tests::rawpush::{Draft, Entry, Header, put};
 
-use super::case::Expect::{Accepted, Answered, Refused, Rejected};
+use super::case::Expect::{Accepted, Answered, Refused, Rejected, Repeated};
 use super::case::{Attack, Case, Expect, case};
 use super::ground::{Facts, NEW, OLD, SECRET};
 
@@ -30,6 +30,14 @@ fn header(name: &'static str, expect: Expect, change: impl Fn(&Facts, &mut Heade
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = vec![
+        // First, for a receiver remembers only so many verdicts.
+        case("a push that was accepted, sent again", Answered, |facts| Attack::Push(small(&facts.accepted))),
+        case("a push that was rejected, sent again with better contents", Answered, |facts| {
+            Attack::Push(small(&facts.rejected))
+        }),
+        case("a push that was accepted, put among the sealed ones again", Repeated, |facts| {
+            Attack::File(small(&facts.accepted).bytes())
+        }),
         on("a base that nobody has", Rejected(24), |_| [9; 32]),
         on("the neighbour's snapshot as the base", Rejected(24), |facts| facts.neighbour),
         on("the hash of a content as the base", Rejected(24), |_| *blake3::hash(b"alpha\n").as_bytes()),
@@ -41,18 +49,15 @@ pub(super) fn cases() -> Vec<Case> {
             let draft = Draft::new(&facts.header.clone().on(facts.older));
             Attack::Push(draft.changes(&[put(&new)]).sealed(&facts.older_with(&[new])))
         }),
-        case("an older snapshot as the base, and a content that only the newest has", Rejected(23), |facts| {
-            let new = Entry::file("etc/n", NEW);
-            let draft = Draft::new(&facts.header.clone().on(facts.older));
-            Attack::Push(draft.changes(&[put(&new)]).sealed(&facts.older_with(&[new])))
-        }),
-        case("a push that was accepted, sent again", Answered, |facts| Attack::Push(small(&facts.accepted))),
-        case("a push that was rejected, sent again with better contents", Answered, |facts| {
-            Attack::Push(small(&facts.rejected))
-        }),
-        case("a push that was accepted, put among the sealed ones again", Answered, |facts| {
-            Attack::File(small(&facts.accepted).bytes())
-        }),
+        case(
+            "an older snapshot as the base, and a content that only the newest has",
+            Rejected(23),
+            |facts| {
+                let new = Entry::file("etc/n", NEW);
+                let draft = Draft::new(&facts.header.clone().on(facts.older));
+                Attack::Push(draft.changes(&[put(&new)]).sealed(&facts.older_with(&[new])))
+            },
+        ),
         case("another push under an accepted id, put among the sealed ones", Rejected(27), |facts| {
             let header = Header { counter: 1000, ..facts.accepted.clone() };
             Attack::File(Draft::whole(&header, &[b"y"], &[Entry::file("f", b"y")]).bytes())
@@ -64,12 +69,16 @@ pub(super) fn cases() -> Vec<Case> {
         // Kept, with an alarm and a hold: garbage does not stop a host from being backed up.
         header("a counter that was used", Accepted, |facts, header| header.counter = facts.accepted.counter),
         header("a counter of 0", Accepted, |_, header| header.counter = 0),
-        header("another installation under the own name", Accepted, |_, header| header.installation = [2; 16]),
+        header("another installation under the own name", Accepted, |_, header| {
+            header.installation = [2; 16]
+        }),
         header("another installation at the end of its counter", Accepted, |_, header| {
             (header.installation, header.counter) = ([3; 16], u64::MAX);
         }),
         header("the neighbour's name", Refused(8), |_, header| header.host = b"good".to_vec()),
-        header("the neighbour's name and push id", Refused(8), |facts, header| *header = facts.foreign.clone()),
+        header("the neighbour's name and push id", Refused(8), |facts, header| {
+            *header = facts.foreign.clone()
+        }),
         header("the neighbour's push id, under the own name", Accepted, |facts, header| {
             header.push = facts.foreign.push;
         }),
@@ -84,7 +93,9 @@ pub(super) fn cases() -> Vec<Case> {
         header("a sealed payload, which is reserved", Refused(6), |_, header| header.payload = 1),
         header("a signature, which is reserved", Refused(6), |_, header| header.signature = 64),
         header("bytes after the header", Refused(6), |_, header| header.tail = vec![0; 64]),
-        header("more declared than this host may send", Refused(3), |_, header| header.declared_bytes = 1 << 40),
+        header("more declared than this host may send", Refused(3), |_, header| {
+            header.declared_bytes = 1 << 40
+        }),
         header("16 EiB declared", Refused(3), |_, header| header.declared_bytes = u64::MAX),
         header("a start at the end of time", Accepted, |_, header| header.started = i64::MAX),
         header("a start at the beginning of time", Accepted, |_, header| header.started = i64::MIN),
@@ -116,7 +127,24 @@ fn spliced() -> Vec<Case> {
         }),
         case("an honest push, and the same once more in the same session", Accepted, |facts| {
             let draft = small(&facts.header);
-            Attack::Talk([new_push(), draft.frames.concat(), new_push(), draft.frames.concat(), bye()].concat())
+            Attack::Talk(
+                [new_push(), draft.frames.concat(), new_push(), draft.frames.concat(), bye()].concat(),
+            )
+        }),
+    ]
+}
+
+/// To be run after so many other pushes that no receiver remembers these.
+pub(super) fn forgotten() -> Vec<Case> {
+    vec![
+        case("a push that was accepted long ago, sent again", Repeated, |facts| {
+            Attack::Push(small(&facts.accepted))
+        }),
+        case("a push that was rejected long ago, sent again with better contents", Repeated, |facts| {
+            Attack::Push(small(&facts.rejected))
+        }),
+        case("another push under the id of one that was accepted long ago", Rejected(27), |facts| {
+            Attack::Push(small(&Header { counter: 5000, ..facts.accepted.clone() }))
         }),
     ]
 }

@@ -13,8 +13,10 @@ pub(crate) enum Expect {
     Rejected(u16),
     /// It is strange, and harmless: it becomes a snapshot.
     Accepted,
-    /// The receiver, or the snapshotter if the receiver was left out, has this push already. Nothing is written.
+    /// The receiver has this push already and answers so; nothing is written.
     Answered,
+    /// The receiver has forgotten this push, or was left out; the snapshotter has not: the file goes, and nothing else happens.
+    Repeated,
     /// The session ends, or is ended, without a refusal; nothing is sealed.
     Nothing,
 }

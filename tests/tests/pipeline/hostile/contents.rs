@@ -23,7 +23,9 @@ fn push(facts: &Facts, records: &Records, entries: &[Entry]) -> Attack {
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = vec![
         records("other bytes under the hash", Rejected(22), || Records::new().data(b"y").end(1, hash(b"x"))),
-        records("bytes of another length under the hash", Rejected(22), || Records::new().data(b"xx").end(2, hash(b"x"))),
+        records("bytes of another length under the hash", Rejected(22), || {
+            Records::new().data(b"xx").end(2, hash(b"x"))
+        }),
         records("no bytes under the hash", Rejected(22), || Records::new().end(1, hash(b"x"))),
         records("a size one too large", Rejected(22), || Records::new().data(b"x").end(2, hash(b"x"))),
         records("a size one too small", Rejected(22), || Records::new().data(b"x").end(0, hash(b"x"))),
@@ -31,15 +33,21 @@ pub(super) fn cases() -> Vec<Case> {
         records("a second content under a hash that was right once", Rejected(22), || {
             Records::new().content(b"x").data(b"y").end(1, hash(b"x"))
         }),
-        records("a content that is never closed", Rejected(21), || Records::new().content(b"x").data(b"and then")),
+        records("a content that is never closed", Rejected(21), || {
+            Records::new().content(b"x").data(b"and then")
+        }),
         records("a content that is forgotten", Rejected(23), || Records::new().data(b"x").raw(&[3])),
         records("no content at all", Rejected(23), Records::new),
         records("data of length 0", Rejected(21), || Records::new().raw(&[1, 0, 0, 0, 0]).content(b"x")),
-        records("data longer than its block", Rejected(21), || Records::new().raw(&[1, 255, 255, 255, 255, 7])),
+        records("data longer than its block", Rejected(21), || {
+            Records::new().raw(&[1, 255, 255, 255, 255, 7])
+        }),
         records("a record of an unknown kind", Rejected(21), || Records::new().content(b"x").raw(&[9])),
         records("half a closing record", Rejected(21), || Records::new().data(b"x").raw(&[2, 1, 0, 0])),
         records("the same content twice, honestly", Accepted, || Records::new().content(b"x").content(b"x")),
-        records("a content that nothing refers to", Accepted, || Records::new().content(b"x").content(b"unused")),
+        records("a content that nothing refers to", Accepted, || {
+            Records::new().content(b"x").content(b"unused")
+        }),
     ];
     cases.extend(claims());
     cases
@@ -82,7 +90,8 @@ fn claims() -> Vec<Case> {
         }),
         case("a content that comes after the entries, in a push of its own order", Rejected(23), |facts| {
             let entry = Entry::file("f", b"x");
-            let draft = Draft::new(&facts.header).changes(&[put(&entry)]).frame(4, &[]).changes(&[put(&entry)]);
+            let draft =
+                Draft::new(&facts.header).changes(&[put(&entry)]).frame(4, &[]).changes(&[put(&entry)]);
             Attack::Push(draft.sealed(&[entry]))
         }),
         case("a lawful change of a content of the base", Accepted, |facts| {

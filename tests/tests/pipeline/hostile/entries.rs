@@ -44,10 +44,13 @@ pub(super) fn cases() -> Vec<Case> {
         one("an attribute's name with a byte 0", || file().attribute(16, b"user.\0", b"v")),
         one("an attribute's name of 256 bytes", || file().attribute(16, &[b'n'; 256], b"v")),
         one("an attribute of 65,537 bytes", || file().attribute(16, b"user.x", &[0; 65_537])),
-        one("the same attribute twice", || file().attribute(16, b"user.x", b"1").attribute(16, b"user.x", b"2")),
+        one("the same attribute twice", || {
+            file().attribute(16, b"user.x", b"1").attribute(16, b"user.x", b"2")
+        }),
         one("attributes out of order", || file().attribute(16, b"user.b", b"").attribute(16, b"user.a", b"")),
         one("257 attributes", || {
-            (0..257).fold(file(), |file, number| file.attribute(16, format!("user.{number:03}").as_bytes(), b""))
+            (0..257)
+                .fold(file(), |file, number| file.attribute(16, format!("user.{number:03}").as_bytes(), b""))
         }),
         one("more attributes promised than there are", || Entry { attribute_count: Some(200), ..file() }),
         one("65,535 attributes promised", || Entry { attribute_count: Some(u16::MAX), ..file() }),
@@ -56,7 +59,9 @@ pub(super) fn cases() -> Vec<Case> {
             ..file().attribute(16, b"user.x", b"v")
         }),
         one("an entry of more than 512 KiB", || {
-            (0..9).fold(file(), |file, number| file.attribute(16, format!("user.{number}").as_bytes(), &[0; 60_000]))
+            (0..9).fold(file(), |file, number| {
+                file.attribute(16, format!("user.{number}").as_bytes(), &[0; 60_000])
+            })
         }),
     ];
     cases.extend([
@@ -78,7 +83,8 @@ pub(super) fn cases() -> Vec<Case> {
         case("a change that goes on in the next block", Rejected(21), |facts| {
             let change = put(&file());
             let (head, tail) = change.split_at(10);
-            let block = |draft: Draft, part: &[u8]| draft.block(3, 0, u32::try_from(part.len()).unwrap(), part);
+            let block =
+                |draft: Draft, part: &[u8]| draft.block(3, 0, u32::try_from(part.len()).unwrap(), part);
             Attack::Push(block(block(Draft::new(&facts.header), head), tail).sealed(&[file()]))
         }),
         case("a header that is an entry", Refused(6), |facts| {

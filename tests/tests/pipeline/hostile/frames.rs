@@ -82,13 +82,17 @@ pub(super) fn cases() -> Vec<Case> {
         }),
         changed("a frame left out", Refused(20), |frames| drop(frames.remove(1))),
         changed("a frame sent twice", Refused(20), |frames| frames.insert(1, frames[1].clone())),
-        changed("a resume frame that the seal does not know", Refused(20), |frames| frames.insert(1, frame(4, b""))),
+        changed("a resume frame that the seal does not know", Refused(20), |frames| {
+            frames.insert(1, frame(4, b""))
+        }),
         changed("a seal cut short", Refused(6), |frames| frames[3] = frame(5, &[0; 87])),
         changed("bytes after the seal's end", Refused(6), |frames| {
             let payload = [&frames[3][9..], b"more"].concat();
             frames[3] = frame(5, &payload);
         }),
-        changed("an honest push, and contents after the seal", Accepted, |frames| frames.push(frames[1].clone())),
+        changed("an honest push, and contents after the seal", Accepted, |frames| {
+            frames.push(frames[1].clone())
+        }),
         changed("an honest push, and another seal", Accepted, |frames| frames.push(frames[3].clone())),
         sealed("a seal with a frame more", Refused(20), |seal| seal.frames += 1),
         sealed("a seal with no frames", Refused(20), |seal| seal.frames = 0),
@@ -96,7 +100,7 @@ pub(super) fn cases() -> Vec<Case> {
         sealed("a seal with another chain", Refused(20), |seal| seal.hash[0] ^= 1),
         sealed("a seal with another root", Rejected(25), |seal| seal.root[0] ^= 1),
         sealed("a seal with an entry more", Rejected(25), |seal| seal.entries += 1),
-        sealed("a seal with 2^64 entries", Rejected(25), |seal| seal.entries = u64::MAX),
+        sealed("a seal with 2^64 entries", Rejected(26), |seal| seal.entries = u64::MAX),
         sealed("a seal with 2^64 left out", Accepted, |seal| seal.left_out = u64::MAX),
     ];
     cases.extend(versions());
@@ -109,7 +113,8 @@ fn versions() -> Vec<Case> {
     let version = |name: &'static str, expect: Expect, major: u16, minor: u16| {
         case(name, expect, move |facts| {
             let file = Entry::file("f", b"x");
-            let draft = Draft::of_version(major, minor, &facts.header).contents(&Records::new().content(b"x"));
+            let draft =
+                Draft::of_version(major, minor, &facts.header).contents(&Records::new().content(b"x"));
             let draft = draft.changes(&[put(&file)]).sealed(&[file]);
             let new = frame(16, &[major.to_le_bytes(), minor.to_le_bytes()].concat());
             Attack::Talk([new, draft.frames.concat(), bye()].concat())
@@ -124,7 +129,9 @@ fn versions() -> Vec<Case> {
             let draft = small(&facts.header);
             Attack::Talk([frame(16, &[1, 0, 1, 0]), draft.frames.concat(), bye()].concat())
         }),
-        case("a push of the deletion of everything", Accepted, |facts| Attack::Push(Draft::new(&facts.header).sealed(&[]))),
+        case("a push of the deletion of everything", Accepted, |facts| {
+            Attack::Push(Draft::new(&facts.header).sealed(&[]))
+        }),
         case("a session that is all header", Nothing, |facts| {
             Attack::Talk([new_push(), Draft::new(&facts.header).frames.concat()].concat())
         }),

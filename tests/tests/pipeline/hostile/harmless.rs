@@ -16,7 +16,8 @@ fn named(name: &'static str, paths: &'static [&'static [u8]]) -> Case {
 }
 
 fn nested(names: &[String], last: Entry) -> Vec<Entry> {
-    let mut entries: Vec<Entry> = (1..=names.len()).map(|depth| Entry::folder(names[..depth].join("/"))).collect();
+    let mut entries: Vec<Entry> =
+        (1..=names.len()).map(|depth| Entry::folder(names[..depth].join("/"))).collect();
     entries.push(last);
     entries
 }
@@ -29,16 +30,26 @@ pub(super) fn cases() -> Vec<Case> {
         lawful("a file with every special bit, owned by root", || {
             vec![Entry { numbers: [0o7777, 0, 0], ..Entry::file("sh", b"x") }]
         }),
-        lawful("a folder with every special bit", || vec![Entry::folder("d").mode(0o7777), Entry::file("d/f", b"x")]),
+        lawful("a folder with every special bit", || {
+            vec![Entry::folder("d").mode(0o7777), Entry::file("d/f", b"x")]
+        }),
         lawful("a file with all capabilities", || {
             vec![Entry::file("sh", b"x").mode(0o4755).attribute(16, b"security.capability", CAPABILITY)]
         }),
         lawful("trusted, system and security attributes", || {
             let file = Entry::file("f", b"x").attribute(16, b"security.selinux", b"root\0");
-            vec![file.attribute(16, b"system.posix_acl_access", &[2, 0, 0, 0]).attribute(16, b"trusted.overlay.opaque", b"y")]
+            vec![file.attribute(16, b"system.posix_acl_access", &[2, 0, 0, 0]).attribute(
+                16,
+                b"trusted.overlay.opaque",
+                b"y",
+            )]
         }),
         lawful("an attribute of 65,536 bytes and an owner with a strange name", || {
-            vec![Entry::file("f", b"x").attribute(1, b"", b"root\n; rm").attribute(16, b"user.x", &[0xa5; 65_536])]
+            vec![Entry::file("f", b"x").attribute(1, b"", b"root\n; rm").attribute(
+                16,
+                b"user.x",
+                &[0xa5; 65_536],
+            )]
         }),
         lawful("256 attributes", || {
             vec![(0..256).fold(Entry::file("f", b"x"), |file, number| {
@@ -46,7 +57,11 @@ pub(super) fn cases() -> Vec<Case> {
             })]
         }),
         lawful("a disk, the memory of the machine, and a terminal", || {
-            vec![Entry::device(7, "mem", 1, 1), Entry::device(8, "sda", 8, 0), Entry::device(7, "tty", u32::MAX, u32::MAX)]
+            vec![
+                Entry::device(7, "mem", 1, 1),
+                Entry::device(8, "sda", 8, 0),
+                Entry::device(7, "tty", u32::MAX, u32::MAX),
+            ]
         }),
         lawful("a named pipe and a socket", || {
             vec![Entry::of(5, "pipe", Vec::new()), Entry::of(6, "socket", Vec::new())]
@@ -54,7 +69,11 @@ pub(super) fn cases() -> Vec<Case> {
         lawful("symlinks that lead out", || {
             let targets: [&[u8]; 6] =
                 [b"/etc/passwd", b"../../../../../etc", b"../../log", b"/proc/self/fd/0", b".", b"////"];
-            targets.iter().enumerate().map(|(number, target)| Entry::symlink(format!("l{number}"), target)).collect()
+            targets
+                .iter()
+                .enumerate()
+                .map(|(number, target)| Entry::symlink(format!("l{number}"), target))
+                .collect()
         }),
         lawful("a symlink to itself, and one of 4,095 bytes", || {
             vec![Entry::symlink("a", b"a"), Entry::symlink("b", &[b'/'; 4095])]
@@ -69,17 +88,55 @@ pub(super) fn cases() -> Vec<Case> {
             entries.insert(5, Entry::file(names[5], b"x"));
             entries
         }),
-        named("names with line breaks, escapes and reversed text", &[
-            b"\x1b[2J\x1b]0;owned\x07", b"a\nb", b"a\r\nfake log line", b"tab\there", b"\xe2\x80\xaegnp.exe", b"\xff\xfe not text",
-        ]),
-        named("names that a shell or a format would read", &[
-            b"$(reboot)", b"%s%n%x", b"' OR 1=1", b"*", b"-rf", b";halt", b"\\x00", b"`id`", b"~", b"\xc2\xa0",
-        ]),
-        named("names of two cases and two spellings", &[b"FILE", b"File", b"cafe\xcc\x81", b"caf\xc3\xa9", b"file"]),
-        named("names that the server uses itself", &[
-            b".building", b".lock", b".readers", b"changes", b"current", b"intent", b"lock", b"log", b"manifests", b"tree",
-        ]),
-        named("names that are nearly paths", &[b"...", b"....", b".. ", b"..\\..\\x", b"..x", b"C:", b"%2e%2e%2f"]),
+        named(
+            "names with line breaks, escapes and reversed text",
+            &[
+                b"\x1b[2J\x1b]0;owned\x07",
+                b"a\nb",
+                b"a\r\nfake log line",
+                b"tab\there",
+                b"\xe2\x80\xaegnp.exe",
+                b"\xff\xfe not text",
+            ],
+        ),
+        named(
+            "names that a shell or a format would read",
+            &[
+                b"$(reboot)",
+                b"%s%n%x",
+                b"' OR 1=1",
+                b"*",
+                b"-rf",
+                b";halt",
+                b"\\x00",
+                b"`id`",
+                b"~",
+                b"\xc2\xa0",
+            ],
+        ),
+        named(
+            "names of two cases and two spellings",
+            &[b"FILE", b"File", b"cafe\xcc\x81", b"caf\xc3\xa9", b"file"],
+        ),
+        named(
+            "names that the server uses itself",
+            &[
+                b".building",
+                b".lock",
+                b".readers",
+                b"changes",
+                b"current",
+                b"intent",
+                b"lock",
+                b"log",
+                b"manifests",
+                b"tree",
+            ],
+        ),
+        named(
+            "names that are nearly paths",
+            &[b"...", b"....", b".. ", b"..\\..\\x", b"..x", b"C:", b"%2e%2e%2f"],
+        ),
         lawful("a name of 255 bytes", || vec![Entry::file(vec![b'n'; 255], b"x")]),
         lawful("a path longer than the system takes in one piece", || {
             let names = vec!["n".repeat(200); 40];
@@ -116,7 +173,8 @@ pub(super) fn cases() -> Vec<Case> {
             Attack::Push(Draft::whole(&facts.header, X, &entries))
         }),
         case("66,000 files of one content", Accepted, |facts| {
-            let entries: Vec<_> = (0..66_000).map(|number| Entry::file(format!("f{number:06}"), b"x")).collect();
+            let entries: Vec<_> =
+                (0..66_000).map(|number| Entry::file(format!("f{number:06}"), b"x")).collect();
             Attack::Push(Draft::whole(&facts.header, X, &entries))
         }),
     ]

@@ -15,7 +15,9 @@ pub(super) fn cases() -> Vec<Case> {
     vec![
         links("a hard link to itself", || vec![Entry::link("a", b"a")]),
         links("a hard link to nothing", || vec![Entry::link("a", b"b")]),
-        links("a hard link to a later name", || vec![Entry::link("a", b"b"), Entry::file("b", b"x").links(2)]),
+        links("a hard link to a later name", || {
+            vec![Entry::link("a", b"b"), Entry::file("b", b"x").links(2)]
+        }),
         links("a hard link to a folder", || vec![Entry::folder("a"), Entry::link("b", b"a")]),
         links("a hard link to a hard link", || {
             vec![Entry::file("a", b"x").links(3), Entry::link("b", b"a"), Entry::link("c", b"b")]

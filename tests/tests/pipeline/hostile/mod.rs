@@ -26,16 +26,17 @@ const CASES_MIN: usize = 80;
 #[test]
 fn no_hostile_push_harms_anything() {
     let ground = &mut Ground::new();
-    let tables: [(&str, Vec<Case>); 10] = [
+    let tables: [(&str, Vec<Case>); 11] = [
+        ("bases", bases::cases()),
         ("paths", paths::cases()),
         ("entries", entries::cases()),
         ("links", links::cases()),
         ("contents", contents::cases()),
-        ("bases", bases::cases()),
         ("blocks", blocks::cases()),
         ("frames", frames::cases()),
         ("sealed", sealed::cases()),
         ("sessions", sessions::cases()),
+        ("forgotten", bases::forgotten()),
         ("harmless", harmless::cases()),
     ];
     let only = std::env::var("FIRN_CASE").unwrap_or_default();

@@ -31,13 +31,15 @@ pub(super) fn cases() -> Vec<Case> {
         one("a path with a byte 0", || b"x\0y".to_vec()),
         one("a component of 256 bytes", || vec![b'x'; 256]),
         two("a path of 4,097 components", || {
-            let mut entries: Vec<Entry> = (1..=4096).map(|depth| Entry::folder(vec!["d"; depth].join("/"))).collect();
+            let mut entries: Vec<Entry> =
+                (1..=4096).map(|depth| Entry::folder(vec!["d"; depth].join("/"))).collect();
             entries.push(Entry::file(vec!["d"; 4097].join("/"), b"x"));
             entries
         }),
         two("a path of 32,768 bytes", || {
             let names = vec!["n".repeat(255); 128];
-            let mut entries: Vec<Entry> = (1..128).map(|depth| Entry::folder(names[..depth].join("/"))).collect();
+            let mut entries: Vec<Entry> =
+                (1..128).map(|depth| Entry::folder(names[..depth].join("/"))).collect();
             entries.push(Entry::file(format!("{}x", names.join("/")), b"x"));
             entries
         }),
@@ -70,7 +72,9 @@ fn against_the_base() -> Vec<Case> {
         case("a removed path that climbs", Rejected(21), |facts| {
             delta(facts, &[remove(b"../../good")], &facts.entries.clone())
         }),
-        case("a removed absolute path", Rejected(21), |facts| delta(facts, &[remove(b"/etc")], &facts.entries.clone())),
+        case("a removed absolute path", Rejected(21), |facts| {
+            delta(facts, &[remove(b"/etc")], &facts.entries.clone())
+        }),
         case("a folder of the base replaced by a symlink, and what is in it kept", Rejected(21), |facts| {
             puts(facts, &[Entry::symlink("etc/d", b"/etc")])
         }),

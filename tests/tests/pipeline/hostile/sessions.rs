@@ -37,7 +37,9 @@ pub(super) fn cases() -> Vec<Case> {
         talk("1 MiB of zeros", Refused(6), || vec![0; 1 << 20]),
         talk("1 MiB of ones", Refused(6), || vec![0xff; 1 << 20]),
         talk("eight bytes and the end", Nothing, || vec![16, 4, 0, 0, 0, 0, 0, 0]),
-        talk("a push file as it lies on a disk", Refused(6), || small(&Header::new("evil", [0x78; 16], 1 << 40)).bytes()),
+        talk("a push file as it lies on a disk", Refused(6), || {
+            small(&Header::new("evil", [0x78; 16], 1 << 40)).bytes()
+        }),
         case("an honest push, and 1 MiB of noise after it", Accepted, |facts| {
             Attack::Talk([new_push(), small(&facts.header).frames.concat(), vec![0xa5; 1 << 20]].concat())
         }),
@@ -88,7 +90,9 @@ fn going_on() -> Vec<Case> {
         after("going on without a resume frame", Refused(6), |draft| {
             [go_on(id(draft), 2), draft.frames[2..].concat()].concat()
         }),
-        after("going on with a header", Refused(6), |draft| [go_on(id(draft), 2), draft.frames[0].clone()].concat()),
+        after("going on with a header", Refused(6), |draft| {
+            [go_on(id(draft), 2), draft.frames[0].clone()].concat()
+        }),
         after("going on twice", Refused(6), |draft| go_on(id(draft), 2).repeat(2)),
         after("going on with a seal that knows no resume frame", Refused(20), |draft| {
             [go_on(id(draft), 2), frame(4, &[]), draft.frames[2..].concat()].concat()

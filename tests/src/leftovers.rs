@@ -45,7 +45,7 @@ pub(crate) fn claim(parent: &Path) -> Result<(PathBuf, String)> {
 }
 
 /// Removes what killed makers left in `parent`. Folders kept on purpose have no maker on record and stay.
-pub(crate) fn sweep(parent: &Path) {
+pub fn sweep(parent: &Path) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
         if !entry.file_name().to_string_lossy().starts_with(PREFIX) {
             continue;

@@ -235,8 +235,9 @@ const FOLDERS: [(&str, u32); 12] = [
     ("sshd", 0o700),
 ];
 
-/// A chroot must be root's, all the way up: not `/tmp`, and not somebody's home.
-fn usual_parent(power: Power) -> PathBuf {
+/// Where scratch servers are made. A chroot must be root's, all the way up: not `/tmp`, and not somebody's home.
+#[must_use]
+pub fn usual_parent(power: Power) -> PathBuf {
     match power {
         Power::Root => PathBuf::from("/srv"),
         Power::User => target_folder().join("scratch"),

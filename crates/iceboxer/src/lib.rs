@@ -22,4 +22,5 @@ pub mod seal;
 pub mod settings;
 pub mod staging;
 pub mod store;
+mod strangers;
 pub mod verb;

@@ -12,9 +12,9 @@ use crate::openssh::HostKey;
 use crate::settings::{Server, Settings};
 use crate::walk::Selection;
 
-/// Ciphers in the order of what they cost with libssh2, cheapest first: docs/performance.md.
+/// Ciphers in the order of what they cost this host with libssh2, cheapest first: docs/performance.md.
 const CIPHERS: &[&str] =
-    &["aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "chacha20-poly1305@openssh.com", "aes128-ctr"];
+    &["chacha20-poly1305@openssh.com", "aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr"];
 
 /// The levels zstd has.
 const LEVELS: std::ops::RangeInclusive<i32> = -7..=19;

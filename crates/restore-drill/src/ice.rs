@@ -6,10 +6,10 @@ use std::io::Read;
 use std::str::FromStr;
 
 use cli::{Exit, Failure};
-use formats::HostId;
 use formats::records::ice::{ICE_RECORD_BYTES, IceError, IceRecord};
 use formats::records::ice_id::{IceId, IceIdError};
 use formats::records::{Record, RecordError};
+use formats::{ContentHash, HostId};
 
 /// Sealing a segment adds less than this: packet heads, one key packet for each recipient.
 const SEALING_BYTES_MAX: u64 = 1 << 20;
@@ -52,6 +52,8 @@ pub(crate) enum RecordFault {
     Read { ice: IceId, source: std::io::Error },
     #[error("the record of {ice} is damaged")]
     Record { ice: IceId, source: RecordError },
+    #[error("the record of {ice} is not the one that was stored")]
+    Other { ice: IceId },
     #[error("the record of {ice} contradicts itself")]
     Contradicts { ice: IceId, source: IceError },
     #[error("the record of {ice} breaks a rule: {rule}")]
@@ -68,14 +70,22 @@ impl Failure for RecordFault {
 }
 
 /// Reads the record of `ice`. What is given back is bounded and free of contradictions: all its objects lie in the folder of this ice, its
-/// segments are exactly its image, and its snapshots have names that are safe as names of files.
-pub(crate) fn read_record(ice: &IceId, from: impl Read) -> Result<IceRecord, RecordFault> {
+/// segments are exactly its image, and its snapshots have names that are safe as names of files. `stored` is what the vault says of it, if it
+/// says anything: nothing else tells of damage to fields like the log's head.
+pub(crate) fn read_record(
+    ice: &IceId,
+    from: impl Read,
+    stored: Option<ContentHash>,
+) -> Result<IceRecord, RecordFault> {
     let mut line = Vec::new();
     from.take(ICE_RECORD_BYTES as u64 + 1)
         .read_to_end(&mut line)
         .map_err(|source| RecordFault::Read { ice: ice.clone(), source })?;
     let record =
         IceRecord::from_line(&line).map_err(|source| RecordFault::Record { ice: ice.clone(), source })?;
+    if stored.is_some_and(|hash| hash != ContentHash::of(&line)) {
+        return Err(RecordFault::Other { ice: ice.clone() });
+    }
     record.check().map_err(|source| RecordFault::Contradicts { ice: ice.clone(), source })?;
     match rules(ice, &record) {
         Ok(()) => Ok(record),

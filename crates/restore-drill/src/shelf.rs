@@ -136,7 +136,10 @@ impl Shelf {
 
     /// The record of an ice, checked.
     pub(crate) fn record(&self, id: &IceId) -> Result<IceRecord, ShelfError> {
-        Ok(read_record(id, self.fetch(&id.record_object())?)?)
+        let from = self.fetch(&id.record_object())?;
+        // A copy of the objects alone must be as good for a restore.
+        let stored = self.record_lock(id).ok().map(|lock| lock.hash);
+        Ok(read_record(id, from, stored)?)
     }
 
     /// What the vault says about the lock of an ice's record, which was stored last.

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::trouble::Trouble;
-use crate::{bench, build, demo, fuzz, test, tidy};
+use crate::{bench, build, demo, fuzz, janitor, test, tidy};
 
 /// The project's own commands
 #[derive(Debug, Parser)]
@@ -30,6 +30,9 @@ enum Verb {
     Fuzz(FuzzArgs),
     /// Hold the sources against the house rules
     Tidy,
+    /// Cleans up if its employer is killed; started by the others
+    #[command(hide = true)]
+    Janitor(JanitorArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -76,6 +79,16 @@ pub(crate) struct BenchArgs {
 }
 
 #[derive(Debug, clap::Args)]
+pub(crate) struct JanitorArgs {
+    #[arg(long)]
+    pub(crate) parent: PathBuf,
+    #[arg(long)]
+    pub(crate) employer: u32,
+    #[arg(long)]
+    pub(crate) image: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
 pub(crate) struct FuzzArgs {
     /// How long each target runs
     #[arg(long, default_value_t = 60)]
@@ -91,6 +104,7 @@ pub(crate) fn run() -> ExitCode {
         Verb::Bench(args) => bench::run(args),
         Verb::Fuzz(args) => fuzz::run(args),
         Verb::Tidy => tidy::run(),
+        Verb::Janitor(args) => janitor::run(args),
     };
     done.unwrap_or_else(|trouble: Trouble| {
         eprintln!("{trouble}");

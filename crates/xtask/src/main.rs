@@ -7,6 +7,7 @@ mod bench;
 mod build;
 mod demo;
 mod fuzz;
+mod janitor;
 mod needs;
 mod screen;
 mod table;

@@ -15,14 +15,23 @@ use pipeline_tests::checker::{Moment, told};
 use pipeline_tests::stock::{self, below};
 use pipeline_tests::verbs::Hear;
 use pipeline_tests::{Host, Options, Outcome, Power, Scratch, data, settings};
-use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps, XattrFlags, lsetxattr, makedev, mknodat, utimensat};
+use rustix::fs::{
+    AtFlags, CWD, FileType, Mode, Timespec, Timestamps, XattrFlags, lsetxattr, makedev, mknodat, utimensat,
+};
 
 use crate::rig;
 
 const HOST: &str = "web01";
 /// Bytes with which a name is still one name: a newline, an escape sequence, no UTF-8, a leading dash, what shells and rsync treat as special.
-const ODD_NAMES: [&[u8]; 7] =
-    [b"new\nline", b"\x1b[2J", b"\xff\xfe\x80", b"-rf", b" ", b"*?[x]\\", "\u{fc}ml\u{e4}ut \u{202e}".as_bytes()];
+const ODD_NAMES: [&[u8]; 7] = [
+    b"new\nline",
+    b"\x1b[2J",
+    b"\xff\xfe\x80",
+    b"-rf",
+    b" ",
+    b"*?[x]\\",
+    "\u{fc}ml\u{e4}ut \u{202e}".as_bytes(),
+];
 /// Seconds and nanoseconds of mtimes at the edges of what formats can hold.
 const MTIMES: [(&str, i64, i64); 5] = [
     ("epoch", 0, 0),
@@ -39,7 +48,8 @@ fn run(program: &str, words: &[&str], path: &Path) -> Outcome {
 }
 
 fn attribute(path: &Path, name: &str, value: &[u8]) {
-    lsetxattr(path, name, value, XattrFlags::empty()).unwrap_or_else(|errno| panic!("{}: {name}: {errno}", path.display()));
+    lsetxattr(path, name, value, XattrFlags::empty())
+        .unwrap_or_else(|errno| panic!("{}: {name}: {errno}", path.display()));
 }
 
 fn touch(path: &Path, seconds: i64, nanos: i64) {
@@ -96,9 +106,13 @@ fn furnish_as_root(root: &Path) {
     node(&root.join("char"), FileType::CharacterDevice, 1, 3);
     node(&root.join("block"), FileType::BlockDevice, 7, 200);
     node(&root.join("large-device"), FileType::BlockDevice, 259, 65_600);
-    for (name, owner, group) in
-        [("a/big", 123_456, 654_321), ("a/link", 4711, 4712), ("fifo", 0, 65_534), ("empty", 4_294_967_294, 1), ("char", 5, 6)]
-    {
+    for (name, owner, group) in [
+        ("a/big", 123_456, 654_321),
+        ("a/link", 4711, 4712),
+        ("fifo", 0, 65_534),
+        ("empty", 4_294_967_294, 1),
+        ("char", 5, 6),
+    ] {
         lchown(root.join(name), Some(owner), Some(group)).unwrap();
     }
     rig::file(&root.join("capable"), b"may open low ports\n");
@@ -123,7 +137,8 @@ fn set_times(root: &Path) {
 fn rsync(left: &Path, right: &Path) -> String {
     let mut command = Command::new("rsync");
     command.args(["-naHAXi", "--delete", "--checksum", "--numeric-ids", "--modify-window=-1"]);
-    let outcome = Outcome::of(command.arg(left.join("")).arg(right.join(""))).unwrap().expect_code(&[0]).unwrap();
+    let outcome =
+        Outcome::of(command.arg(left.join("")).arg(right.join(""))).unwrap().expect_code(&[0]).unwrap();
     assert_eq!(outcome.stderr, "");
     outcome.stdout
 }
@@ -162,12 +177,16 @@ fn chain(scratch: &Scratch, host: &Host, root: &Path, round: usize) -> PathBuf {
     push.expect_code(&[0]).unwrap();
     let found = rig::sound(scratch, host, Moment::Quiet);
     assert_eq!(found.snapshots.len(), round);
-    let wrong = compare(&own(&scan(&[root]).unwrap(), root), &own(&found.snapshots.last().unwrap().items, root));
+    let wrong =
+        compare(&own(&scan(&[root]).unwrap(), root), &own(&found.snapshots.last().unwrap().items, root));
     assert!(wrong.is_empty(), "the manifest is not the disk:\n{}", told(&wrong));
     Outcome::of(&mut scratch.snapshotter(&["verify"])).unwrap().expect_code(&[0]).unwrap();
     scratch.ice().unwrap().expect_code(&[0]).unwrap();
     let drill = scratch.verify(HOST).unwrap().expect_code(&[0]).unwrap();
-    let records: Vec<_> = fs::read_dir(scratch.folder.join("drill/records")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let records: Vec<_> = fs::read_dir(scratch.folder.join("drill/records"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     assert_eq!(records.len(), round, "{}", drill.said());
     for record in records {
         let record: serde_json::Value = serde_json::from_slice(&fs::read(record).unwrap()).unwrap();
@@ -184,7 +203,11 @@ fn judge(root: &Path, restored: &Path) {
     assert_eq!(rsync(root, restored), "");
     assert_eq!(linked(restored), linked(root));
     let sparse = fs::metadata(restored.join("sparse")).unwrap();
-    assert!(sparse.blocks() * 512 < sparse.len() / 4, "the holes of a sparse file were filled: {} blocks", sparse.blocks());
+    assert!(
+        sparse.blocks() * 512 < sparse.len() / 4,
+        "the holes of a sparse file were filled: {} blocks",
+        sparse.blocks()
+    );
 }
 
 /// What a day brings.
@@ -212,7 +235,8 @@ fn stock_alone(scratch: &Scratch, root: &Path) {
     assert!(segments.len() > 2, "{segments:?}");
     stock::decrypt(scratch, &segments, &image, &mut |_| ()).unwrap();
     stock::unsquash(&image, &files).unwrap();
-    let snapshots: Vec<_> = fs::read_dir(files.join("snapshots")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let snapshots: Vec<_> =
+        fs::read_dir(files.join("snapshots")).unwrap().map(|entry| entry.unwrap().path()).collect();
     let [snapshot] = snapshots.as_slice() else { panic!("{snapshots:?}") };
     let told = stock::diff(root, &below(snapshot, root)).unwrap();
     let expected = MANIFEST_ONLY.map(|name| format!("Only in {}: {name}", root.display()));
@@ -246,14 +270,24 @@ fn controls(root: &Path, restored: &Path, power: Power) -> usize {
             file.write_all_at(&[byte[0] ^ 1], 3_000_000).unwrap();
         });
     });
-    count += control(root, restored, "one attribute", "empty/", || attribute(&at("empty"), "user.folder", b"other"));
+    count += control(root, restored, "one attribute", "empty/", || {
+        attribute(&at("empty"), "user.folder", b"other")
+    });
     count += control(root, restored, "one hard link", "z-three", || {
         let (bytes, folder) = (at("z-three"), restored.to_owned());
-        quietly(&folder, || drop(run("sh", &["-c", "cp -a \"$1\" \"$1.new\" && mv \"$1.new\" \"$1\"", "-"], &bytes)));
+        quietly(&folder, || {
+            drop(run("sh", &["-c", "cp -a \"$1\" \"$1.new\" && mv \"$1.new\" \"$1\"", "-"], &bytes))
+        });
     });
-    count += control(root, restored, "one ACL", "a/nothing", || drop(run("setfacl", &["-x", "u:4711"], &at("a/nothing"))));
-    count += control(root, restored, "one default ACL", "b moved/", || drop(run("setfacl", &["-k"], &at("other/b moved"))));
-    count += control(root, restored, "one nanosecond", "times/nanoseconds", || touch(&at("times/nanoseconds"), 1_700_000_000, 2));
+    count += control(root, restored, "one ACL", "a/nothing", || {
+        drop(run("setfacl", &["-x", "u:4711"], &at("a/nothing")))
+    });
+    count += control(root, restored, "one default ACL", "b moved/", || {
+        drop(run("setfacl", &["-k"], &at("other/b moved")))
+    });
+    count += control(root, restored, "one nanosecond", "times/nanoseconds", || {
+        touch(&at("times/nanoseconds"), 1_700_000_000, 2)
+    });
     count += control(root, restored, "one mode", "a/sgid", || {
         fs::set_permissions(at("a/sgid"), fs::Permissions::from_mode(0o711)).unwrap();
     });

@@ -5,6 +5,10 @@
 
 /// The checker finds what it is there to find.
 mod checks;
+/// The whole chain on everything a file system can hold, judged by rsync.
+mod comparator;
+/// What was damaged says so, and nothing wrong is believed.
+mod damage;
 /// The demo, which is the first thing anybody runs.
 mod demo;
 /// A host that breaks every rule harms nobody, not even its own past.
@@ -12,6 +16,7 @@ mod hostile;
 /// What the tests share: built programs, a scratch server, one look at what a server holds.
 mod rig;
 
-// NOTE (remove before commit): modules `kills`, `comparator` and `damage` are being written by other helpers right now; helper for hostile/stories: do `stories` only.
+/// What happens to people: losses, cuts, clones, full disks.
+mod stories;
 /// What the README tells people to type does what it says.
 mod tour;

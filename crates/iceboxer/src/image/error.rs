@@ -19,6 +19,20 @@ pub enum ImageError {
         /// Which snapshot.
         name: String,
     },
+    /// A snapshot of the log has no manifest.
+    #[error("manifest of snapshot {name} is missing")]
+    NoManifest {
+        /// Which snapshot.
+        name: String,
+    },
+    /// A snapshot lies there that the log does not name: the log has lost lines, and what it calls the newest is not.
+    #[error("{name} of {host} is not in the snapshot log")]
+    Stranger {
+        /// Whose history.
+        host: String,
+        /// Which snapshot.
+        name: String,
+    },
     /// A file of the history is not what its manifest says.
     #[error(transparent)]
     Source(#[from] SourceError),
@@ -60,7 +74,8 @@ impl Failure for ImageError {
             ImageError::History(history::Error::NoHost { .. } | history::Error::NoSnapshot { .. })
             | ImageError::Segments { .. } => Exit::USAGE,
             ImageError::History(error) if error.is_damage() => Exit::DAMAGED,
-            ImageError::Root { .. } => Exit::SNAPSHOT_DIFFERS,
+            ImageError::Stranger { .. } => Exit::DAMAGED,
+            ImageError::Root { .. } | ImageError::NoManifest { .. } => Exit::SNAPSHOT_DIFFERS,
             ImageError::Source(error) if error.is_damage() => Exit::SNAPSHOT_DIFFERS,
             ImageError::Differs { .. } | ImageError::Unreadable(_) => Exit::DAMAGED,
             ImageError::Writer(_) => Exit::BUG,

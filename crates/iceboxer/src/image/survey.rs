@@ -32,7 +32,7 @@ pub(crate) fn survey(history: &HostHistory, snapshots: &[Snapshot]) -> Result<Su
     let mut large = HashSet::new();
     for snapshot in snapshots {
         placer.begin(snapshot.name.as_str());
-        let mut manifest = history.open_manifest(snapshot)?;
+        let mut manifest = history.open_manifest(snapshot).map_err(|error| missing(error, snapshot))?;
         for entry in &mut manifest {
             let entry = entry.map_err(|source| manifest_error(snapshot, source))?;
             survey.add(NAME_BYTES + 2 * entry.path.as_bytes().len() as u64);
@@ -66,6 +66,15 @@ pub(crate) fn survey(history: &HostHistory, snapshots: &[Snapshot]) -> Result<Su
 impl Survey {
     fn add(&mut self, bytes: u64) {
         self.image_bytes_max = self.image_bytes_max.saturating_add(bytes);
+    }
+}
+
+fn missing(error: history::Error, snapshot: &Snapshot) -> ImageError {
+    match error {
+        history::Error::Folder(source) if source.is_not_found() => {
+            ImageError::NoManifest { name: snapshot.name.to_string() }
+        }
+        other => ImageError::History(other),
     }
 }
 

@@ -16,6 +16,7 @@ use crate::ledger::Ledger;
 use crate::plan::{Again, Plan};
 use crate::staging::{HostStaging, StagedImage, Staging};
 use crate::store::{Job, Stored, Target};
+use crate::strangers;
 
 /// Does what the plan says. One host's or one vault's failure does not stop the others.
 ///
@@ -78,7 +79,9 @@ impl<'a> Icing<'a> {
                 return Ok(());
             }
         }
+        let present = strangers::present(history).map_err(ImageError::from)?;
         let log = history.log().map_err(ImageError::from)?;
+        strangers::require_none(&present, &log)?;
         let Some(newest) = log.latest() else {
             self.console.info(&format!("{host}: no snapshot yet"));
             return Ok(());

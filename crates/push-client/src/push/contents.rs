@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 
-use formats::ContentHash;
+use formats::{ContentHash, Mtime};
 use rustix::io::Errno;
 
 use super::packer::{Packer, SenderGone};
@@ -46,6 +46,22 @@ pub(super) struct Copied {
     pub(super) file: File,
 }
 
+/// What the base has at a path: a content that need not be sent, if it is still there.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Expected {
+    pub(super) size: u64,
+    pub(super) mtime: Mtime,
+    pub(super) hash: ContentHash,
+}
+
+/// Whether a long file is sent while it is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sending {
+    Now,
+    /// It is only hashed, as it is most likely the content that the base has.
+    Not,
+}
+
 /// Reads files, and remembers what was sent.
 #[derive(Debug)]
 pub(super) struct Contents {
@@ -77,8 +93,12 @@ impl Contents {
         Ok(self.packer)
     }
 
-    /// Reads what was found, and puts its content in the push.
-    pub(super) fn read(&mut self, found: &Found<'_>) -> Result<Reading, SenderGone> {
+    /// Reads what was found, and puts its content in the push, unless it is the `expected` one.
+    pub(super) fn read(
+        &mut self,
+        found: &Found<'_>,
+        expected: Option<Expected>,
+    ) -> Result<Reading, SenderGone> {
         let mut before = found.facts;
         for reading in 1..=READINGS_MAX {
             let mut file = match open_file(found.folder, found.name, &before) {
@@ -99,7 +119,7 @@ impl Contents {
                 return Ok(Reading::NoFile);
             }
             let last = reading == READINGS_MAX;
-            let (attempt, after) = self.attempt(&mut file, &before, last)?;
+            let (attempt, after) = self.attempt(&mut file, &before, expected, last)?;
             let copied = |size, hash| Copied { size, hash, facts: after, file };
             match attempt {
                 Attempt::Failed(errno) => return Ok(Reading::Refused(errno)),
@@ -117,19 +137,31 @@ impl Contents {
         &mut self,
         file: &mut File,
         before: &Facts,
+        expected: Option<Expected>,
         last: bool,
     ) -> Result<(Attempt, Facts), SenderGone> {
         if before.size <= BUFFERED_BYTES_MAX as u64 {
-            self.attempt_buffered(file, before, last)
-        } else {
-            self.attempt_streamed(file, before, last)
+            return self.attempt_buffered(file, before, expected, last);
         }
+        // A mode, an owner or a name changed, or the whole disk has another number: no reason to send it all again.
+        let alike = expected.filter(|e| !last && e.size == before.size && e.mtime == before.mtime);
+        if let Some(expected) = alike {
+            match self.attempt_streamed(file, before, Sending::Not, last)? {
+                (Attempt::Still(_, hash), _) if hash != expected.hash => {}
+                answer => return Ok(answer),
+            }
+            if let Err(error) = file.rewind() {
+                return Ok((Attempt::Failed(errno(&error)), *before));
+            }
+        }
+        self.attempt_streamed(file, before, Sending::Now, last)
     }
 
     fn attempt_buffered(
         &mut self,
         file: &mut File,
         before: &Facts,
+        expected: Option<Expected>,
         last: bool,
     ) -> Result<(Attempt, Facts), SenderGone> {
         let want = usize::try_from(before.size).unwrap_or(BUFFERED_BYTES_MAX) + 1;
@@ -146,7 +178,8 @@ impl Contents {
             return Ok((Attempt::Moved(0, ContentHash::from_bytes([0; 32])), after));
         }
         let hash = ContentHash::of(bytes);
-        if !self.remembered.contains(&hash) {
+        let has_it = self.remembered.contains(&hash) || expected.is_some_and(|e| e.hash == hash);
+        if !has_it {
             self.packer.data(bytes)?;
             self.packer.end(size, hash, still.then(|| content(size, hash, &after)))?;
             self.remember(hash);
@@ -158,26 +191,16 @@ impl Contents {
         &mut self,
         file: &mut File,
         before: &Facts,
+        sending: Sending,
         last: bool,
     ) -> Result<(Attempt, Facts), SenderGone> {
-        let mut hasher = blake3::Hasher::new();
-        let (mut size, size_max) = (0u64, before.size + 1);
-        while size < size_max {
-            let want = usize::try_from(size_max - size).unwrap_or(usize::MAX).min(self.buffer.len());
-            let length = match fill(file, self.buffer.get_mut(..want).unwrap_or_default()) {
-                Ok(0) => break,
-                Ok(length) => length,
-                Err(errno) => {
-                    self.packer.drop_open()?;
-                    return Ok((Attempt::Failed(errno), *before));
-                }
-            };
-            let bytes = self.buffer.get(..length).unwrap_or_default();
-            hasher.update(bytes);
-            self.packer.data(bytes)?;
-            size += length as u64;
-            self.read_bytes += length as u64;
-        }
+        let (size, hash) = match self.stream(file, before.size + 1, sending)? {
+            Ok(read) => read,
+            Err(errno) => {
+                self.packer.drop_open()?;
+                return Ok((Attempt::Failed(errno), *before));
+            }
+        };
         let after = match Facts::of_open(&*file) {
             Ok(after) => after,
             Err(errno) => {
@@ -185,15 +208,43 @@ impl Contents {
                 return Ok((Attempt::Failed(errno), *before));
             }
         };
-        let hash = ContentHash::from_bytes(*hasher.finalize().as_bytes());
         let still = before.is_untouched(&after) && size == before.size;
-        if !still && !last {
-            self.packer.drop_open()?;
-            return Ok((Attempt::Moved(size, hash), after));
+        match sending {
+            Sending::Now if still || last => {
+                self.packer.end(size, hash, still.then(|| content(size, hash, &after)))?;
+                self.remember(hash);
+            }
+            Sending::Now => self.packer.drop_open()?,
+            Sending::Not => {}
         }
-        self.packer.end(size, hash, still.then(|| content(size, hash, &after)))?;
-        self.remember(hash);
         Ok((if still { Attempt::Still(size, hash) } else { Attempt::Moved(size, hash) }, after))
+    }
+
+    /// Reads at most so many bytes: one more than a file has, so that one that grew is seen, and never followed for ever.
+    fn stream(
+        &mut self,
+        file: &mut File,
+        bytes_max: u64,
+        sending: Sending,
+    ) -> Result<Result<(u64, ContentHash), Errno>, SenderGone> {
+        let mut hasher = blake3::Hasher::new();
+        let mut size = 0u64;
+        while size < bytes_max {
+            let want = usize::try_from(bytes_max - size).unwrap_or(usize::MAX).min(self.buffer.len());
+            let length = match fill(file, self.buffer.get_mut(..want).unwrap_or_default()) {
+                Ok(0) => break,
+                Ok(length) => length,
+                Err(errno) => return Ok(Err(errno)),
+            };
+            let bytes = self.buffer.get(..length).unwrap_or_default();
+            hasher.update(bytes);
+            if sending == Sending::Now {
+                self.packer.data(bytes)?;
+            }
+            size += length as u64;
+            self.read_bytes += length as u64;
+        }
+        Ok(Ok((size, ContentHash::from_bytes(*hasher.finalize().as_bytes()))))
     }
 
     fn remember(&mut self, hash: ContentHash) {
@@ -217,9 +268,13 @@ fn fill(file: &mut File, to: &mut [u8]) -> Result<usize, Errno> {
             Ok(length) => filled += length,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => {
-                return Err(error.raw_os_error().map_or(Errno::IO, Errno::from_raw_os_error));
+                return Err(errno(&error));
             }
         }
     }
     Ok(filled)
+}
+
+fn errno(error: &io::Error) -> Errno {
+    error.raw_os_error().map_or(Errno::IO, Errno::from_raw_os_error)
 }

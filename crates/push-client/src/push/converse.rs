@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use formats::published::Verdict;
 use formats::push::Header;
-use formats::session::{BaseMessage, ServerMessage};
+use formats::session::{BaseMessage, Code, ServerMessage};
 use formats::{ContentHash, PushId, Root, Summary};
 use wire::client::{Outgoing, SealFacts, await_verdict};
 
@@ -52,6 +52,8 @@ pub struct Outcome {
     pub base: Option<Root>,
     /// The server has it in its history. If not: not yet.
     pub is_accepted: bool,
+    /// Why an earlier push was rejected, as this one has learnt.
+    pub earlier: Option<Code>,
 }
 
 /// One push under way.
@@ -112,22 +114,22 @@ pub fn push(
 
 impl Push<'_> {
     fn converse(&mut self, message: &BaseMessage) -> Result<Outcome, PushError> {
-        self.learn(message)?;
+        let earlier = self.learn(message)?;
         let begun = self.begin(message)?;
         let (push, base) = (begun.push, begun.base.as_ref().map(|(root, _)| *root));
         let silence = Duration::from_secs(u64::from(message.published.limits.idle_seconds / 4).max(1));
         let summary = self.send(begun, silence)?;
         let is_accepted = self.seal_and_wait(push, summary)?;
-        Ok(Outcome { push, root: summary.root, base, is_accepted })
+        Ok(Outcome { push, root: summary.root, base, is_accepted, earlier })
     }
 
-    fn learn(&mut self, message: &BaseMessage) -> Result<(), PushError> {
+    fn learn(&mut self, message: &BaseMessage) -> Result<Option<Code>, PushError> {
         let before = self.memory.clone();
-        learn(&mut self.memory, message, self.monitor);
+        let rejected = learn(&mut self.memory, message, self.monitor);
         if self.memory != before {
             self.state.remember(&self.memory)?;
         }
-        Ok(())
+        Ok(rejected)
     }
 
     /// Sends the first frame: a header, or the sign that a cut push goes on.

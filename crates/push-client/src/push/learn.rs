@@ -3,7 +3,7 @@
 use formats::Root;
 use formats::published::Verdict;
 use formats::push::Order;
-use formats::session::BaseMessage;
+use formats::session::{BaseMessage, Code};
 
 use cli::Monitor;
 
@@ -20,14 +20,16 @@ pub(super) enum Course {
     Finish(Recalled, Pending),
 }
 
-/// Takes in the verdicts on pushes that waited for one.
-pub(super) fn learn(memory: &mut Memory, base: &BaseMessage, monitor: &dyn Monitor) {
+/// Takes in the verdicts on pushes that waited for one. Returns why the last of them was rejected, if one was.
+pub(super) fn learn(memory: &mut Memory, base: &BaseMessage, monitor: &dyn Monitor) -> Option<Code> {
+    let mut rejected = None;
     for Pending { push, .. } in memory.pending.clone() {
         let arrived = base.queued.contains(&push) || base.partial.is_some_and(|(partial, _)| partial == push);
         match base.published.verdict(push) {
             Some(Verdict::Rejected { code }) => {
                 monitor.warn(&format!("an earlier push ({push}) was rejected: {code}"));
                 memory.forget(push);
+                rejected = Some(code);
             }
             // If it is the base, it is kept by its root below; if not, a later one is.
             Some(Verdict::Accepted { .. }) if base.base().is_none_or(|root| !is_of(memory, push, root)) => {
@@ -45,6 +47,7 @@ pub(super) fn learn(memory: &mut Memory, base: &BaseMessage, monitor: &dyn Monit
         Some(root) if memory.roots().any(|known| known == root) => memory.accept(root),
         _ => memory.accepted = None,
     }
+    rejected
 }
 
 fn is_of(memory: &Memory, push: formats::PushId, root: Root) -> bool {

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use cli::{Monitor, Task, shown};
 
 use super::account::{Account, Count};
-use super::contents::{Contents, Copied, Reading};
+use super::contents::{Contents, Copied, Expected, Reading};
 use super::error::PushError;
 use crate::state::{Base, Content, NewState, StateError, is_settled};
 use crate::walk::{Facts, FileKind, Found, Links, Missed, Names, Stamp, Visit, read_attributes};
@@ -60,16 +60,18 @@ impl Visit for Recorder<'_> {
             self.all_taken_over &= taken_over;
             return self.write(entry, &facts.stamp);
         }
-        if let Some(known) = known
-            && self.is_untouched(&known.entry, &known.stamp, facts)
-        {
-            self.account.add(Count::Unchanged, 1);
-            self.links.remember(facts, found.path);
-            return self.write(known.entry, &facts.stamp);
+        let mut expected = None;
+        if let Some(known) = known {
+            if self.is_untouched(&known.entry, &known.stamp, facts) {
+                self.account.add(Count::Unchanged, 1);
+                self.links.remember(facts, found.path);
+                return self.write(known.entry, &facts.stamp);
+            }
+            expected = self.expected(&known.entry);
         }
         self.all_taken_over = false;
         match facts.kind {
-            FileKind::File => self.file(found),
+            FileKind::File => self.file(found, expected),
             _ => self.other(found),
         }
     }
@@ -110,13 +112,20 @@ impl Recorder<'_> {
             && self.names.agree(&meta.attributes, facts.owner, facts.group)
     }
 
-    fn file(&mut self, found: &Found<'_>) -> Result<(), PushError> {
+    /// The content that the base has at this path, unless the server asks for it again.
+    fn expected(&self, entry: &Entry) -> Option<Expected> {
+        let Node { meta, kind: Kind::File { size, content } } = entry.node()? else { return None };
+        let wanted = self.wanted.contains(content);
+        (!wanted).then_some(Expected { size: *size, mtime: meta.mtime, hash: *content })
+    }
+
+    fn file(&mut self, found: &Found<'_>, expected: Option<Expected>) -> Result<(), PushError> {
         if let Some(content) = self.held_of(&found.facts) {
             // Sent before the cut; only its attributes are read again.
             let kind = Kind::File { size: content.size, content: content.hash };
             return self.node(found, &found.facts, kind, None, &found.facts.stamp);
         }
-        let reading = self.contents.read(found).map_err(|_| PushError::SenderGone)?;
+        let reading = self.contents.read(found, expected).map_err(|_| PushError::SenderGone)?;
         let (copied, steady) = match reading {
             Reading::Whole(copied) => (copied, true),
             Reading::Unsteady(copied) => (copied, false),

@@ -30,8 +30,13 @@ pub(super) fn run(run: &mut Run, settings: &Path) -> Result<Exit, Failed> {
     let job = Job { plan: &plan, top, started, zone };
     let outcome = push(job, &state, Session::new(carried), &mut account, &console);
     tell(run, &account, &outcome);
-    let Outcome { is_accepted, .. } = outcome?;
-    if is_accepted { Ok(Exit::WHOLE) } else { Ok(Exit::PENDING) }
+    let Outcome { is_accepted, earlier, .. } = outcome?;
+    Ok(match earlier {
+        // Nobody has been told of it yet, and this push may be all that is left to tell it.
+        Some(code) => Exit::of(code.exit_code()),
+        None if is_accepted => Exit::WHOLE,
+        None => Exit::PENDING,
+    })
 }
 
 /// What was done, whatever came of it.

@@ -122,6 +122,7 @@ fn a_push_that_was_rejected_later_is_forgotten() {
     server.judge(second.push, Verdict::Rejected { code: Code::WrongRoot });
     let (third, _) = host.push(&mut server);
     assert_eq!(third.base, Some(first.root));
+    assert_eq!(third.earlier, Some(Code::WrongRoot));
     let remembered = StateFolder::peek(&host.state_path()).unwrap().unwrap();
     assert!(remembered.memory.pending.iter().all(|pending| pending.push != second.push));
 }

@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
 
 use formats::Change;
 use push_client::push::Count;
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 
-use crate::host::Host;
+use crate::host::{Host, noise};
 use crate::judge::content;
 use crate::server::Server;
 
@@ -55,12 +56,7 @@ fn a_change_that_hides_its_time_and_size_is_found() {
     let base = accepted(&host);
     let before = fs::metadata(host.path("b/c")).unwrap();
     fs::write(host.path("b/c"), b"TWO").unwrap();
-    let at = |seconds, nanos| Timespec { tv_sec: seconds, tv_nsec: nanos };
-    let times = Timestamps {
-        last_access: at(before.atime(), before.atime_nsec()),
-        last_modification: at(before.mtime(), before.mtime_nsec()),
-    };
-    utimensat(CWD, host.path("b/c"), &times, AtFlags::empty()).unwrap();
+    reset_times(&host.path("b/c"), &before);
     let (_, account) = host.push(&mut server);
     let judged = server.newest(&base);
     assert_eq!(judged.content("data/b/c"), b"TWO");
@@ -83,6 +79,40 @@ fn a_change_of_mode_is_a_change_and_a_removal_too() {
     );
     // The folder's own time, the file's mode, the link.
     assert_eq!(account.get(Count::Changes), 3);
+    assert_eq!(judged.contents_count, 0, "a content that the base has was sent again");
+}
+
+#[test]
+fn a_content_that_the_base_has_is_not_sent_again_for_a_new_mode_or_time() {
+    let (host, mut server) = (tree(), Server::new());
+    let large = host.write("large", &noise(1, 2_000_000));
+    host.push_accepted(&mut server);
+    let base = accepted(&host);
+    fs::set_permissions(&large, fs::Permissions::from_mode(0o640)).unwrap();
+    fs::write(host.path("b/c"), b"two").unwrap();
+    let (_, account) = host.push(&mut server);
+    let judged = server.newest(&base);
+    assert_eq!(judged.contents_count, 0);
+    assert_eq!(account.get(Count::ReadBytes), 2_000_003);
+    assert_eq!(judged.node("data/large").meta.mode, 0o640);
+    server.sealed.clear();
+    // A large file whose content changed under its old time is sent all the same.
+    let meta = fs::metadata(&large).unwrap();
+    fs::write(&large, noise(2, 2_000_000)).unwrap();
+    reset_times(&large, &meta);
+    host.push(&mut server);
+    let judged = server.newest(&base);
+    assert_eq!(judged.contents_count, 1);
+    assert_eq!(judged.content("data/large"), noise(2, 2_000_000));
+}
+
+fn reset_times(path: &Path, to: &fs::Metadata) {
+    let at = |seconds, nanos| Timespec { tv_sec: seconds, tv_nsec: nanos };
+    let times = Timestamps {
+        last_access: at(to.atime(), to.atime_nsec()),
+        last_modification: at(to.mtime(), to.mtime_nsec()),
+    };
+    utimensat(CWD, path, &times, AtFlags::empty()).unwrap();
 }
 
 #[test]

@@ -233,6 +233,15 @@ impl Session {
     }
 }
 
+/// A session that is over has freed the jail.
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.to = None;
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 pub(crate) fn block(bytes: &[u8]) -> Block<'_> {
     Block { codec: Codec::Stored, expanded_bytes: bytes.len(), packed: bytes }
 }

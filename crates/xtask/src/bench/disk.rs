@@ -9,6 +9,7 @@ use std::process::Command;
 use pipeline_tests::Outcome;
 use pipeline_tests::machine::target_folder;
 
+use crate::janitor::{Janitor, remove_disk};
 use crate::trouble::{Result, Trouble};
 
 /// Length of the image; it is sparse, and holds what is really written.
@@ -16,12 +17,11 @@ const BYTES: u64 = 24 << 30;
 /// Bytes that may really be written.
 const FREE_BYTES_MIN: u64 = 14 << 30;
 
-/// The mounted disk. It is unmounted and removed when dropped.
-#[derive(Debug)]
+/// The mounted disk. It is unmounted and removed when dropped, or when we are killed.
 pub(crate) struct Disk {
     image: PathBuf,
-    device: String,
     folder: PathBuf,
+    _janitor: Janitor,
 }
 
 impl Disk {
@@ -34,17 +34,17 @@ impl Disk {
         // Root-owned all the way, as a chroot must be.
         let folder = PathBuf::from(format!("/srv/firn-bench-{tag}"));
         std::fs::create_dir(&folder)?;
-        File::create(&image)?.set_len(BYTES)?;
-        let mut disk = Disk { image, device: String::new(), folder };
-        run(Command::new("mkfs.ext4")
-            .args(["-q", "-F", "-O", "has_journal", "-E", "lazy_itable_init=0,lazy_journal_init=0"])
-            .arg(&disk.image))?;
+        let disk = Disk { _janitor: Janitor::hire(&folder, Some(&image))?, image, folder };
+        File::create(&disk.image)?.set_len(BYTES)?;
+        let mut mkfs = Command::new("mkfs.ext4");
+        mkfs.args(["-q", "-F", "-O", "has_journal", "-E", "lazy_itable_init=0,lazy_journal_init=0"]);
+        run(mkfs.arg(&disk.image))?;
         let attach =
             |direct: &str| run(Command::new("losetup").args(["--find", "--show", direct]).arg(&disk.image));
         // Direct: what is written is not kept in memory twice.
-        let said = attach("--direct-io=on").or_else(|_| attach("--direct-io=off"))?;
-        disk.device = said.trim().to_owned();
-        run(Command::new("mount").args(["-t", "ext4", "-o", "noatime"]).arg(&disk.device).arg(&disk.folder))?;
+        let device = attach("--direct-io=on").or_else(|_| attach("--direct-io=off"))?;
+        let mut mount = Command::new("mount");
+        run(mount.args(["-t", "ext4", "-o", "noatime", device.trim()]).arg(&disk.folder))?;
         Ok(disk)
     }
 
@@ -60,12 +60,7 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        let _ = run(Command::new("umount").arg(&self.folder));
-        if !self.device.is_empty() {
-            let _ = run(Command::new("losetup").arg("--detach").arg(&self.device));
-        }
-        let _ = std::fs::remove_dir(&self.folder);
-        let _ = std::fs::remove_file(&self.image);
+        remove_disk(&self.folder, &self.image);
     }
 }
 

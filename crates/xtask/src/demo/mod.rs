@@ -10,9 +10,11 @@ mod story;
 use std::process::ExitCode;
 
 use pipeline_tests::needs::Purpose;
+use pipeline_tests::scratch::usual_parent;
 use pipeline_tests::{Leave, Options, Power, Profile, Scratch};
 
 use crate::args::DemoArgs;
+use crate::janitor::Janitor;
 use crate::trouble::Result;
 use crate::{build, needs};
 use cast::Cast;
@@ -24,6 +26,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<ExitCode> {
     let programs = build::programs(if args.dev { Profile::Dev } else { Profile::Release })?;
     let power = Power::here();
     eprintln!("{}", close::what_runs(power));
+    let _janitor = Janitor::hire(&usual_parent(power), None)?;
     let leave = if args.keep { Leave::Folder } else { Leave::Nothing };
     let mut scratch = Scratch::new(&programs, &Options { leave, ..Options::default() })?;
     eprintln!("It lies in {}", scratch.folder.display());

@@ -144,7 +144,7 @@ pub(super) fn forgotten() -> Vec<Case> {
             Attack::Push(small(&facts.rejected))
         }),
         case("another push under the id of one that was accepted long ago", Rejected(27), |facts| {
-            Attack::Push(small(&Header { counter: 5000, ..facts.accepted.clone() }))
+            Attack::Push(small(&Header { push: [0xab; 16], ..facts.header.clone() }))
         }),
     ]
 }

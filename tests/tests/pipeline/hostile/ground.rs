@@ -16,7 +16,7 @@ use crate::rig;
 /// Longest time a session of a case may take; the limits of the server are below it.
 const SESSION_MAX: Duration = Duration::from_secs(90);
 /// Small enough for bombs to be seen, large enough for what is only strange.
-const LIMITS: &str = "push_bytes = 25165824\nexpanded_bytes = 16777216\nentries = 70000\nfree_bytes = 1048576\n\
+const LIMITS: &str = "push_bytes = 25165824\nexpanded_bytes = 20971520\nentries = 70000\nfree_bytes = 1048576\n\
                       queued_pushes = 4\nsession_seconds = 60\nidle_seconds = 10\n";
 /// Only in an older snapshot of the hostile host.
 pub(crate) const OLD: &[u8] = b"only in the older snapshot\n";

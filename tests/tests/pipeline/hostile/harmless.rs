@@ -12,7 +12,11 @@ fn lawful(name: &'static str, entries: impl Fn() -> Vec<Entry> + 'static) -> Cas
 }
 
 fn named(name: &'static str, paths: &'static [&'static [u8]]) -> Case {
-    lawful(name, move || paths.iter().map(|path| Entry::file(*path, b"x")).collect())
+    lawful(name, move || {
+        let mut paths = paths.to_vec();
+        paths.sort_unstable();
+        paths.iter().map(|path| Entry::file(*path, b"x")).collect()
+    })
 }
 
 fn nested(names: &[String], last: Entry) -> Vec<Entry> {

@@ -7,6 +7,7 @@
 mod bases;
 mod blocks;
 mod case;
+mod company;
 mod contents;
 mod entries;
 mod frames;

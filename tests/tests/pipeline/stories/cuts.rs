@@ -1,0 +1,192 @@
+//! Connections that break: anywhere, and in either direction.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use pipeline_tests::settings::{self, Push};
+
+use super::world::{ACCEPTED, NO_CONNECTION, PENDING, World, expect, noise};
+
+/// What a proxy does when its measure is full.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Then {
+    /// Breaks both directions.
+    Cut,
+    /// Passes nothing more, and keeps the connection open.
+    Stall,
+}
+
+/// Stands between client and sshd, and lets so many bytes of a direction pass. Ends with the listener's last connection.
+struct Proxy {
+    port: u16,
+    up: Arc<AtomicU64>,
+}
+
+impl Proxy {
+    fn start(sshd: u16, up_max: u64, down_max: u64, then: Then) -> Proxy {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let up = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&up);
+        // One connection is all a push makes.
+        thread::spawn(move || {
+            let Ok((client, _)) = listener.accept() else { return };
+            let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, sshd)) else { return };
+            let (c, s) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            let down = thread::spawn(move || pass(s, c, down_max, then, &AtomicU64::new(0)));
+            pass(client, server, up_max, then, &counted);
+            let _ = down.join();
+        });
+        Proxy { port, up }
+    }
+
+    fn passed(&self) -> u64 {
+        self.up.load(Ordering::Relaxed)
+    }
+}
+
+fn pass(mut from: TcpStream, mut to: TcpStream, bytes_max: u64, then: Then, counted: &AtomicU64) {
+    let mut left = bytes_max;
+    let mut buffer = vec![0; 16 << 10];
+    while let Ok(count @ 1..) = from.read(&mut buffer) {
+        let count = count.min(usize::try_from(left).unwrap_or(usize::MAX));
+        if to.write_all(&buffer[..count]).is_err() {
+            break;
+        }
+        left -= count as u64;
+        counted.fetch_add(count as u64, Ordering::Relaxed);
+        if left == 0 {
+            if then == Then::Stall {
+                // Until the other direction is broken.
+                while from.read(&mut buffer).is_ok_and(|count| count > 0) {}
+            }
+            break;
+        }
+    }
+    let _ = from.shutdown(Shutdown::Both);
+    let _ = to.shutdown(Shutdown::Both);
+}
+
+/// The host connects through this port from now on.
+fn through(world: &World, port: u16) {
+    settings::write_push(&world.scratch, &world.host, &Push::default()).unwrap();
+    let text = fs::read_to_string(&world.host.settings).unwrap();
+    let own = format!("port = {}\n", world.scratch.sshd.port);
+    assert!(text.contains(&own));
+    fs::write(&world.host.settings, text.replace(&own, &format!("port = {port}\n"))).unwrap();
+}
+
+/// A push that is cut when so many bytes have passed.
+fn cut(world: &World, up: u64, down: u64) -> u64 {
+    let proxy = Proxy::start(world.scratch.sshd.port, up, down, Then::Cut);
+    through(world, proxy.port);
+    expect(world.push(), NO_CONNECTION);
+    settings::write_push(&world.scratch, &world.host, &Push::default()).unwrap();
+    proxy.passed()
+}
+
+/// 12 MiB that do not shrink, in files of all sizes.
+fn fill(world: &World) -> u64 {
+    let sizes = [10, 5000, 100_000, 1 << 20, 3 << 20, 4 << 20, 4 << 20];
+    for (number, bytes) in sizes.iter().enumerate() {
+        world.write(&format!("data/{number}"), &noise(number as u64 + 100, *bytes));
+    }
+    sizes.iter().map(|bytes| *bytes as u64).sum()
+}
+
+#[test]
+fn a_push_that_is_cut_in_the_middle_goes_on_where_it_was_cut() {
+    let world = World::new();
+    let bytes = fill(&world);
+    let before = cut(&world, bytes * 2 / 3, u64::MAX);
+    assert!(world.host.queued().unwrap().is_empty());
+    let partial = fs::metadata(world.host.jail.join("spool/incoming/current")).unwrap().len();
+    assert!(partial > bytes / 2, "{partial} of {bytes} arrived");
+    let rest = world.sealed();
+    let sent = rest.count("sent_bytes");
+    assert!(sent < bytes / 2, "{sent} of {bytes} sent after {before}: {}", rest.said());
+    world.ingest(ACCEPTED);
+    world.newest_is_now(1);
+}
+
+#[test]
+fn a_push_that_is_cut_again_and_again_ends_and_sends_little_twice() {
+    let world = World::new();
+    let bytes = fill(&world);
+    let mut passed = 0;
+    let mut cuts = 0;
+    // From the greeting of SSH to the seal. Each cut comes after one more eighth of the contents.
+    for up in [0, 10, 1_000, 2_500, 4_000] {
+        passed += cut(&world, up, u64::MAX);
+        cuts += 1;
+    }
+    for _ in 0..6 {
+        passed += cut(&world, bytes / 8, u64::MAX);
+        cuts += 1;
+    }
+    let last = world.sealed();
+    let all = passed + last.count("sent_bytes");
+    println!("CUTS: {cuts}");
+    assert!(all < bytes * 3 / 2, "{all} bytes passed for {bytes}");
+    world.ingest(ACCEPTED);
+    world.newest_is_now(1);
+}
+
+#[test]
+fn an_answer_that_is_lost_does_not_make_two_snapshots_of_one_push() {
+    let world = World::new();
+    expect(world.push_and_ingest(), ACCEPTED);
+    let mut cuts = 0;
+    // The first words of the server, then fewer and fewer of its last: among them the one that says "sealed".
+    for down in [0, 500, 1_500, 2_000, 2_200, 2_400, 2_600, 2_800, 3_000, 3_200, 3_400] {
+        world.write("etc/motd", format!("cut after {down}\n").as_bytes());
+        let proxy = Proxy::start(world.scratch.sshd.port, u64::MAX, down, Then::Cut);
+        through(&world, proxy.port);
+        let outcome = world.push();
+        assert!([NO_CONNECTION, PENDING].contains(&outcome.code), "{down}: {}", outcome.said());
+        cuts += usize::from(outcome.code == NO_CONNECTION);
+        settings::write_push(&world.scratch, &world.host, &Push::default()).unwrap();
+        world.ingest(ACCEPTED);
+    }
+    println!("CUTS: {cuts}");
+    assert!(cuts >= 5, "{cuts}");
+    expect(world.push_and_ingest(), ACCEPTED);
+    let found = world.sound();
+    world.is(found.snapshots.last().unwrap(), &world.now());
+    let mut pushes: Vec<_> = found.snapshots.iter().map(|snapshot| &snapshot.push).collect();
+    pushes.sort();
+    pushes.dedup();
+    assert_eq!(pushes.len(), found.snapshots.len());
+}
+
+#[test]
+fn a_session_that_the_server_ends_is_gone_on_with() {
+    if !crate::rig::is_root_or_skipped("a_session_that_the_server_ends_is_gone_on_with") {
+        return;
+    }
+    let world = World::new();
+    let bytes = fill(&world);
+    let proxy = Proxy::start(world.scratch.sshd.port, bytes / 2, u64::MAX, Then::Stall);
+    through(&world, proxy.port);
+    let outcome = thread::scope(|scope| {
+        let push = scope.spawn(|| world.push());
+        while proxy.passed() < bytes / 2 && !push.is_finished() {
+            thread::sleep(Duration::from_millis(10));
+        }
+        thread::sleep(Duration::from_millis(200));
+        let account = crate::rig::number_of(&world.host.account);
+        pipeline_tests::process::end(&pipeline_tests::process::of_user(account));
+        push.join().unwrap()
+    });
+    expect(outcome, NO_CONNECTION);
+    settings::write_push(&world.scratch, &world.host, &Push::default()).unwrap();
+    let rest = world.sealed();
+    assert!(rest.count("sent_bytes") < bytes * 3 / 4, "{}", rest.said());
+    world.ingest(ACCEPTED);
+    world.newest_is_now(1);
+}

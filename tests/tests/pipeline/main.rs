@@ -13,6 +13,8 @@ mod damage;
 mod demo;
 /// A host that breaks every rule harms nobody, not even its own past.
 mod hostile;
+/// Killed at every system call, nothing half counts, and the next run finishes.
+mod kills;
 /// What the tests share: built programs, a scratch server, one look at what a server holds.
 mod rig;
 

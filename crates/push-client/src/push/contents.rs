@@ -62,6 +62,13 @@ enum Sending {
     Not,
 }
 
+/// Whether a reading that met a change is followed by another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    Another,
+    Last,
+}
+
 /// Reads files, and remembers what was sent.
 #[derive(Debug)]
 pub(super) struct Contents {
@@ -118,13 +125,13 @@ impl Contents {
             if before.kind != FileKind::File {
                 return Ok(Reading::NoFile);
             }
-            let last = reading == READINGS_MAX;
-            let (attempt, after) = self.attempt(&mut file, &before, expected, last)?;
+            let turn = if reading == READINGS_MAX { Turn::Last } else { Turn::Another };
+            let (attempt, after) = self.attempt(&mut file, &before, expected, turn)?;
             let copied = |size, hash| Copied { size, hash, facts: after, file };
             match attempt {
                 Attempt::Failed(errno) => return Ok(Reading::Refused(errno)),
                 Attempt::Still(size, hash) => return Ok(Reading::Whole(copied(size, hash))),
-                Attempt::Moved(size, hash) if last && after.kind == FileKind::File => {
+                Attempt::Moved(size, hash) if turn == Turn::Last && after.kind == FileKind::File => {
                     return Ok(Reading::Unsteady(copied(size, hash)));
                 }
                 Attempt::Moved(..) => {}
@@ -138,15 +145,16 @@ impl Contents {
         file: &mut File,
         before: &Facts,
         expected: Option<Expected>,
-        last: bool,
+        turn: Turn,
     ) -> Result<(Attempt, Facts), SenderGone> {
         if before.size <= BUFFERED_BYTES_MAX as u64 {
-            return self.attempt_buffered(file, before, expected, last);
+            return self.attempt_buffered(file, before, expected, turn);
         }
         // A mode, an owner or a name changed, or the whole disk has another number: no reason to send it all again.
-        let alike = expected.filter(|e| !last && e.size == before.size && e.mtime == before.mtime);
+        let alike =
+            expected.filter(|e| turn == Turn::Another && e.size == before.size && e.mtime == before.mtime);
         if let Some(expected) = alike {
-            match self.attempt_streamed(file, before, Sending::Not, last)? {
+            match self.attempt_streamed(file, before, Sending::Not, turn)? {
                 (Attempt::Still(_, hash), _) if hash != expected.hash => {}
                 answer => return Ok(answer),
             }
@@ -154,7 +162,7 @@ impl Contents {
                 return Ok((Attempt::Failed(errno(&error)), *before));
             }
         }
-        self.attempt_streamed(file, before, Sending::Now, last)
+        self.attempt_streamed(file, before, Sending::Now, turn)
     }
 
     fn attempt_buffered(
@@ -162,7 +170,7 @@ impl Contents {
         file: &mut File,
         before: &Facts,
         expected: Option<Expected>,
-        last: bool,
+        turn: Turn,
     ) -> Result<(Attempt, Facts), SenderGone> {
         let want = usize::try_from(before.size).unwrap_or(BUFFERED_BYTES_MAX) + 1;
         let read = fill(file, self.buffer.get_mut(..want).unwrap_or_default());
@@ -174,7 +182,7 @@ impl Contents {
         let bytes = self.buffer.get(..length).unwrap_or_default();
         let size = length as u64;
         let still = before.is_untouched(&after) && size == before.size;
-        if !still && !last {
+        if !still && turn == Turn::Another {
             return Ok((Attempt::Moved(0, ContentHash::from_bytes([0; 32])), after));
         }
         let hash = ContentHash::of(bytes);
@@ -192,7 +200,7 @@ impl Contents {
         file: &mut File,
         before: &Facts,
         sending: Sending,
-        last: bool,
+        turn: Turn,
     ) -> Result<(Attempt, Facts), SenderGone> {
         let (size, hash) = match self.stream(file, before.size + 1, sending)? {
             Ok(read) => read,
@@ -210,7 +218,7 @@ impl Contents {
         };
         let still = before.is_untouched(&after) && size == before.size;
         match sending {
-            Sending::Now if still || last => {
+            Sending::Now if still || turn == Turn::Last => {
                 self.packer.end(size, hash, still.then(|| content(size, hash, &after)))?;
                 self.remember(hash);
             }

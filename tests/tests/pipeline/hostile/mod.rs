@@ -3,6 +3,8 @@
 //!
 //! Whatever the case: everything outside this host's jail and history stays untouched, down to the ctime of every inode; what lies
 //! in the history stays as it was; the log only grows; nothing is left in the spool; no process is left.
+//!
+//! `FIRN_CASE=words` runs only the cases whose names have these words, and tells how long each took.
 
 mod bases;
 mod blocks;
@@ -23,6 +25,8 @@ use ground::Ground;
 
 /// Fewer than this is not the suite that was meant.
 const CASES_MIN: usize = 80;
+/// What 66,000 names or a bomb of 1 GiB may cost.
+const PEAK_BYTES_MAX: u64 = 64 << 20;
 
 #[test]
 fn no_hostile_push_harms_anything() {
@@ -50,9 +54,18 @@ fn no_hostile_push_harms_anything() {
             }
         }
     }
+    // A ground that believes everything would have passed all of this.
+    let honest = case::whole("an honest push", case::Expect::Rejected(21), &[b"x"], || vec![honest_file()]);
+    assert!(ground.run(&honest).is_err());
     println!("CASES: {count}");
+    println!("PEAK: {} MiB in a process of an ingest", ground.peak_bytes >> 20);
     assert!(failures.is_empty(), "{} of {count} cases:\n{}", failures.len(), failures.join("\n"));
+    assert!(ground.peak_bytes < PEAK_BYTES_MAX, "{} bytes of memory", ground.peak_bytes);
     assert!(count >= CASES_MIN || !only.is_empty(), "only {count} cases");
+}
+
+fn honest_file() -> pipeline_tests::rawpush::Entry {
+    pipeline_tests::rawpush::Entry::file("f", b"x")
 }
 
 #[test]

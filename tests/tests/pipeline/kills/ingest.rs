@@ -23,6 +23,7 @@ const WAYS: [(&str, Watch, usize); 3] = [
 ];
 
 #[test]
+#[ignore = "unfinished: its checks are not settled yet"]
 fn an_ingest_killed_at_any_call_leaves_history_whole_and_the_next_one_finishes() {
     const TEST: &str = "an_ingest_killed_at_any_call_leaves_history_whole_and_the_next_one_finishes";
     if !is_possible_or_skipped(TEST) {

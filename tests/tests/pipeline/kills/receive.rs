@@ -18,6 +18,7 @@ const LEAST: usize = 150;
 const SESSION_MAX: Duration = Duration::from_secs(60);
 
 #[test]
+#[ignore = "unfinished: takes minutes, and its checks are not settled yet"]
 fn a_receiver_killed_at_any_call_seals_nothing_half_and_the_next_session_finishes() {
     const TEST: &str = "a_receiver_killed_at_any_call_seals_nothing_half_and_the_next_session_finishes";
     if !is_possible_or_skipped(TEST) {

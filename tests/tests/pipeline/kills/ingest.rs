@@ -15,15 +15,14 @@ const LEAST: usize = 150;
 /// Who is started, who may die, and how many points are tried of how it runs.
 const WAYS: [(&str, Watch, usize); 3] = [
     // Whoever is first: mostly the decoder and the process that is confined to one host.
-    ("ingest", Watch::Family, 100),
+    ("ingest", Watch::Family, 90),
     // The parent: what it started may even finish without it.
-    ("ingest", Watch::Alone, 40),
+    ("ingest", Watch::Alone, 30),
     // The confined process, while its decoder lives.
     ("ingest-host", Watch::Alone, 60),
 ];
 
 #[test]
-#[ignore = "unfinished: its checks are not settled yet"]
 fn an_ingest_killed_at_any_call_leaves_history_whole_and_the_next_one_finishes() {
     const TEST: &str = "an_ingest_killed_at_any_call_leaves_history_whole_and_the_next_one_finishes";
     if !is_possible_or_skipped(TEST) {
@@ -44,7 +43,9 @@ fn an_ingest_killed_at_any_call_leaves_history_whole_and_the_next_one_finishes()
             }
         }
         println!("  {verb} {watch:?}: {of_way:?}");
-        assert!(of_way.hit > 0 && of_way.left_behind > 0, "{verb} {watch:?}: {of_way:?}");
+        // A parent alone has little to leave: its child ends with it, or has ended.
+        let is_parent = (verb, watch) == ("ingest", Watch::Alone);
+        assert!(of_way.hit > 0 && (of_way.left_behind > 0 || is_parent), "{verb} {watch:?}: {of_way:?}");
     }
     tally.tell("ingest", LEAST);
     assert!(tally.done > 0, "no kill came after the commit");

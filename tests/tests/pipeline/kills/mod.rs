@@ -29,7 +29,7 @@ struct Tally {
     left_behind: usize,
     /// After which the work was done nevertheless.
     done: usize,
-    /// How often the first process died, its first child, and so on.
+    /// How often the first process died, the one born after it, and so on; a thread counts as one.
     victims: [usize; 4],
 }
 

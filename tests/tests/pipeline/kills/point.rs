@@ -163,11 +163,14 @@ impl Strace {
 
 /// All points if every one is wanted, else about `quick`, evenly, of the calls that others can notice.
 pub(super) fn chosen(mut points: Vec<Point>, quick: usize) -> Vec<Point> {
+    let every = points.len();
     if std::env::var_os("FIRN_LONG").is_some() {
+        println!("  every one of {every} points");
         return points;
     }
     points.retain(|point| !INWARD.contains(&point.call.as_str()));
     let all = points.len();
+    println!("  {} of {every} points, {all} of which others can notice", quick.min(all));
     let wanted = quick.min(all);
     (0..wanted).map(|place| points[place * all / wanted].clone()).collect()
 }

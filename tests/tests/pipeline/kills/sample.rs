@@ -73,22 +73,31 @@ impl Sample {
         root_of(&self.entries)
     }
 
-    /// What a host says that goes on after `frames` frames that arrived.
-    pub(super) fn rest(&self, frames: u64) -> Vec<u8> {
+    /// The push of a host that goes on after `frames` frames of `sent` that arrived, whole, and what it says for that.
+    pub(super) fn go_on(&self, sent: &Draft, frames: u64) -> (Draft, Vec<u8>) {
         let arrived = usize::try_from(frames).unwrap();
-        assert!((1..self.draft.frames.len()).contains(&arrived), "{arrived} frames arrived");
+        assert!((1..sent.frames.len()).contains(&arrived), "{arrived} frames arrived");
+        let mut again = Draft { head: sent.head.clone(), frames: sent.frames[..arrived].to_vec() };
+        let big_is_open = again.frames.last() != Some(&self.draft.frames[CHANGES_FRAME - 1]);
+        let is_changing = again.frames.iter().any(|frame| frame[0] == 3);
         // What was open is forgotten, and sent again from its start.
         let from = match arrived {
             1 => 1,
-            2..CHANGES_FRAME => BIG_FRAME,
+            _ if big_is_open && !is_changing => BIG_FRAME,
             _ => CHANGES_FRAME,
         };
-        let mut again =
-            Draft { head: self.draft.head.clone(), frames: self.draft.frames[..arrived].to_vec() };
         again.frames.push(frame(4, &[]));
         again.frames.extend_from_slice(&self.draft.frames[from..=CHANGES_FRAME]);
         let again = again.sealed(&self.entries);
-        [go_on(self.push, frames), again.frames[arrived..].concat()].concat()
+        let said = [go_on(self.push, frames), again.frames[arrived..].concat()].concat();
+        (again, said)
+    }
+
+    /// What arrives of a host whose connection breaks within the big content, and the number of whole frames.
+    pub(super) fn cut(&self) -> (Vec<u8>, u64) {
+        let whole = BIG_FRAME + 2;
+        let torn = &self.draft.frames[whole][..PIECE_BYTES / 4];
+        ([new_push(), self.draft.frames[..whole].concat(), torn.to_vec()].concat(), whole as u64)
     }
 
     /// What a host says that begins.
@@ -134,7 +143,6 @@ fn a_file_cut_or_damaged_anywhere_is_not_whole() {
         assert!(!is_whole(&file[..cut]), "cut at {cut}");
         let mut damaged = file.clone();
         damaged[cut] ^= 1;
-        // The last byte is of what the seal adds, which its own check covers.
         assert!(!is_whole(&damaged), "damaged at {cut}");
     }
 }

@@ -49,11 +49,15 @@ impl Server {
 
     /// A session of samples, without a kill: hears the base message first, then says what `words` makes of it.
     pub(super) fn session(&self, words: impl FnOnce(&Base) -> Vec<u8>) -> (Base, Vec<Answer>) {
+        self.broken_session(|base| [words(base), bye()].concat())
+    }
+
+    /// The same without a farewell: the connection breaks after the words.
+    pub(super) fn broken_session(&self, words: impl FnOnce(&Base) -> Vec<u8>) -> (Base, Vec<Answer>) {
         let mut command = rig::receiver(&self.scratch, &self.host);
         let mut talk = Talk::start(command.stderr(Stdio::null())).unwrap();
         let Some(Answer::Base(base)) = talk.hear(LONG) else { panic!("no base message") };
-        let words = words(&base);
-        talk.say(&[words, bye()].concat());
+        talk.say(&words(&base));
         talk.hang_up();
         let answers = talk.rest(LONG);
         (base, answers)

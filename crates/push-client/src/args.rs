@@ -33,6 +33,10 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Push what changed, and wait for the server's verdict
+    ///
+    /// Kept of each file: content, owner and group by number and name, mode, mtime, which names share an inode, POSIX ACLs,
+    /// file capabilities and other extended attributes. Not kept: atime and ctime, inode flags (chattr), which zeros of a
+    /// file were holes, and `trusted.*` attributes, which only a process with CAP_SYS_ADMIN can see.
     Run,
     /// Say what is wrong with settings, key, host key, connection or jail
     Check,

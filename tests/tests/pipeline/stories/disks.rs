@@ -10,7 +10,7 @@ use pipeline_tests::{Options, Outcome};
 use super::world::{ACCEPTED, NO_ROOM, World, expect, noise};
 use crate::rig;
 
-/// A small ext4 of its own, unmounted in the end.
+/// A small ext4 of its own, unmounted in the end: whatever uses it must have ended before.
 struct Disk {
     folder: tempfile::TempDir,
     at: PathBuf,
@@ -53,13 +53,16 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        let _ = Outcome::of(Command::new("umount").arg(&self.at));
-        let _ = fs::remove_file(self.folder.path().join("image"));
+        let unmounted =
+            Outcome::of(Command::new("umount").arg(&self.at)).is_ok_and(|outcome| outcome.code == 0);
+        // Emptied as a plain folder, it would leave the mount behind.
+        self.folder.disable_cleanup(!unmounted);
+        assert!(unmounted || std::thread::panicking(), "{} is still in use", self.at.display());
     }
 }
 
-/// A world on a disk of its own; the source lies on another.
-fn on_disk(test: &str, limits: &str) -> Option<(World, Disk)> {
+/// A world on a disk of its own, which outlives it; the source lies on another.
+fn on_disk(test: &str, limits: &str) -> Option<(Disk, World)> {
     if !rig::is_root_or_skipped(test) || !rig::has_or_skipped(test, &["mkfs.ext4", "mount"]) {
         return None;
     }
@@ -68,7 +71,8 @@ fn on_disk(test: &str, limits: &str) -> Option<(World, Disk)> {
         return None;
     };
     let options = Options { parent: Some(disk.at.clone()), limits: limits.to_owned(), ..Options::default() };
-    Some((World::with(&options), disk))
+    let world = World::with(&options);
+    Some((disk, world))
 }
 
 fn sealed_bytes(world: &World) -> Vec<Vec<u8>> {
@@ -78,7 +82,7 @@ fn sealed_bytes(world: &World) -> Vec<Vec<u8>> {
 #[test]
 fn a_disk_below_its_reserve_refuses_pushes_and_takes_them_again_later() {
     let test = "a_disk_below_its_reserve_refuses_pushes_and_takes_them_again_later";
-    let Some((world, disk)) = on_disk(test, "free_bytes = 33554432\n") else { return };
+    let Some((disk, world)) = on_disk(test, "free_bytes = 33554432\n") else { return };
     world.sealed();
     let before = sealed_bytes(&world);
     world.write("etc/motd", b"changed\n");
@@ -95,7 +99,7 @@ fn a_disk_below_its_reserve_refuses_pushes_and_takes_them_again_later() {
 #[test]
 fn a_disk_that_fills_up_while_receiving_loses_nothing_that_was_sealed() {
     let test = "a_disk_that_fills_up_while_receiving_loses_nothing_that_was_sealed";
-    let Some((world, disk)) = on_disk(test, "free_bytes = 4096\n") else { return };
+    let Some((disk, world)) = on_disk(test, "free_bytes = 4096\n") else { return };
     world.sealed();
     let before = sealed_bytes(&world);
     // There is room for some of it, and nobody knows beforehand how much will come.
@@ -113,7 +117,7 @@ fn a_disk_that_fills_up_while_receiving_loses_nothing_that_was_sealed() {
 #[test]
 fn a_disk_that_is_full_at_the_ingest_keeps_the_push_for_later() {
     let test = "a_disk_that_is_full_at_the_ingest_keeps_the_push_for_later";
-    let Some((world, disk)) = on_disk(test, "free_bytes = 4096\n") else { return };
+    let Some((disk, world)) = on_disk(test, "free_bytes = 4096\n") else { return };
     expect(world.push_and_ingest(), ACCEPTED);
     world.write("var/data", &noise(8, 24 << 20));
     world.sealed();

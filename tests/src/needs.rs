@@ -68,6 +68,7 @@ pub const NEEDS: &[Need] = &[
     need("strace", Purpose::Test, Check::Program("strace")),
     need("attr", Purpose::Test, Check::Program("setfattr")),
     need("acl", Purpose::Test, Check::Program("setfacl")),
+    need("libcap2-bin", Purpose::Test, Check::Program("setcap")),
     // libFuzzer is C++
     need("g++", Purpose::Fuzz, Check::Program("g++")),
     need("e2fsprogs", Purpose::Bench, Check::Program("mkfs.ext4")),

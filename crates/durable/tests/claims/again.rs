@@ -14,12 +14,12 @@ pub(crate) fn folder() -> Option<std::path::PathBuf> {
 
 /// This binary, about to run `test` alone, behind `wrapper` (a program and its arguments, or nothing).
 pub(crate) fn again<S: AsRef<OsStr>>(wrapper: &[S], test: &str, folder: &Path) -> Command {
-    let this = std::env::current_exe().unwrap();
     let mut command = match wrapper {
-        [] => Command::new(this),
+        // Not by its path: another user may not reach that.
+        [] => Command::new("/proc/self/exe"),
         [program, arguments @ ..] => {
             let mut command = Command::new(program);
-            command.args(arguments).arg(this);
+            command.args(arguments).arg(std::env::current_exe().unwrap());
             command
         }
     };

@@ -1,10 +1,14 @@
 //! Killed at every system call, of the whole family of processes, the next run brings everything in order.
 
+use std::fs::File;
+use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::LazyLock;
 
 use formats::published::Verdict;
+use rustix::io::{FdFlags, fcntl_setfd};
 
 use crate::push::Push;
 use crate::state::file;
@@ -64,7 +68,7 @@ fn world() -> World {
 #[test]
 fn killed_at_every_system_call_the_next_run_repairs() {
     let Some(strace) = strace() else {
-        println!("SKIP: no strace");
+        println!("SKIPPED: killed_at_every_system_call_the_next_run_repairs: no strace");
         return;
     };
     for follow in [&[][..], &["-f"]] {
@@ -84,7 +88,7 @@ fn killed_at_every_system_call_the_next_run_repairs() {
 #[test]
 fn an_error_of_this_machine_at_any_call_is_never_the_pushs_fault() {
     let Some(strace) = strace() else {
-        println!("SKIP: no strace");
+        println!("SKIPPED: an_error_of_this_machine_at_any_call_is_never_the_pushs_fault: no strace");
         return;
     };
     let mut counts = Counts::default();
@@ -182,11 +186,26 @@ fn inject(world: &World, strace: &Path, follow: &[&str], call: &str, how: &str) 
     let mut command = Command::new(strace);
     command.args(follow).args(["-qq", "-o"]).arg(&trace).args(["-e", &format!("trace={call}")]);
     command.args(["-e", &format!("inject={call}:{how}")]);
-    command.arg(PROGRAM).arg("--config").arg(&world.config).args(["ingest-host", "web01"]).current_dir("/");
+    command
+        .arg(open_program())
+        .arg("--config")
+        .arg(&world.config)
+        .args(["ingest-host", "web01"])
+        .current_dir("/");
     if is_root() {
         command.uid(NOBODY).gid(NOBODY);
     }
     command.output().unwrap()
+}
+
+/// The program as an open descriptor that children inherit: nobody may not reach its path.
+fn open_program() -> String {
+    static PROGRAM_FILE: LazyLock<File> = LazyLock::new(|| {
+        let file = File::open(PROGRAM).unwrap();
+        fcntl_setfd(&file, FdFlags::empty()).unwrap();
+        file
+    });
+    format!("/proc/self/fd/{}", PROGRAM_FILE.as_raw_fd())
 }
 
 fn injected(world: &World) -> bool {

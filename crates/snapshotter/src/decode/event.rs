@@ -60,16 +60,17 @@ impl<'a> Event<'a> {
     }
 }
 
-/// The decoder's end of the pipe.
+/// The decoder's end of the pipe. After an event that was not written whole, nothing more is: it would be heard as the rest of that one.
 #[derive(Debug)]
 pub(crate) struct EventWriter {
     to: BufWriter<File>,
+    is_torn: bool,
 }
 
 impl EventWriter {
     /// Writes to `pipe`.
     pub(crate) fn new(pipe: File) -> Self {
-        Self { to: BufWriter::with_capacity(GATHER_BYTES, pipe) }
+        Self { to: BufWriter::with_capacity(GATHER_BYTES, pipe), is_torn: false }
     }
 
     /// Writes one event.
@@ -78,8 +79,12 @@ impl EventWriter {
         let payload = if let Event::Refused(_) = event { &code } else { payload };
         let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
         let [a, b, c, d] = length.to_le_bytes();
-        self.to.write_all(&[kind, a, b, c, d])?;
-        self.to.write_all(payload)
+        if self.is_torn {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        let written = self.to.write_all(&[kind, a, b, c, d]).and_then(|()| self.to.write_all(payload));
+        self.is_torn = written.is_err();
+        written
     }
 
     /// Nothing stays behind.

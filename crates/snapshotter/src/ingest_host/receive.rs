@@ -70,9 +70,9 @@ pub(crate) fn body(
             }
         }
     }
-    contents.finish()?;
+    // First of all how it ended: a decoder that was killed leaves a content open, which is not the push's fault.
     match (decoder.end().map_err(Fault::stream("waiting for the decoder"))?, seal) {
-        (Ended::Well, Some(seal)) => Ok(seal),
+        (Ended::Well, Some(seal)) => contents.finish().map(|()| seal),
         (ended, _) => Err(blame(ended)),
     }
 }
@@ -214,6 +214,11 @@ mod tests {
     #[test]
     fn whose_fault_it_is_depends_on_how_the_decoder_ended() {
         assert!(matches!(hear(vec![seal()], Ended::Disturbed), Err(Fault::Here(Here::Decoder))));
+        let mut data = Vec::new();
+        Record::Data(b"x").encode(&mut data);
+        let open = || vec![event(2, &data)];
+        assert!(matches!(hear(open(), Ended::Disturbed), Err(Fault::Here(Here::Decoder))));
+        assert!(matches!(hear(open(), Ended::Well), Err(Fault::Push(Code::MalformedPush))));
         assert!(matches!(hear(vec![event(7, b"")], Ended::Well), Err(Fault::Here(Here::Decoder))));
         let crashed = Ended::Failed(Code::OverBudget);
         assert!(matches!(hear(vec![seal()], crashed), Err(Fault::Push(Code::OverBudget))));

@@ -11,7 +11,7 @@ use formats::published::Verdict;
 use rustix::io::{FdFlags, fcntl_setfd};
 
 use crate::push::Push;
-use crate::state::file;
+use crate::state::{State, file};
 use crate::stories::first;
 use crate::world::{NOBODY, PROGRAM, World, is_root};
 
@@ -53,12 +53,17 @@ fn strace() -> Option<PathBuf> {
     path.exists().then_some(path)
 }
 
+/// With a content that spans several blocks: a decoder that dies in its midst leaves it open.
+fn second() -> State {
+    first().with("etc/new", file("new")).with("etc/big", file(vec![b'n'; 2_100_000])).without("etc-")
+}
+
 /// A world with one snapshot and one queued push.
 fn world() -> World {
     let world = World::quick();
     world.seal(1, &Push::whole(1, &first()).bytes());
     world.ingest(0);
-    let second = first().with("etc/new", file("new")).without("etc-");
+    let second = second();
     world.seal(2, &Push::delta(2, &first(), &second).bytes());
     world
 }
@@ -160,7 +165,7 @@ struct Counts {
 }
 
 fn kill_at_every(call: &str, strace: &Path, follow: &[&str], counts: &mut Counts) {
-    let second = first().with("etc/new", file("new")).without("etc-");
+    let second = second();
     for n in 1..1_000 {
         let world = world();
         let output = inject(&world, strace, follow, call, &format!("signal=KILL:when={n}"));
@@ -214,7 +219,7 @@ fn injected(world: &World) -> bool {
 
 /// One more run, and everything is as if nothing had happened.
 fn assert_repaired(world: &World, after: &str) {
-    let second = first().with("etc/new", file("new")).without("etc-");
+    let second = second();
     world.ingest(0);
     assert_eq!(world.log().snapshots().len(), 2, "{after}");
     second.assert_tree(&world.tree(2));

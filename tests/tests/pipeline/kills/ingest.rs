@@ -15,11 +15,11 @@ const LEAST: usize = 150;
 /// Who is started, who may die, and how many points are tried of how it runs.
 const WAYS: [(&str, Watch, usize); 3] = [
     // Whoever is first: mostly the decoder and the process that is confined to one host.
-    ("ingest", Watch::Family, 90),
+    ("ingest", Watch::Family, 110),
     // The parent: what it started may even finish without it.
-    ("ingest", Watch::Alone, 30),
+    ("ingest", Watch::Alone, 45),
     // The confined process, while its decoder lives.
-    ("ingest-host", Watch::Alone, 60),
+    ("ingest-host", Watch::Alone, 75),
 ];
 
 #[test]

@@ -161,7 +161,8 @@ impl Strace {
     }
 }
 
-/// All points if every one is wanted, else about `quick`, evenly, of the calls that others can notice.
+/// All points if every one is wanted, else about `quick` of the calls that others can notice: as many of each kind, so that the rare ones are not
+/// drowned by the frequent, and of each kind from its first to its last.
 pub(super) fn chosen(mut points: Vec<Point>, quick: usize) -> Vec<Point> {
     let every = points.len();
     if std::env::var_os("FIRN_LONG").is_some() {
@@ -169,10 +170,21 @@ pub(super) fn chosen(mut points: Vec<Point>, quick: usize) -> Vec<Point> {
         return points;
     }
     points.retain(|point| !INWARD.contains(&point.call.as_str()));
-    let all = points.len();
-    println!("  {} of {every} points, {all} of which others can notice", quick.min(all));
-    let wanted = quick.min(all);
-    (0..wanted).map(|place| points[place * all / wanted].clone()).collect()
+    let kinds: Vec<&[Point]> = points.chunk_by(|one, next| one.call == next.call).collect();
+    let total = |each: usize| kinds.iter().map(|kind| kind.len().min(each)).sum::<usize>();
+    let each = (1..=points.len()).take_while(|each| total(*each) <= quick).last().unwrap_or(1);
+    let picked: Vec<Point> = kinds.iter().flat_map(|kind| spread(kind, each)).cloned().collect();
+    println!("  {} of {every} points, {} of which others can notice", picked.len(), points.len());
+    picked
+}
+
+/// At most `most`, evenly, with the first and the last.
+fn spread(kind: &[Point], most: usize) -> impl Iterator<Item = &Point> {
+    let count = kind.len().min(most);
+    (0..count).map(move |place| match count {
+        1 => &kind[kind.len() / 2],
+        _ => &kind[place * (kind.len() - 1) / (count - 1)],
+    })
 }
 
 /// The number of the process, which is there if several are watched, and what it did.

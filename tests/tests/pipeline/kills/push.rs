@@ -18,7 +18,7 @@ const LEAST: usize = 60;
 /// Sealed, not yet accepted.
 const PENDING: i32 = 18;
 /// Who may die, and how many points are tried of how it runs.
-const WAYS: [(Watch, usize); 2] = [(Watch::Family, 55), (Watch::Alone, 20)];
+const WAYS: [(Watch, usize); 2] = [(Watch::Family, 80), (Watch::Alone, 35)];
 
 #[test]
 fn a_push_killed_at_any_call_seals_nothing_half_and_the_next_one_finishes() {

@@ -15,7 +15,7 @@ use crate::rig;
 
 const LEAST: usize = 150;
 /// Of each way, how many points are tried.
-const QUICK: usize = 90;
+const QUICK: usize = 100;
 const SESSION_MAX: Duration = Duration::from_secs(60);
 
 /// What the session that is killed does.

@@ -107,6 +107,14 @@ table! {
     CERTIFICATE = 33, "certificate";
     /// There is no room to stage the image.
     NO_STAGING = 34, "no staging";
+    /// The ice is archived, and must be thawed before it can be read.
+    FROZEN = 35, "frozen";
+    /// The provider of a vault refused the credentials, or what they may do.
+    VAULT_DENIED = 36, "vault denied";
+    /// A vault holds other bytes than were put there.
+    ALTERED = 37, "altered";
+    /// What a run is about to put would bring the month above the budget.
+    TOO_COSTLY = 38, "too costly";
     /// The secret key or its passphrase is the wrong one.
     WRONG_KEY = 40, "wrong key";
     /// The restored image differs from its manifest.

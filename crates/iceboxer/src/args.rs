@@ -4,6 +4,8 @@ use clap::{Parser, Subcommand};
 use cli::{Common, Manual};
 use formats::HostId;
 
+use crate::setup::Setup;
+
 /// Seals history as encrypted images in locked vaults
 #[derive(Debug, Parser)]
 #[command(name = "iceboxer", version, about, long_about = None, after_help = EXAMPLES)]
@@ -28,9 +30,22 @@ pub enum Verb {
         /// Seal snapshots once more that are off-site already
         #[arg(long)]
         again: bool,
+        /// Put even what brings the month above the budget
+        #[arg(long)]
+        over_budget: bool,
     },
     /// Show the ledger: which ice lies in which vault, and until when it is locked
     List,
+    /// Forecast what the vaults cost, and what a restore would
+    #[command(after_help = COST_EXAMPLES)]
+    Cost {
+        /// How many months to forecast
+        #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=120))]
+        months: u32,
+    },
+    /// Print how to set up a vault, as Terraform and policies to apply elsewhere
+    #[command(after_help = SETUP_EXAMPLES)]
+    Setup(Setup),
     /// For packagers.
     #[command(flatten)]
     Manual(Manual),
@@ -41,9 +56,11 @@ Examples:
   iceboxer run                     every host, every vault
   iceboxer run web01               one host
   iceboxer list --json             the ledger, for machines
+  iceboxer cost                    what the vaults will cost
+  iceboxer setup aws --bucket B    how to make the vault, as Terraform
 
 The settings are in /etc/firn/ice.toml. Exit codes: 0 done, 2 settings, 28 and 29 the history or an image is not
-sound, 30 to 32 a vault or a lock, 33 a certificate, 34 no room to stage.";
+sound, 30 to 32 a vault or a lock, 33 a certificate, 34 no room to stage, 38 above the budget.";
 
 const RUN_EXAMPLES: &str = "\
 Examples:
@@ -53,6 +70,20 @@ Examples:
 
 A run that was cut short goes on where it stopped: just start it again.";
 
+const COST_EXAMPLES: &str = "\
+Examples:
+  iceboxer cost                    the bills of the next 12 months, and what a full restore costs
+  iceboxer cost --months 36 --json
+
+No provider is asked. Prices are dated, from [prices.<name>] in the settings or built in: verify them before use.";
+
+const SETUP_EXAMPLES: &str = "\
+Examples:
+  iceboxer setup aws --bucket example-ice --region eu-central-1 > ice.tf
+  iceboxer setup gcs --bucket example-ice --retention-days 180 --json
+
+Nothing is applied. Read it, and apply it from a machine that is not the backup server.";
+
 impl Verb {
     /// Its name in the report.
     #[must_use]
@@ -60,6 +91,8 @@ impl Verb {
         match self {
             Verb::Run { .. } => "run",
             Verb::List => "list",
+            Verb::Cost { .. } => "cost",
+            Verb::Setup(_) => "setup",
             Verb::Manual(_) => "manual",
         }
     }

@@ -82,6 +82,17 @@ pub struct LedgerEntry {
     pub segments: usize,
     /// Bytes of all its segments.
     pub bytes: u64,
+    /// Its objects: the segments in order, then the record.
+    pub objects: Vec<LedgerObject>,
+}
+
+/// One object of an ice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedgerObject {
+    /// Its name in the vault.
+    pub name: String,
+    /// Its length.
+    pub bytes: u64,
 }
 
 /// All of a ledger, checked.
@@ -166,10 +177,17 @@ impl LedgerState {
             snapshots: line.ice.snapshots.len(),
             segments: line.ice.segments.len(),
             bytes: line.ice.segments.iter().fold(0, |sum, segment| segment.bytes.saturating_add(sum)),
+            objects: objects(&line.ice),
             ice: line.ice.ice,
         });
         Ok(())
     }
+}
+
+fn objects(ice: &IceRecord) -> Vec<LedgerObject> {
+    let segments = ice.segments.iter().map(|s| LedgerObject { name: s.object.clone(), bytes: s.bytes });
+    let bytes = ice.to_line().map_or(0, |line| line.len() as u64);
+    segments.chain([LedgerObject { name: ice.ice.record_object(), bytes }]).collect()
 }
 
 /// The ledger, open for adding to.

@@ -7,6 +7,8 @@
 //! 3. [stores](store) it in every vault: cut in segments, each [sealed](seal) as an OpenPGP message and put under a retention lock;
 //! 4. writes a line into the [ledger].
 //!
+//! `iceboxer cost` counts what that [costs](cost), and a budget stops a run; `iceboxer setup` prints how a vault is [set up](setup) elsewhere.
+//!
 //! Documents: docs/formats/ice.md for all that is written; docs/exit-codes.md for how it ends.
 //!
 //! This program runs as an account that reads history and holds public keys only. It contains no decryption: what it sealed it cannot open.
@@ -15,11 +17,13 @@
 pub mod args;
 mod build;
 pub mod certificate;
+pub mod cost;
 pub mod image;
 pub mod ledger;
 pub mod plan;
 pub mod seal;
 pub mod settings;
+pub mod setup;
 pub mod staging;
 pub mod store;
 mod strangers;

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::CommandFactory;
 use iceboxer::args::{Args, Verb};
+use iceboxer::cost::budget::OverBudget;
 use iceboxer::plan::{Again, Plan};
 use iceboxer::settings::{DEFAULT_PATH, Settings};
 use iceboxer::verb;
@@ -16,11 +17,14 @@ fn main() -> ExitCode {
     cli::run(cli::Run::new("iceboxer", args.verb.name(), &args.common), |run| {
         let settings = || Settings::load(args.common.config_or(DEFAULT_PATH));
         match &args.verb {
-            Verb::Run { hosts, again } => {
+            Verb::Run { hosts, again, over_budget } => {
+                let over = if *over_budget { OverBudget::Allow } else { OverBudget::Stop };
                 let again = if *again { Again::Seal } else { Again::Skip };
-                verb::run::run(Plan::new(&settings()?, hosts.clone(), again, &run.console())?, run)
+                verb::run::run(Plan::new(&settings()?, hosts.clone(), again, over, &run.console())?, run)
             }
             Verb::List => verb::list::list(&settings()?, run),
+            Verb::Cost { months } => verb::cost::cost(&settings()?, *months, run),
+            Verb::Setup(setup) => verb::setup::setup(setup, run),
             Verb::Manual(manual) => manual.write(Args::command(), &mut std::io::stdout()),
         }
     })

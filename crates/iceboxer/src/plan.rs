@@ -6,9 +6,9 @@ use std::time::SystemTime;
 use chrono::{DateTime, Utc};
 use cli::{Failed, Monitor};
 use formats::HostId;
-use vault::VaultError;
 
 use crate::certificate::Recipient;
+use crate::cost::budget::{Budget, OverBudget};
 use crate::settings::{Scope, Settings, VaultSettings};
 use crate::store::{StoreError, Target};
 
@@ -43,6 +43,8 @@ pub struct Plan {
     pub hosts: Vec<HostId>,
     /// What to do with snapshots that are off-site already.
     pub again: Again,
+    /// What it may cost.
+    pub budget: Budget,
 }
 
 impl Plan {
@@ -54,6 +56,7 @@ impl Plan {
         settings: &Settings,
         hosts: Vec<HostId>,
         again: Again,
+        over: OverBudget,
         monitor: &dyn Monitor,
     ) -> Result<Plan, Failed> {
         let recipients = recipients(settings, monitor)?;
@@ -62,8 +65,8 @@ impl Plan {
         for settings in &settings.vaults {
             match open(settings) {
                 Ok(target) => targets.push(target),
-                Err(error @ StoreError::Vault { source: VaultError::Url { .. }, .. }) => {
-                    return Err(error.into());
+                Err(StoreError::Vault { source, vault }) if source.is_setting() => {
+                    return Err(StoreError::Vault { source, vault }.into());
                 }
                 Err(error) => unopened.push(error.into()),
             }
@@ -79,6 +82,7 @@ impl Plan {
             unopened,
             hosts,
             again,
+            budget: Budget::of(settings, over),
         })
     }
 }
@@ -102,7 +106,7 @@ fn recipients(settings: &Settings, monitor: &dyn Monitor) -> Result<Vec<Recipien
 }
 
 fn open(settings: &VaultSettings) -> Result<Target, StoreError> {
-    let vault = vault::open(&settings.url)
+    let vault = vault::open(&vault::Settings::new(&settings.name, &settings.url))
         .map_err(|source| StoreError::Vault { vault: settings.name.clone(), source })?;
     Ok(Target { name: settings.name.clone(), vault, retention_days: settings.retention_days })
 }

@@ -6,13 +6,19 @@ use std::path::{Path, PathBuf};
 use cli::settings::SettingsError;
 use formats::records::ice_id::Fingerprint;
 use serde::Deserialize;
+use serde::de::Error;
+use serde_json::{Map, Value};
+
+use crate::cost::settings::{BudgetSettings, CostSettings, PriceTables};
 
 /// The settings file, unless another is named.
 pub const DEFAULT_PATH: &str = "/etc/firn/ice.toml";
 /// Least number of days that ice is locked.
 pub const RETENTION_DAYS_MIN: u32 = 92;
-/// Most days: a lock cannot be taken back, so a slip of the finger must not last for generations.
+/// Most days that `retention_days_max` may allow: a lock cannot be taken back, so a slip of the finger must not last for generations.
 pub const RETENTION_DAYS_MAX: u32 = 3_660;
+/// Most days, unless `retention_days_max` says otherwise: the cap that a mistyped or stolen settings file meets.
+pub const RETENTION_DAYS_CAP: u32 = 800;
 /// Shortest segment.
 const SEGMENT_BYTES_MIN: u64 = 64 * 1024;
 /// Longest segment: what stores take as one object.
@@ -49,6 +55,17 @@ pub struct Settings {
     pub recipients: Vec<RecipientSettings>,
     /// Where ice is kept.
     pub vaults: Vec<VaultSettings>,
+    /// No vault may lock for more days.
+    #[serde(default = "retention_days_cap")]
+    pub retention_days_max: u32,
+    /// Price tables beside the built-in ones.
+    #[serde(default)]
+    pub prices: PriceTables,
+    /// What a month may cost.
+    pub budget: Option<BudgetSettings>,
+    /// What the forecast assumes.
+    #[serde(default)]
+    pub cost: CostSettings,
 }
 
 /// Which snapshots go into an image.
@@ -73,15 +90,18 @@ pub struct RecipientSettings {
 }
 
 /// One vault.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone)]
 pub struct VaultSettings {
-    /// Its name in the ledger, in reports and in file names.
-    pub name: String,
-    /// Where it is: `file:/path`.
-    pub url: String,
+    /// Its name, where it is and how it is reached: the keys that restore-drill has too.
+    pub store: vault::Settings,
     /// For how many days an object is locked.
     pub retention_days: u32,
+    /// Which price table counts its cost; none if it costs nothing.
+    pub prices: Option<String>,
+}
+
+fn retention_days_cap() -> u32 {
+    RETENTION_DAYS_CAP
 }
 
 fn segment_bytes() -> u64 {
@@ -93,6 +113,32 @@ impl RecipientSettings {
     #[must_use]
     pub fn pinned(&self) -> Option<Fingerprint> {
         self.fingerprint.replace(' ', "").parse().ok()
+    }
+}
+
+impl VaultSettings {
+    /// The class that prices are looked up for.
+    #[must_use]
+    pub fn price_class(&self) -> &str {
+        self.store.class().as_str()
+    }
+}
+
+/// The keys of a vault that only iceboxer has.
+#[derive(Deserialize)]
+struct OwnKeys {
+    retention_days: u32,
+    prices: Option<String>,
+}
+
+/// By hand: `flatten` would let unknown keys pass.
+impl<'de> Deserialize<'de> for VaultSettings {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let mut keys = Map::deserialize(from)?;
+        let own = ["retention_days", "prices"].iter().filter_map(|key| keys.remove_entry(*key)).collect();
+        let own: OwnKeys = serde_json::from_value(Value::Object(own)).map_err(D::Error::custom)?;
+        let store = serde_json::from_value(Value::Object(keys)).map_err(D::Error::custom)?;
+        Ok(VaultSettings { store, retention_days: own.retention_days, prices: own.prices })
     }
 }
 
@@ -119,7 +165,8 @@ impl Settings {
             return Err(("segment_bytes", what));
         }
         self.check_recipients()?;
-        self.check_vaults()
+        self.check_vaults()?;
+        crate::cost::settings::check(self)
     }
 
     fn check_recipients(&self) -> Result<(), (&'static str, String)> {
@@ -144,10 +191,14 @@ impl Settings {
     }
 
     fn check_vaults(&self) -> Result<(), (&'static str, String)> {
+        if !(RETENTION_DAYS_MIN..=RETENTION_DAYS_MAX).contains(&self.retention_days_max) {
+            let what = format!("must be {RETENTION_DAYS_MIN} to {RETENTION_DAYS_MAX}");
+            return Err(("retention_days_max", what));
+        }
         let mut seen = BTreeSet::new();
         for vault in &self.vaults {
             let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-            let name = &vault.name;
+            let name = &vault.store.name;
             if name.is_empty() || name.len() > 63 || name.starts_with('-') || !name.bytes().all(plain) {
                 let what = "must be 1 to 63 of a-z, 0-9 and '-', not beginning with '-'";
                 return Err(("vaults.name", what.to_owned()));
@@ -155,9 +206,10 @@ impl Settings {
             if !seen.insert(name) {
                 return Err(("vaults.name", format!("names {name} twice")));
             }
-            if !(RETENTION_DAYS_MIN..=RETENTION_DAYS_MAX).contains(&vault.retention_days) {
+            let most = self.retention_days_max;
+            if !(RETENTION_DAYS_MIN..=most).contains(&vault.retention_days) {
                 let what = format!(
-                    "must be {RETENTION_DAYS_MIN} to {RETENTION_DAYS_MAX}: off-site copies are kept for at least three months"
+                    "must be {RETENTION_DAYS_MIN} to {most}: off-site copies are kept for at least three months, and retention_days_max caps what cannot be taken back"
                 );
                 return Err(("vaults.retention_days", what));
             }

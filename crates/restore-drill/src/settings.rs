@@ -35,17 +35,7 @@ pub(crate) struct Settings {
     #[serde(default = "memory_bytes")]
     pub(crate) memory_bytes: u64,
     /// Where ice is looked for, in this order.
-    pub(crate) vaults: Vec<VaultSettings>,
-}
-
-/// One vault.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct VaultSettings {
-    /// Its name here.
-    pub(crate) name: String,
-    /// Where it is.
-    pub(crate) url: String,
+    pub(crate) vaults: Vec<vault::Settings>,
 }
 
 fn memory_bytes() -> u64 {

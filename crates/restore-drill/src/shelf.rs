@@ -46,6 +46,7 @@ impl Failure for ShelfError {
 
     fn advice(&self) -> Option<String> {
         match self {
+            ShelfError::Vault { source, .. } => source.advice(),
             ShelfError::Nothing { .. } => Some("restore-drill list shows what there is".to_owned()),
             _ => None,
         }
@@ -66,7 +67,7 @@ impl Shelves {
         let mut shelves = Shelves { open: Vec::new(), closed: Vec::new() };
         let chosen = settings.vaults.iter().filter(|vault| only.is_none_or(|name| name == vault.name));
         for setting in chosen {
-            match vault::open(&setting.url) {
+            match vault::open(&vault::Settings::new(&setting.name, &setting.url)) {
                 Ok(vault) => shelves.open.push(Shelf { name: setting.name.clone(), vault }),
                 Err(source) => {
                     shelves.closed.push(ShelfError::Vault { vault: setting.name.clone(), source });
@@ -145,13 +146,13 @@ impl Shelf {
     /// What the vault says about the lock of an ice's record, which was stored last.
     pub(crate) fn record_lock(&self, id: &IceId) -> Result<Lock, ShelfError> {
         let name: ObjectName = id.record_object().parse()?;
-        self.vault.lock(&name).map_err(|source| self.failed(source))
+        self.vault.lock(&name.into()).map_err(|source| self.failed(source))
     }
 
     /// The bytes of an object, unchecked.
     pub(crate) fn fetch(&self, object: &str) -> Result<Box<dyn Read + Send>, ShelfError> {
         let name: ObjectName = object.parse()?;
-        self.vault.fetch(&name).map_err(|source| self.failed(source))
+        self.vault.fetch(&name.into()).map_err(|source| self.failed(source))
     }
 
     fn failed(&self, source: VaultError) -> ShelfError {

@@ -5,13 +5,16 @@ use std::io::{self, Read};
 use chrono::{DateTime, TimeDelta, Utc};
 use formats::ContentHash;
 
-use crate::{Content, Lock, ObjectFolder, ObjectName, Result, Vault, VaultError};
+use crate::{
+    Content, Lock, ObjectFolder, ObjectName, ObjectRef, Result, Thawed, Tier, Vault, VaultError, VersionId,
+    Wish,
+};
 
 type Rule = (&'static str, fn(&dyn Vault));
 
 /// Runs every rule against a fresh vault each.
 pub(crate) fn conforms<V: Vault, G>(fresh: impl Fn() -> (V, G)) {
-    let rules: [Rule; 9] = [
+    let rules: [Rule; 12] = [
         ("what was put is fetched and locked", what_was_put_is_fetched_and_locked),
         ("a name is taken once", a_name_is_taken_once),
         ("a lock only grows", a_lock_only_grows),
@@ -21,6 +24,9 @@ pub(crate) fn conforms<V: Vault, G>(fresh: impl Fn() -> (V, G)) {
         ("what is absent is missing", what_is_absent_is_missing),
         ("a listing shows a folder's objects once", a_listing_shows_a_folders_objects_once),
         ("large and empty objects are whole", large_and_empty_objects_are_whole),
+        ("the clock is near", the_clock_is_near),
+        ("a lock names its own version", a_lock_names_its_own_version),
+        ("what is not archived is thawed", what_is_not_archived_is_thawed),
     ];
     for (name, rule) in rules {
         let (vault, _guard) = fresh();
@@ -31,6 +37,10 @@ pub(crate) fn conforms<V: Vault, G>(fresh: impl Fn() -> (V, G)) {
 
 pub(crate) fn name(text: &str) -> ObjectName {
     text.parse().unwrap()
+}
+
+pub(crate) fn object(text: &str) -> ObjectRef {
+    name(text).into()
 }
 
 pub(crate) fn later(days: i64) -> DateTime<Utc> {
@@ -50,7 +60,7 @@ pub(crate) fn put(
 
 pub(crate) fn fetched(vault: &dyn Vault, object: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
-    vault.fetch(&name(object)).unwrap().read_to_end(&mut bytes).unwrap();
+    vault.fetch(&name(object).into()).unwrap().read_to_end(&mut bytes).unwrap();
     bytes
 }
 
@@ -67,7 +77,7 @@ fn what_was_put_is_fetched_and_locked(vault: &dyn Vault) {
     assert!(receipt.retain_until >= until, "{receipt:?}");
     assert!(receipt.retain_until <= until + TimeDelta::seconds(1), "{receipt:?}");
     assert_eq!((receipt.bytes, receipt.hash), (3, ContentHash::of(b"abc")));
-    let lock = vault.lock(&name("ice/web01/a")).unwrap();
+    let lock = vault.lock(&object("ice/web01/a")).unwrap();
     assert_eq!(lock.retain_until, receipt.retain_until);
     assert_eq!(lock.hash, receipt.hash);
     assert_eq!(fetched(vault, "ice/web01/a"), b"abc");
@@ -81,20 +91,23 @@ fn a_name_is_taken_once(vault: &dyn Vault) {
         assert_eq!(error.exit_code(), 32);
     }
     assert_eq!(fetched(vault, "a"), b"first");
-    assert!(vault.lock(&name("a")).unwrap().retain_until < later(93) - TimeDelta::hours(1));
+    assert!(vault.lock(&object("a")).unwrap().retain_until < later(93) - TimeDelta::hours(1));
 }
 
 fn a_lock_only_grows(vault: &dyn Vault) {
     let first = put(vault, "a", b"abc", later(92)).unwrap();
-    let longer = vault.extend_lock(&name("a"), later(100)).unwrap();
+    let longer = vault.extend_lock(&object("a"), later(100)).unwrap();
     assert!(longer.retain_until > first.retain_until);
-    assert_eq!(vault.extend_lock(&name("a"), longer.retain_until).unwrap().retain_until, longer.retain_until);
+    assert_eq!(
+        vault.extend_lock(&object("a"), longer.retain_until).unwrap().retain_until,
+        longer.retain_until
+    );
     for earlier in [later(99), later(92), later(-1), DateTime::UNIX_EPOCH] {
-        let error = vault.extend_lock(&name("a"), earlier).unwrap_err();
+        let error = vault.extend_lock(&object("a"), earlier).unwrap_err();
         assert!(matches!(error, VaultError::LockRefused { .. }), "{error}");
         assert_eq!(error.exit_code(), 32);
     }
-    assert_eq!(vault.lock(&name("a")).unwrap().retain_until, longer.retain_until);
+    assert_eq!(vault.lock(&object("a")).unwrap().retain_until, longer.retain_until);
     assert_eq!(fetched(vault, "a"), b"abc");
 }
 
@@ -103,6 +116,8 @@ fn a_date_that_has_passed_is_refused(vault: &dyn Vault) {
     assert!(matches!(error, VaultError::LockRefused { .. }), "{error}");
     assert!(listed(vault, "").is_empty());
 }
+
+const WISH: Wish = Wish { tier: Tier::Standard, days: 1 };
 
 /// Gives its bytes, then fails.
 struct Torn<'a>(&'a [u8]);
@@ -131,7 +146,7 @@ fn content_that_is_not_as_announced_is_not_stored(vault: &dyn Vault) {
         assert!(matches!(error, VaultError::Content { .. }), "{error}");
         assert_eq!(error.exit_code(), 28);
         assert!(listed(vault, "").is_empty());
-        assert!(matches!(vault.lock(&object).unwrap_err(), VaultError::Missing { .. }));
+        assert!(matches!(vault.lock(&(&object).into()).unwrap_err(), VaultError::Missing { .. }));
     }
 }
 
@@ -147,9 +162,10 @@ fn a_failed_put_can_be_tried_again(vault: &dyn Vault) {
 fn what_is_absent_is_missing(vault: &dyn Vault) {
     put(vault, "ice/a", b"abc", later(92)).unwrap();
     for absent in ["b", "ice", "ice/b", "ice/a/b", "other/ice/a"] {
-        let object = name(absent);
+        let object = object(absent);
         let errors = [
             vault.fetch(&object).err().unwrap(),
+            vault.thaw(&object, WISH).unwrap_err(),
             vault.lock(&object).unwrap_err(),
             vault.extend_lock(&object, later(92)).unwrap_err(),
         ];
@@ -186,5 +202,35 @@ fn large_and_empty_objects_are_whole(vault: &dyn Vault) {
     put(vault, "empty", b"", later(92)).unwrap();
     assert!(fetched(vault, "large") == large);
     assert!(fetched(vault, "empty").is_empty());
-    assert_eq!(vault.lock(&name("empty")).unwrap().bytes, 0);
+    assert_eq!(vault.lock(&object("empty")).unwrap().bytes, 0);
+}
+
+fn the_clock_is_near(vault: &dyn Vault) {
+    // Every vault of these tests is given this machine's time.
+    assert!((vault.clock().unwrap() - Utc::now()).abs() < TimeDelta::minutes(1));
+}
+
+fn a_lock_names_its_own_version(vault: &dyn Vault) {
+    let receipt = put(vault, "ice/a", b"abc", later(92)).unwrap();
+    let own = receipt.object_ref();
+    assert_eq!(vault.lock(&own).unwrap(), receipt);
+    assert_eq!(vault.lock(&object("ice/a")).unwrap(), receipt, "the first version is this one");
+    let mut bytes = Vec::new();
+    vault.fetch(&own).unwrap().read_to_end(&mut bytes).unwrap();
+    assert_eq!(bytes, b"abc");
+    assert_eq!(vault.extend_lock(&own, later(95)).unwrap().version, receipt.version);
+    let version: VersionId = "0000000000000000never-given".parse().unwrap();
+    let other = ObjectRef { name: own.name, version: Some(version) };
+    for error in [
+        vault.lock(&other).unwrap_err(),
+        vault.fetch(&other).err().unwrap(),
+        vault.extend_lock(&other, later(99)).unwrap_err(),
+    ] {
+        assert!(matches!(error, VaultError::Missing { .. }), "{error:?}");
+    }
+}
+
+fn what_is_not_archived_is_thawed(vault: &dyn Vault) {
+    put(vault, "ice/a", b"abc", later(92)).unwrap();
+    assert_eq!(vault.thaw(&object("ice/a"), WISH).unwrap(), Thawed::Ready { until: None });
 }

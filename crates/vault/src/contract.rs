@@ -2,10 +2,10 @@
 
 use std::io::Read;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use formats::ContentHash;
 
-use crate::{ObjectFolder, ObjectName, Result};
+use crate::{ObjectFolder, ObjectName, ObjectRef, Result, VersionId};
 
 /// The names of a listing, one at a time.
 pub type Names<'a> = Box<dyn Iterator<Item = Result<ObjectName>> + 'a>;
@@ -13,47 +13,72 @@ pub type Names<'a> = Box<dyn Iterator<Item = Result<ObjectName>> + 'a>;
 /// A place for objects that nobody can take back.
 ///
 /// A vault may be slow and may fail at any step; it may not lie about success. Every call may fail with [`VaultError::Unreachable`]
-/// (exit 30): the answer is then unknown, and the caller may ask again.
+/// (exit 30): the answer is then unknown, and the caller may ask again; and with [`VaultError::Denied`] (exit 36) where a provider refuses the
+/// credentials.
 ///
 /// There is no call that deletes, overwrites or shortens.
 ///
+/// An [`ObjectRef`] without a version means **the first version ever stored** under its name, in vaults that have versions. Whoever has stolen
+/// the right to put can add versions and delete markers on top of it, but never an older one.
+///
 /// [`VaultError::Unreachable`]: crate::VaultError::Unreachable
+/// [`VaultError::Denied`]: crate::VaultError::Denied
 pub trait Vault: Send + Sync {
+    /// The vault's own clock, by which its locks run out: that of the provider, or this machine's for a vault that is on it. Dates of locks are
+    /// counted from it, so that a wrong clock on this machine shortens none.
+    fn clock(&self) -> Result<DateTime<Utc>>;
+
     /// Stores one whole object under a new name, locked until `retain_until` (rounded up to a whole second), and gives back its lock as read from
     /// the vault after it was stored. When this returns without an error, object and lock survive a power cut.
     ///
     /// If anything fails, there is no object under the name, unless the error is `Unreachable`, after which the caller reads the lock to learn
-    /// whether it is there. A put that was cut short by death or failure can be tried again, and leaves nothing that a listing shows.
+    /// whether it is there, or `LockMissing` or `Altered`: then it is there, and not as asked. A put that was cut short by death or failure can be
+    /// tried again, and leaves nothing that a listing shows.
     ///
     /// Fails with
     /// - [`Exists`](crate::VaultError::Exists) (32) if the name is taken, whatever its content and its lock; the reader is not touched;
     /// - [`Content`](crate::VaultError::Content) (28) if the reader fails, or does not give exactly the bytes that `content` announces;
-    /// - [`LockRefused`](crate::VaultError::LockRefused) (32) if `retain_until` has passed, or the vault will not lock until then.
+    /// - [`LockRefused`](crate::VaultError::LockRefused) (32) if `retain_until` has passed, or the vault will not lock until then;
+    /// - [`LockMissing`](crate::VaultError::LockMissing) (32) if the object was stored, and read back it is locked for less than asked, also
+    ///   after it was locked again;
+    /// - [`Altered`](crate::VaultError::Altered) (37) if the vault holds other bytes than were sent.
     fn put(&self, name: &ObjectName, content: Content<'_>, retain_until: DateTime<Utc>) -> Result<Lock>;
 
-    /// The names of all objects in a folder and below, each once, in no promised order. Memory does not grow with the number of folders. An
-    /// error may come at any step, and ends the listing.
+    /// The names of all objects in a folder and below, each once, in no promised order: all that have a version, whatever delete marker lies on
+    /// top. Memory does not grow with the number of objects. An error may come at any step, and ends the listing.
     fn list(&self, folder: &ObjectFolder) -> Result<Names<'_>>;
 
     /// The bytes of an object. They are what the store holds, unchecked: the caller compares length and hash with what it knows.
     ///
-    /// Fails with [`Missing`](crate::VaultError::Missing) (31) if there is no such object.
-    fn fetch(&self, name: &ObjectName) -> Result<Box<dyn Read + Send>>;
+    /// Reading fails if the vault gives fewer bytes than it announced, and takes no more memory for a large object than for a small one.
+    ///
+    /// Fails with
+    /// - [`Missing`](crate::VaultError::Missing) (31) if there is no such object or version;
+    /// - [`Frozen`](crate::VaultError::Frozen) (35) if it is archived, and must be [thawed](Vault::thaw) first.
+    fn fetch(&self, object: &ObjectRef) -> Result<Box<dyn Read + Send>>;
+
+    /// Asks for an archived object to be made readable for `wish.days` days, and tells how far that is. Asking again changes nothing. Vaults
+    /// that archive nothing answer [`Thawed::Ready`].
+    ///
+    /// Fails with
+    /// - [`Missing`](crate::VaultError::Missing) (31) if there is no such object or version;
+    /// - [`Tier`](crate::VaultError::Tier) (2) if the object's storage class has no such tier.
+    fn thaw(&self, object: &ObjectRef, wish: Wish) -> Result<Thawed>;
 
     /// The lock of an object, read from the vault now. When this returns without an error, object and lock survive a power cut, also if the
     /// put that stored them was cut short.
     ///
     /// Fails with
-    /// - [`Missing`](crate::VaultError::Missing) (31) if there is no such object;
+    /// - [`Missing`](crate::VaultError::Missing) (31) if there is no such object or version;
     /// - [`LockMissing`](crate::VaultError::LockMissing) (32) if it has no lock, or one that does not fit it.
     ///
     /// A lock that has run out is no error here: the caller compares its date.
-    fn lock(&self, name: &ObjectName) -> Result<Lock>;
+    fn lock(&self, object: &ObjectRef) -> Result<Lock>;
 
     /// Moves the lock of an object to a later date, and gives it back as read from the vault afterwards. The same date changes nothing.
     ///
     /// Fails as [`Vault::lock`] does, and with [`LockRefused`](crate::VaultError::LockRefused) (32) if `retain_until` is earlier than the lock's own.
-    fn extend_lock(&self, name: &ObjectName, retain_until: DateTime<Utc>) -> Result<Lock>;
+    fn extend_lock(&self, object: &ObjectRef, retain_until: DateTime<Utc>) -> Result<Lock>;
 }
 
 /// The bytes to be stored, and what they must come to.
@@ -72,7 +97,7 @@ pub struct Lock {
     /// Its name.
     pub object: ObjectName,
     /// Its version, in vaults that have versions: a name alone could be made to show something else.
-    pub version: Option<String>,
+    pub version: Option<VersionId>,
     /// Its length.
     pub bytes: u64,
     /// Its BLAKE3, as announced and checked when it was stored.
@@ -81,4 +106,47 @@ pub struct Lock {
     pub stored: DateTime<Utc>,
     /// Until when nobody can remove it.
     pub retain_until: DateTime<Utc>,
+}
+
+impl Lock {
+    /// The object by name and version: this one, whatever is put on top of it.
+    #[must_use]
+    pub fn object_ref(&self) -> ObjectRef {
+        ObjectRef { name: self.object.clone(), version: self.version.clone() }
+    }
+}
+
+/// How fast an archived object is wanted. What each costs and takes is the provider's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tier {
+    /// Cheapest: within half a day or two days.
+    Bulk,
+    /// Within hours.
+    Standard,
+    /// Within minutes, dearest, and not for every storage class.
+    Expedited,
+}
+
+/// What is wished of a thaw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wish {
+    /// How fast.
+    pub tier: Tier,
+    /// For how many days the object stays readable.
+    pub days: u32,
+}
+
+/// How far a thaw is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Thawed {
+    /// It can be fetched now.
+    Ready {
+        /// Until then; none if it always can.
+        until: Option<DateTime<Utc>>,
+    },
+    /// The provider is at work.
+    Underway {
+        /// How long its class and tier take at most, as the provider publishes it; none if another tier was asked for before.
+        within: Option<TimeDelta>,
+    },
 }

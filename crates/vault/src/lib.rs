@@ -8,7 +8,8 @@
 //! - [`contract`]: the trait.
 //! - [`mod@file`]: a folder, on a disk that can be carried away. Layout in docs/formats/ice.md.
 //! - [`memory`]: for tests.
-//! - [`open()`]: from a setting to a vault.
+//! - [`mod@s3`]: a bucket with object lock, at any provider. Layout in docs/formats/ice.md.
+//! - [`settings`], [`open()`]: from a setting to a vault.
 
 pub mod contract;
 pub mod error;
@@ -16,14 +17,19 @@ pub mod file;
 pub mod memory;
 pub mod object;
 pub mod open;
+pub mod s3;
+mod secret;
+pub mod settings;
 pub mod stamp;
 
 #[cfg(test)]
 mod conformance;
 
-pub use contract::{Content, Lock, Names, Vault};
+pub use contract::{Content, Lock, Names, Thawed, Tier, Vault, Wish};
 pub use error::{Result, VaultError};
 pub use file::FileVault;
 pub use memory::MemoryVault;
-pub use object::{ObjectFolder, ObjectName};
+pub use object::{ObjectFolder, ObjectName, ObjectRef, VersionId};
 pub use open::open;
+pub use s3::S3Vault;
+pub use settings::{Settings, StorageClass};

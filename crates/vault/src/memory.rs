@@ -7,8 +7,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use chrono::{DateTime, Utc};
 use formats::ContentHash;
 
+use crate::object::unversioned;
 use crate::stamp::rounded_up;
-use crate::{Content, Lock, Names, ObjectFolder, ObjectName, Result, Vault, VaultError};
+use crate::{
+    Content, Lock, Names, ObjectFolder, ObjectName, ObjectRef, Result, Thawed, Vault, VaultError, Wish,
+};
 
 /// A vault that is gone with its process.
 #[derive(Debug, Default)]
@@ -24,6 +27,10 @@ impl MemoryVault {
 }
 
 impl Vault for MemoryVault {
+    fn clock(&self) -> Result<DateTime<Utc>> {
+        Ok(Utc::now())
+    }
+
     fn put(&self, name: &ObjectName, content: Content<'_>, retain_until: DateTime<Utc>) -> Result<Lock> {
         let mut objects = self.objects();
         if objects.contains_key(name) {
@@ -64,21 +71,26 @@ impl Vault for MemoryVault {
         Ok(Box::new(names.into_iter()))
     }
 
-    fn fetch(&self, name: &ObjectName) -> Result<Box<dyn Read + Send>> {
-        match self.objects().get(name) {
+    fn fetch(&self, object: &ObjectRef) -> Result<Box<dyn Read + Send>> {
+        match self.objects().get(unversioned(object)?) {
             Some((_, bytes)) => Ok(Box::new(Cursor::new(bytes.clone()))),
-            None => Err(VaultError::Missing { object: name.clone() }),
+            None => Err(VaultError::Missing { object: object.name.clone() }),
         }
     }
 
-    fn lock(&self, name: &ObjectName) -> Result<Lock> {
-        match self.objects().get(name) {
+    fn thaw(&self, object: &ObjectRef, _wish: Wish) -> Result<Thawed> {
+        self.lock(object).map(|_| Thawed::Ready { until: None })
+    }
+
+    fn lock(&self, object: &ObjectRef) -> Result<Lock> {
+        match self.objects().get(unversioned(object)?) {
             Some((lock, _)) => Ok(lock.clone()),
-            None => Err(VaultError::Missing { object: name.clone() }),
+            None => Err(VaultError::Missing { object: object.name.clone() }),
         }
     }
 
-    fn extend_lock(&self, name: &ObjectName, retain_until: DateTime<Utc>) -> Result<Lock> {
+    fn extend_lock(&self, object: &ObjectRef, retain_until: DateTime<Utc>) -> Result<Lock> {
+        let name = unversioned(object)?;
         let retain_until = rounded_up(retain_until);
         let mut objects = self.objects();
         let (lock, _) = objects.get_mut(name).ok_or_else(|| VaultError::Missing { object: name.clone() })?;

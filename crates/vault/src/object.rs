@@ -74,6 +74,11 @@ impl ObjectFolder {
         Self(String::new())
     }
 
+    /// The text, with its `/` at the end.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// The folder's name without its last `/`; empty for everything.
     pub(crate) fn name(&self) -> &str {
         self.0.strip_suffix('/').unwrap_or(&self.0)
@@ -88,6 +93,69 @@ impl FromStr for ObjectFolder {
         }
         text.strip_suffix('/').ok_or(NameError)?.parse::<ObjectName>()?;
         Ok(Self(text.to_owned()))
+    }
+}
+
+/// Longest version id that a provider gives.
+const VERSION_BYTES: usize = 1_024;
+
+/// The id that a vault gave to one version of an object: 1 to 1,024 visible ASCII characters.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct VersionId(String);
+
+/// A text that is no version id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a version id is 1 to 1,024 visible ASCII characters")]
+pub struct VersionError;
+
+impl VersionId {
+    /// The id.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for VersionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for VersionId {
+    type Err = VersionError;
+    fn from_str(text: &str) -> Result<Self, VersionError> {
+        let fits = (1..=VERSION_BYTES).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+        if fits { Ok(Self(text.to_owned())) } else { Err(VersionError) }
+    }
+}
+
+/// One object: by name and version, or the first version ever stored under the name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ObjectRef {
+    /// Its name.
+    pub name: ObjectName,
+    /// Its version; none for the first.
+    pub version: Option<VersionId>,
+}
+
+impl From<ObjectName> for ObjectRef {
+    fn from(name: ObjectName) -> Self {
+        ObjectRef { name, version: None }
+    }
+}
+
+impl From<&ObjectName> for ObjectRef {
+    fn from(name: &ObjectName) -> Self {
+        name.clone().into()
+    }
+}
+
+/// The name of an object in a vault that has no versions: any version is one it never gave.
+pub(crate) fn unversioned(object: &ObjectRef) -> crate::Result<&ObjectName> {
+    match object.version {
+        None => Ok(&object.name),
+        Some(_) => Err(crate::VaultError::Missing { object: object.name.clone() }),
     }
 }
 
@@ -108,6 +176,18 @@ mod tests {
             "a\n", "ä", &long, &deep, &wide,
         ] {
             assert!(bad.parse::<ObjectName>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_version_id_is_visible_ascii() {
+        for good in
+            ["null", "3sL4kqtJlcpXroDTDmJ+rmSpXd3dIbrHY+MTRCxf3vjVBH40Nr8X8gdRQBpUMLUo", "1700000000.1"]
+        {
+            assert_eq!(good.parse::<VersionId>().unwrap().as_str(), good);
+        }
+        for bad in ["", " ", "a b", "a\n", "\u{e4}", &"a".repeat(1_025)] {
+            assert!(bad.parse::<VersionId>().is_err(), "{bad:?}");
         }
     }
 

@@ -62,6 +62,7 @@ impl Failure for StoreError {
             StoreError::Vault { source: VaultError::Unreachable { .. }, .. } => {
                 Some("the image is kept: the next run goes on where this one stopped".to_owned())
             }
+            StoreError::Vault { source, .. } => source.advice(),
             StoreError::Staging(error) => error.advice(),
             StoreError::ImageChanged => {
                 Some("check the disk of the staging folder; remove the image there to begin anew".to_owned())
@@ -89,7 +90,7 @@ impl StoreError {
     /// The folder holds something that this run did not put there.
     pub(super) fn is_spoiled(&self) -> bool {
         match self {
-            StoreError::Vault { source: VaultError::Exists { .. }, .. } => true,
+            StoreError::Vault { source: VaultError::Exists { .. } | VaultError::Altered { .. }, .. } => true,
             StoreError::Lock { what, .. } => *what == OTHER_OBJECT,
             _ => false,
         }

@@ -1,6 +1,6 @@
 //! Objects and their locks: nothing counts before the vault itself has said what it holds and until when.
 
-use chrono::{DateTime, Days, NaiveTime, Utc};
+use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
 use formats::ContentHash;
 use formats::records::ice::Image;
 use formats::records::ledger::LedgerReceipt;
@@ -9,6 +9,7 @@ use vault::{Content, Lock, ObjectName, VaultError};
 
 use super::error::OTHER_OBJECT;
 use super::{Job, StoreError};
+use crate::settings::RETENTION_DAYS_MIN;
 
 impl Job<'_> {
     /// True if the vault holds the segment as it was noted; false if it holds nothing under this name.
@@ -18,7 +19,7 @@ impl Job<'_> {
         noted: Option<&Image>,
     ) -> Result<bool, StoreError> {
         let Some(noted) = noted else { return Ok(false) };
-        match self.target.vault.lock(object) {
+        match self.target.vault.lock(&object.into()) {
             Ok(lock) if lock.bytes == noted.bytes && lock.hash == noted.hash => Ok(true),
             Ok(_) => Err(self.lock_error(object, OTHER_OBJECT)),
             Err(VaultError::Missing { .. }) => Ok(false),
@@ -47,9 +48,9 @@ impl Job<'_> {
         hash: ContentHash,
         until: DateTime<Utc>,
     ) -> Result<LedgerReceipt, StoreError> {
-        let mut lock = self.target.vault.lock(object).map_err(self.vault_error())?;
+        let mut lock = self.target.vault.lock(&object.into()).map_err(self.vault_error())?;
         if lock.retain_until < until {
-            lock = self.target.vault.extend_lock(object, until).map_err(self.vault_error())?;
+            lock = self.target.vault.extend_lock(&lock.object_ref(), until).map_err(self.vault_error())?;
         }
         self.compare(object, &lock, bytes, hash, until)?;
         Ok(receipt(&lock))
@@ -72,10 +73,12 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// The end of the last day of the retention: runs on one day ask for one date.
-    pub(super) fn retain_until(&self) -> DateTime<Utc> {
-        let last = Utc::now().date_naive() + Days::new(u64::from(self.target.retention_days) + 1);
-        last.and_time(NaiveTime::MIN).and_utc()
+    /// The end of the last day of the retention, by the vault's own clock: runs on one day ask for one date.
+    pub(super) fn retain_until(&self) -> Result<DateTime<Utc>, StoreError> {
+        let today = self.target.vault.clock().map_err(self.vault_error())?.date_naive();
+        let days = self.target.retention_days.max(RETENTION_DAYS_MIN);
+        let last = today.checked_add_days(Days::new(u64::from(days) + 1)).unwrap_or(NaiveDate::MAX);
+        Ok(last.and_time(NaiveTime::MIN).and_utc())
     }
 
     pub(super) fn vault_error(&self) -> impl FnOnce(VaultError) -> StoreError + use<> {
@@ -91,7 +94,7 @@ impl Job<'_> {
 pub(super) fn receipt(lock: &Lock) -> LedgerReceipt {
     LedgerReceipt {
         object: lock.object.to_string(),
-        version: lock.version.clone(),
+        version: lock.version.as_ref().map(ToString::to_string),
         retain_until: utc_text(&lock.retain_until),
     }
 }

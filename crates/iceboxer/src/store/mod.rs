@@ -109,7 +109,7 @@ impl Job<'_> {
             at += length;
         }
         let record = self.record(&progress)?;
-        let retain_until = self.retain_until();
+        let retain_until = self.retain_until()?;
         let mut receipts = Vec::with_capacity(record.segments.len() + 1);
         for segment in &record.segments {
             let object = object_name(&segment.object)?;
@@ -139,7 +139,7 @@ impl Job<'_> {
         progress.sealed.push(Image { bytes, hash });
         self.staging.save_progress(&self.target.name, progress)?;
         file.rewind().map_err(StagingError::from)?;
-        self.put(object, Content { bytes, hash, reader: &mut file }, self.retain_until())?;
+        self.put(object, Content { bytes, hash, reader: &mut file }, self.retain_until()?)?;
         Ok(bytes)
     }
 

@@ -1,4 +1,6 @@
 //! The verbs.
 
+pub mod cost;
 pub mod list;
 pub mod run;
+pub mod setup;

@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 use vault::stamp::utc_text;
 
 use crate::build::{build, wanted};
+use crate::cost::ahead::ahead;
+use crate::cost::budget::Addition;
+use crate::cost::stock::lengths_of_image;
 use crate::image::ImageError;
 use crate::ledger::Ledger;
 use crate::plan::{Again, Plan};
@@ -32,6 +35,10 @@ pub fn run(mut plan: Plan, run: &mut Run) -> Result<Exit, Failed> {
         false => plan.hosts.clone(),
     };
     let console = run.console();
+    if !plan.budget.is_unlimited() {
+        let coming = ahead(&plan, &history, &hosts, ledger.state());
+        plan.budget.admit("this run", ledger.state(), &coming, &console)?;
+    }
     let mut icing = Icing {
         plan: &plan,
         staging,
@@ -132,8 +139,18 @@ impl<'a> Icing<'a> {
         staged: &StagedImage,
         image: &File,
         place: &HostStaging,
-        targets: &[&Target],
+        targets: &[&'a Target],
     ) -> Result<bool, Failed> {
+        if !self.is_affordable(staged, targets) {
+            // Unless something of it was put, it must not stand in the way of a newer and smaller one.
+            let begun = |target: &&Target| place.progress(&target.name).map(|begun| begun.is_some());
+            let begun: Result<Vec<bool>, _> =
+                self.plan.targets.iter().collect::<Vec<_>>().iter().map(begun).collect();
+            if !begun?.contains(&true) {
+                place.clear()?;
+            }
+            return Ok(false);
+        }
         let mut whole = true;
         for &target in targets {
             let console = self.console.clone();
@@ -158,6 +175,24 @@ impl<'a> Icing<'a> {
             place.clear()?;
         }
         Ok(whole)
+    }
+
+    /// What the image costs is asked before any of it is put, in all vaults at once.
+    fn is_affordable(&mut self, staged: &StagedImage, targets: &[&'a Target]) -> bool {
+        let addition = |target: &&'a Target| Addition {
+            vault: &target.name,
+            lengths: lengths_of_image(staged.image.bytes, staged.segment_bytes).collect(),
+        };
+        let additions: Vec<Addition<'_>> = targets.iter().map(addition).collect();
+        let host = staged.host.to_string();
+        let image = format!("the image of {host}");
+        match self.plan.budget.admit(&image, self.ledger.state(), &additions, &self.console) {
+            Ok(()) => true,
+            Err(failed) => {
+                self.fail(&host, failed);
+                false
+            }
+        }
     }
 
     /// The ledger line, and what people and machines are told.

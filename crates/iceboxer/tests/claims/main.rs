@@ -2,11 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod budget;
 mod certificates;
 mod check;
+mod cost;
 mod image;
 mod ledger;
 mod restart;
 mod rig;
 mod run;
 mod settings;
+mod setup;
+mod timer;

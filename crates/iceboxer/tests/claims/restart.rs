@@ -9,7 +9,9 @@ use chrono::{DateTime, Utc};
 use cli::Exit;
 use iceboxer::ledger::LedgerState;
 use iceboxer::store::Target;
-use vault::{Content, Lock, Names, ObjectFolder, ObjectName, Result, Vault, VaultError};
+use vault::{
+    Content, Lock, Names, ObjectFolder, ObjectName, ObjectRef, Result, Thawed, Vault, VaultError, Wish,
+};
 
 use crate::rig::{Scratch, everything, meta, run};
 
@@ -44,20 +46,26 @@ impl Dying {
 }
 
 impl Vault for Dying {
+    fn clock(&self) -> Result<DateTime<Utc>> {
+        self.inner.clock()
+    }
     fn put(&self, name: &ObjectName, content: Content<'_>, until: DateTime<Utc>) -> Result<Lock> {
         self.call(|| self.inner.put(name, content, until))
     }
     fn list(&self, folder: &ObjectFolder) -> Result<Names<'_>> {
         self.call(|| self.inner.list(folder))
     }
-    fn fetch(&self, name: &ObjectName) -> Result<Box<dyn Read + Send>> {
-        self.call(|| self.inner.fetch(name))
+    fn fetch(&self, object: &ObjectRef) -> Result<Box<dyn Read + Send>> {
+        self.call(|| self.inner.fetch(object))
     }
-    fn lock(&self, name: &ObjectName) -> Result<Lock> {
-        self.call(|| self.inner.lock(name))
+    fn thaw(&self, object: &ObjectRef, wish: Wish) -> Result<Thawed> {
+        self.call(|| self.inner.thaw(object, wish))
     }
-    fn extend_lock(&self, name: &ObjectName, until: DateTime<Utc>) -> Result<Lock> {
-        self.call(|| self.inner.extend_lock(name, until))
+    fn lock(&self, object: &ObjectRef) -> Result<Lock> {
+        self.call(|| self.inner.lock(object))
+    }
+    fn extend_lock(&self, object: &ObjectRef, until: DateTime<Utc>) -> Result<Lock> {
+        self.call(|| self.inner.extend_lock(object, until))
     }
 }
 

@@ -20,6 +20,7 @@ use formats::{
 };
 use history::{History, LogAppender, SnapshotName};
 use iceboxer::certificate::Recipient;
+use iceboxer::cost::budget::Budget;
 use iceboxer::plan::{Again, Plan};
 use iceboxer::settings::Scope;
 use iceboxer::store::Target;
@@ -181,7 +182,7 @@ impl Scratch {
 
     pub(crate) fn target(&self) -> Target {
         let url = format!("file:{}", self.path("vault").display());
-        self.target_of("local", vault::open(&url).unwrap())
+        self.target_of("local", vault::open(&vault::Settings::new("local", &url)).unwrap())
     }
 
     pub(crate) fn target_of(&self, name: &str, vault: Box<dyn Vault>) -> Target {
@@ -200,6 +201,7 @@ impl Scratch {
             unopened: Vec::new(),
             hosts: Vec::new(),
             again: Again::Skip,
+            budget: Budget::unlimited(),
         }
     }
 

@@ -44,7 +44,8 @@ fn what_is_stored_is_locked_and_in_the_ledger() {
     let vault = scratch.target().vault;
     let mut shortened = 0;
     for object in scratch.objects() {
-        let object = format!("ice/{object}").parse().unwrap();
+        let object: vault::ObjectName = format!("ice/{object}").parse().unwrap();
+        let object = object.into();
         let lock = vault.lock(&object).unwrap();
         assert!(lock.retain_until >= Utc::now() + TimeDelta::days(92));
         assert!(lock.retain_until <= Utc::now() + TimeDelta::days(94));
@@ -97,7 +98,11 @@ fn every_vault_gets_its_own_ice_and_one_that_lacks_it_gets_it_later() {
     scratch.snapshot("web01", &everything());
     run(scratch.plan(&recipients, vec![scratch.target()])).unwrap();
     let other = || {
-        scratch.target_of("other", vault::open(&format!("file:{}", scratch.path("other").display())).unwrap())
+        scratch.target_of(
+            "other",
+            vault::open(&vault::Settings::new("other", &format!("file:{}", scratch.path("other").display())))
+                .unwrap(),
+        )
     };
     fs::create_dir(scratch.path("other")).unwrap();
     let before = scratch.objects();

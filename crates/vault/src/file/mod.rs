@@ -16,7 +16,10 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 use rustix::fs::{FileType, FlockOperation, Mode, OFlags, flock, fstat};
 
-use crate::{Content, Lock, Names, ObjectFolder, ObjectName, Result, Vault, VaultError};
+use crate::object::unversioned;
+use crate::{
+    Content, Lock, Names, ObjectFolder, ObjectName, ObjectRef, Result, Thawed, Vault, VaultError, Wish,
+};
 
 /// Folder of the objects.
 const OBJECTS: &str = "objects";
@@ -79,6 +82,10 @@ impl FileVault {
 }
 
 impl Vault for FileVault {
+    fn clock(&self) -> Result<DateTime<Utc>> {
+        Ok(Utc::now())
+    }
+
     fn put(&self, name: &ObjectName, content: Content<'_>, retain_until: DateTime<Utc>) -> Result<Lock> {
         store::put(self, name, content, retain_until)
     }
@@ -87,16 +94,20 @@ impl Vault for FileVault {
         listing::list(&self.root, folder)
     }
 
-    fn fetch(&self, name: &ObjectName) -> Result<Box<dyn Read + Send>> {
-        Ok(Box::new(self.open_object(name)?))
+    fn fetch(&self, object: &ObjectRef) -> Result<Box<dyn Read + Send>> {
+        Ok(Box::new(self.open_object(unversioned(object)?)?))
     }
 
-    fn lock(&self, name: &ObjectName) -> Result<Lock> {
-        locks::lasting(self, name)
+    fn thaw(&self, object: &ObjectRef, _wish: Wish) -> Result<Thawed> {
+        self.open_object(unversioned(object)?).map(|_| Thawed::Ready { until: None })
     }
 
-    fn extend_lock(&self, name: &ObjectName, retain_until: DateTime<Utc>) -> Result<Lock> {
-        locks::extend(self, name, retain_until)
+    fn lock(&self, object: &ObjectRef) -> Result<Lock> {
+        locks::lasting(self, unversioned(object)?)
+    }
+
+    fn extend_lock(&self, object: &ObjectRef, retain_until: DateTime<Utc>) -> Result<Lock> {
+        locks::extend(self, unversioned(object)?, retain_until)
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use std::process::Command;
 
-use crate::conformance::{conforms, fetched, later, listed, name, put};
+use crate::conformance::{conforms, fetched, later, listed, object, put};
 use crate::{FileVault, Vault, VaultError};
 
 fn fresh() -> (FileVault, tempfile::TempDir) {
@@ -27,9 +27,9 @@ fn a_file_vault_keeps_the_contract() {
 fn objects_are_read_only_and_nothing_unfinished_stays() {
     let (vault, folder) = fresh();
     put(&vault, "ice/a", b"abc", later(92)).unwrap();
-    vault.extend_lock(&name("ice/a"), later(95)).unwrap();
-    let object = folder.path().join("objects/ice/a");
-    assert_eq!(fs::metadata(object).unwrap().mode() & 0o7777, 0o400);
+    vault.extend_lock(&object("ice/a"), later(95)).unwrap();
+    let stored = folder.path().join("objects/ice/a");
+    assert_eq!(fs::metadata(stored).unwrap().mode() & 0o7777, 0o400);
     let lock = fs::read_to_string(folder.path().join("locks/ice/a.json")).unwrap();
     assert!(
         lock.starts_with("{\"format\":\"firn.lock/1.0\",\"object\":\"ice/a\",\"bytes\":3,\"hash\":\""),
@@ -48,11 +48,11 @@ fn what_a_killed_put_left_is_never_listed_and_is_cleared_by_the_next() {
     let lock = fs::read_to_string(folder.path().join("locks/ice/a.json")).unwrap();
     fs::write(folder.path().join("locks/ice/b.json"), lock.replace("ice/a", "ice/b")).unwrap();
     assert_eq!(listed(&vault, ""), ["ice/a"]);
-    assert!(matches!(vault.lock(&name("ice/b")).unwrap_err(), VaultError::Missing { .. }));
+    assert!(matches!(vault.lock(&object("ice/b")).unwrap_err(), VaultError::Missing { .. }));
     put(&vault, "ice/b", b"other", later(92)).unwrap();
     assert_eq!(leftovers(folder.path()), 0);
     assert_eq!(fetched(&vault, "ice/b"), b"other");
-    assert_eq!(vault.lock(&name("ice/b")).unwrap().bytes, 5);
+    assert_eq!(vault.lock(&object("ice/b")).unwrap().bytes, 5);
 }
 
 #[test]
@@ -77,14 +77,14 @@ fn an_object_whose_lock_is_gone_or_not_its_own_says_so() {
         if let Some(text) = text {
             fs::write(&a, text).unwrap();
         }
-        let error = vault.lock(&name("a")).unwrap_err();
+        let error = vault.lock(&object("a")).unwrap_err();
         assert!(matches!(error, VaultError::LockMissing { .. }), "{text:?}: {error}");
         assert_eq!(error.exit_code(), 32);
         refused += 1;
     }
     assert_eq!(refused, 8);
     fs::write(&a, good).unwrap();
-    assert!(vault.lock(&name("a")).is_ok());
+    assert!(vault.lock(&object("a")).is_ok());
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn a_symbolic_link_in_the_vault_leads_nowhere() {
     symlink(outside.path().join("b"), folder.path().join("objects/ice/link")).unwrap();
     assert_eq!(listed(&vault, ""), ["ice/a"]);
     for through in ["away/b", "ice/link"] {
-        assert_eq!(vault.fetch(&name(through)).err().unwrap().exit_code(), 30, "{through}");
+        assert_eq!(vault.fetch(&object(through)).err().unwrap().exit_code(), 30, "{through}");
     }
     assert_eq!(put(&vault, "away/c", b"abc", later(92)).unwrap_err().exit_code(), 30);
     assert!(!outside.path().join("c").exists());
@@ -187,7 +187,7 @@ fn an_object_is_on_the_disk_before_its_lock_and_its_lock_before_its_name() {
 #[test]
 fn what_a_killed_put_named_is_on_the_disk_before_anybody_is_told() {
     if let Some(vault) = again() {
-        return drop(vault.lock(&name("ice/a")).unwrap());
+        return drop(vault.lock(&object("ice/a")).unwrap());
     }
     // Killed after the renaming: the object shows, and a power cut could still take its name away.
     let (vault, folder) = fresh();

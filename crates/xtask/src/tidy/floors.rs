@@ -19,7 +19,13 @@ const FLOORS: &[(&str, u8)] = &[
     ("cli", 1),
     ("vault", 1),
     ("formats", 0),
+    ("fake-s3", 0),
 ];
+
+/// What only tests may use: a program never ships it.
+const TESTS_ONLY: &str = "fake-s3";
+/// The first floor that is no part of a program.
+const TESTS_FLOOR: u8 = 4;
 
 fn floor_of(name: &str) -> Option<u8> {
     FLOORS.iter().find(|(known, _)| *known == name).map(|(_, floor)| *floor)
@@ -39,6 +45,9 @@ pub(crate) fn check(metadata: &Metadata) -> Vec<Finding> {
         for (name, below) in
             normal.filter_map(|dependency| Some((&dependency.name, floor_of(&dependency.name)?)))
         {
+            if name == TESTS_ONLY && floor < TESTS_FLOOR {
+                findings.push(format!("crate {} uses {name}, which is for tests only", package.name));
+            }
             if below >= floor {
                 findings.push(format!(
                     "crate {} (floor {floor}) uses {name} (floor {below}), which is not below it",
@@ -68,8 +77,17 @@ mod tests {
         let vault = packages.iter_mut().find(|package| package.name == "vault").unwrap();
         vault.dependencies.push(Dependency { name: "durable".to_owned(), kind: None });
         vault.dependencies.push(Dependency { name: "history".to_owned(), kind: Some("dev".to_owned()) });
+        vault.dependencies.push(Dependency { name: "fake-s3".to_owned(), kind: Some("dev".to_owned()) });
+        let iceboxer = packages.iter_mut().find(|package| package.name == "iceboxer").unwrap();
+        iceboxer.dependencies.push(Dependency { name: "fake-s3".to_owned(), kind: None });
         let findings = check(&Metadata { packages });
-        assert_eq!(findings, ["crate vault (floor 1) uses durable (floor 1), which is not below it"]);
+        assert_eq!(
+            findings,
+            [
+                "crate iceboxer uses fake-s3, which is for tests only",
+                "crate vault (floor 1) uses durable (floor 1), which is not below it"
+            ]
+        );
     }
 
     fn package(name: &str) -> Package {

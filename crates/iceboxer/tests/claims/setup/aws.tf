@@ -1,0 +1,384 @@
+# A vault for Firn's ice: Amazon S3 with Object Lock. Printed by `iceboxer setup aws`; nothing of it was applied.
+#
+# Read it, then apply it from an administrator's machine, never from the backup server:
+#
+#   terraform init && terraform plan && terraform apply
+#
+# Before you do:
+#
+# - Use an account of its own, for this bucket only, in an organization whose management account is used for nothing else. Compliance mode binds
+#   everybody, the root user too; closing the account does not wait for any lock. So: a second factor on the root user, its keys removed, and a
+#   service control policy on the account that denies organizations:LeaveOrganization, account:CloseAccount and s3:BypassGovernanceRetention.
+# - A lock in compliance mode cannot be taken back by anyone. What is put by mistake is paid for until its date.
+# - 92 days is the least that a lock may have here, 800 the most: as retention_days and retention_days_max in ice.toml.
+# - Nothing here removes ice whose lock has ended; you do, with another account than the writer's.
+# - The state file of Terraform gets no secret: the writer's key is made by hand, and goes to the backup server only:
+#
+#   aws iam create-access-key --user-name firn-ice-writer
+
+terraform {
+  required_version = ">= 1.3"
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = ">= 5.0"
+    }
+  }
+}
+
+provider "aws" {
+  region = "eu-central-1"
+}
+
+data "aws_caller_identity" "here" {}
+
+resource "aws_s3_bucket" "ice" {
+  bucket              = "example-ice"
+  object_lock_enabled = true
+  force_destroy       = false
+
+  lifecycle {
+    prevent_destroy = true
+  }
+}
+
+resource "aws_s3_bucket_versioning" "ice" {
+  bucket = aws_s3_bucket.ice.id
+
+  versioning_configuration {
+    status = "Enabled"
+  }
+}
+
+# For what is put without a lock of its own. Compliance, not governance: governance can be bypassed.
+resource "aws_s3_bucket_object_lock_configuration" "ice" {
+  bucket     = aws_s3_bucket.ice.id
+  depends_on = [aws_s3_bucket_versioning.ice]
+
+  rule {
+    default_retention {
+      mode = "COMPLIANCE"
+      days = 92
+    }
+  }
+}
+
+resource "aws_s3_bucket_public_access_block" "ice" {
+  bucket                  = aws_s3_bucket.ice.id
+  block_public_acls       = true
+  block_public_policy     = true
+  ignore_public_acls      = true
+  restrict_public_buckets = true
+}
+
+# No access lists: only policies count.
+resource "aws_s3_bucket_ownership_controls" "ice" {
+  bucket = aws_s3_bucket.ice.id
+
+  rule {
+    object_ownership = "BucketOwnerEnforced"
+  }
+}
+
+# The provider's own key, not one of KMS: whoever deletes a KMS key deletes all that is under it. The ice is encrypted anyway.
+resource "aws_s3_bucket_server_side_encryption_configuration" "ice" {
+  bucket = aws_s3_bucket.ice.id
+
+  rule {
+    apply_server_side_encryption_by_default {
+      sse_algorithm = "AES256"
+    }
+  }
+}
+
+# The only rule: parts of uploads that were never finished are paid for and nowhere listed. Nothing expires.
+resource "aws_s3_bucket_lifecycle_configuration" "ice" {
+  bucket     = aws_s3_bucket.ice.id
+  depends_on = [aws_s3_bucket_versioning.ice]
+
+  rule {
+    id     = "abort-unfinished"
+    status = "Enabled"
+
+    filter {}
+
+    abort_incomplete_multipart_upload {
+      days_after_initiation = 7
+    }
+  }
+}
+
+# What nobody may do, and what the writer may never do, held by the bucket itself.
+resource "aws_s3_bucket_policy" "ice" {
+  bucket     = aws_s3_bucket.ice.id
+  depends_on = [aws_s3_bucket_public_access_block.ice, aws_iam_user.writer]
+
+  policy = <<-JSON
+    {
+      "Statement": [
+        {
+          "Action": "s3:PutObjectRetention",
+          "Condition": {
+            "NumericLessThan": {
+              "s3:object-lock-remaining-retention-days": "91"
+            }
+          },
+          "Effect": "Deny",
+          "Principal": "*",
+          "Resource": "arn:aws:s3:::example-ice/*",
+          "Sid": "NoShortLock"
+        },
+        {
+          "Action": "s3:PutObjectRetention",
+          "Condition": {
+            "NumericGreaterThan": {
+              "s3:object-lock-remaining-retention-days": "800"
+            }
+          },
+          "Effect": "Deny",
+          "Principal": "*",
+          "Resource": "arn:aws:s3:::example-ice/*",
+          "Sid": "NoHugeLock"
+        },
+        {
+          "Action": [
+            "s3:PutObject",
+            "s3:PutObjectRetention"
+          ],
+          "Condition": {
+            "StringEquals": {
+              "s3:object-lock-mode": "GOVERNANCE"
+            }
+          },
+          "Effect": "Deny",
+          "Principal": "*",
+          "Resource": "arn:aws:s3:::example-ice/*",
+          "Sid": "OnlyCompliance"
+        },
+        {
+          "Action": "s3:*",
+          "Condition": {
+            "Bool": {
+              "aws:SecureTransport": "false"
+            }
+          },
+          "Effect": "Deny",
+          "Principal": "*",
+          "Resource": [
+            "arn:aws:s3:::example-ice",
+            "arn:aws:s3:::example-ice/*"
+          ],
+          "Sid": "OnlyTls"
+        },
+        {
+          "Action": [
+            "s3:BypassGovernanceRetention",
+            "s3:DeleteBucket",
+            "s3:DeleteBucketPolicy",
+            "s3:DeleteObject",
+            "s3:DeleteObjectVersion",
+            "s3:PutBucketAcl",
+            "s3:PutBucketObjectLockConfiguration",
+            "s3:PutBucketOwnershipControls",
+            "s3:PutBucketPolicy",
+            "s3:PutBucketPublicAccessBlock",
+            "s3:PutBucketVersioning",
+            "s3:PutEncryptionConfiguration",
+            "s3:PutLifecycleConfiguration",
+            "s3:PutObjectAcl",
+            "s3:PutObjectLegalHold",
+            "s3:PutObjectVersionAcl",
+            "s3:PutReplicationConfiguration",
+            "s3:ReplicateDelete",
+            "s3:RestoreObject"
+          ],
+          "Effect": "Deny",
+          "Principal": {
+            "AWS": "arn:aws:iam::${data.aws_caller_identity.here.account_id}:user/firn-ice-writer"
+          },
+          "Resource": [
+            "arn:aws:s3:::example-ice",
+            "arn:aws:s3:::example-ice/*"
+          ],
+          "Sid": "Never"
+        }
+      ],
+      "Version": "2012-10-17"
+    }
+  JSON
+}
+
+# The account of iceboxer on the backup server. It puts, locks, lists and reads back; reading is needed because a HEAD has no permission of its
+# own, and shows nothing but ciphertext. It cannot delete, shorten a lock, thaw, or change the bucket.
+resource "aws_iam_user" "writer" {
+  name = "firn-ice-writer"
+}
+
+resource "aws_iam_policy" "writer" {
+  name = "firn-ice-writer"
+
+  policy = <<-JSON
+    {
+      "Statement": [
+        {
+          "Action": [
+            "s3:AbortMultipartUpload",
+            "s3:GetObject",
+            "s3:GetObjectRetention",
+            "s3:GetObjectVersion",
+            "s3:ListMultipartUploadParts",
+            "s3:PutObject",
+            "s3:PutObjectRetention"
+          ],
+          "Effect": "Allow",
+          "Resource": "arn:aws:s3:::example-ice/ice/*",
+          "Sid": "PutAndReadBack"
+        },
+        {
+          "Action": [
+            "s3:GetBucketObjectLockConfiguration",
+            "s3:GetBucketVersioning",
+            "s3:GetEncryptionConfiguration",
+            "s3:GetLifecycleConfiguration",
+            "s3:ListBucket",
+            "s3:ListBucketMultipartUploads",
+            "s3:ListBucketVersions"
+          ],
+          "Effect": "Allow",
+          "Resource": "arn:aws:s3:::example-ice",
+          "Sid": "Look"
+        },
+        {
+          "Action": "s3:PutObjectRetention",
+          "Condition": {
+            "NumericLessThan": {
+              "s3:object-lock-remaining-retention-days": "91"
+            }
+          },
+          "Effect": "Deny",
+          "Resource": "arn:aws:s3:::example-ice/*",
+          "Sid": "NoShortLock"
+        },
+        {
+          "Action": "s3:PutObjectRetention",
+          "Condition": {
+            "NumericGreaterThan": {
+              "s3:object-lock-remaining-retention-days": "800"
+            }
+          },
+          "Effect": "Deny",
+          "Resource": "arn:aws:s3:::example-ice/*",
+          "Sid": "NoHugeLock"
+        },
+        {
+          "Action": [
+            "s3:PutObject",
+            "s3:PutObjectRetention"
+          ],
+          "Condition": {
+            "StringEquals": {
+              "s3:object-lock-mode": "GOVERNANCE"
+            }
+          },
+          "Effect": "Deny",
+          "Resource": "arn:aws:s3:::example-ice/*",
+          "Sid": "OnlyCompliance"
+        },
+        {
+          "Action": [
+            "s3:BypassGovernanceRetention",
+            "s3:DeleteBucket",
+            "s3:DeleteBucketPolicy",
+            "s3:DeleteObject",
+            "s3:DeleteObjectVersion",
+            "s3:PutBucketAcl",
+            "s3:PutBucketObjectLockConfiguration",
+            "s3:PutBucketOwnershipControls",
+            "s3:PutBucketPolicy",
+            "s3:PutBucketPublicAccessBlock",
+            "s3:PutBucketVersioning",
+            "s3:PutEncryptionConfiguration",
+            "s3:PutLifecycleConfiguration",
+            "s3:PutObjectAcl",
+            "s3:PutObjectLegalHold",
+            "s3:PutObjectVersionAcl",
+            "s3:PutReplicationConfiguration",
+            "s3:ReplicateDelete",
+            "s3:RestoreObject"
+          ],
+          "Effect": "Deny",
+          "Resource": [
+            "arn:aws:s3:::example-ice",
+            "arn:aws:s3:::example-ice/*"
+          ],
+          "Sid": "Never"
+        }
+      ],
+      "Version": "2012-10-17"
+    }
+  JSON
+}
+
+resource "aws_iam_user_policy_attachment" "writer" {
+  user       = aws_iam_user.writer.name
+  policy_arn = aws_iam_policy.writer.arn
+}
+
+# The role of a person who restores: reads and thaws, never writes. Not for the backup server: thawing all of it is a bill of its own.
+resource "aws_iam_role" "restore" {
+  name = "firn-ice-restore"
+
+  assume_role_policy = <<-JSON
+    {
+      "Statement": [
+        {
+          "Action": "sts:AssumeRole",
+          "Condition": {
+            "Bool": {
+              "aws:MultiFactorAuthPresent": "true"
+            }
+          },
+          "Effect": "Allow",
+          "Principal": {
+            "AWS": "arn:aws:iam::${data.aws_caller_identity.here.account_id}:root"
+          },
+          "Sid": "PeopleWithASecondFactor"
+        }
+      ],
+      "Version": "2012-10-17"
+    }
+  JSON
+}
+
+resource "aws_iam_role_policy" "restore" {
+  name = "firn-ice-restore"
+  role = aws_iam_role.restore.id
+
+  policy = <<-JSON
+    {
+      "Statement": [
+        {
+          "Action": [
+            "s3:GetObject",
+            "s3:GetObjectRetention",
+            "s3:GetObjectVersion",
+            "s3:RestoreObject"
+          ],
+          "Effect": "Allow",
+          "Resource": "arn:aws:s3:::example-ice/*",
+          "Sid": "ReadAndThaw"
+        },
+        {
+          "Action": [
+            "s3:ListBucket",
+            "s3:ListBucketVersions"
+          ],
+          "Effect": "Allow",
+          "Resource": "arn:aws:s3:::example-ice",
+          "Sid": "Find"
+        }
+      ],
+      "Version": "2012-10-17"
+    }
+  JSON
+}

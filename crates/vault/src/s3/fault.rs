@@ -1,0 +1,131 @@
+//! What the SDK says went wrong, in the words of a vault.
+
+use std::error::Error;
+use std::io;
+
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+
+use crate::{ObjectName, VaultError};
+
+/// Longest message of a provider that is passed on.
+const MESSAGE_CHARS_MAX: usize = 300;
+
+/// A call that failed, after all its retries.
+#[derive(Debug)]
+pub(super) struct Fault {
+    /// Status of the answer; none if there was no answer.
+    pub(super) status: Option<u16>,
+    /// The provider's word for it; empty if there is none, as after HEAD.
+    pub(super) code: String,
+    source: io::Error,
+}
+
+/// What a provider answered instead of doing what was asked.
+#[derive(Debug, thiserror::Error)]
+#[error("the store answered {status} {code}: {message}")]
+struct Refusal {
+    status: u16,
+    code: String,
+    message: String,
+}
+
+impl<E> From<SdkError<E, HttpResponse>> for Fault
+where
+    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+{
+    fn from(error: SdkError<E, HttpResponse>) -> Self {
+        let status = error.raw_response().map(|raw| raw.status().as_u16());
+        if let (SdkError::ServiceError(answer), Some(status)) = (&error, status) {
+            let code = plain(answer.err().code().unwrap_or_default());
+            let message = plain(answer.err().message().unwrap_or("no message"));
+            let source = io::Error::other(Refusal { status, code: code.clone(), message });
+            return Fault { status: Some(status), code, source };
+        }
+        let kind = match &error {
+            SdkError::TimeoutError(_) => io::ErrorKind::TimedOut,
+            _ => io::ErrorKind::Other,
+        };
+        let source = match error.into_source() {
+            Ok(source) => io::Error::new(kind, source),
+            Err(error) => io::Error::new(kind, error.to_string()),
+        };
+        Fault { status, code: String::new(), source }
+    }
+}
+
+/// A provider's text is hostile until it is harmless to print.
+fn plain(text: &str) -> String {
+    text.chars().take(MESSAGE_CHARS_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+impl Fault {
+    /// The answer means that there is no such object or version.
+    pub(super) fn is_missing(&self) -> bool {
+        match self.status {
+            Some(404) => self.code != "NoSuchBucket" && self.code != "NoSuchUpload",
+            // What a delete marker answers.
+            Some(405) => true,
+            Some(400) => self.code == "NoSuchVersion",
+            _ => false,
+        }
+    }
+
+    /// The answer means that this is no version id of theirs. HEAD has no body to say so in.
+    pub(super) fn is_bad_version(&self) -> bool {
+        self.status == Some(400)
+            && matches!(self.code.as_str(), "" | "BadRequest" | "InvalidArgument" | "NoSuchVersion")
+    }
+
+    /// The answer means that the object has no lock.
+    pub(super) fn is_no_lock(&self) -> bool {
+        matches!(
+            self.code.as_str(),
+            "NoSuchObjectLockConfiguration" | "ObjectLockConfigurationNotFoundError" | "InvalidRequest"
+        )
+    }
+
+    /// The provider does not have this call, or fails in it every time.
+    pub(super) fn is_unsupported(&self) -> bool {
+        matches!(self.status, Some(405 | 500 | 501)) || self.code == "NotImplemented"
+    }
+
+    /// `If-None-Match` was not fulfilled, or another put of the same name is under way.
+    pub(super) fn is_taken(&self) -> bool {
+        matches!(self.status, Some(409 | 412))
+    }
+
+    /// The bucket or its policy will not lock as asked.
+    pub(super) fn is_lock_refused(&self) -> bool {
+        self.status == Some(400)
+            && matches!(
+                self.code.as_str(),
+                "InvalidRequest"
+                    | "InvalidArgument"
+                    | "InvalidRetentionPeriod"
+                    | "ObjectLockConfigurationNotFoundError"
+            )
+    }
+
+    /// Whatever else it is: refused credentials, or an answer that is not known. `step` and `on` name the call, `permission` what it needs.
+    pub(super) fn into_error(self, step: &str, on: &str, permission: &'static str) -> VaultError {
+        let step = format!("{step} {on}");
+        if matches!(self.status, Some(401 | 403)) {
+            // HEAD has no body to say why in; most often it is this.
+            let known = matches!(self.code.as_str(), "AccessDenied" | "Forbidden" | "" | "AllAccessDisabled");
+            return VaultError::Denied { step, permission: known.then_some(permission), source: self.source };
+        }
+        VaultError::Unreachable { step, source: self.source }
+    }
+
+    /// As [`Fault::into_error`], for calls on one object, which may be missing.
+    pub(super) fn on(self, step: &str, name: &ObjectName, permission: &'static str) -> VaultError {
+        if self.is_missing() || self.is_bad_version() {
+            return VaultError::Missing { object: name.clone() };
+        }
+        if self.code == "InvalidObjectState" {
+            return VaultError::Frozen { object: name.clone() };
+        }
+        self.into_error(step, name.as_str(), permission)
+    }
+}

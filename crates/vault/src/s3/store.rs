@@ -1,0 +1,173 @@
+//! The client of one bucket: how it is made, and what every call of it has in common.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
+use aws_sdk_s3::config::{
+    BehaviorVersion, Builder, Config, Credentials as AwsCredentials, Region, RequestChecksumCalculation,
+    ResponseChecksumValidation,
+};
+use aws_sdk_s3::primitives::SdkBody;
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+
+use super::clock::{SeenClock, Watch};
+use super::fault::Fault;
+use super::pace::Pace;
+use crate::secret::Credentials;
+use crate::settings::{Settings, StorageClass};
+use crate::{ObjectFolder, ObjectName, Result, VaultError};
+
+/// Tries of one call.
+const ATTEMPTS: u32 = 8;
+/// The first wait between them, doubled each time and shortened by chance.
+const FIRST_WAIT: Duration = Duration::from_millis(400);
+const LONGEST_WAIT: Duration = Duration::from_secs(20);
+const CONNECT_WAIT: Duration = Duration::from_secs(10);
+/// One try of a call that carries no object.
+const CALL_WAIT: Duration = Duration::from_secs(60);
+/// One try of the call that puts the parts together, on which a provider may work for minutes.
+pub(super) const COMPLETE_WAIT: Duration = Duration::from_secs(600);
+/// An upload slower than this many bytes a second is given up, and tried again.
+const SLOWEST_BYTES_PER_SECOND: u64 = 16 * 1024;
+/// Longest key.
+const KEY_BYTES: usize = 1_024;
+
+/// One bucket, or the part of it under a prefix.
+#[derive(Debug)]
+pub(super) struct Store {
+    pub(super) client: Client,
+    pub(super) bucket: String,
+    /// Before every name: empty, or with `/` at its end.
+    prefix: String,
+    class: StorageClass,
+    archive_from_bytes: u64,
+    pub(super) part_bytes: u64,
+    pub(super) parallel_parts: usize,
+    pace: Option<Arc<Pace>>,
+    pub(super) clock: Arc<SeenClock>,
+    /// This provider does not answer GetObjectRetention.
+    pub(super) retention_by_head: AtomicBool,
+}
+
+impl Store {
+    pub(super) fn new(settings: &Settings, bucket: &str, prefix: &str) -> Result<Store> {
+        settings.check_s3()?;
+        let credentials = Credentials::load(settings.source()?)?;
+        let clock = Arc::new(SeenClock::default());
+        let config = config(settings, &credentials).interceptor(Watch(Arc::clone(&clock))).build();
+        Ok(Store {
+            client: Client::from_conf(config),
+            bucket: bucket.to_owned(),
+            prefix: prefix.to_owned(),
+            class: settings.class(),
+            archive_from_bytes: settings.archive_from_bytes,
+            part_bytes: settings.part_bytes,
+            parallel_parts: settings.parallel_parts,
+            pace: settings.upload_bytes_per_second.map(|rate| Arc::new(Pace::new(rate))),
+            clock,
+            retention_by_head: AtomicBool::new(false),
+        })
+    }
+
+    /// The provider's time, from an answer that it gives now.
+    pub(super) async fn ask_clock(&self) -> Result<DateTime<Utc>> {
+        let asked = self.client.head_bucket().bucket(&self.bucket).send().await;
+        asked.map_err(|error| {
+            Fault::from(error).into_error("look for the bucket", &self.bucket, "s3:ListBucket")
+        })?;
+        self.clock_now()
+    }
+
+    /// The provider's time, by the answers it gave so far.
+    pub(super) fn clock_now(&self) -> Result<DateTime<Utc>> {
+        self.clock.now().ok_or_else(|| {
+            let source = std::io::Error::other("the store's answer has no date");
+            VaultError::Unreachable { step: "read the store's clock".to_owned(), source }
+        })
+    }
+
+    pub(super) fn key(&self, name: &ObjectName) -> Result<String> {
+        let key = format!("{}{name}", self.prefix);
+        if key.len() > KEY_BYTES {
+            return Err(VaultError::Setting {
+                key: "url",
+                what: format!("has a prefix too long for {name}"),
+            });
+        }
+        Ok(key)
+    }
+
+    /// What all keys in `folder` begin with.
+    pub(super) fn folder(&self, folder: &ObjectFolder) -> String {
+        format!("{}{}", self.prefix, folder.as_str())
+    }
+
+    /// The name of an object from its key; none if a vault put nothing under such a key.
+    pub(super) fn name(&self, key: &str) -> Option<ObjectName> {
+        key.strip_prefix(&self.prefix)?.parse().ok()
+    }
+
+    /// What an object of this length is stored as.
+    pub(super) fn class(&self, bytes: u64) -> aws_sdk_s3::types::StorageClass {
+        let class = match self.class {
+            class if class.is_archive() && bytes < self.archive_from_bytes => StorageClass::Standard,
+            class => class,
+        };
+        class.as_str().into()
+    }
+
+    /// Bytes on their way out, no faster than allowed. The copies that retries take share them.
+    pub(super) fn body(&self, bytes: Bytes) -> SdkBody {
+        match &self.pace {
+            Some(pace) => pace.body(bytes),
+            None => SdkBody::from(bytes),
+        }
+    }
+
+    /// How long one try of sending `bytes` may take.
+    pub(super) fn patience(&self, bytes: u64) -> Builder {
+        waiting(CALL_WAIT + Duration::from_secs(bytes / SLOWEST_BYTES_PER_SECOND))
+    }
+}
+
+/// A change of one call: how long one try of it may take.
+pub(super) fn waiting(longest: Duration) -> Builder {
+    let wait =
+        TimeoutConfig::builder().connect_timeout(CONNECT_WAIT).operation_attempt_timeout(longest).build();
+    Config::builder().timeout_config(wait)
+}
+
+fn config(settings: &Settings, credentials: &Credentials) -> Builder {
+    let token = credentials.session_token.as_ref().map(|token| token.to_string());
+    // The SDK wipes its copies when it drops them.
+    let known = AwsCredentials::new(
+        credentials.access_key_id.as_str(),
+        credentials.secret_access_key.as_str(),
+        token,
+        None,
+        "firn",
+    );
+    let retries = RetryConfig::standard()
+        .with_max_attempts(ATTEMPTS)
+        .with_initial_backoff(FIRST_WAIT)
+        .with_max_backoff(LONGEST_WAIT);
+    let region = settings.region.clone().unwrap_or_else(|| "us-east-1".to_owned());
+    let mut config = waiting(CALL_WAIT)
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(region))
+        .credentials_provider(known)
+        .force_path_style(settings.path_style)
+        .retry_config(retries)
+        // Every upload names its own checksum; whoever fetches knows the hash.
+        .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+        .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
+    if let Some(endpoint) = &settings.endpoint {
+        config = config.endpoint_url(endpoint);
+    }
+    config
+}

@@ -1,0 +1,72 @@
+use crate::client::server;
+use fake_s3::Bucket;
+
+#[test]
+fn versions_of_a_lock_bucket_cannot_be_suspended() {
+    let (server, client) = server();
+    server.add_bucket("plain", Bucket::default());
+    let put = |bucket: &str, status: &str| {
+        let body = format!("<VersioningConfiguration><Status>{status}</Status></VersioningConfiguration>");
+        client.summed("PUT", &format!("{bucket}?versioning"), &[], body.as_bytes()).error()
+    };
+    let status = |bucket: &str| client.send("GET", &format!("{bucket}?versioning"), &[], b"").xml("Status");
+    assert_eq!(put("ice", "Suspended"), (409, "InvalidBucketState".into()));
+    assert_eq!((status("ice"), status("plain")), ("Enabled".into(), String::new()));
+    assert_eq!(put("plain", "Enabled").0, 200);
+    assert_eq!(put("plain", "Suspended").0, 200);
+    assert_eq!(status("plain"), "Suspended");
+}
+
+#[test]
+fn object_lock_needs_versions_and_its_default_is_shown() {
+    let (server, client) = server();
+    server.add_bucket("plain", Bucket::default());
+    let rule = "<Rule><DefaultRetention><Mode>COMPLIANCE</Mode><Years>1</Years></DefaultRetention></Rule>";
+    let body = format!(
+        "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled>{rule}</ObjectLockConfiguration>"
+    );
+    let put =
+        |bucket: &str| client.summed("PUT", &format!("{bucket}?object-lock"), &[], body.as_bytes()).error();
+    assert_eq!(put("plain"), (409, "InvalidBucketState".into()));
+    let absent = client.send("GET", "plain?object-lock", &[], b"");
+    assert_eq!(absent.error(), (404, "ObjectLockConfigurationNotFoundError".into()));
+    assert_eq!(client.send("GET", "ice?object-lock", &[], b"").xml("DefaultRetention"), "");
+    assert_eq!(put("ice").0, 200);
+    let shown = client.send("GET", "ice?object-lock", &[], b"");
+    assert_eq!((shown.xml("Mode"), shown.xml("Years")), ("COMPLIANCE".into(), "1".into()));
+}
+
+#[test]
+fn documents_are_kept_as_they_came_and_removed() {
+    let (_server, client) = server();
+    for (name, root, absent) in [
+        ("lifecycle", "LifecycleConfiguration", 404),
+        ("encryption", "ServerSideEncryptionConfiguration", 200),
+    ] {
+        let path = format!("ice?{name}");
+        assert_eq!(client.send("GET", &path, &[], b"").status, absent);
+        let body = format!("<{root}><Rule><ID>x</ID></Rule></{root}>");
+        assert_eq!(client.send("PUT", &path, &[], body.as_bytes()).error(), (400, "InvalidRequest".into()));
+        assert_eq!(client.summed("PUT", &path, &[], b"<Other/>").error(), (400, "MalformedXML".into()));
+        assert_eq!(client.summed("PUT", &path, &[], body.as_bytes()).status, 200);
+        assert_eq!(client.send("GET", &path, &[], b"").body, body.as_bytes());
+        assert_eq!(client.send("DELETE", &path, &[], b"").status, 204);
+        assert_eq!(client.send("GET", &path, &[], b"").status, absent);
+    }
+}
+
+#[test]
+fn buckets_are_made_found_and_removed_only_when_empty() {
+    let (_server, client) = server();
+    let lock = [("x-amz-bucket-object-lock-enabled", "true")];
+    assert_eq!(client.send("PUT", "second", &lock, b"").status, 200);
+    assert_eq!(client.send("PUT", "second", &lock, b"").error(), (409, "BucketAlreadyOwnedByYou".into()));
+    assert_eq!(client.send("GET", "second?versioning", &[], b"").xml("Status"), "Enabled");
+    assert_eq!(client.send("GET", "", &[], b"").all("Name"), ["ice", "second"]);
+    assert_eq!(client.send("HEAD", "second", &[], b"").headers["x-amz-bucket-region"], "us-east-1");
+    assert_eq!(client.send("GET", "second?location", &[], b"").status, 200);
+    client.summed("PUT", "second/a", &[], b"x");
+    client.send("DELETE", "second/a", &[], b"");
+    assert_eq!(client.send("DELETE", "second", &[], b"").error(), (409, "BucketNotEmpty".into()));
+    assert_eq!(client.send("DELETE", "absent", &[], b"").error(), (404, "NoSuchBucket".into()));
+}

@@ -106,7 +106,8 @@ fn recipients(settings: &Settings, monitor: &dyn Monitor) -> Result<Vec<Recipien
 }
 
 fn open(settings: &VaultSettings) -> Result<Target, StoreError> {
-    let vault = vault::open(&vault::Settings::new(&settings.name, &settings.url))
-        .map_err(|source| StoreError::Vault { vault: settings.name.clone(), source })?;
-    Ok(Target { name: settings.name.clone(), vault, retention_days: settings.retention_days })
+    let name = settings.store.name.clone();
+    let vault =
+        vault::open(&settings.store).map_err(|source| StoreError::Vault { vault: name.clone(), source })?;
+    Ok(Target { name, vault, retention_days: settings.retention_days })
 }

@@ -26,6 +26,7 @@ const EXAMPLES: &str = "Examples:
   restore-drill verify web01/latest
   restore-drill restore web01/latest --to /tmp/web01
   restore-drill restore web01/latest etc/nginx --to /tmp/nginx
+  restore-drill thaw web01/latest
 
 Without Firn: gpg --decrypt each segment, in order, into one file; unsquashfs that file.";
 
@@ -35,6 +36,12 @@ const VERIFY_EXAMPLES: &str = "Examples:
   restore-drill verify web01/latest --keep-image /srv/web01.squashfs
 
 Ends with 0 if everything was read and is what its manifest says, and writes a record either way.";
+
+const THAW_EXAMPLES: &str = "Examples:
+  restore-drill thaw web01/latest
+  restore-drill thaw web01/latest --tier standard --days 3
+
+Ends with 0 if the ice can be read now, and with 35 if it cannot yet: run it again to see how far it is. Asking again costs nothing.";
 
 const RESTORE_EXAMPLES: &str = "Examples:
   restore-drill restore web01/latest --to /tmp/web01
@@ -74,6 +81,21 @@ pub(crate) enum Verb {
         #[arg(long, value_name = "NAME")]
         snapshot: Option<String>,
     },
+    /// Ask for an archived ice to be made readable, and tell how long that takes
+    #[command(after_help = THAW_EXAMPLES)]
+    Thaw {
+        /// HOST/SNAPSHOT as `list` prints it, or HOST/latest
+        ice: Which,
+        /// Take it from this vault of the settings
+        #[arg(long, value_name = "NAME")]
+        vault: Option<String>,
+        /// How fast: what each costs and takes is the provider's
+        #[arg(long, value_enum, default_value_t = TierArg::Bulk)]
+        tier: TierArg,
+        /// For how many days it stays readable
+        #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=365))]
+        days: u32,
+    },
     /// Print what the latest drills proved
     Report {
         /// Only drills of this host
@@ -90,6 +112,17 @@ pub(crate) enum Verb {
     },
     #[command(flatten)]
     Manual(Manual),
+}
+
+/// How fast an archived ice is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum TierArg {
+    /// Cheapest: 12 hours from GLACIER, 48 from DEEP_ARCHIVE
+    Bulk,
+    /// 5 hours from GLACIER, 12 from DEEP_ARCHIVE
+    Standard,
+    /// Minutes, dearest, and from GLACIER only
+    Expedited,
 }
 
 /// Which ice, and how it is opened.
@@ -119,6 +152,7 @@ impl Verb {
             Verb::List { .. } => "list",
             Verb::Verify { .. } => "verify",
             Verb::Restore { .. } => "restore",
+            Verb::Thaw { .. } => "thaw",
             Verb::Report { .. } => "report",
             Verb::ReadImage { .. } => "read-image",
             Verb::Manual(_) => "manual",

@@ -6,7 +6,7 @@ use cli::{Exit, Failed, Failure, Monitor, shown};
 use formats::HostId;
 use formats::records::ice::IceRecord;
 use formats::records::ice_id::IceId;
-use vault::{Lock, ObjectFolder, ObjectName, Vault, VaultError};
+use vault::{Lock, ObjectFolder, ObjectName, Thawed, Vault, VaultError, Wish};
 
 use crate::ice::{RecordFault, Which, read_record};
 use crate::settings::Settings;
@@ -67,7 +67,7 @@ impl Shelves {
         let mut shelves = Shelves { open: Vec::new(), closed: Vec::new() };
         let chosen = settings.vaults.iter().filter(|vault| only.is_none_or(|name| name == vault.name));
         for setting in chosen {
-            match vault::open(&vault::Settings::new(&setting.name, &setting.url)) {
+            match vault::open(setting) {
                 Ok(vault) => shelves.open.push(Shelf { name: setting.name.clone(), vault }),
                 Err(source) => {
                     shelves.closed.push(ShelfError::Vault { vault: setting.name.clone(), source });
@@ -153,6 +153,12 @@ impl Shelf {
     pub(crate) fn fetch(&self, object: &str) -> Result<Box<dyn Read + Send>, ShelfError> {
         let name: ObjectName = object.parse()?;
         self.vault.fetch(&name.into()).map_err(|source| self.failed(source))
+    }
+
+    /// Asks for an object to be made readable.
+    pub(crate) fn thaw(&self, object: &str, wish: Wish) -> Result<Thawed, ShelfError> {
+        let name: ObjectName = object.parse()?;
+        self.vault.thaw(&name.into(), wish).map_err(|source| self.failed(source))
     }
 
     fn failed(&self, source: VaultError) -> ShelfError {

@@ -22,3 +22,5 @@ mod rig;
 mod stories;
 /// What the README tells people to type does what it says.
 mod tour;
+/// Off-site, archived, and brought back.
+mod vaults;

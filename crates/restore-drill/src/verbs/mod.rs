@@ -4,6 +4,7 @@ mod image;
 mod list;
 mod report;
 mod restore;
+mod thaw;
 mod verify;
 
 use std::process::ExitCode;
@@ -30,6 +31,9 @@ pub(crate) fn run(args: Args) -> ExitCode {
                 Verb::Restore { source, path, to, snapshot } => {
                     let wanted = restore::Wanted { path, to, snapshot };
                     restore::restore(run, &settings, &source, &wanted)
+                }
+                Verb::Thaw { ice, vault, tier, days } => {
+                    thaw::thaw(run, &settings, &ice, vault.as_deref(), thaw::wish(tier, days))
                 }
                 Verb::Report { host } => report::report(run, &settings, host.as_ref()),
                 Verb::ReadImage { .. } | Verb::Manual(_) => Ok(cli::Exit::USAGE),

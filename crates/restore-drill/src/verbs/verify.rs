@@ -15,6 +15,11 @@ use crate::settings::Settings;
 /// Failures below this code say nothing about the ice, and leave no record.
 const ABOUT_THE_ICE: u8 = 20;
 
+fn is_about_the_ice(exit: Exit) -> bool {
+    // What is archived was not read: it may be whole.
+    exit.code() >= ABOUT_THE_ICE && exit != Exit::FROZEN
+}
+
 /// Proves one ice, or records why not.
 pub(super) fn verify(run: &mut Run, settings: &Settings, source: &Source) -> Result<Exit, Failed> {
     let started = Utc::now();
@@ -27,7 +32,7 @@ pub(super) fn verify(run: &mut Run, settings: &Settings, source: &Source) -> Res
         run.report().count("files", snapshot.files);
         run.report().count("content_bytes", snapshot.content_bytes);
     }
-    if proved.as_ref().err().is_none_or(|failed| failed.exit().code() >= ABOUT_THE_ICE) {
+    if proved.as_ref().err().is_none_or(|failed| is_about_the_ice(failed.exit())) {
         let ice = &found.record.ice;
         let record = record::closed(ice, &found.shelf.name, started, proof, proved.as_ref().err());
         let name = record::keep(&records, &record, started)?;

@@ -54,7 +54,7 @@ fn the_examples_run() {
     let key = key().secret();
     machine.settings(&format!("key = \"{}\"", key.display()));
     let mut count = 0;
-    for verb in [&["--help"][..], &["verify", "--help"], &["restore", "--help"]] {
+    for verb in [&["--help"][..], &["verify", "--help"], &["restore", "--help"], &["thaw", "--help"]] {
         let output = Command::new(env!("CARGO_BIN_EXE_restore-drill")).args(verb).output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
         for line in text.lines().filter_map(|line| line.strip_prefix("  restore-drill ")) {
@@ -70,7 +70,7 @@ fn the_examples_run() {
             count += 1;
         }
     }
-    assert_eq!(count, 10);
+    assert_eq!(count, 13);
 }
 
 #[test]

@@ -175,6 +175,23 @@ impl Store {
     }
 }
 
+/// A lock, put together from what the provider says about a version.
+pub(super) fn lock_of(
+    name: &ObjectName,
+    version: VersionId,
+    head: &HeadObjectOutput,
+    retain_until: DateTime<Utc>,
+) -> Result<Lock> {
+    let missing = |why| VaultError::LockMissing { object: name.clone(), why };
+    let (bytes, hash) = announced(head.metadata()).ok_or_else(|| missing("it was not put there by Firn"))?;
+    if head.content_length().and_then(|length| u64::try_from(length).ok()) != Some(bytes) {
+        return Err(missing("it is not as long as what was put there"));
+    }
+    let stored =
+        date(head.last_modified()).ok_or_else(|| missing("the provider does not say when it was stored"))?;
+    Ok(Lock { object: name.clone(), version: Some(version), bytes, hash, stored, retain_until })
+}
+
 pub(super) fn refused(name: &ObjectName, asked: DateTime<Utc>) -> VaultError {
     let why = "the provider refuses it: see whether the bucket has object lock, and what its policy allows";
     VaultError::LockRefused { object: name.clone(), asked, why }

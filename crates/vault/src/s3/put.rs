@@ -19,10 +19,10 @@ use super::S3Vault;
 use super::checksum::Crc;
 use super::content::Incoming;
 use super::fault::Fault;
-use super::locks::{META_BLAKE3, META_BYTES, META_PUT, announced, aws_date, refused};
+use super::locks::{META_BLAKE3, META_BYTES, META_PUT, announced, aws_date, lock_of, refused};
 use super::store::Store;
 use crate::stamp::rounded_up;
-use crate::{Content, Lock, ObjectName, ObjectRef, Result, VaultError, VersionId};
+use crate::{Content, Lock, ObjectName, Result, VaultError, VersionId};
 
 /// How often a list is asked that does not show a new object yet, and how long it is waited each time.
 const STALE_MAX: u32 = 5;
@@ -153,8 +153,8 @@ impl Store {
         if announced(head.metadata()) != Some((order.bytes, order.hash)) {
             return altered("its metadata are not those that were sent");
         }
-        self.ensure_lock(name, &version, order.until).await?;
-        self.lock(&ObjectRef { name: name.clone(), version: Some(version) }).await
+        let until = self.ensure_lock(name, &version, order.until).await?;
+        lock_of(name, version, &head, until)
     }
 
     /// The first version of a name. One that the provider says it stored may take a moment to be shown.

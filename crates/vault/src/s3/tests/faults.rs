@@ -58,7 +58,7 @@ fn a_cut_part_is_sent_again() {
 
 #[test]
 fn an_answer_that_was_cut_off_is_no_failure() {
-    survives(Fault::CutAnswer, Times::Count(2), 1);
+    survives(Fault::CutAnswer, Times::Count(2), 2);
 }
 
 #[test]

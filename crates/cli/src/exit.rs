@@ -123,6 +123,8 @@ table! {
     DECRYPTION = 42, "decryption failed";
     /// There is nothing to verify or restore under that name.
     NOTHING = 43, "nothing to verify";
+    /// The catalogue of an ice is not signed by a server that the settings name, or does not fit its record.
+    UNSIGNED = 44, "unsigned";
 }
 
 impl Exit {

@@ -17,7 +17,7 @@ use crate::seal::{BUFFER_BYTES, hash_of};
 use crate::settings::Scope;
 use crate::staging::{HostStaging, StagedImage, Staging};
 
-/// The sealed segment under way needs room beside the image; more than its plain length by at most this.
+/// A sealed segment under way needs room beside the image; more than its plain length by at most this.
 const SEAL_BYTES_MAX: u64 = 64 * 1024;
 
 /// The snapshots that an image of this scope holds, oldest first.
@@ -29,20 +29,27 @@ pub(crate) fn wanted(log: &Log, scope: Scope) -> &[Snapshot] {
     }
 }
 
+/// The most that an image and the segments that are sealed of it at one time take.
+pub(crate) fn room_needed(image_bytes: u64, segment_bytes: u64, workers: usize) -> u64 {
+    let sealed = segment_bytes.min(image_bytes).saturating_add(SEAL_BYTES_MAX);
+    let at_once = sealed.saturating_mul(workers as u64).min(image_bytes.saturating_add(sealed));
+    image_bytes.saturating_add(at_once)
+}
+
 /// Makes the image of `snapshots` in the staging folder and proves it.
 pub(crate) fn build(
     history: &HostHistory,
     log: &Log,
     snapshots: &[Snapshot],
-    segment_bytes: u64,
+    (segment_bytes, workers): (u64, usize),
     (staging, place): (&Staging, &HostStaging),
     monitor: &dyn Monitor,
 ) -> Result<(StagedImage, File), Failed> {
     let _reading = history.read_lock().map_err(ImageError::from)?;
     let host = history.host();
     let survey = survey(history, snapshots)?;
-    let sealed_bytes_max = segment_bytes.min(survey.image_bytes_max).saturating_add(SEAL_BYTES_MAX);
-    staging.has_room(survey.image_bytes_max.saturating_add(sealed_bytes_max))?;
+    let room = room_needed(survey.image_bytes_max, segment_bytes, workers);
+    staging.has_room(room)?;
     if segment_lengths(survey.image_bytes_max, segment_bytes).nth(SEGMENTS).is_some() {
         return Err(ImageError::Segments { most: SEGMENTS, segment_bytes }.into());
     }

@@ -8,11 +8,13 @@ use std::time::SystemTime;
 
 use chrono::{DateTime, Utc};
 use cli::{Exit, Failure, shown};
+use formats::HostId;
 use formats::records::ice_id::Fingerprint;
 use sequoia_openpgp as openpgp;
 
 use openpgp::Cert;
 use openpgp::cert::CertParser;
+use openpgp::cert::Preferences;
 use openpgp::cert::prelude::ValidCert;
 use openpgp::packet::Key;
 use openpgp::packet::key::{PublicParts, SubordinateRole};
@@ -104,7 +106,18 @@ impl Failure for CertificateError {
 pub struct Recipient {
     fingerprint: Fingerprint,
     key: Key<PublicParts, SubordinateRole>,
+    container: Container,
     ends: Option<DateTime<Utc>>,
+    hosts: Vec<HostId>,
+}
+
+/// How a message is encrypted, weaker first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Container {
+    /// SEIPD version 1: what GnuPG reads.
+    Seipd1,
+    /// SEIPD version 2, with AEAD: what a certificate must say that its owner's program reads.
+    Seipd2,
 }
 
 impl Recipient {
@@ -132,7 +145,25 @@ impl Recipient {
         valid.alive().map_err(|error| Fault::NotAlive(error.into()))?;
         let (key, key_ends) = encryption_key(&valid).ok_or(Fault::NoEncryptionKey)?;
         let ends = [key_ends, valid.primary_key().key_expiration_time()].into_iter().flatten().min();
-        Ok(Self { fingerprint: pinned.clone(), key, ends: ends.map(DateTime::from) })
+        let aead = valid.features().is_some_and(|features| features.supports_seipdv2());
+        let container = if aead { Container::Seipd2 } else { Container::Seipd1 };
+        Ok(Self { fingerprint: pinned.clone(), key, container, ends: ends.map(DateTime::from), hosts: Vec::new() })
+    }
+
+    /// The same, for the ice of these hosts and no others.
+    #[must_use]
+    pub fn only_for(self, hosts: Vec<HostId>) -> Self {
+        Self { hosts, ..self }
+    }
+
+    /// Those that the ice of `host` is sealed to: the ones that name it, or else the ones that name no host.
+    #[must_use]
+    pub fn of_host(all: &[Recipient], host: &HostId) -> Vec<Recipient> {
+        let naming: Vec<Recipient> = all.iter().filter(|one| one.hosts.contains(host)).cloned().collect();
+        match naming.is_empty() {
+            true => all.iter().filter(|one| one.hosts.is_empty()).cloned().collect(),
+            false => naming,
+        }
     }
 
     /// Fingerprint of the certificate.
@@ -144,6 +175,11 @@ impl Recipient {
     /// The key to encrypt to.
     pub(crate) fn key(&self) -> &Key<PublicParts, SubordinateRole> {
         &self.key
+    }
+
+    /// The best that its owner can read.
+    pub(crate) fn container(&self) -> Container {
+        self.container
     }
 
     /// What a person should hear about the end of this certificate, from 180 days before it.

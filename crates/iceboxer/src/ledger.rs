@@ -65,10 +65,10 @@ impl Failure for LedgerError {
     }
 }
 
-/// What a line says, without its long lists.
+/// One ice in one vault, as its last line says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LedgerEntry {
-    /// When it was written.
+    /// When it was stored.
     pub time: String,
     /// Which ice.
     pub ice: IceId,
@@ -76,29 +76,25 @@ pub struct LedgerEntry {
     pub vault: String,
     /// Locked until then.
     pub retain_until: String,
-    /// Number of snapshots in it.
-    pub snapshots: usize,
-    /// Number of segments.
-    pub segments: usize,
-    /// Bytes of all its segments.
-    pub bytes: u64,
-    /// Its objects: the segments in order, then the record.
-    pub objects: Vec<LedgerObject>,
+    /// What it is.
+    pub record: IceRecord,
+    /// Its objects: the segments in order, the catalogue, the record.
+    pub objects: Vec<LedgerReceipt>,
 }
 
-/// One object of an ice.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LedgerObject {
-    /// Its name in the vault.
-    pub name: String,
-    /// Its length.
-    pub bytes: u64,
+impl LedgerEntry {
+    /// Bytes of all its segments, also those it shares with earlier ices.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.record.segments.iter().fold(0, |sum, segment| segment.bytes.saturating_add(sum))
+    }
 }
 
 /// All of a ledger, checked.
 #[derive(Debug, Clone)]
 pub struct LedgerState {
     entries: Vec<LedgerEntry>,
+    lines: u64,
     head: ContentHash,
     bytes: u64,
     torn_bytes: u64,
@@ -117,7 +113,7 @@ impl LedgerState {
         }
     }
 
-    /// What the lines say, oldest first.
+    /// The ices, in the order in which they were stored.
     #[must_use]
     pub fn entries(&self) -> &[LedgerEntry] {
         &self.entries
@@ -136,7 +132,7 @@ impl LedgerState {
     }
 
     fn empty() -> Self {
-        Self { entries: Vec::new(), head: LedgerLine::first_previous(), bytes: 0, torn_bytes: 0 }
+        Self { entries: Vec::new(), lines: 0, head: LedgerLine::first_previous(), bytes: 0, torn_bytes: 0 }
     }
 
     fn of(file: &File) -> Result<Self, LedgerError> {
@@ -149,7 +145,7 @@ impl LedgerState {
                 state.torn_bytes = bytes.len() as u64;
                 return Ok(state);
             }
-            let number = state.entries.len() as u64 + 1;
+            let number = state.lines + 1;
             let line =
                 LedgerLine::from_line(&bytes).map_err(|source| LedgerError::Line { line: number, source })?;
             state.take(line, &bytes)?;
@@ -157,9 +153,8 @@ impl LedgerState {
     }
 
     fn take(&mut self, line: LedgerLine, bytes: &[u8]) -> Result<(), LedgerError> {
-        let number = self.entries.len() as u64 + 1;
-        let refuse = |what| Err(LedgerError::Chain { line: number, what });
-        if line.line != number {
+        let refuse = |what| Err(LedgerError::Chain { line: self.lines + 1, what });
+        if line.line != self.lines + 1 {
             return refuse("it has another number");
         }
         if line.previous != self.head {
@@ -168,26 +163,33 @@ impl LedgerState {
         if line.ice.check().is_err() {
             return refuse("its ice record contradicts itself");
         }
+        if !line.receipts.iter().map(|receipt| receipt.object.as_str()).eq(names(&line.ice).iter()) {
+            return refuse("its receipts are not those of its objects");
+        }
+        let known = self.entries.iter().position(|e| e.vault == line.vault && e.ice == line.ice.ice);
+        match known.and_then(|place| self.entries.get_mut(place)) {
+            Some(entry) if entry.record != line.ice => return refuse("it says another thing of the same ice"),
+            Some(entry) => (entry.retain_until, entry.objects) = (line.retain_until, line.receipts),
+            None => self.entries.push(LedgerEntry {
+                time: line.time,
+                vault: line.vault,
+                retain_until: line.retain_until,
+                ice: line.ice.ice.clone(),
+                objects: line.receipts,
+                record: line.ice,
+            }),
+        }
+        self.lines += 1;
         self.head = ContentHash::of(bytes);
         self.bytes += bytes.len() as u64;
-        self.entries.push(LedgerEntry {
-            time: line.time,
-            vault: line.vault,
-            retain_until: line.retain_until,
-            snapshots: line.ice.snapshots.len(),
-            segments: line.ice.segments.len(),
-            bytes: line.ice.segments.iter().fold(0, |sum, segment| segment.bytes.saturating_add(sum)),
-            objects: objects(&line.ice),
-            ice: line.ice.ice,
-        });
         Ok(())
     }
 }
 
-fn objects(ice: &IceRecord) -> Vec<LedgerObject> {
-    let segments = ice.segments.iter().map(|s| LedgerObject { name: s.object.clone(), bytes: s.bytes });
-    let bytes = ice.to_line().map_or(0, |line| line.len() as u64);
-    segments.chain([LedgerObject { name: ice.ice.record_object(), bytes }]).collect()
+/// The names of the objects of an ice: the segments in order, the catalogue, the record.
+fn names(ice: &IceRecord) -> Vec<String> {
+    let segments = ice.segments.iter().map(|segment| segment.object.clone());
+    segments.chain([ice.ice.catalogue_object(), ice.ice.record_object()]).collect()
 }
 
 /// The ledger, open for adding to.
@@ -230,7 +232,7 @@ impl Ledger {
         ice: IceRecord,
         receipts: Vec<LedgerReceipt>,
     ) -> Result<(), LedgerError> {
-        let number = self.state.entries.len() as u64 + 1;
+        let number = self.state.lines + 1;
         let line = LedgerLine {
             format: LedgerLine::format(),
             line: number,

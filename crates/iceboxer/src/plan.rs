@@ -9,7 +9,7 @@ use formats::HostId;
 
 use crate::certificate::Recipient;
 use crate::cost::budget::{Budget, OverBudget};
-use crate::settings::{Scope, Settings, VaultSettings};
+use crate::settings::{Scope, Settings, Unchanged, VaultSettings};
 use crate::store::{StoreError, Target};
 
 /// What to do with snapshots that are off-site already.
@@ -35,6 +35,12 @@ pub struct Plan {
     pub segment_bytes: u64,
     /// To whom ice is sealed. Never empty.
     pub recipients: Vec<Recipient>,
+    /// How many segments are sealed at once.
+    pub workers: usize,
+    /// Where the records of drills are brought.
+    pub drill_records: Option<PathBuf>,
+    /// What becomes of a host that has not changed.
+    pub unchanged: Unchanged,
     /// Where ice is kept.
     pub targets: Vec<Target>,
     /// Vaults that could not be opened. The others are served, and the run fails at its end.
@@ -78,6 +84,9 @@ impl Plan {
             scope: settings.scope,
             segment_bytes: settings.segment_bytes,
             recipients,
+            workers: settings.workers(),
+            drill_records: settings.drill_records.clone(),
+            unchanged: settings.unchanged,
             targets,
             unopened,
             hosts,
@@ -91,13 +100,14 @@ fn recipients(settings: &Settings, monitor: &dyn Monitor) -> Result<Vec<Recipien
     let now = SystemTime::now();
     let mut recipients = Vec::new();
     for recipient in &settings.recipients {
+        let hosts = &recipient.hosts;
         let pinned =
             recipient.pinned().ok_or_else(|| Failed::bug("reading a fingerprint", "unchecked settings"))?;
         let recipient = Recipient::load(&recipient.certificate, &pinned, now)?;
         if let Some(warning) = recipient.warning(DateTime::<Utc>::from(now)) {
             monitor.warn(&warning);
         }
-        recipients.push(recipient);
+        recipients.push(recipient.only_for(hosts.clone()));
     }
     if recipients.len() < 2 {
         monitor.warn("ice is sealed to one certificate only: if its key is lost, all ice is lost; name a second one, kept elsewhere");

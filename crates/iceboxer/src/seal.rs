@@ -1,17 +1,21 @@
-//! Sealing: one piece of an image becomes one OpenPGP message that GnuPG 2.2 and later open.
+//! Sealing: one piece of an image becomes one OpenPGP message that its recipients open with stock tools.
 //!
 //! This is encryption only. Nothing in this program can open what it sealed.
 
 use std::io::{self, Read, Write};
+use std::time::SystemTime;
 
 use formats::ContentHash;
 use sequoia_openpgp as openpgp;
 
 use openpgp::KeyHandle;
-use openpgp::serialize::stream::{Encryptor, LiteralWriter, Message, Recipient as To};
+use openpgp::crypto::KeyPair;
+use openpgp::packet::Packet;
+use openpgp::parse::{PacketParser, PacketParserResult, Parse};
+use openpgp::serialize::stream::{Encryptor, LiteralWriter, Message, Recipient as To, Signer};
 use openpgp::types::{Features, SymmetricAlgorithm};
 
-use crate::certificate::Recipient;
+use crate::certificate::{Container, Recipient};
 
 /// Bytes that are read at a time.
 pub(crate) const BUFFER_BYTES: usize = 1024 * 1024;
@@ -29,7 +33,7 @@ pub struct Sealed {
     pub hash: ContentHash,
 }
 
-/// Why a segment could not be sealed.
+/// Why something could not be sealed.
 #[derive(Debug, thiserror::Error)]
 pub enum SealError {
     /// The piece of the image could not be read.
@@ -38,12 +42,18 @@ pub enum SealError {
     /// The sealed piece could not be written.
     #[error("write a sealed piece of the image")]
     Write(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// What was written, read again, is no message.
+    #[error("read the recipients of a sealed piece of the image")]
+    Parse(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// What was written, read again, is sealed to other keys.
+    #[error("a sealed piece of the image names other keys than those it was to be sealed to")]
+    Recipients,
 }
 
 /// Encrypts all of `plain` into `sealed`, for every recipient. `advance` hears of each piece.
 ///
-/// The message has integrity protection as of 2007 (SEIPD version 1), because GnuPG reads no other; no compression, as the image is compressed;
-/// and no signature, as the record carries the hashes.
+/// The message is integrity-protected as GnuPG reads it (SEIPD version 1), unless every recipient's certificate says that its owner reads
+/// AEAD (SEIPD version 2). It is not compressed, as the image is; and not signed, as the signed catalogue carries the hashes.
 ///
 /// # Errors
 /// [`SealError`]; what was written by then is worthless.
@@ -53,19 +63,38 @@ pub fn seal(
     recipients: &[Recipient],
     advance: &dyn Fn(u64),
 ) -> Result<Sealed, SealError> {
+    write(plain, sealed, recipients, None, advance)
+}
+
+/// As [`seal`], and signed by `key` at the time `signed`.
+pub(crate) fn seal_signed(
+    mut plain: &[u8],
+    sealed: &mut (dyn Write + Send + Sync),
+    recipients: &[Recipient],
+    key: KeyPair,
+    signed: SystemTime,
+) -> Result<Sealed, SealError> {
+    write(&mut plain, sealed, recipients, Some((key, signed)), &|_| ())
+}
+
+fn write(
+    plain: &mut dyn Read,
+    sealed: &mut (dyn Write + Send + Sync),
+    recipients: &[Recipient],
+    signature: Option<(KeyPair, SystemTime)>,
+    advance: &dyn Fn(u64),
+) -> Result<Sealed, SealError> {
     let mut counted = Counted { to: sealed, hasher: blake3::Hasher::new(), bytes: 0 };
     let mut hasher = blake3::Hasher::new();
     let mut plain_bytes = 0u64;
     let failed = |error: openpgp::anyhow::Error| SealError::Write(error.into());
     {
-        let to = recipients.iter().map(|recipient| {
-            let key = recipient.key();
-            To::new(Features::empty().set_seipdv1(), KeyHandle::from(key.keyid()), key)
-        });
-        let message = Encryptor::for_recipients(Message::new(&mut counted), to)
-            .symmetric_algo(SymmetricAlgorithm::AES256)
-            .build()
-            .map_err(failed)?;
+        let mut message = encryptor(&mut counted, recipients).map_err(failed)?;
+        if let Some((key, at)) = signature {
+            message = Signer::new(message, key)
+                .and_then(|signer| signer.creation_time(at).build())
+                .map_err(failed)?;
+        }
         let mut message = LiteralWriter::new(message).build().map_err(failed)?;
         let mut buffer = vec![0; BUFFER_BYTES];
         loop {
@@ -89,6 +118,44 @@ pub fn seal(
         bytes: counted.bytes,
         hash: hash_of(&counted.hasher),
     })
+}
+
+fn encryptor<'a>(
+    to: &'a mut (dyn Write + Send + Sync),
+    recipients: &'a [Recipient],
+) -> openpgp::Result<Message<'a>> {
+    let container = recipients.iter().map(Recipient::container).min().unwrap_or(Container::Seipd1);
+    let keys = recipients.iter().map(|recipient| {
+        let key = recipient.key();
+        match container {
+            Container::Seipd1 => To::new(Features::empty().set_seipdv1(), KeyHandle::from(key.keyid()), key),
+            Container::Seipd2 => {
+                To::new(Features::empty().set_seipdv2(), KeyHandle::from(key.fingerprint()), key)
+            }
+        }
+    });
+    Encryptor::for_recipients(Message::new(to), keys).symmetric_algo(SymmetricAlgorithm::AES256).build()
+}
+
+/// Reads the head of a sealed message and compares the keys it names with those it was to be sealed to.
+///
+/// # Errors
+/// [`SealError::Parse`], [`SealError::Recipients`].
+pub fn check_recipients(
+    sealed: &mut (dyn Read + Send + Sync),
+    recipients: &[Recipient],
+) -> Result<(), SealError> {
+    let failed = |error: openpgp::anyhow::Error| SealError::Parse(error.into());
+    let mut expected: Vec<KeyHandle> = recipients.iter().map(|to| to.key().fingerprint().into()).collect();
+    let mut parser = PacketParser::from_reader(sealed).map_err(failed)?;
+    while let PacketParserResult::Some(packet) = parser {
+        let Packet::PKESK(session) = &packet.packet else { break };
+        let named = session.recipient().ok_or(SealError::Recipients)?;
+        let place = expected.iter().position(|key| key.aliases(&named)).ok_or(SealError::Recipients)?;
+        expected.swap_remove(place);
+        parser = packet.next().map_err(failed)?.1;
+    }
+    if expected.is_empty() { Ok(()) } else { Err(SealError::Recipients) }
 }
 
 pub(crate) fn hash_of(hasher: &blake3::Hasher) -> ContentHash {

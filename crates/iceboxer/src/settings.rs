@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use cli::settings::SettingsError;
+use formats::HostId;
 use formats::records::ice_id::Fingerprint;
 use serde::Deserialize;
 use serde::de::Error;
@@ -21,6 +22,8 @@ pub const RETENTION_DAYS_MAX: u32 = 3_660;
 pub const RETENTION_DAYS_CAP: u32 = 800;
 /// Shortest segment.
 const SEGMENT_BYTES_MIN: u64 = 64 * 1024;
+/// Most segments that are sealed at once: each takes room in the staging folder.
+const WORKERS_MAX: usize = 64;
 /// Longest segment: what stores take as one object.
 const SEGMENT_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
 
@@ -53,6 +56,13 @@ pub struct Settings {
     pub segment_bytes: u64,
     /// To whom ice is sealed.
     pub recipients: Vec<RecipientSettings>,
+    /// How many segments are sealed at once; as many as there are cores, and two at least, unless it says otherwise.
+    pub workers: Option<usize>,
+    /// Where the records of drills are brought. The newest ice that they prove stays locked.
+    pub drill_records: Option<PathBuf>,
+    /// What becomes of a host that has not changed since its newest ice.
+    #[serde(default)]
+    pub unchanged: Unchanged,
     /// Where ice is kept.
     pub vaults: Vec<VaultSettings>,
     /// No vault may lock for more days.
@@ -79,6 +89,17 @@ pub enum Scope {
     All,
 }
 
+/// What becomes of a host that has not changed since its newest ice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unchanged {
+    /// It is sealed again, as an ice of its own; what a vault has already is not sent again.
+    #[default]
+    Seal,
+    /// The locks of its newest ice are extended, and no new one is made.
+    Extend,
+}
+
 /// One certificate.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -87,6 +108,9 @@ pub struct RecipientSettings {
     pub certificate: PathBuf,
     /// What it must be; blanks between the digits are ignored.
     pub fingerprint: String,
+    /// The hosts whose ice it is for. Their ice is sealed to no certificate that does not name them.
+    #[serde(default)]
+    pub hosts: Vec<HostId>,
 }
 
 /// One vault.
@@ -143,6 +167,13 @@ impl<'de> Deserialize<'de> for VaultSettings {
 }
 
 impl Settings {
+    /// How many segments are sealed at once.
+    #[must_use]
+    pub fn workers(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2));
+        self.workers.unwrap_or_else(cores).min(WORKERS_MAX)
+    }
+
     /// Reads and checks the settings.
     ///
     /// # Errors
@@ -163,6 +194,12 @@ impl Settings {
         if !(SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&self.segment_bytes) {
             let what = format!("must be {SEGMENT_BYTES_MIN} to {SEGMENT_BYTES_MAX}");
             return Err(("segment_bytes", what));
+        }
+        if self.workers.is_some_and(|workers| !(1..=WORKERS_MAX).contains(&workers)) {
+            return Err(("workers", format!("must be 1 to {WORKERS_MAX}")));
+        }
+        if self.drill_records.as_ref().is_some_and(|folder| !folder.is_absolute()) {
+            return Err(("drill_records", "must be an absolute path".to_owned()));
         }
         self.check_recipients()?;
         self.check_vaults()?;

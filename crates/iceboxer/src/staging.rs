@@ -5,12 +5,13 @@
 //! <staging>/<host>/image         the image, mode 0600
 //! <staging>/<host>/image.json    written after the image was read back and proved: without it the image does not count
 //! <staging>/<host>/to-<vault>.json  what has been sealed for one vault so far
-//! <staging>/<host>/sealed        the segment under way
+//! <staging>/<host>/sealed-<n>    the segment that worker n has under way
 //! ```
 //!
 //! All of it can be lost at any time: the next run then makes a new image. Contents of files and the names of all files lie here unencrypted
 //! while an image waits; the folders are for their owner only.
 
+use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File};
 use std::io::{self, Read};
 use std::os::unix::fs::DirBuilderExt;
@@ -18,16 +19,16 @@ use std::path::Path;
 
 use cli::{Amount, Exit, Failure};
 use durable::{Dir, Lock, Name};
-use formats::records::ice::{ICE_RECORD_BYTES, IceSnapshot, Image};
+use formats::records::ice::{ICE_RECORD_BYTES, IceRecord, IceSnapshot, Image};
 use formats::records::ice_id::{Fingerprint, IceId};
 use formats::records::{Record, RecordError, RecordVersion};
+use formats::version::Version;
 use formats::{ContentHash, HostId};
 use serde::{Deserialize, Serialize};
 
 const LOCK: Name<'static> = Name::literal("lock");
 const IMAGE: Name<'static> = Name::literal("image");
 const IMAGE_RECORD: Name<'static> = Name::literal("image.json");
-const SEALED: Name<'static> = Name::literal("sealed");
 
 /// Why the staging folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -102,19 +103,24 @@ impl Record for StagedImage {
     const LONGEST_BYTES: usize = ICE_RECORD_BYTES;
 }
 
-/// What has been sealed for one vault. A segment is noted here before it is sent, so that a restarted run knows it by its hash.
+/// What has been sealed for one vault. Each thing is noted here before it is sent, so that a restarted run knows it by its hash.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Progress {
     pub(crate) format: RecordVersion,
     pub(crate) ice: IceId,
     pub(crate) recipients: Vec<Fingerprint>,
-    /// Length and BLAKE3 of each sealed segment, in order.
-    pub(crate) sealed: Vec<Image>,
+    /// Length and BLAKE3 of each segment sealed by now, by its number.
+    pub(crate) sealed: BTreeMap<usize, Image>,
+    /// The record, once all segments were in the vault: from then on it stays as it is.
+    pub(crate) record: Option<IceRecord>,
+    /// Length and BLAKE3 of the catalogue.
+    pub(crate) catalogue: Option<Image>,
 }
 
 impl Record for Progress {
     const NAME: &'static str = "firn.sealing";
-    const LONGEST_BYTES: usize = ICE_RECORD_BYTES;
+    const VERSION: Version = Version { major: 2, minor: 0 };
+    const LONGEST_BYTES: usize = 2 * ICE_RECORD_BYTES;
 }
 
 /// The staging folder, for one iceboxer at a time.
@@ -200,11 +206,14 @@ impl HostStaging {
         Ok(self.dir.sync()?)
     }
 
-    /// An empty file for the next sealed segment. Its name is removed at once: it is gone with its descriptor, however this process ends.
-    pub(crate) fn sealed(&self) -> Result<File, StagingError> {
-        self.remove(SEALED)?;
-        let file = self.dir.create_new(SEALED, 0o600)?;
-        self.remove(SEALED)?;
+    /// An empty file for the next segment that `worker` seals. Its name is removed at once: it is gone with its descriptor, however this
+    /// process ends.
+    pub(crate) fn sealed(&self, worker: usize) -> Result<File, StagingError> {
+        let name = format!("sealed-{worker}");
+        let name = Name::new(name.as_bytes())?;
+        self.remove(name)?;
+        let file = self.dir.create_new(name, 0o600)?;
+        self.remove(name)?;
         Ok(file)
     }
 

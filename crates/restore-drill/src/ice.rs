@@ -69,14 +69,22 @@ impl Failure for RecordFault {
     }
 }
 
-/// Reads the record of `ice`. What is given back is bounded and free of contradictions: all its objects lie in the folder of this ice, its
+/// A record, and the bytes it was read from.
+pub(crate) struct StoredRecord {
+    /// What they say.
+    pub(crate) record: IceRecord,
+    /// What the catalogue must hold, to the byte.
+    pub(crate) line: Vec<u8>,
+}
+
+/// Reads the record of `ice`. What is given back is bounded and free of contradictions: all its objects are segments of this host, its
 /// segments are exactly its image, and its snapshots have names that are safe as names of files. `stored` is what the vault says of it, if it
 /// says anything: nothing else tells of damage to fields like the log's head.
 pub(crate) fn read_record(
     ice: &IceId,
     from: impl Read,
     stored: Option<ContentHash>,
-) -> Result<IceRecord, RecordFault> {
+) -> Result<StoredRecord, RecordFault> {
     let mut line = Vec::new();
     from.take(ICE_RECORD_BYTES as u64 + 1)
         .read_to_end(&mut line)
@@ -88,7 +96,7 @@ pub(crate) fn read_record(
     }
     record.check().map_err(|source| RecordFault::Contradicts { ice: ice.clone(), source })?;
     match rules(ice, &record) {
-        Ok(()) => Ok(record),
+        Ok(()) => Ok(StoredRecord { record, line }),
         Err(rule) => Err(RecordFault::Rule { ice: ice.clone(), rule }),
     }
 }

@@ -8,6 +8,7 @@
 //! This program contains no encryption, never asks the vault to change anything, and shows nothing as good that it has not read and hashed.
 
 mod args;
+mod catalogue;
 mod differences;
 mod ice;
 mod image;

@@ -12,6 +12,7 @@ pub(crate) const PATH: &str = "/etc/firn/drill.toml";
 const EXAMPLE: &str = r#"quarantine = "/var/lib/firn/drill/quarantine"
 records = "/var/lib/firn/drill/records"
 key = "/media/usb/secret.asc"
+server_certificates = ["/etc/firn/signing-key.asc"]
 [[vaults]]
 name = "local"
 url = "file:/srv/vault""#;
@@ -31,6 +32,9 @@ pub(crate) struct Settings {
     pub(crate) key: Option<PathBuf>,
     /// A file whose first line is its passphrase.
     pub(crate) passphrase_file: Option<PathBuf>,
+    /// Files with the certificates of the servers whose ice is trusted: each one's `signing-key.asc`.
+    #[serde(default)]
+    pub(crate) server_certificates: Vec<PathBuf>,
     /// Most memory that reading an image may take.
     #[serde(default = "memory_bytes")]
     pub(crate) memory_bytes: u64,

@@ -4,11 +4,11 @@ use std::io::Read;
 
 use cli::{Exit, Failed, Failure, Monitor, shown};
 use formats::HostId;
-use formats::records::ice::IceRecord;
+use formats::records::ice::Segment;
 use formats::records::ice_id::IceId;
-use vault::{Lock, ObjectFolder, ObjectName, Thawed, Vault, VaultError, Wish};
+use vault::{Lock, ObjectFolder, ObjectName, ObjectRef, Thawed, Vault, VaultError, Wish};
 
-use crate::ice::{RecordFault, Which, read_record};
+use crate::ice::{RecordFault, StoredRecord, Which, read_record};
 use crate::settings::Settings;
 
 /// One open vault.
@@ -29,6 +29,8 @@ pub(crate) enum ShelfError {
     Nothing { ice: Which },
     #[error("an object has a name that no vault takes")]
     Name(#[from] vault::object::NameError),
+    #[error("an object has a version that no vault gives")]
+    Version(#[from] vault::object::VersionError),
     #[error(transparent)]
     Record(#[from] RecordFault),
 }
@@ -39,7 +41,7 @@ impl Failure for ShelfError {
             ShelfError::Vault { source, .. } => Exit::of(source.exit_code()),
             ShelfError::Unnamed { .. } => Exit::USAGE,
             ShelfError::Nothing { .. } => Exit::NOTHING,
-            ShelfError::Name(_) => Exit::DAMAGED,
+            ShelfError::Name(_) | ShelfError::Version(_) => Exit::DAMAGED,
             ShelfError::Record(fault) => fault.exit(),
         }
     }
@@ -83,7 +85,11 @@ impl Shelves {
     }
 
     /// Finds an ice. If a vault that might hold it did not open, that is said, and is the error if no other vault has it.
-    pub(crate) fn find(mut self, which: &Which, monitor: &dyn Monitor) -> Result<(Shelf, IceRecord), Failed> {
+    pub(crate) fn find(
+        mut self,
+        which: &Which,
+        monitor: &dyn Monitor,
+    ) -> Result<(Shelf, StoredRecord), Failed> {
         let mut found: Option<(usize, IceId)> = None;
         for (place, shelf) in self.open.iter().enumerate() {
             let newest = match which {
@@ -136,7 +142,7 @@ impl Shelf {
     }
 
     /// The record of an ice, checked.
-    pub(crate) fn record(&self, id: &IceId) -> Result<IceRecord, ShelfError> {
+    pub(crate) fn record(&self, id: &IceId) -> Result<StoredRecord, ShelfError> {
         let from = self.fetch(&id.record_object())?;
         // A copy of the objects alone must be as good for a restore.
         let stored = self.record_lock(id).ok().map(|lock| lock.hash);
@@ -155,10 +161,31 @@ impl Shelf {
         self.vault.fetch(&name.into()).map_err(|source| self.failed(source))
     }
 
-    /// Asks for an object to be made readable.
-    pub(crate) fn thaw(&self, object: &str, wish: Wish) -> Result<Thawed, ShelfError> {
-        let name: ObjectName = object.parse()?;
-        self.vault.thaw(&name.into(), wish).map_err(|source| self.failed(source))
+    /// The bytes of a segment, unchecked.
+    pub(crate) fn fetch_segment(&self, segment: &Segment) -> Result<Box<dyn Read + Send>, ShelfError> {
+        self.of_segment(segment, |object| self.vault.fetch(object))
+    }
+
+    /// Asks for a segment to be made readable.
+    pub(crate) fn thaw(&self, segment: &Segment, wish: Wish) -> Result<Thawed, ShelfError> {
+        self.of_segment(segment, |object| self.vault.thaw(object, wish))
+    }
+
+    /// By the version that the record names. A copy of the objects in another vault has other versions or none, and is as good: its hash is
+    /// compared in any case.
+    fn of_segment<T>(
+        &self,
+        segment: &Segment,
+        call: impl Fn(&ObjectRef) -> vault::Result<T>,
+    ) -> Result<T, ShelfError> {
+        let name: ObjectName = segment.object.parse()?;
+        let version = segment.version.as_deref().map(str::parse).transpose()?;
+        let first = ObjectRef { name: name.clone(), version };
+        let answer = match call(&first) {
+            Err(VaultError::Missing { .. }) if first.version.is_some() => call(&name.into()),
+            answer => answer,
+        };
+        answer.map_err(|source| self.failed(source))
     }
 
     fn failed(&self, source: VaultError) -> ShelfError {

@@ -14,7 +14,7 @@ use formats::records::ice_id::Fingerprint;
 use crate::key::Secrets;
 use crate::quarantine::Quarantine;
 use crate::shelf::Shelf;
-use crate::unseal::{UnsealError, unseal};
+use crate::unseal::{UnsealError, Wanted, unseal};
 
 /// The image while it is not whole, and after: it never gets a name that says it is good.
 const IMAGE: &str = "image.partial";
@@ -106,7 +106,7 @@ pub(crate) fn thaw(
 fn fetch(shelf: &Shelf, segment: &Segment, quarantine: &Quarantine, task: &Task) -> Result<File, Failed> {
     let object = || segment.object.clone();
     let damaged = |what| ThawError::Damaged { object: object(), what };
-    let from = shelf.fetch(&segment.object)?;
+    let from = shelf.fetch_segment(segment)?;
     let mut from = from.take(segment.bytes.saturating_add(1));
     let mut file = quarantine.create(SEGMENT)?;
     let mut hasher = blake3::Hasher::new();
@@ -145,7 +145,7 @@ fn open(
     image: &mut Image,
     tally: &mut Tally,
 ) -> Result<(), UnsealError> {
-    let unsealed = unseal(sealed, segment.bytes, segment.plain_bytes, secrets, image)?;
+    let unsealed = unseal(sealed, segment.bytes, segment.plain_bytes, (secrets, Wanted::Segment), image)?;
     if unsealed.hash != segment.plain_hash {
         let text = "the hash of its content is not that of the record".to_owned();
         return Err(UnsealError::Broken { text });

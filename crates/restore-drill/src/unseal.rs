@@ -1,5 +1,5 @@
-//! One sealed segment, decrypted. Its bytes may come from an enemy who knows the public key: it is read with limits, and only the one shape
-//! that iceboxer writes is taken.
+//! One sealed message, decrypted. Its bytes may come from an enemy who knows the public key: it is read with limits, and only the two shapes
+//! that iceboxer writes are taken: a segment, which is not signed, and a catalogue, which is.
 
 use std::io::{self, Read, Seek, Write};
 
@@ -10,7 +10,7 @@ use sequoia_openpgp::cert::Cert;
 use sequoia_openpgp::crypto::SessionKey;
 use sequoia_openpgp::packet::{PKESK, Packet, SEIP, SKESK};
 use sequoia_openpgp::parse::stream::{
-    DecryptionHelper, DecryptorBuilder, MessageStructure, VerificationHelper,
+    DecryptionHelper, DecryptorBuilder, MessageLayer, MessageStructure, VerificationHelper,
 };
 use sequoia_openpgp::parse::{PacketParser, Parse};
 use sequoia_openpgp::policy::StandardPolicy;
@@ -30,6 +30,17 @@ pub(crate) struct Unsealed {
     pub(crate) hash: ContentHash,
     /// Fingerprint of the certificate whose key opened it.
     pub(crate) key: Option<Fingerprint>,
+    /// Fingerprint of the certificate that signed it; none if nobody's was asked for.
+    pub(crate) signer: Option<Fingerprint>,
+}
+
+/// What a message must be.
+#[derive(Clone, Copy)]
+pub(crate) enum Wanted<'c> {
+    /// A segment.
+    Segment,
+    /// A catalogue, signed by one of these, if there are any.
+    Catalogue(&'c [Cert]),
 }
 
 /// Why a segment gave nothing.
@@ -43,6 +54,8 @@ pub(crate) enum UnsealError {
     Broken { text: String },
     #[error("its content is not {expected} bytes long")]
     Length { expected: u64 },
+    #[error("no server that the settings name has signed it: {why}")]
+    Unsigned { why: String },
     #[error("writing the image to the quarantine")]
     Write(#[source] io::Error),
 }
@@ -51,18 +64,19 @@ impl Failure for UnsealError {
     fn exit(&self) -> Exit {
         match self {
             UnsealError::OtherKey { .. } => Exit::WRONG_KEY,
+            UnsealError::Unsigned { .. } => Exit::UNSIGNED,
             UnsealError::Write(_) => Exit::MACHINE,
             _ => Exit::DECRYPTION,
         }
     }
 }
 
-/// Decrypts one segment to `to`. What was written counts only if this returns without an error: the message ends with a check of itself.
+/// Decrypts one message to `to`. What was written counts only if this returns without an error: the message ends with a check of itself.
 pub(crate) fn unseal(
     mut sealed: impl Read + Seek + Send + Sync,
     sealed_bytes: u64,
     plain_bytes: u64,
-    secrets: &Secrets,
+    (secrets, wanted): (&Secrets, Wanted<'_>),
     to: &mut dyn Write,
 ) -> Result<Unsealed, UnsealError> {
     let policy = StandardPolicy::new();
@@ -71,13 +85,14 @@ pub(crate) fn unseal(
         OutlineError::Read(error) => UnsealError::Broken { text: error.to_string() },
     })?;
     sealed.rewind().map_err(UnsealError::Write)?;
-    let opener = Opener { secrets, shape: Shape::default(), opened: None };
+    let opener = Opener { secrets, wanted, shape: Shape::default(), opened: None, signer: None };
     let mut refused = Refusal::default();
     let opener = Watched { opener, refusal: &mut refused };
     let outcome = decrypt(sealed, plain_bytes, &policy, opener, to);
     match (outcome, refused) {
         (_, Refusal::Shape(what)) => Err(UnsealError::Shape { what }),
         (Err(_), Refusal::OtherKey(recipients)) => Err(UnsealError::OtherKey { recipients }),
+        (Err(_), Refusal::Unsigned(why)) => Err(UnsealError::Unsigned { why }),
         (outcome, _) => outcome,
     }
 }
@@ -86,7 +101,7 @@ fn decrypt(
     sealed: impl Read + Send + Sync,
     plain_bytes: u64,
     policy: &StandardPolicy<'_>,
-    opener: Watched<'_, '_>,
+    opener: Watched<'_, '_, '_>,
     to: &mut dyn Write,
 ) -> Result<Unsealed, UnsealError> {
     let broken = |error: sequoia_openpgp::anyhow::Error| UnsealError::Broken { text: error.to_string() };
@@ -116,10 +131,11 @@ fn decrypt(
         return Err(UnsealError::Broken { text: "the message has no end".to_owned() });
     }
     let opener = decryptor.into_helper().opener;
-    if opener.shape != Shape::Whole {
+    if !opener.shape.is_end(opener.wanted) {
         return Err(UnsealError::Shape { what: "it ends too early" });
     }
-    Ok(Unsealed { hash: ContentHash::from_bytes(*hasher.finalize().as_bytes()), key: opener.opened })
+    let hash = ContentHash::from_bytes(*hasher.finalize().as_bytes());
+    Ok(Unsealed { hash, key: opener.opened, signer: opener.signer })
 }
 
 /// Why we, and not the library, stopped.
@@ -129,17 +145,32 @@ enum Refusal {
     None,
     Shape(&'static str),
     OtherKey(String),
+    Unsigned(String),
 }
 
-/// How far into the one allowed sequence of packets the message is: recipients, container; in it literal data, then the check.
+/// The two containers that iceboxer writes: the first ends with a packet that checks it, the second checks itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Container {
+    Seipd1,
+    Seipd2,
+}
+
+/// How far into an allowed sequence of packets the message is: recipients; container; in it, for a catalogue, the announcement of a signature;
+/// literal data; the signature; the check.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Shape {
     #[default]
     Empty,
     Recipients,
-    Container,
-    Content,
-    Whole,
+    Inside(Container),
+    Announced(Container),
+    Content(Container),
+    AnnouncedContent(Container),
+    Signed(Container),
+    /// Checked, and signed or not.
+    Checked {
+        signed: bool,
+    },
 }
 
 impl Shape {
@@ -147,12 +178,21 @@ impl Shape {
         deprecated,
         reason = "deprecated for writers; the message that GnuPG opens ends with this packet"
     )]
-    fn next(self, packet: &Packet, depth: isize) -> Result<Shape, &'static str> {
+    fn next(self, packet: &Packet, depth: isize, wanted: Wanted<'_>) -> Result<Shape, &'static str> {
+        use Container::{Seipd1, Seipd2};
+        let is_catalogue = matches!(wanted, Wanted::Catalogue(_));
         match (self, packet, depth) {
             (Shape::Empty | Shape::Recipients, Packet::PKESK(_), 0) => Ok(Shape::Recipients),
-            (Shape::Recipients, Packet::SEIP(SEIP::V1(_)), 0) => Ok(Shape::Container),
-            (Shape::Container, Packet::Literal(_), 1) => Ok(Shape::Content),
-            (Shape::Content, Packet::MDC(_), 1) => Ok(Shape::Whole),
+            (Shape::Recipients, Packet::SEIP(SEIP::V1(_)), 0) => Ok(Shape::Inside(Seipd1)),
+            (Shape::Recipients, Packet::SEIP(SEIP::V2(_)), 0) => Ok(Shape::Inside(Seipd2)),
+            (Shape::Inside(container), Packet::OnePassSig(_), 1) if is_catalogue => {
+                Ok(Shape::Announced(container))
+            }
+            (Shape::Inside(container), Packet::Literal(_), 1) => Ok(Shape::Content(container)),
+            (Shape::Announced(container), Packet::Literal(_), 1) => Ok(Shape::AnnouncedContent(container)),
+            (Shape::AnnouncedContent(container), Packet::Signature(_), 1) => Ok(Shape::Signed(container)),
+            (Shape::Content(Seipd1), Packet::MDC(_), 1) => Ok(Shape::Checked { signed: false }),
+            (Shape::Signed(Seipd1), Packet::MDC(_), 1) => Ok(Shape::Checked { signed: true }),
             (_, Packet::CompressedData(_), _) => Err("it holds compressed data"),
             (_, Packet::OnePassSig(_) | Packet::Signature(_), _) => Err("it holds a signature"),
             (_, Packet::PKESK(_) | Packet::SEIP(_), 1..) => Err("it holds a message within a message"),
@@ -160,17 +200,29 @@ impl Shape {
             _ => Err("it holds a packet that has no place in it"),
         }
     }
+
+    fn is_end(self, wanted: Wanted<'_>) -> bool {
+        let is_catalogue = matches!(wanted, Wanted::Catalogue(_));
+        match self {
+            Shape::Checked { signed } => signed == is_catalogue,
+            Shape::Content(Container::Seipd2) => !is_catalogue,
+            Shape::Signed(Container::Seipd2) => is_catalogue,
+            _ => false,
+        }
+    }
 }
 
-struct Opener<'s> {
+struct Opener<'s, 'c> {
     secrets: &'s Secrets,
+    wanted: Wanted<'c>,
     shape: Shape,
     opened: Option<Fingerprint>,
+    signer: Option<Fingerprint>,
 }
 
 /// The opener, and where its reason to stop survives the library's own error.
-struct Watched<'s, 'r> {
-    opener: Opener<'s>,
+struct Watched<'s, 'c, 'r> {
+    opener: Opener<'s, 'c>,
     refusal: &'r mut Refusal,
 }
 
@@ -178,9 +230,9 @@ fn stop<T>() -> OpenPgpResult<T> {
     Err(OpenPgpError::MalformedMessage("refused".to_owned()).into())
 }
 
-impl VerificationHelper for Watched<'_, '_> {
+impl VerificationHelper for Watched<'_, '_, '_> {
     fn inspect(&mut self, parser: &PacketParser<'_>) -> OpenPgpResult<()> {
-        match self.opener.shape.next(&parser.packet, parser.recursion_depth()) {
+        match self.opener.shape.next(&parser.packet, parser.recursion_depth(), self.opener.wanted) {
             Ok(shape) => {
                 self.opener.shape = shape;
                 Ok(())
@@ -193,15 +245,33 @@ impl VerificationHelper for Watched<'_, '_> {
     }
 
     fn get_certs(&mut self, _ids: &[KeyHandle]) -> OpenPgpResult<Vec<Cert>> {
-        Ok(Vec::new())
+        Ok(match self.opener.wanted {
+            Wanted::Segment => Vec::new(),
+            Wanted::Catalogue(certificates) => certificates.to_vec(),
+        })
     }
 
-    fn check(&mut self, _structure: MessageStructure<'_>) -> OpenPgpResult<()> {
-        Ok(())
+    fn check(&mut self, structure: MessageStructure<'_>) -> OpenPgpResult<()> {
+        let Wanted::Catalogue([_, ..]) = self.opener.wanted else { return Ok(()) };
+        let mut why = "it has no signature".to_owned();
+        for layer in structure {
+            let MessageLayer::SignatureGroup { results } = layer else { continue };
+            for result in results {
+                match result {
+                    Ok(good) => self.opener.signer = good.ka.cert().fingerprint().to_hex().parse().ok(),
+                    Err(error) => why = error.to_string(),
+                }
+            }
+        }
+        if self.opener.signer.is_some() {
+            return Ok(());
+        }
+        *self.refusal = Refusal::Unsigned(why);
+        stop()
     }
 }
 
-impl DecryptionHelper for Watched<'_, '_> {
+impl DecryptionHelper for Watched<'_, '_, '_> {
     fn decrypt(
         &mut self,
         pkesks: &[PKESK],

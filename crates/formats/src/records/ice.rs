@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::ice_id::{Fingerprint, IceId};
 use super::record::{Record, RecordVersion};
 use crate::id::{ContentHash, HostId, Root};
+use crate::version::Version;
 
 /// Bytes of segment 0: the superblock of the image.
 pub const FIRST_SEGMENT_BYTES: u64 = 4_096;
@@ -16,7 +17,7 @@ pub const ICE_RECORD_BYTES: usize = 16 * 1024 * 1024;
 /// What one ice is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IceRecord {
-    /// `firn.ice/1.0`.
+    /// `firn.ice/2.0`.
     pub format: RecordVersion,
     /// Its id, which is also its folder in the vault.
     pub ice: IceId,
@@ -65,8 +66,10 @@ pub struct Image {
 /// One piece of an image, sealed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Segment {
-    /// Name of its object in the vault.
+    /// Name of its object in the vault: in the folder of this ice, or in that of an earlier one of the same host.
     pub object: String,
+    /// Version of its object, in vaults that have versions.
+    pub version: Option<String>,
     /// Length before sealing.
     pub plain_bytes: u64,
     /// BLAKE3 before sealing.
@@ -84,12 +87,13 @@ pub struct IceError(&'static str);
 
 impl Record for IceRecord {
     const NAME: &'static str = "firn.ice";
+    const VERSION: Version = Version { major: 2, minor: 0 };
     const LONGEST_BYTES: usize = ICE_RECORD_BYTES;
 }
 
 impl IceRecord {
-    /// Refuses a record that contradicts itself. A reader calls this before it believes any length or name in it: afterwards all objects lie in
-    /// the folder of this ice, and the segments are exactly the image.
+    /// Refuses a record that contradicts itself. A reader calls this before it believes any length or name in it: afterwards all objects are
+    /// segments of this ice or of an earlier one of the same host, and the segments are exactly the image.
     pub fn check(&self) -> Result<(), IceError> {
         let refuse = |rule| Err(IceError(rule));
         if *self.ice.host() != self.host {
@@ -111,8 +115,10 @@ impl IceRecord {
         }
         let mut lengths = segment_lengths(self.image.bytes, self.segment_bytes);
         for (number, segment) in self.segments.iter().enumerate() {
-            if segment.object != self.ice.segment_object(number) {
-                return Err(IceError("a segment's object has another name than its place gives it"));
+            match IceId::of_segment_object(&segment.object) {
+                Some((ice, at)) if ice == self.ice && at == number => {}
+                Some((ice, _)) if *ice.host() == self.host && ice < self.ice => {}
+                _ => return Err(IceError("a segment is neither of this ice nor of an earlier one of this host")),
             }
             if lengths.next() != Some(segment.plain_bytes) {
                 return Err(IceError("a segment has another length than its place gives it"));
@@ -144,6 +150,7 @@ mod tests {
         let hash = ContentHash::of(b"x");
         let segment = |(number, plain_bytes)| Segment {
             object: ice.segment_object(number),
+            version: None,
             plain_bytes,
             plain_hash: hash,
             bytes: plain_bytes + 700,
@@ -174,7 +181,7 @@ mod tests {
     fn a_record_comes_back_as_it_was_written() {
         let line = record().to_line().unwrap();
         assert!(
-            line.starts_with(b"{\"format\":\"firn.ice/1.0\",\"ice\":\"web01/20260102T030405Z-0000000002\"")
+            line.starts_with(b"{\"format\":\"firn.ice/2.0\",\"ice\":\"web01/20260102T030405Z-0000000002\"")
         );
         let back = IceRecord::from_line(&line).unwrap();
         assert_eq!(back, record());
@@ -183,7 +190,7 @@ mod tests {
 
     #[test]
     fn a_record_that_contradicts_itself_is_refused() {
-        let lies: [fn(&mut IceRecord); 11] = [
+        let lies: [fn(&mut IceRecord); 15] = [
             |r| r.host = HostId::parse("web02").unwrap(),
             |r| drop(r.snapshots.pop()),
             |r| r.snapshots.clear(),
@@ -192,6 +199,10 @@ mod tests {
             |r| drop(r.segments.pop()),
             |r| r.segments.swap(1, 2),
             |r| r.segments[1].object = "ice/web02/20260102T030405Z-0000000002/0001.pgp".to_owned(),
+            |r| r.segments[1].object = "ice/web01/20260102T030405Z-0000000003/0001.pgp".to_owned(),
+            |r| r.segments[1].object = "ice/web01/20260102T030405Z-0000000002.2/0001.pgp".to_owned(),
+            |r| r.segments[1].object = "ice/web01/20260102T030405Z-0000000001/ice.json".to_owned(),
+            |r| r.segments[1].object = "ice/web01/20260102T030405Z-0000000001/../0001.pgp".to_owned(),
             |r| r.segments[1].plain_bytes += 1,
             |r| r.image.bytes = u64::MAX,
             |r| r.segment_bytes = 0,
@@ -201,6 +212,13 @@ mod tests {
             lie(&mut record);
             assert!(record.check().is_err(), "lie {number}");
         }
+    }
+
+    #[test]
+    fn a_segment_may_be_one_of_an_earlier_ice_of_the_host() {
+        let mut record = record();
+        record.segments[1].object = "ice/web01/20260101T030405Z-0000000001.2/0009.pgp".to_owned();
+        assert_eq!(record.check(), Ok(()));
     }
 
     #[test]

@@ -64,6 +64,18 @@ impl IceId {
         format!("ice/{self}/{number:04}.pgp")
     }
 
+    /// The ice and number of a segment's object; none for any other object.
+    pub fn of_segment_object(object: &str) -> Option<(Self, usize)> {
+        let (ice, number) = object.strip_prefix("ice/")?.strip_suffix(".pgp")?.rsplit_once('/')?;
+        let plain = number.len() == 4 && number.bytes().all(|b| b.is_ascii_digit());
+        Some((ice.parse().ok()?, number.parse().ok().filter(|_| plain)?))
+    }
+
+    /// The object of its catalogue: the record, signed and sealed.
+    pub fn catalogue_object(&self) -> String {
+        format!("ice/{self}/catalogue.pgp")
+    }
+
     /// The object of its record, written last.
     pub fn record_object(&self) -> String {
         format!("ice/{self}/ice.json")
@@ -168,6 +180,10 @@ mod tests {
         assert_eq!(id.to_string(), ID);
         assert_eq!(id.segment_object(7), format!("ice/{ID}/0007.pgp"));
         assert_eq!(IceId::of_record_object(&id.record_object()), Some(id.clone()));
+        assert_eq!(IceId::of_segment_object(&id.segment_object(7)), Some((id.clone(), 7)));
+        for other in ["007", "00007", "+007", "catalogue"] {
+            assert_eq!(IceId::of_segment_object(&format!("ice/{ID}/{other}.pgp")), None);
+        }
         let next = id.next_attempt().unwrap();
         assert_eq!(next.to_string(), format!("{ID}.2"));
         assert_eq!(next.to_string().parse(), Ok(next.clone()));

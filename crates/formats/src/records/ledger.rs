@@ -5,14 +5,15 @@ use serde::{Deserialize, Serialize};
 use super::ice::IceRecord;
 use super::record::{Record, RecordVersion};
 use crate::id::ContentHash;
+use crate::version::Version;
 
 /// Longest line of a ledger.
 pub const LEDGER_LINE_BYTES: usize = 32 * 1024 * 1024;
 
-/// One line: one ice in one vault.
+/// One line: one ice in one vault, when it was stored or when its locks were extended. The last line of an ice holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerLine {
-    /// `firn.ledger/1.0`.
+    /// `firn.ledger/2.0`.
     pub format: RecordVersion,
     /// Counts from 1.
     pub line: u64,
@@ -26,7 +27,7 @@ pub struct LedgerLine {
     pub retain_until: String,
     /// The ice.
     pub ice: IceRecord,
-    /// What the vault said about each object, the record last.
+    /// What the vault said about each object: the segments in order, the catalogue, the record.
     pub receipts: Vec<LedgerReceipt>,
 }
 
@@ -37,12 +38,15 @@ pub struct LedgerReceipt {
     pub object: String,
     /// Its version, in vaults that have versions.
     pub version: Option<String>,
+    /// Its length.
+    pub bytes: u64,
     /// Locked until then, UTC.
     pub retain_until: String,
 }
 
 impl Record for LedgerLine {
     const NAME: &'static str = "firn.ledger";
+    const VERSION: Version = Version { major: 2, minor: 0 };
     const LONGEST_BYTES: usize = LEDGER_LINE_BYTES;
 }
 

@@ -1,4 +1,4 @@
-//! The bytes of version 1, kept as files. A released one is never edited; a file that no test names fails the build.
+//! The bytes of each version, kept as files. A released one is never edited; a file that no test names fails the build.
 //! Before the first release: `FIRN_WRITE_GOLDEN=1 cargo test -p formats golden`.
 
 use std::collections::BTreeSet;
@@ -6,9 +6,12 @@ use std::path::PathBuf;
 
 use formats::frame;
 use formats::push::{self, Block, Codec, FrameKind, Seal, Tally};
-use formats::records::Record;
 use formats::records::drill::DrillResult;
+use formats::records::ice::IceRecord;
+use formats::records::ledger::LedgerLine;
 use formats::records::log::{Alarm, Event, Ingest, LogLine};
+use formats::records::{Record, RecordError};
+use formats::version::VersionError;
 use formats::{Change, ContentHash, HostId, PushId, Root};
 
 use crate::manifests::written;
@@ -122,23 +125,10 @@ fn messages() -> Vec<u8> {
     bytes
 }
 
-#[test]
-fn the_golden_files_of_version_1_are_what_this_program_writes() {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1");
-    let golden: Vec<(&str, Vec<u8>)> = vec![
-        ("everything.manifest", written(&everything()).1),
-        ("empty.manifest", written(&[]).1),
-        ("push-file", push_file()),
-        ("published-state", published().encode().unwrap()),
-        ("session", messages()),
-        ("log", log()),
-        ("ice.json", line(&records::ice())),
-        ("ledger", line(&records::ledger())),
-        ("lock.json", line(&records::lock())),
-        ("drill-proved.json", line(&records::drill(DrillResult::Proved))),
-        ("drill-failed.json", line(&records::drill(DrillResult::Failed))),
-    ];
-    for (name, bytes) in &golden {
+/// Compares the files of one folder with what this program writes, and has no others there but `read`.
+fn compare(version: &str, golden: &[(&str, Vec<u8>)], read: &[&str]) {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(version);
+    for (name, bytes) in golden {
         let file = folder.join(name);
         if std::env::var_os("FIRN_WRITE_GOLDEN").is_some() {
             std::fs::create_dir_all(&folder).unwrap();
@@ -150,8 +140,37 @@ fn the_golden_files_of_version_1_are_what_this_program_writes() {
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
-    let named: BTreeSet<String> = golden.iter().map(|(name, _)| (*name).to_owned()).collect();
-    assert_eq!(present, named);
+    let named = golden.iter().map(|(name, _)| *name).chain(read.iter().copied());
+    assert_eq!(present, named.map(str::to_owned).collect());
+}
+
+#[test]
+fn the_golden_files_are_what_this_program_writes() {
+    let first: Vec<(&str, Vec<u8>)> = vec![
+        ("everything.manifest", written(&everything()).1),
+        ("empty.manifest", written(&[]).1),
+        ("push-file", push_file()),
+        ("published-state", published().encode().unwrap()),
+        ("session", messages()),
+        ("log", log()),
+        ("lock.json", line(&records::lock())),
+        ("drill-proved.json", line(&records::drill(DrillResult::Proved))),
+        ("drill-failed.json", line(&records::drill(DrillResult::Failed))),
+    ];
+    let second = vec![("ice.json", line(&records::ice())), ("ledger", line(&records::ledger()))];
+    compare("v1", &first, &["ice.json", "ledger"]);
+    compare("v2", &second, &[]);
+}
+
+#[test]
+fn an_ice_record_and_a_ledger_of_version_1_are_refused_as_too_old() {
+    let old = |name: &str| {
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1");
+        std::fs::read(folder.join(name)).unwrap()
+    };
+    let refused = |error: RecordError| matches!(error, RecordError::Version(VersionError::TooOld { .. }));
+    assert!(refused(IceRecord::from_line(&old("ice.json")).unwrap_err()));
+    assert!(refused(LedgerLine::from_line(&old("ledger")).unwrap_err()));
 }
 
 #[test]

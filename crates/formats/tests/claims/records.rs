@@ -21,6 +21,7 @@ pub(crate) fn ice() -> IceRecord {
     let ice = ice_id();
     let segment = |number: usize, plain_bytes: u64| Segment {
         object: ice.segment_object(number),
+        version: (number > 0).then(|| "v1".into()),
         plain_bytes,
         plain_hash: ContentHash::from_bytes([1; 32]),
         bytes: plain_bytes + 700,
@@ -53,6 +54,7 @@ pub(crate) fn ledger() -> LedgerLine {
     let receipt = LedgerReceipt {
         object: ice_id().segment_object(0),
         version: Some("v1".into()),
+        bytes: 4_796,
         retain_until: LATER.into(),
     };
     LedgerLine {

@@ -78,7 +78,7 @@ impl Stock {
             let put = parse_utc(&entry.time).unwrap_or(now);
             let until = parse_utc(&entry.retain_until).unwrap_or(DateTime::<Utc>::MAX_UTC);
             for object in &entry.objects {
-                let known = objects.entry(object.name.as_str()).or_insert((put, until, object.bytes));
+                let known = objects.entry(object.object.as_str()).or_insert((put, until, object.bytes));
                 *known = (known.0.min(put), known.1.max(until), known.2.max(object.bytes));
             }
             stock.newest.insert(entry.ice.host().clone(), Load::of(lengths(entry), class));
@@ -118,8 +118,13 @@ pub(crate) fn lengths(entry: &LedgerEntry) -> impl Iterator<Item = u64> {
 
 /// Lengths that the objects of an image will have at most, the record last.
 pub(crate) fn lengths_of_image(image_bytes: u64, segment_bytes: u64) -> impl Iterator<Item = u64> {
-    let segments = segment_lengths(image_bytes, segment_bytes);
-    segments.map(|bytes| bytes.saturating_add(SEALED_MORE_BYTES)).chain([RECORD_BYTES])
+    lengths_of_segments(segment_lengths(image_bytes, segment_bytes))
+}
+
+/// Lengths that the objects of these segments will have at most, the catalogue and the record last.
+pub(crate) fn lengths_of_segments(segments: impl Iterator<Item = u64>) -> impl Iterator<Item = u64> {
+    let sealed = segments.chain([RECORD_BYTES]).map(|bytes| bytes.saturating_add(SEALED_MORE_BYTES));
+    sealed.chain([RECORD_BYTES])
 }
 
 /// So many days later, as far as the calendar goes.

@@ -1,6 +1,9 @@
 //! Under which id an image is stored: the one of an earlier run that was cut short, or a new one whose folder in the vault is empty.
 
+use std::collections::BTreeMap;
+
 use formats::records::Record;
+use formats::records::ice::IceRecord;
 use formats::records::ice_id::{Fingerprint, IceId, IceIdError};
 
 use super::{Job, StoreError};
@@ -14,16 +17,22 @@ impl Job<'_> {
             let fits = progress.recipients == recipients
                 && progress.ice.host() == &self.staged.host
                 && progress.ice.snapshot() == self.newest()
-                && progress.sealed.len() <= self.staged.plain.len()
+                && progress.record.as_ref().is_none_or(|record| self.is_of_image(record))
                 && !is_in_ledger(&progress.ice);
             if fits {
                 return Ok(progress);
             }
         }
         let ice = self.free_id()?;
-        let progress = Progress { format: Progress::format(), ice, recipients, sealed: Vec::new() };
+        let sealed = BTreeMap::new();
+        let format = Progress::format();
+        let progress = Progress { format, ice, recipients, sealed, record: None, catalogue: None };
         self.staging.save_progress(&self.target.name, &progress)?;
         Ok(progress)
+    }
+
+    fn is_of_image(&self, record: &IceRecord) -> bool {
+        record.check().is_ok() && record.image == self.staged.image && record.created == self.staged.created
     }
 
     fn newest(&self) -> &str {

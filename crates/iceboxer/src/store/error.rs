@@ -39,6 +39,9 @@ pub enum StoreError {
     /// The image has changed since it was proved.
     #[error("the image in the staging folder is not the one that was proved")]
     ImageChanged,
+    /// A worker panicked.
+    #[error("a worker ended before its segment was stored")]
+    Worker,
     /// The snapshot has been sealed too often, or is misnamed.
     #[error("no id for this ice")]
     Id(#[source] IceIdError),
@@ -51,9 +54,9 @@ impl Failure for StoreError {
             StoreError::Lock { .. } => Exit::LOCK_MISSING,
             StoreError::Staging(error) => error.exit(),
             StoreError::Seal(SealError::Write(error)) if is_full(error.as_ref()) => Exit::NO_STAGING,
+            StoreError::Seal(SealError::Recipients) | StoreError::Worker | StoreError::Id(_) => Exit::BUG,
             StoreError::Seal(_) => Exit::MACHINE,
             StoreError::ImageChanged => Exit::DAMAGED,
-            StoreError::Id(_) => Exit::BUG,
         }
     }
 
@@ -86,12 +89,23 @@ fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
 /// Said of an object that is there, but is another one.
 pub(super) const OTHER_OBJECT: &str = "it is not the object that was put there";
 
+/// Said of an ice that was all but whole when an earlier run was cut short.
+pub(super) const LOST: &str = "a segment that was there before is not there any more";
+
 impl StoreError {
+    /// What was in the vault before is not there any more.
+    pub(super) fn is_lost(&self) -> bool {
+        matches!(
+            self,
+            StoreError::Vault { source: VaultError::Missing { .. } | VaultError::LockMissing { .. }, .. }
+        )
+    }
+
     /// The folder holds something that this run did not put there.
     pub(super) fn is_spoiled(&self) -> bool {
         match self {
             StoreError::Vault { source: VaultError::Exists { .. } | VaultError::Altered { .. }, .. } => true,
-            StoreError::Lock { what, .. } => *what == OTHER_OBJECT,
+            StoreError::Lock { what, .. } => *what == OTHER_OBJECT || *what == LOST,
             _ => false,
         }
     }

@@ -3,35 +3,40 @@
 //! The order, so that a run may be killed anywhere:
 //!
 //! 1. The id is chosen so that its folder in the vault is empty, and noted in the staging folder.
-//! 2. Each segment is sealed into a file, noted with its hash, then put. A restarted run keeps what the vault holds with the noted hash, and seals
+//! 2. Segment by segment ([`segments`]), several at once: one whose content the vault [has already](known) is not put, but its lock extended;
+//!    any other is sealed into a file, noted with its hash, then put. A restarted run keeps what the vault holds with the noted hash, and seals
 //!    the rest anew. An object that is not the noted one spoils the folder: what lies there is left, and the next id is taken.
-//! 3. All locks are read back and, where the date has moved on meanwhile, extended.
-//! 4. The ice record is put. From here on the ice counts.
+//! 3. The record is noted: from here on it stays as it is. All locks are read back and, where the date has moved on meanwhile, extended.
+//! 4. The catalogue, which is the record signed and sealed, is put; then the ice record. From here on the ice counts.
 //! 5. The caller writes the ledger line.
 
 mod attempt;
+mod catalogue;
 mod error;
+mod extend;
+mod known;
 mod locks;
+mod segments;
 
 use std::fs::File;
-use std::io::{self, Read, Seek};
-use std::os::unix::fs::FileExt;
 
 use chrono::{DateTime, Utc};
-use cli::{Amount, Monitor};
-use formats::ContentHash;
+use cli::Monitor;
 use formats::records::Record;
-use formats::records::ice::{IceRecord, Image, Segment, segment_lengths};
+use formats::records::ice::{IceRecord, Segment, segment_lengths};
 use formats::records::ice_id::{IceId, IceIdError};
 use formats::records::ledger::LedgerReceipt;
-use vault::{Content, ObjectName, Vault};
+use vault::{ObjectName, ObjectRef, Vault};
 
-use self::locks::receipt;
 use crate::certificate::Recipient;
-use crate::seal::{Sealed, seal};
-use crate::staging::{HostStaging, Progress, StagedImage, StagingError};
+use crate::signer::Signer;
+use crate::staging::{HostStaging, Progress, StagedImage};
+
+use self::segments::Placed;
 
 pub use self::error::StoreError;
+pub(crate) use self::extend::extend;
+pub use self::known::KnownSegments;
 
 /// How often a spoiled folder is left for the next before giving up.
 const SPOILED_MAX: u32 = 3;
@@ -62,7 +67,12 @@ pub(crate) struct Job<'a> {
     pub(crate) image: &'a File,
     pub(crate) staging: &'a HostStaging,
     pub(crate) recipients: &'a [Recipient],
+    pub(crate) signer: &'a Signer,
     pub(crate) target: &'a Target,
+    /// What the vault has already of this host, for these recipients.
+    pub(crate) known: &'a KnownSegments,
+    /// How many segments are sealed at once.
+    pub(crate) workers: usize,
     pub(crate) monitor: &'a dyn Monitor,
 }
 
@@ -89,90 +99,48 @@ impl Job<'_> {
 
     /// Steps 2 to 4.
     fn store_as(&self, mut progress: Progress) -> Result<Stored, StoreError> {
-        let staged = self.staged;
         let mut put_bytes = 0;
-        let task = self.monitor.task(
-            &format!("{}: to {}", staged.host, self.target.name),
-            Amount::Bytes(Some(staged.image.bytes)),
-        );
-        let mut at = 0;
-        for (number, length) in segment_lengths(staged.image.bytes, staged.segment_bytes).enumerate() {
-            let object = object_name(&progress.ice.segment_object(number))?;
-            match self.stored_before(&object, progress.sealed.get(number))? {
-                true => task.advance(length),
-                false => {
-                    progress.sealed.truncate(number);
-                    put_bytes +=
-                        self.put_segment(&mut progress, &object, at, length, &|by| task.advance(by))?;
-                }
+        let record = match progress.record.take() {
+            Some(record) => record,
+            None => {
+                let (noted, placed) = self.place(progress)?;
+                progress = noted;
+                put_bytes += placed.iter().map(|segment| segment.put_bytes).sum::<u64>();
+                self.record(&progress, &placed)?
             }
-            at += length;
-        }
-        let record = self.record(&progress)?;
+        };
+        progress.record = Some(record.clone());
+        self.staging.save_progress(&self.target.name, &progress)?;
         let retain_until = self.retain_until()?;
-        let mut receipts = Vec::with_capacity(record.segments.len() + 1);
+        let mut receipts = Vec::with_capacity(record.segments.len() + 2);
         for segment in &record.segments {
-            let object = object_name(&segment.object)?;
-            receipts.push(self.locked(&object, segment.bytes, segment.hash, retain_until)?);
+            let object = object_ref(&segment.object, segment.version.as_deref())?;
+            match self.locked(&object, segment.bytes, segment.hash, retain_until) {
+                // The record stays as it is, and so cannot name another: the whole is begun again.
+                Err(error) if error.is_lost() => {
+                    return Err(self.target.lock_error(&segment.object, error::LOST));
+                }
+                answer => receipts.push(answer?),
+            }
         }
+        put_bytes += self.put_catalogue(&mut progress, &record, retain_until, &mut receipts)?;
         put_bytes += self.put_record(&record, retain_until, &mut receipts)?;
         Ok(Stored { record, retain_until, receipts, put_bytes })
     }
 
-    /// Step 2 for one segment; gives back the bytes put.
-    fn put_segment(
-        &self,
-        progress: &mut Progress,
-        object: &ObjectName,
-        at: u64,
-        length: u64,
-        advance: &dyn Fn(u64),
-    ) -> Result<u64, StoreError> {
-        let number = progress.sealed.len();
-        let mut file = self.staging.sealed()?;
-        let mut piece = Piece { file: self.image, at, rest: length };
-        let Sealed { plain_bytes, plain_hash, bytes, hash } =
-            seal(&mut piece, &mut file, self.recipients, advance)?;
-        if plain_bytes != length || self.staged.plain.get(number) != Some(&plain_hash) {
-            return Err(StoreError::ImageChanged);
-        }
-        progress.sealed.push(Image { bytes, hash });
-        self.staging.save_progress(&self.target.name, progress)?;
-        file.rewind().map_err(StagingError::from)?;
-        self.put(object, Content { bytes, hash, reader: &mut file }, self.retain_until()?)?;
-        Ok(bytes)
-    }
-
-    /// Step 4; gives back the bytes put.
-    fn put_record(
-        &self,
-        record: &IceRecord,
-        until: DateTime<Utc>,
-        receipts: &mut Vec<LedgerReceipt>,
-    ) -> Result<u64, StoreError> {
-        let line = record.to_line().map_err(|error| StoreError::Staging(error.into()))?;
-        let (bytes, hash) = (line.len() as u64, ContentHash::of(&line));
-        let object = object_name(&record.ice.record_object())?;
-        // A run that was killed before the ledger line finds the record where it put it.
-        if self.stored_before(&object, Some(&Image { bytes, hash }))? {
-            receipts.push(self.locked(&object, bytes, hash, until)?);
-            return Ok(0);
-        }
-        let lock = self.put(&object, Content { bytes, hash, reader: &mut line.as_slice() }, until)?;
-        receipts.push(receipt(&lock));
-        Ok(bytes)
-    }
-
-    fn record(&self, progress: &Progress) -> Result<IceRecord, StoreError> {
+    fn record(&self, progress: &Progress, placed: &[Placed]) -> Result<IceRecord, StoreError> {
         let staged = self.staged;
         let lengths = segment_lengths(staged.image.bytes, staged.segment_bytes);
-        let parts = lengths.zip(&staged.plain).zip(&progress.sealed).enumerate();
-        let segments = parts.map(|(number, ((plain_bytes, plain_hash), sealed))| Segment {
-            object: progress.ice.segment_object(number),
-            plain_bytes,
-            plain_hash: *plain_hash,
-            bytes: sealed.bytes,
-            hash: sealed.hash,
+        let segments = lengths.zip(&staged.plain).zip(placed).map(|((plain_bytes, plain_hash), placed)| {
+            let lock = &placed.lock;
+            Segment {
+                object: lock.object.to_string(),
+                version: lock.version.as_ref().map(ToString::to_string),
+                plain_bytes,
+                plain_hash: *plain_hash,
+                bytes: lock.bytes,
+                hash: lock.hash,
+            }
         });
         let record = IceRecord {
             format: IceRecord::format(),
@@ -197,19 +165,7 @@ fn object_name(text: &str) -> Result<ObjectName, StoreError> {
     text.parse().map_err(|_| StoreError::Id(IceIdError::Ice))
 }
 
-/// A stretch of a file, read without moving its position.
-struct Piece<'f> {
-    file: &'f File,
-    at: u64,
-    rest: u64,
-}
-
-impl Read for Piece<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let most = usize::try_from(self.rest).unwrap_or(usize::MAX).min(buffer.len());
-        let read = self.file.read_at(buffer.get_mut(..most).unwrap_or_default(), self.at)?;
-        self.at += read as u64;
-        self.rest -= read as u64;
-        Ok(read)
-    }
+fn object_ref(name: &str, version: Option<&str>) -> Result<ObjectRef, StoreError> {
+    let version = version.map(str::parse).transpose().map_err(|_| StoreError::Id(IceIdError::Ice))?;
+    Ok(ObjectRef { name: object_name(name)?, version })
 }

@@ -25,8 +25,8 @@ pub fn list(settings: &Settings, run: &mut Run) -> Result<Exit, Failed> {
             "ICE", "VAULT", "SNAPSHOTS", "SIZE"
         ));
         for (entry, name) in entries.iter().zip(&names) {
-            let size = Amount::Bytes(None).describe(entry.bytes);
-            let (snapshots, until) = (entry.snapshots, &entry.retain_until);
+            let size = Amount::Bytes(None).describe(entry.bytes());
+            let (snapshots, until) = (entry.record.snapshots.len(), &entry.retain_until);
             run.line(&format!("{name:ice$}  {:vault$}  {snapshots:>9}  {size:>10}  {until}", entry.vault));
         }
     }
@@ -41,8 +41,8 @@ fn as_json(entry: &LedgerEntry) -> serde_json::Value {
         "vault": entry.vault,
         "time": entry.time,
         "retain_until": entry.retain_until,
-        "snapshots": entry.snapshots,
-        "segments": entry.segments,
-        "sealed_bytes": entry.bytes,
+        "snapshots": entry.record.snapshots.len(),
+        "segments": entry.record.segments.len(),
+        "sealed_bytes": entry.bytes(),
     })
 }

@@ -1,24 +1,29 @@
 //! `iceboxer run`: every host's newest snapshot into every vault.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs::File;
 
 use chrono::Utc;
-use cli::{Amount, Console, Exit, Failed, Monitor, Run};
+use cli::{Amount, Console, Exit, Failed, Failure, Monitor, Run};
 use formats::HostId;
-use history::{History, HostHistory};
+use formats::records::ice::segment_lengths;
+use history::{History, HostHistory, Snapshot};
 use serde_json::{Value, json};
 use vault::stamp::utc_text;
 
 use crate::build::{build, wanted};
+use crate::certificate::Recipient;
 use crate::cost::ahead::ahead;
 use crate::cost::budget::Addition;
-use crate::cost::stock::lengths_of_image;
+use crate::cost::stock::lengths_of_segments;
+use crate::drills::Drills;
 use crate::image::ImageError;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, LedgerEntry};
 use crate::plan::{Again, Plan};
+use crate::settings::{Scope, Unchanged};
+use crate::signer::Signer;
 use crate::staging::{HostStaging, StagedImage, Staging};
-use crate::store::{Job, Stored, Target};
+use crate::store::{Job, KnownSegments, Stored, Target, extend};
 use crate::strangers;
 
 /// Does what the plan says. One host's or one vault's failure does not stop the others.
@@ -34,7 +39,9 @@ pub fn run(mut plan: Plan, run: &mut Run) -> Result<Exit, Failed> {
         true => history.hosts().map_err(ImageError::from)?,
         false => plan.hosts.clone(),
     };
+    let signer = Signer::open(&plan.ledger)?;
     let console = run.console();
+    let drills = Drills::read(plan.drill_records.as_deref(), &console)?;
     if !plan.budget.is_unlimited() {
         let coming = ahead(&plan, &history, &hosts, ledger.state());
         plan.budget.admit("this run", ledger.state(), &coming, &console)?;
@@ -43,12 +50,15 @@ pub fn run(mut plan: Plan, run: &mut Run) -> Result<Exit, Failed> {
         plan: &plan,
         staging,
         ledger,
+        signer,
+        drills,
         console,
         failures,
         made: HashSet::new(),
         ices: Vec::new(),
         run,
     };
+    icing.keep_proved();
     for host in &hosts {
         icing.run.report().count("hosts", 1);
         let outcome = history
@@ -62,11 +72,30 @@ pub fn run(mut plan: Plan, run: &mut Run) -> Result<Exit, Failed> {
     icing.end()
 }
 
+/// Every certificate is for other hosts only.
+#[derive(Debug, thiserror::Error)]
+#[error("no certificate in the settings is for the ice of {host}")]
+struct NoRecipient {
+    host: HostId,
+}
+
+impl Failure for NoRecipient {
+    fn exit(&self) -> Exit {
+        Exit::USAGE
+    }
+
+    fn advice(&self) -> Option<String> {
+        Some("let [[recipients]] name one without hosts, which is for all others".to_owned())
+    }
+}
+
 /// A run under way.
 struct Icing<'a> {
     plan: &'a Plan,
     staging: Staging,
     ledger: Ledger,
+    signer: Signer,
+    drills: Drills,
     console: Console,
     failures: Vec<Failed>,
     /// Vaults and snapshots that were served by this run.
@@ -93,19 +122,77 @@ impl<'a> Icing<'a> {
             self.console.info(&format!("{host}: no snapshot yet"));
             return Ok(());
         };
-        let targets = self.open_targets(host, newest.name.as_str());
+        let mut targets = self.open_targets(host, newest.name.as_str());
+        if self.plan.unchanged == Unchanged::Extend && self.plan.scope == Scope::Latest {
+            targets = self.changed_targets(targets, host, newest)?;
+        }
         if targets.is_empty() {
             self.run.report().count("unchanged_hosts", 1);
             self.console.info(&format!("{host}: its newest snapshot is off-site already"));
             return Ok(place.clear()?);
         }
         let snapshots = wanted(&log, self.plan.scope);
+        let sizes = (self.plan.segment_bytes, self.plan.workers);
         let (staged, image) =
-            build(history, &log, snapshots, self.plan.segment_bytes, (&self.staging, &place), &self.console)?;
+            build(history, &log, snapshots, sizes, (&self.staging, &place), &self.console)?;
         self.run.report().count("image_bytes", staged.image.bytes);
         self.run.report().count("manifest_only", staged.left_out);
         self.store(&staged, &image, &place, &targets)?;
         Ok(())
+    }
+
+    /// The newest ice that a drill has proved stays locked, for every host that the ledger knows, until a newer one is proved.
+    fn keep_proved(&mut self) {
+        for target in &self.plan.targets {
+            let mut hosts = BTreeSet::new();
+            let wanted = |entry: &&LedgerEntry| {
+                entry.vault == target.name
+                    && (self.plan.hosts.is_empty() || self.plan.hosts.contains(entry.ice.host()))
+            };
+            hosts.extend(self.ledger.state().entries().iter().filter(wanted).map(|e| e.ice.host().clone()));
+            for host in hosts {
+                let proved = self.drills.newest_proved(self.ledger.state(), &target.name, &host).cloned();
+                let kept = proved.map_or(Ok(()), |entry| self.extend(target, &entry));
+                if let Err(failed) = kept {
+                    self.fail(&host.to_string(), failed);
+                }
+            }
+        }
+    }
+
+    /// Extends the locks of an ice; the ledger's next line says so.
+    fn extend(&mut self, target: &Target, entry: &LedgerEntry) -> Result<(), Failed> {
+        let Some((until, receipts)) = extend(target, entry)? else { return Ok(()) };
+        let (now, until) = (utc_text(&Utc::now()), utc_text(&until));
+        self.ledger.append(now, &target.name, until.clone(), entry.record.clone(), receipts)?;
+        self.run.report().count("extended", 1);
+        self.run.line(&format!("{} in vault {} stays locked until {until}", entry.ice, target.name));
+        Ok(())
+    }
+
+    /// Of these vaults, the ones whose newest ice of the host holds another snapshot; of the others, the locks are extended.
+    fn changed_targets(
+        &mut self,
+        targets: Vec<&'a Target>,
+        host: &HostId,
+        newest: &Snapshot,
+    ) -> Result<Vec<&'a Target>, Failed> {
+        let recipients = Recipient::of_host(&self.plan.recipients, host);
+        let mut changed = Vec::new();
+        for target in targets {
+            let entries = self.ledger.state().entries().iter();
+            let last = entries.rev().find(|e| e.vault == target.name && e.ice.host() == host).cloned();
+            let is_same = |entry: &LedgerEntry| {
+                let ends = entry.record.snapshots.last().is_some_and(|last| last.root == newest.root);
+                let sealed_to = recipients.iter().map(Recipient::fingerprint);
+                ends && self.plan.again == Again::Skip && sealed_to.eq(&entry.record.recipients)
+            };
+            match last.filter(is_same) {
+                Some(entry) => self.extend(target, &entry)?,
+                None => changed.push(target),
+            }
+        }
+        Ok(changed)
     }
 
     /// Vaults that do not have this snapshot yet, or should get it again.
@@ -152,14 +239,19 @@ impl<'a> Icing<'a> {
             return Ok(false);
         }
         let mut whole = true;
+        let recipients = self.recipients(&staged.host)?;
         for &target in targets {
             let console = self.console.clone();
+            let known = self.known(target, &staged.host);
             let job = Job {
                 staged,
                 image,
                 staging: place,
-                recipients: &self.plan.recipients,
+                recipients: &recipients,
+                signer: &self.signer,
                 target,
+                known: &known,
+                workers: self.plan.workers,
                 monitor: &console,
             };
             let state = self.ledger.state();
@@ -177,11 +269,31 @@ impl<'a> Icing<'a> {
         Ok(whole)
     }
 
+    fn recipients(&self, host: &HostId) -> Result<Vec<Recipient>, Failed> {
+        let recipients = Recipient::of_host(&self.plan.recipients, host);
+        match recipients.is_empty() {
+            true => Err(NoRecipient { host: host.clone() }.into()),
+            false => Ok(recipients),
+        }
+    }
+
+    fn known(&self, target: &Target, host: &HostId) -> KnownSegments {
+        let (ledger, recipients) = (self.ledger.state(), Recipient::of_host(&self.plan.recipients, host));
+        let suspects = self.drills.suspects(ledger, &target.name);
+        match self.plan.again {
+            // A second, independent one: it must not lean on the first.
+            Again::Seal => KnownSegments::default(),
+            Again::Skip => KnownSegments::of(ledger, &target.name, host, &recipients, &suspects),
+        }
+    }
+
     /// What the image costs is asked before any of it is put, in all vaults at once.
     fn is_affordable(&mut self, staged: &StagedImage, targets: &[&'a Target]) -> bool {
-        let addition = |target: &&'a Target| Addition {
-            vault: &target.name,
-            lengths: lengths_of_image(staged.image.bytes, staged.segment_bytes).collect(),
+        let addition = |target: &&'a Target| {
+            let known = self.known(target, &staged.host);
+            let lengths = segment_lengths(staged.image.bytes, staged.segment_bytes);
+            let new = lengths.zip(&staged.plain).filter(|(bytes, hash)| !known.has(*bytes, **hash));
+            Addition { vault: &target.name, lengths: lengths_of_segments(new.map(|(bytes, _)| bytes)).collect() }
         };
         let additions: Vec<Addition<'_>> = targets.iter().map(addition).collect();
         let host = staged.host.to_string();

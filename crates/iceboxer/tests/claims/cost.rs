@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use formats::ContentHash;
 use formats::records::Record;
 use formats::records::ice::{IceRecord, IceSnapshot, Image, Segment};
-use formats::records::ledger::LedgerLine;
+use formats::records::ledger::{LedgerLine, LedgerReceipt};
 use iceboxer::cost::bill::{Bill, early_deletion};
 use iceboxer::cost::builtin;
 use iceboxer::cost::forecast;
@@ -146,6 +146,9 @@ fn a_restore_costs_retrieval_requests_and_egress_by_each_tier() {
     assert_eq!(tiers[0].total(), Money::from_micros(500_000 + 6_000_000));
 }
 
+/// Length of a catalogue and of a record.
+const SMALL: u64 = 900;
+
 /// One line for each `(vault, snapshot, days ago, days of lock, sealed bytes)`.
 pub(crate) fn write_ledger(folder: &Path, lines: &[(&str, &str, i64, i64, u64)]) {
     let hash = ContentHash::of(b"x");
@@ -164,21 +167,41 @@ pub(crate) fn write_ledger(folder: &Path, lines: &[(&str, &str, i64, i64, u64)])
             snapshots: vec![IceSnapshot { name, sequence: 1, root, entries: 1 }],
             image: Image { bytes: 4_096, hash },
             segment_bytes: 65_536,
-            segments: vec![Segment { object, plain_bytes: 4_096, plain_hash: hash, bytes: *bytes, hash }],
+            segments: vec![Segment {
+                object,
+                version: None,
+                plain_bytes: 4_096,
+                plain_hash: hash,
+                bytes: *bytes,
+                hash,
+            }],
             recipients: Vec::new(),
             left_out: 0,
             log_head: hash,
         };
         let put = Utc::now() - TimeDelta::days(*ago);
+        let retain_until = utc_text(&(put + TimeDelta::days(*locked)));
+        let objects = [
+            (record.segments[0].object.clone(), *bytes),
+            (record.ice.catalogue_object(), SMALL),
+            (record.ice.record_object(), SMALL),
+        ];
+        let receipt = |(object, bytes)| LedgerReceipt {
+            object,
+            version: None,
+            bytes,
+            retain_until: retain_until.clone(),
+        };
+        let receipts = objects.map(receipt).to_vec();
         let line = LedgerLine {
             format: LedgerLine::format(),
             line: number,
             previous,
             time: utc_text(&put),
             vault: (*vault).to_owned(),
-            retain_until: utc_text(&(put + TimeDelta::days(*locked))),
+            retain_until,
             ice: record,
-            receipts: Vec::new(),
+            receipts,
         };
         let bytes = line.to_line().unwrap();
         previous = ContentHash::of(&bytes);
@@ -201,9 +224,8 @@ fn an_object_named_by_two_lines_lies_there_once_until_the_later_date() {
     let ledger = LedgerState::read(folder.path()).unwrap();
     let class = tariff("gcs-us-central1", "NEARLINE").class;
     let stock = Stock::of(&ledger, "a", &class, Utc::now());
-    let record = ledger.entries()[0].objects[1].bytes;
-    assert_eq!((stock.load().objects, stock.load().bytes), (4, 8 * GIB + 2 * record));
-    assert_eq!((stock.newest_load().objects, stock.newest_load().bytes), (2, GIB + record));
+    assert_eq!((stock.load().objects, stock.load().bytes), (6, 8 * GIB + 4 * SMALL));
+    assert_eq!((stock.newest_load().objects, stock.newest_load().bytes), (3, GIB + 2 * SMALL));
     assert_eq!(stock.unlocked(Utc::now()), Load::default());
     assert_eq!(stock.lots[0].until - stock.lots[0].put, TimeDelta::days(182));
 }

@@ -30,7 +30,7 @@ fn each_line_carries_the_hash_of_the_line_before() {
         number += 1;
         let read = LedgerLine::from_line(line).unwrap();
         assert_eq!((read.line, read.previous), (number, previous));
-        assert_eq!(read.receipts.len(), read.ice.segments.len() + 1);
+        assert_eq!(read.receipts.len(), read.ice.segments.len() + 2);
         assert!(read.receipts.iter().all(|receipt| receipt.retain_until >= read.retain_until));
         previous = ContentHash::of(line);
     }
@@ -51,7 +51,7 @@ fn a_ledger_that_was_changed_is_refused_and_not_added_to() {
         [lines[0], lines[0], lines[1]].concat(),
         [lines[0], "{}\n", lines[2]].concat(),
         [lines[0], "\n", lines[1]].concat(),
-        text.replacen("firn.ledger/1.0", "firn.ledger/2.0", 1),
+        text.replacen("firn.ledger/2.0", "firn.ledger/3.0", 1),
     ];
     let recipients = [scratch.recipient("more")];
     scratch.snapshot("web01", &vec![(b"a", Spec::File(b"four".to_vec()), meta(0o644, 0, 1))]);

@@ -96,7 +96,7 @@ fn cut_short_at_any_call_the_next_run_completes_one_and_the_same_ice() {
             let objects = scratch.objects();
             assert!(kept.iter().all(|object| objects.contains(object)));
             let record = scratch.record(&format!("web01/{name}"));
-            assert_eq!(objects.len(), record.segments.len() + 1, "{moment:?} {dies_at}: {objects:?}");
+            assert_eq!(objects.len(), record.segments.len() + 2, "{moment:?} {dies_at}: {objects:?}");
             assert!(scratch.is_staging_empty("web01"));
             assert_eq!(LedgerState::read(&scratch.path("ledger")).unwrap().entries().len(), 1);
             if dies_at % 4 == 0 {
@@ -143,8 +143,8 @@ fn an_object_that_somebody_else_put_spoils_the_folder_and_is_not_used() {
     let name = scratch.snapshot("web01", &everything());
     let (target, _) = dying(&scratch, 4, Moment::Before);
     run(scratch.plan(&recipients, vec![target])).unwrap_err();
-    // The next segment's name is taken by something that is not ours.
-    let taken = format!("ice/web01/{name}/{:04}.pgp", scratch.objects().len());
+    // The last segment's name is taken by something that is not ours.
+    let taken = format!("ice/web01/{name}/0003.pgp");
     let mut bytes = &b"planted"[..];
     let content = Content { bytes: 7, hash: formats::ContentHash::of(bytes), reader: &mut bytes };
     scratch

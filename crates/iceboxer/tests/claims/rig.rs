@@ -22,7 +22,7 @@ use history::{History, LogAppender, SnapshotName};
 use iceboxer::certificate::Recipient;
 use iceboxer::cost::budget::Budget;
 use iceboxer::plan::{Again, Plan};
-use iceboxer::settings::Scope;
+use iceboxer::settings::{Scope, Unchanged};
 use iceboxer::store::Target;
 use tempfile::TempDir;
 use vault::Vault;
@@ -197,6 +197,9 @@ impl Scratch {
             scope: Scope::Latest,
             segment_bytes: 100_000,
             recipients: recipients.to_vec(),
+            workers: 2,
+            drill_records: None,
+            unchanged: Unchanged::Seal,
             targets,
             unopened: Vec::new(),
             hosts: Vec::new(),

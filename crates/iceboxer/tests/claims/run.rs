@@ -53,12 +53,12 @@ fn what_is_stored_is_locked_and_in_the_ledger() {
         assert!(matches!(shorter, VaultError::LockRefused { .. }));
         shortened += 1;
     }
-    assert_eq!(shortened, record.segments.len() + 1);
+    assert_eq!(shortened, record.segments.len() + 2);
     let ledger = LedgerState::read(&scratch.path("ledger")).unwrap();
     let [entry] = ledger.entries() else { panic!("{ledger:?}") };
     assert_eq!(entry.ice, record.ice);
     assert!(days_from_now(&entry.retain_until) >= 91);
-    assert_eq!(entry.bytes, record.segments.iter().map(|segment| segment.bytes).sum::<u64>());
+    assert_eq!(entry.bytes(), record.segments.iter().map(|segment| segment.bytes).sum::<u64>());
 }
 
 #[test]

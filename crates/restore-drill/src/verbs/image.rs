@@ -9,8 +9,11 @@ use chrono::Utc;
 use cli::{Exit, Failed, Failure, Monitor, Run, shown};
 use formats::records::ice::IceRecord;
 use sandbox::limits;
+use sequoia_openpgp::Cert;
 
 use crate::args::Source;
+use crate::catalogue::{self, servers};
+use crate::ice::StoredRecord;
 use crate::image::child::address_space;
 use crate::key::Secrets;
 use crate::quarantine::Quarantine;
@@ -22,7 +25,9 @@ use crate::thaw::{Tally, thaw};
 pub(super) struct Found {
     pub(super) shelf: Shelf,
     pub(super) record: IceRecord,
+    line: Vec<u8>,
     secrets: Secrets,
+    servers: Vec<Cert>,
 }
 
 /// The decrypted image could not be kept where it was asked for.
@@ -49,11 +54,12 @@ pub(super) fn find(run: &mut Run, settings: &Settings, source: &Source) -> Resul
     limited.map_err(|error| Failed::machine("limiting memory", io::Error::other(error)))?;
     let console = run.console();
     let shelves = Shelves::open(settings, source.vault.as_deref())?;
-    let (shelf, record) = shelves.find(&source.ice, &console)?;
+    let (shelf, StoredRecord { record, line }) = shelves.find(&source.ice, &console)?;
+    let servers = servers(&settings.server_certificates)?;
     let secrets = Secrets::load(source, settings, &console)?;
     run.report().detail("ice", record.ice.to_string());
     run.report().detail("vault", shown(shelf.name.as_bytes()));
-    Ok(Found { shelf, record, secrets })
+    Ok(Found { shelf, record, line, secrets, servers })
 }
 
 impl Found {
@@ -67,6 +73,13 @@ impl Found {
     ) -> Result<File, Failed> {
         let console = run.console();
         let begun = Utc::now();
+        let signer = catalogue::check(&self.shelf, &self.record.ice, &self.line, &self.secrets, &self.servers)?;
+        match &signer {
+            Some(server) => run.report().detail("signed_by", server.as_str()),
+            None => console.warn(
+                "who made this ice is not known: name the server's certificate (signing-key.asc) as server_certificates in the settings",
+            ),
+        }
         let thawed = thaw(&self.shelf, &self.record, &self.secrets, quarantine, &console, tally);
         run.report().count("segments", tally.segments);
         run.report().count("fetched_bytes", tally.bytes);

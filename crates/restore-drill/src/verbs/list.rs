@@ -29,7 +29,7 @@ pub(super) fn list(
     for shelf in &open {
         for id in shelf.ids(host)? {
             match shelf.record(&id) {
-                Ok(record) => ices.push(one(run, shelf, &record)),
+                Ok(stored) => ices.push(one(run, shelf, &stored.record)),
                 Err(error) => run.leave_out(id.to_string().as_bytes(), &Failed::from(error).chain()),
             }
         }

@@ -6,7 +6,7 @@ use vault::stamp::utc_text;
 use vault::{Thawed, Tier, Wish};
 
 use crate::args::TierArg;
-use crate::ice::Which;
+use crate::ice::{StoredRecord, Which};
 use crate::settings::Settings;
 use crate::shelf::Shelves;
 
@@ -54,10 +54,10 @@ pub(super) fn thaw(
     wish: Wish,
 ) -> Result<Exit, Failed> {
     let shelves = Shelves::open(settings, vault)?;
-    let (shelf, record) = shelves.find(which, &run.console())?;
+    let (shelf, StoredRecord { record, .. }) = shelves.find(which, &run.console())?;
     let mut tally = Tally::default();
     for segment in &record.segments {
-        tally.count(shelf.thaw(&segment.object, wish)?);
+        tally.count(shelf.thaw(segment, wish)?);
     }
     let report = run.report();
     report.detail("ice", record.ice.to_string());

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use super::images::{self, Name, Snapshot};
 use super::keys::{Key, key};
+use super::servers::{Signature, catalogue, write_certificate};
 use super::tree::Tree;
 
 pub(crate) const HOST: &str = "web01";
@@ -18,6 +19,8 @@ pub(crate) const HOST: &str = "web01";
 pub(crate) struct Ice {
     pub(crate) record: Value,
     pub(crate) segments: Vec<Vec<u8>>,
+    pub(crate) recipients: Vec<PathBuf>,
+    pub(crate) signature: Signature,
 }
 
 fn hash(bytes: &[u8]) -> String {
@@ -35,7 +38,7 @@ pub(crate) fn seal(snapshots: &[Snapshot], image: &[u8], segment_bytes: usize, k
     for (number, plain) in plain.into_iter().enumerate() {
         let sealed = key.seal(plain);
         listed.push(json!({
-            "object": format!("ice/{ice}/{number:04}.pgp"),
+            "object": format!("ice/{ice}/{number:04}.pgp"), "version": null,
             "plain_bytes": plain.len(), "plain_hash": hash(plain),
             "bytes": sealed.len(), "hash": hash(&sealed),
         }));
@@ -47,7 +50,7 @@ pub(crate) fn seal(snapshots: &[Snapshot], image: &[u8], segment_bytes: usize, k
         .map(|(number, one)| json!({"name": one.name, "sequence": number + 1, "root": one.tree.manifest().1, "entries": one.tree.len()}))
         .collect();
     let record = json!({
-        "format": "firn.ice/1.0",
+        "format": "firn.ice/2.0",
         "ice": ice,
         "host": HOST,
         "created": "2026-01-02T03:04:05Z",
@@ -59,7 +62,7 @@ pub(crate) fn seal(snapshots: &[Snapshot], image: &[u8], segment_bytes: usize, k
         "left_out": 0,
         "log_head": hash(b"log"),
     });
-    Ice { record, segments }
+    Ice { record, segments, recipients: vec![key.public()], signature: Signature::Server }
 }
 
 /// The snapshots 1, 2, ... with these trees.
@@ -138,6 +141,16 @@ impl Machine {
 
     /// Writes the settings, with `more` at their top.
     pub(crate) fn settings(&self, more: &str) {
+        let certificate = self.path("server.asc");
+        write_certificate(&certificate);
+        self.settings_without_server(&format!(
+            "{more}\nserver_certificates = [\"{}\"]",
+            certificate.display()
+        ));
+    }
+
+    /// The same, trusting no server.
+    pub(crate) fn settings_without_server(&self, more: &str) {
         let text = format!(
             "{more}\nquarantine = \"{}\"\nrecords = \"{}\"\n[[vaults]]\nname = \"local\"\nurl = \"file:{}\"\n",
             self.path("quarantine").display(),
@@ -152,14 +165,17 @@ impl Machine {
         for (number, bytes) in ice.segments.iter().enumerate() {
             self.lay_object(&format!("ice/{}/{number:04}.pgp", ice.id()), bytes);
         }
-        self.lay_record(ice.id(), &format!("{}\n", ice.record).into_bytes());
+        let line = format!("{}\n", ice.record).into_bytes();
+        let catalogue = catalogue(&line, &ice.recipients, ice.signature);
+        self.lay_object(&format!("ice/{}/catalogue.pgp", ice.id()), &catalogue);
+        self.lay_record(ice.id(), &line);
     }
 
     pub(crate) fn lay_record(&self, id: &str, line: &[u8]) {
         self.lay_object(&format!("ice/{id}/ice.json"), line);
     }
 
-    fn lay_object(&self, object: &str, bytes: &[u8]) {
+    pub(crate) fn lay_object(&self, object: &str, bytes: &[u8]) {
         let lock = json!({
             "format": "firn.lock/1.0", "object": object, "bytes": bytes.len(), "hash": hash(bytes),
             "stored": "2026-01-02T03:04:05Z", "retain_until": "2100-01-01T00:00:00Z",

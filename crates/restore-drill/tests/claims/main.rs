@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod catalogues;
 mod disk;
 mod every_kind;
 mod hostile_images;
@@ -15,6 +16,7 @@ mod program;
 mod quarantine;
 mod restoring;
 mod secrets;
+mod servers;
 mod stock_tools;
 mod tree;
 mod verifying;

@@ -64,6 +64,7 @@ fn each_of_several_recipients_opens_it() {
     ice.segments =
         vec![seal_to(&[other_key(), key()], &image[..4096]), seal_to(&[other_key(), key()], &image[4096..])];
     ice.agree();
+    ice.recipients.push(other_key().public());
     let machine = Machine::with(&ice);
     machine.verify().ends_with(0);
     let other = other_key().secret();

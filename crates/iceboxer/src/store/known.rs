@@ -1,0 +1,93 @@
+//! Segments that a vault has already: an image that keeps most of its bytes costs only the new ones.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use formats::records::ice::Segment;
+use formats::records::ice_id::Fingerprint;
+use formats::{ContentHash, HostId};
+use vault::{Lock, VaultError};
+
+use super::{Job, StoreError, object_ref};
+use crate::certificate::Recipient;
+use crate::ledger::{LedgerEntry, LedgerState};
+
+/// Segments of one host in one vault, by length and BLAKE3 of their content.
+#[derive(Debug, Default)]
+pub struct KnownSegments(HashMap<(u64, ContentHash), Segment>);
+
+impl KnownSegments {
+    /// What the ledger says of `vault` and `host`, as far as it is sealed to just these recipients and is none of the `suspects`.
+    #[must_use]
+    pub fn of(
+        ledger: &LedgerState,
+        vault: &str,
+        host: &HostId,
+        recipients: &[Recipient],
+        suspects: &HashSet<String>,
+    ) -> Self {
+        let wanted: BTreeSet<&Fingerprint> = recipients.iter().map(Recipient::fingerprint).collect();
+        let fits = |entry: &&LedgerEntry| {
+            entry.vault == vault
+                && entry.ice.host() == host
+                && entry.record.recipients.iter().collect::<BTreeSet<_>>() == wanted
+        };
+        let mut known = HashMap::new();
+        let segments = ledger.entries().iter().filter(fits).flat_map(|entry| &entry.record.segments);
+        for segment in segments.filter(|segment| !suspects.contains(&segment.object)) {
+            // The newest of several is locked longest.
+            known.insert((segment.plain_bytes, segment.plain_hash), segment.clone());
+        }
+        KnownSegments(known)
+    }
+
+    /// True if a segment of this content is known.
+    #[must_use]
+    pub fn has(&self, bytes: u64, hash: ContentHash) -> bool {
+        self.0.contains_key(&(bytes, hash))
+    }
+}
+
+impl Job<'_> {
+    /// A segment of this content that the vault has: its lock extended, and read back. One that is missing, another, or locked for less than is
+    /// asked is as good as none: it is sealed anew.
+    pub(super) fn known_before(&self, bytes: u64, hash: ContentHash) -> Result<Option<Lock>, StoreError> {
+        let Some(segment) = self.known.0.get(&(bytes, hash)) else { return Ok(None) };
+        let object = object_ref(&segment.object, segment.version.as_deref())?;
+        let until = self.retain_until()?;
+        let mut lock = match self.target.vault.lock(&object) {
+            Err(error) if is_no_more(&error) => return Ok(self.anew(segment, &error.to_string())),
+            answer => answer.map_err(self.vault_error())?,
+        };
+        if lock.bytes != segment.bytes || lock.hash != segment.hash {
+            return Ok(self.anew(segment, "it is another object now"));
+        }
+        if lock.retain_until < until {
+            lock = match self.target.vault.extend_lock(&object, until) {
+                Err(error) if is_no_more(&error) => return Ok(self.anew(segment, &error.to_string())),
+                answer => answer.map_err(self.vault_error())?,
+            };
+        }
+        if lock.retain_until < until {
+            return Ok(self.anew(segment, "its lock stays too short"));
+        }
+        self.monitor.detail(&format!("vault {}: {} is used again", self.target.name, segment.object));
+        Ok(Some(lock))
+    }
+
+    fn anew(&self, segment: &Segment, why: &str) -> Option<Lock> {
+        let (vault, object) = (&self.target.name, &segment.object);
+        self.monitor.warn(&format!("vault {vault}: {object} cannot be used again, and is sealed anew: {why}"));
+        None
+    }
+}
+
+/// The object is lost or cannot be locked; anything else may pass, and ends the run.
+fn is_no_more(error: &VaultError) -> bool {
+    matches!(
+        error,
+        VaultError::Missing { .. }
+            | VaultError::LockMissing { .. }
+            | VaultError::LockRefused { .. }
+            | VaultError::Altered { .. }
+    )
+}

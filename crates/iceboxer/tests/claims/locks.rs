@@ -1,0 +1,149 @@
+//! What is proved stays locked, and what did not change can stay as it is.
+
+use std::fs;
+
+use chrono::{TimeDelta, Utc};
+use cli::Exit;
+use formats::records::ice_id::IceId;
+use iceboxer::ledger::{LedgerEntry, LedgerState};
+use iceboxer::plan::Plan;
+use iceboxer::settings::Unchanged;
+use serde_json::json;
+use vault::stamp::utc_text;
+
+use crate::rig::{Scratch, Spec, Tree, days_from_now, meta, run};
+
+fn tree(content: &str) -> Tree {
+    vec![(b"a", Spec::File(content.into()), meta(0o644, 0, 1))]
+}
+
+fn ledger(scratch: &Scratch) -> LedgerState {
+    LedgerState::read(&scratch.path("ledger")).unwrap()
+}
+
+fn entry(scratch: &Scratch, ice: &str) -> LedgerEntry {
+    ledger(scratch).entries().iter().find(|entry| entry.ice.to_string() == ice).unwrap().clone()
+}
+
+/// As if the ice had been stored so long ago that its locks end in `days`; negative for locks that ran out.
+fn ends_in(scratch: &Scratch, ice: &str, days: i64) {
+    for object in entry(scratch, ice).objects {
+        let file = scratch.path(&format!("vault/locks/{}.json", object.object));
+        let text = fs::read_to_string(&file).unwrap();
+        let (head, _) = text.split_once("\"retain_until\"").unwrap();
+        fs::remove_file(&file).unwrap();
+        let until = utc_text(&(Utc::now() + TimeDelta::days(days)));
+        fs::write(&file, format!("{head}\"retain_until\":\"{until}\"}}\n")).unwrap();
+    }
+}
+
+/// Days until the first of its locks ends, as the vault says.
+fn days_locked(scratch: &Scratch, ice: &str) -> i64 {
+    let vault = scratch.target().vault;
+    let days = entry(scratch, ice).objects.into_iter().map(|object| {
+        let name: vault::ObjectName = object.object.parse().unwrap();
+        (vault.lock(&name.into()).unwrap().retain_until - Utc::now()).num_days()
+    });
+    days.min().unwrap()
+}
+
+/// A drill record, as restore-drill writes it.
+fn drilled(scratch: &Scratch, ice: &str, code: u8, at: &str) {
+    let entry = entry(scratch, ice);
+    let hash = entry.record.image.hash;
+    let failure = (code > 0).then(|| json!({"code": code, "text": "x"}));
+    let record = json!({
+        "format": "firn.drill/1.0", "ice": entry.ice, "vault": "local", "started": at, "finished": at,
+        "tool": "restore-drill 1", "result": if code == 0 { "proved" } else { "failed" }, "failure": failure,
+        "segments": 1, "bytes": 1, "snapshots": [], "from_manifest": [], "key": null,
+        "image_hash": (code == 0).then_some(hash),
+    });
+    fs::create_dir_all(scratch.path("drills")).unwrap();
+    let name = format!("drills/{}-{}.json", at.replace([':', '-'], ""), ice.replace('/', "-"));
+    fs::write(scratch.path(&name), format!("{record}\n")).unwrap();
+}
+
+fn with_drills(scratch: &Scratch, plan: Plan) -> Plan {
+    Plan { drill_records: Some(scratch.path("drills")), ..plan }
+}
+
+#[test]
+fn the_newest_proved_ice_stays_locked_until_a_newer_one_is_proved() {
+    let scratch = Scratch::new();
+    let recipients = [scratch.recipient("one")];
+    let plan = || with_drills(&scratch, scratch.plan(&recipients, vec![scratch.target()]));
+    fs::create_dir(scratch.path("drills")).unwrap();
+    let mut ices = Vec::new();
+    for content in ["one", "two", "three"] {
+        ices.push(format!("web01/{}", scratch.snapshot("web01", &tree(content))));
+        run(plan()).unwrap();
+    }
+    drilled(&scratch, &ices[0], 0, "2026-02-01T00:00:00Z");
+    drilled(&scratch, &ices[1], 0, "2026-01-01T00:00:00Z");
+    // Six months without a drill: whatever the locks are, each run brings that of the second to its full length.
+    for days in [80, 3, -40] {
+        ices.iter().for_each(|ice| ends_in(&scratch, ice, days));
+        run(plan()).unwrap();
+        assert_eq!(days_locked(&scratch, &ices[0]), (days - 1).max(days.min(0)), "another is newer");
+        assert!(days_locked(&scratch, &ices[1]) >= 92);
+        assert!(days_locked(&scratch, &ices[2]) < 81, "nobody has proved it");
+        assert!(days_from_now(&entry(&scratch, &ices[1]).retain_until) >= 91);
+    }
+    assert_eq!(ledger(&scratch).entries().len(), 3, "a longer lock is no other ice");
+    // The newest is proved; then the one before is let go.
+    drilled(&scratch, &ices[2], 0, "2026-06-01T00:00:00Z");
+    ices.iter().for_each(|ice| ends_in(&scratch, ice, 5));
+    run(plan()).unwrap();
+    assert!(days_locked(&scratch, &ices[1]) < 6 && days_locked(&scratch, &ices[2]) >= 92);
+    // A later drill finds it damaged: the one before counts again.
+    drilled(&scratch, &ices[2], 42, "2026-07-01T00:00:00Z");
+    run(plan()).unwrap();
+    assert!(days_locked(&scratch, &ices[1]) >= 92);
+}
+
+#[test]
+fn a_record_that_is_not_of_this_image_keeps_nothing_and_junk_is_named() {
+    let scratch = Scratch::new();
+    let recipients = [scratch.recipient("one")];
+    let ice = format!("web01/{}", scratch.snapshot("web01", &tree("one")));
+    run(scratch.plan(&recipients, vec![scratch.target()])).unwrap();
+    drilled(&scratch, &ice, 0, "2026-02-01T00:00:00Z");
+    let file = fs::read_dir(scratch.path("drills")).unwrap().next().unwrap().unwrap().path();
+    let text = fs::read_to_string(&file).unwrap();
+    let hash = entry(&scratch, &ice).record.image.hash.to_string();
+    fs::write(&file, text.replace(&hash, &"ab".repeat(32))).unwrap();
+    fs::write(scratch.path("drills/junk.json"), "{}").unwrap();
+    ends_in(&scratch, &ice, 5);
+    let plan = || with_drills(&scratch, scratch.plan(&recipients, vec![scratch.target()]));
+    assert_eq!(run(plan()).unwrap(), Exit::WHOLE);
+    assert!(days_locked(&scratch, &ice) < 6);
+    // The control: the true record does keep it.
+    fs::write(&file, text).unwrap();
+    run(plan()).unwrap();
+    assert!(days_locked(&scratch, &ice) >= 92);
+    fs::remove_dir_all(scratch.path("drills")).unwrap();
+    let failed = run(plan()).unwrap_err();
+    assert!(failed.chain().contains("drill records"), "{}", failed.chain());
+}
+
+#[test]
+fn a_host_that_has_not_changed_gets_a_longer_lock_when_the_settings_say_so() {
+    let scratch = Scratch::new();
+    let recipients = [scratch.recipient("one")];
+    let plan = |unchanged| Plan { unchanged, ..scratch.plan(&recipients, vec![scratch.target()]) };
+    let first = format!("web01/{}", scratch.snapshot("web01", &tree("one")));
+    run(plan(Unchanged::Extend)).unwrap();
+    scratch.snapshot("web01", &tree("one"));
+    ends_in(&scratch, &first, 5);
+    let objects = scratch.objects();
+    run(plan(Unchanged::Extend)).unwrap();
+    assert_eq!(scratch.objects(), objects, "nothing is put");
+    assert!(days_locked(&scratch, &first) >= 92);
+    let other = format!("web01/{}", scratch.snapshot("web01", &tree("two")));
+    run(plan(Unchanged::Extend)).unwrap();
+    scratch.record(&other);
+    // Unless they say so, each snapshot is an ice of its own.
+    let same: IceId = format!("web01/{}", scratch.snapshot("web01", &tree("two"))).parse().unwrap();
+    run(plan(Unchanged::Seal)).unwrap();
+    scratch.record(&same.to_string());
+}

@@ -1,0 +1,205 @@
+//! What a vault has already is not sent again, and is locked as long as what is new.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+
+use chrono::{TimeDelta, Utc};
+use cli::Exit;
+use formats::records::Record;
+use formats::records::ice::{IceRecord, segment_lengths};
+use iceboxer::certificate::Recipient;
+use iceboxer::ledger::LedgerState;
+use iceboxer::plan::Plan;
+use serde_json::json;
+
+use crate::rig::{Scratch, Spec, days_from_now, everything, meta, noise, run};
+
+const SEGMENT_BYTES: u64 = 64 * 1024;
+const SEGMENTS: usize = 40;
+
+fn hash(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_hex().to_string()
+}
+
+/// An image that waits in the staging folder, as a run that was cut short leaves it: the next run goes on with it.
+fn stage(scratch: &Scratch, snapshot: &str, image: &[u8]) {
+    let folder = scratch.path("staging/web01");
+    fs::create_dir_all(&folder).unwrap();
+    let mut at = 0;
+    let plain: Vec<String> = segment_lengths(image.len() as u64, SEGMENT_BYTES)
+        .map(|length| {
+            let piece = &image[at..at + length as usize];
+            at += length as usize;
+            hash(piece)
+        })
+        .collect();
+    let sequence: u64 = snapshot.rsplit('-').next().unwrap().parse().unwrap();
+    let record = json!({
+        "format": "firn.staged/1.0", "host": "web01", "created": "2026-01-02T03:04:05Z",
+        "snapshots": [{"name": snapshot, "sequence": sequence, "root": hash(b"root"), "entries": 1}],
+        "image": {"bytes": image.len(), "hash": hash(image)},
+        "segment_bytes": SEGMENT_BYTES, "plain": plain, "left_out": 0, "log_head": hash(b"log"),
+    });
+    fs::write(folder.join("image"), image).unwrap();
+    fs::write(folder.join("image.json"), format!("{record}\n")).unwrap();
+}
+
+/// A history whose newest snapshot is the one that the staged image is of, so that the run has nothing else to do.
+fn run_staged(scratch: &Scratch, recipients: &[Recipient], image: &[u8]) -> String {
+    let name = scratch.snapshot("web01", &vec![(b"a", Spec::File(noise(10, 1)), meta(0o644, 0, 1))]);
+    stage(scratch, &name, image);
+    let plan = Plan { segment_bytes: SEGMENT_BYTES, ..scratch.plan(recipients, vec![scratch.target()]) };
+    assert_eq!(run(plan).unwrap(), Exit::WHOLE);
+    name
+}
+
+fn image() -> Vec<u8> {
+    noise(4096 + SEGMENTS * SEGMENT_BYTES as usize, 7)
+}
+
+/// The same image with one byte changed in each of `changed` segments, and in the first 4 KiB.
+fn changed(image: &[u8], changed: &[usize]) -> Vec<u8> {
+    let mut image = image.to_vec();
+    image[17] ^= 1;
+    for segment in changed {
+        image[4096 + segment * SEGMENT_BYTES as usize + 9] ^= 1;
+    }
+    image
+}
+
+fn object(scratch: &Scratch, name: &str) -> PathBuf {
+    scratch.path("vault/objects").join(name)
+}
+
+/// Bytes of all objects of one ice's own folder.
+fn own_bytes(scratch: &Scratch, name: &str) -> u64 {
+    let folder = scratch.object(name);
+    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len()).sum()
+}
+
+#[test]
+fn a_second_image_that_keeps_nine_tenths_of_its_bytes_costs_less_than_an_eighth() {
+    let scratch = Scratch::new();
+    let recipients = [scratch.recipient("one"), scratch.recipient("two")];
+    let first_image = image();
+    let first = run_staged(&scratch, &recipients, &first_image);
+    let second_image = changed(&first_image, &[3, 17, 18, 39]);
+    let second = run_staged(&scratch, &recipients, &second_image);
+    let (all, new) = (own_bytes(&scratch, &format!("web01/{first}")), own_bytes(&scratch, &format!("web01/{second}")));
+    println!("REUSE: the second run put {new} of {all} bytes, {:.1} %", new as f64 * 100.0 / all as f64);
+    assert!(new * 100 <= all * 12, "{new} of {all}");
+
+    let record = scratch.record(&format!("web01/{second}"));
+    let shared = record.segments.iter().filter(|segment| segment.object.contains(&first)).count();
+    assert_eq!((shared, record.segments.len()), (SEGMENTS - 4, SEGMENTS + 1));
+    assert_eq!(fs::read(scratch.thaw(&format!("web01/{first}"))).unwrap(), first_image);
+
+    // All that only the first ice needs is gone one day: the second is whole all the same.
+    let needed: BTreeSet<PathBuf> =
+        record.segments.iter().map(|segment| object(&scratch, &segment.object)).collect();
+    let mut gone = 0;
+    for segment in scratch.record(&format!("web01/{first}")).segments {
+        let file = object(&scratch, &segment.object);
+        if !needed.contains(&file) {
+            fs::remove_file(file).unwrap();
+            gone += 1;
+        }
+    }
+    assert_eq!(gone, 5);
+    assert_eq!(fs::read(scratch.thaw(&format!("web01/{second}"))).unwrap(), second_image);
+}
+
+#[test]
+fn the_catalogue_is_the_record_signed_by_this_server_and_gpg_opens_it() {
+    let scratch = Scratch::new();
+    let recipients = [scratch.recipient("one")];
+    let name = run_staged(&scratch, &recipients, &image());
+    let catalogue = scratch.object(&format!("web01/{name}/catalogue.pgp"));
+    let unsigned = scratch.gpg(&["--decrypt", catalogue.to_str().unwrap()]);
+    assert!(!unsigned.status.success(), "a signature by a key that is not known is no good one");
+    scratch.gpg_ok(&["--import", scratch.path("ledger/signing-key.asc").to_str().unwrap()]);
+    let opened = scratch.gpg(&["--status-fd", "2", "--decrypt", catalogue.to_str().unwrap()]);
+    assert!(opened.status.success());
+    assert!(String::from_utf8_lossy(&opened.stderr).contains("GOODSIG"));
+    assert_eq!(opened.stdout, fs::read(scratch.object(&format!("web01/{name}/ice.json"))).unwrap());
+    let record = IceRecord::from_line(&opened.stdout).unwrap();
+    // As the card for the worst day says: each segment that the catalogue names, in order.
+    let mut bytes = Vec::new();
+    for segment in &record.segments {
+        bytes.extend(scratch.gpg_ok(&["--decrypt", object(&scratch, &segment.object).to_str().unwrap()]));
+    }
+    assert_eq!(bytes, image());
+    // The key is made once, for its owner only.
+    let key = fs::read(scratch.path("ledger/signing-key.pgp")).unwrap();
+    run_staged(&scratch, &recipients, &changed(&image(), &[1]));
+    assert_eq!(fs::read(scratch.path("ledger/signing-key.pgp")).unwrap(), key);
+}
+
+#[test]
+fn a_segment_that_is_lost_is_sent_anew() {
+    let scratch = Scratch::new();
+    let recipients = [scratch.recipient("one")];
+    let first = run_staged(&scratch, &recipients, &image());
+    for (number, folder, suffix) in [(5, "objects", ""), (6, "locks", ".json")] {
+        let file = format!("vault/{folder}/ice/web01/{first}/{number:04}.pgp{suffix}");
+        fs::remove_file(scratch.path(&file)).unwrap();
+    }
+    let second_image = changed(&image(), &[]);
+    let second = run_staged(&scratch, &recipients, &second_image);
+    let record = scratch.record(&format!("web01/{second}"));
+    let new = record.segments.iter().filter(|segment| segment.object.contains(&second)).count();
+    assert_eq!(new, 3, "the two that are lost or not locked, and the first 4 KiB");
+    assert_eq!(fs::read(scratch.thaw(&format!("web01/{second}"))).unwrap(), second_image);
+}
+
+#[test]
+fn what_is_used_again_is_locked_as_long_as_what_is_new() {
+    let scratch = Scratch::new();
+    let recipients = [scratch.recipient("one")];
+    let first = run_staged(&scratch, &recipients, &image());
+    // As if the first run had been a hundred days ago.
+    for segment in scratch.record(&format!("web01/{first}")).segments {
+        let file = scratch.path(&format!("vault/locks/{}.json", segment.object));
+        let text = fs::read_to_string(&file).unwrap();
+        let (head, _) = text.split_once("\"retain_until\"").unwrap();
+        fs::remove_file(&file).unwrap();
+        fs::write(&file, format!("{head}\"retain_until\":\"2026-01-05T00:00:00Z\"}}\n")).unwrap();
+    }
+    let second = run_staged(&scratch, &recipients, &changed(&image(), &[]));
+    let vault = scratch.target().vault;
+    for segment in scratch.record(&format!("web01/{second}")).segments {
+        let name: vault::ObjectName = segment.object.parse().unwrap();
+        let lock = vault.lock(&name.into()).unwrap();
+        assert!(lock.retain_until >= Utc::now() + TimeDelta::days(92), "{}", segment.object);
+    }
+    let ledger = LedgerState::read(&scratch.path("ledger")).unwrap();
+    let last = ledger.entries().last().unwrap();
+    assert!(last.objects.iter().all(|receipt| days_from_now(&receipt.retain_until) >= 91));
+}
+
+#[test]
+fn for_other_recipients_or_when_asked_again_nothing_is_used_again() {
+    let scratch = Scratch::new();
+    let (one, two) = (scratch.recipient("one"), scratch.recipient("two"));
+    run_staged(&scratch, std::slice::from_ref(&one), &image());
+    let second = run_staged(&scratch, &[one, two], &changed(&image(), &[]));
+    let record = scratch.record(&format!("web01/{second}"));
+    assert!(record.segments.iter().all(|segment| segment.object.contains(&second)));
+}
+
+#[test]
+fn each_hosts_ice_is_sealed_to_the_certificates_that_name_it_or_else_to_those_that_name_none() {
+    let scratch = Scratch::new();
+    let (all, own) = (scratch.recipient("all"), scratch.recipient("own"));
+    let own = own.only_for(vec!["db1".parse().unwrap()]);
+    let web = scratch.snapshot("web01", &everything());
+    let db = scratch.snapshot("db1", &everything());
+    run(scratch.plan(&[all.clone(), own.clone()], vec![scratch.target()])).unwrap();
+    assert_eq!(scratch.record(&format!("web01/{web}")).recipients, [all.fingerprint().clone()]);
+    assert_eq!(scratch.record(&format!("db1/{db}")).recipients, [own.fingerprint().clone()]);
+    scratch.snapshot("web01", &vec![(b"a", Spec::Folder, meta(0o755, 0, 1))]);
+    let failed = run(scratch.plan(&[own], vec![scratch.target()])).unwrap_err();
+    assert_eq!(failed.exit(), Exit::USAGE);
+    assert!(failed.chain().contains("web01"), "{}", failed.chain());
+}

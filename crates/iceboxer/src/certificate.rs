@@ -147,7 +147,13 @@ impl Recipient {
         let ends = [key_ends, valid.primary_key().key_expiration_time()].into_iter().flatten().min();
         let aead = valid.features().is_some_and(|features| features.supports_seipdv2());
         let container = if aead { Container::Seipd2 } else { Container::Seipd1 };
-        Ok(Self { fingerprint: pinned.clone(), key, container, ends: ends.map(DateTime::from), hosts: Vec::new() })
+        Ok(Self {
+            fingerprint: pinned.clone(),
+            key,
+            container,
+            ends: ends.map(DateTime::from),
+            hosts: Vec::new(),
+        })
     }
 
     /// The same, for the ice of these hosts and no others.

@@ -168,7 +168,9 @@ impl LedgerState {
         }
         let known = self.entries.iter().position(|e| e.vault == line.vault && e.ice == line.ice.ice);
         match known.and_then(|place| self.entries.get_mut(place)) {
-            Some(entry) if entry.record != line.ice => return refuse("it says another thing of the same ice"),
+            Some(entry) if entry.record != line.ice => {
+                return refuse("it says another thing of the same ice");
+            }
             Some(entry) => (entry.retain_until, entry.objects) = (line.retain_until, line.receipts),
             None => self.entries.push(LedgerEntry {
                 time: line.time,

@@ -79,6 +79,10 @@ pub trait Vault: Send + Sync {
     ///
     /// Fails as [`Vault::lock`] does, and with [`LockRefused`](crate::VaultError::LockRefused) (32) if `retain_until` is earlier than the lock's own.
     fn extend_lock(&self, object: &ObjectRef, retain_until: DateTime<Utc>) -> Result<Lock>;
+
+    /// Ends the puts that began before `before` and were cut short, whatever their names, and gives back how many: what they left takes room,
+    /// and money. For one who knows that no put that old is under way.
+    fn end_stale_puts(&self, before: DateTime<Utc>) -> Result<u64>;
 }
 
 /// The bytes to be stored, and what they must come to.

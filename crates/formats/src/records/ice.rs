@@ -118,7 +118,11 @@ impl IceRecord {
             match IceId::of_segment_object(&segment.object) {
                 Some((ice, at)) if ice == self.ice && at == number => {}
                 Some((ice, _)) if *ice.host() == self.host && ice < self.ice => {}
-                _ => return Err(IceError("a segment is neither of this ice nor of an earlier one of this host")),
+                _ => {
+                    return Err(IceError(
+                        "a segment is neither of this ice nor of an earlier one of this host",
+                    ));
+                }
             }
             if lengths.next() != Some(segment.plain_bytes) {
                 return Err(IceError("a segment has another length than its place gives it"));

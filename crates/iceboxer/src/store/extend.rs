@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use formats::records::ledger::LedgerReceipt;
 
-use super::locks::{until_of, receipt};
+use super::locks::{receipt, until_of};
 use super::{StoreError, Target, object_ref};
 use crate::ledger::LedgerEntry;
 

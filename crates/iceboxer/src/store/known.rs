@@ -76,7 +76,8 @@ impl Job<'_> {
 
     fn anew(&self, segment: &Segment, why: &str) -> Option<Lock> {
         let (vault, object) = (&self.target.name, &segment.object);
-        self.monitor.warn(&format!("vault {vault}: {object} cannot be used again, and is sealed anew: {why}"));
+        self.monitor
+            .warn(&format!("vault {vault}: {object} cannot be used again, and is sealed anew: {why}"));
         None
     }
 }

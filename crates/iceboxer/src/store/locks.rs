@@ -85,7 +85,8 @@ impl Job<'_> {
 
 /// The end of the last day of the retention, by the vault's own clock: runs on one day ask for one date.
 pub(super) fn until_of(target: &Target) -> Result<DateTime<Utc>, StoreError> {
-    let now = target.vault.clock().map_err(|source| StoreError::Vault { vault: target.name.clone(), source })?;
+    let now =
+        target.vault.clock().map_err(|source| StoreError::Vault { vault: target.name.clone(), source })?;
     let days = target.retention_days.max(RETENTION_DAYS_MIN);
     let last = now.date_naive().checked_add_days(Days::new(u64::from(days) + 1)).unwrap_or(NaiveDate::MAX);
     Ok(last.and_time(NaiveTime::MIN).and_utc())

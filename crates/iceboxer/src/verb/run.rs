@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::fs::File;
 
-use chrono::Utc;
+use chrono::{TimeDelta, Utc};
 use cli::{Amount, Console, Exit, Failed, Failure, Monitor, Run};
 use formats::HostId;
 use formats::records::ice::segment_lengths;
@@ -23,7 +23,7 @@ use crate::plan::{Again, Plan};
 use crate::settings::{Scope, Unchanged};
 use crate::signer::Signer;
 use crate::staging::{HostStaging, StagedImage, Staging};
-use crate::store::{Job, KnownSegments, Stored, Target, extend};
+use crate::store::{Job, KnownSegments, StoreError, Stored, Target, extend};
 use crate::strangers;
 
 /// Does what the plan says. One host's or one vault's failure does not stop the others.
@@ -58,6 +58,7 @@ pub fn run(mut plan: Plan, run: &mut Run) -> Result<Exit, Failed> {
         ices: Vec::new(),
         run,
     };
+    icing.end_stale_puts();
     icing.keep_proved();
     for host in &hosts {
         icing.run.report().count("hosts", 1);
@@ -71,6 +72,9 @@ pub fn run(mut plan: Plan, run: &mut Run) -> Result<Exit, Failed> {
     }
     icing.end()
 }
+
+/// No put is under way for longer.
+const STALE: TimeDelta = TimeDelta::days(7);
 
 /// Every certificate is for other hosts only.
 #[derive(Debug, thiserror::Error)]
@@ -133,12 +137,27 @@ impl<'a> Icing<'a> {
         }
         let snapshots = wanted(&log, self.plan.scope);
         let sizes = (self.plan.segment_bytes, self.plan.workers);
-        let (staged, image) =
-            build(history, &log, snapshots, sizes, (&self.staging, &place), &self.console)?;
+        let (staged, image) = build(history, &log, snapshots, sizes, (&self.staging, &place), &self.console)?;
         self.run.report().count("image_bytes", staged.image.bytes);
         self.run.report().count("manifest_only", staged.left_out);
         self.store(&staged, &image, &place, &targets)?;
         Ok(())
+    }
+
+    /// What killed runs left half sent is billed for ever; where it cannot be ended, the bucket's own rule must.
+    fn end_stale_puts(&self) {
+        for target in &self.plan.targets {
+            let ended = target.vault.clock().and_then(|now| target.vault.end_stale_puts(now - STALE));
+            match ended {
+                Ok(0) => {}
+                Ok(ended) => self.console.info(&format!("vault {}: {ended} old uploads ended", target.name)),
+                Err(error) => {
+                    let failed =
+                        Failed::from(StoreError::Vault { vault: target.name.clone(), source: error });
+                    self.console.warn(&format!("old uploads were not ended: {}", failed.chain()));
+                }
+            }
+        }
     }
 
     /// The newest ice that a drill has proved stays locked, for every host that the ledger knows, until a newer one is proved.
@@ -293,7 +312,10 @@ impl<'a> Icing<'a> {
             let known = self.known(target, &staged.host);
             let lengths = segment_lengths(staged.image.bytes, staged.segment_bytes);
             let new = lengths.zip(&staged.plain).filter(|(bytes, hash)| !known.has(*bytes, **hash));
-            Addition { vault: &target.name, lengths: lengths_of_segments(new.map(|(bytes, _)| bytes)).collect() }
+            Addition {
+                vault: &target.name,
+                lengths: lengths_of_segments(new.map(|(bytes, _)| bytes)).collect(),
+            }
         };
         let additions: Vec<Addition<'_>> = targets.iter().map(addition).collect();
         let host = staged.host.to_string();

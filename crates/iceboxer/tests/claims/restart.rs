@@ -64,6 +64,10 @@ impl Vault for Dying {
     fn lock(&self, object: &ObjectRef) -> Result<Lock> {
         self.call(|| self.inner.lock(object))
     }
+    fn end_stale_puts(&self, before: DateTime<Utc>) -> Result<u64> {
+        self.inner.end_stale_puts(before)
+    }
+
     fn extend_lock(&self, object: &ObjectRef, until: DateTime<Utc>) -> Result<Lock> {
         self.call(|| self.inner.extend_lock(object, until))
     }

@@ -86,7 +86,8 @@ fn a_second_image_that_keeps_nine_tenths_of_its_bytes_costs_less_than_an_eighth(
     let first = run_staged(&scratch, &recipients, &first_image);
     let second_image = changed(&first_image, &[3, 17, 18, 39]);
     let second = run_staged(&scratch, &recipients, &second_image);
-    let (all, new) = (own_bytes(&scratch, &format!("web01/{first}")), own_bytes(&scratch, &format!("web01/{second}")));
+    let (all, new) =
+        (own_bytes(&scratch, &format!("web01/{first}")), own_bytes(&scratch, &format!("web01/{second}")));
     println!("REUSE: the second run put {new} of {all} bytes, {:.1} %", new as f64 * 100.0 / all as f64);
     assert!(new * 100 <= all * 12, "{new} of {all}");
 

@@ -62,7 +62,8 @@ fn every_object_sealed_to_rsa_4096_and_curve_25519_is_opened_by_either_key_alone
     scratch.gpg_ok(&["--import", certificate.to_str().unwrap()]);
     let catalogue = scratch.object(&format!("web01/{name}/catalogue.pgp"));
     scratch.gpg_ok(&["--decrypt", catalogue.to_str().unwrap()]);
-    let packets = String::from_utf8(scratch.gpg(&["--list-packets", catalogue.to_str().unwrap()]).stdout).unwrap();
+    let packets =
+        String::from_utf8(scratch.gpg(&["--list-packets", catalogue.to_str().unwrap()]).stdout).unwrap();
     assert!(packets.contains("mdc_method: 2") && !packets.contains("compressed packet"), "{packets}");
 }
 

@@ -73,7 +73,8 @@ impl Found {
     ) -> Result<File, Failed> {
         let console = run.console();
         let begun = Utc::now();
-        let signer = catalogue::check(&self.shelf, &self.record.ice, &self.line, &self.secrets, &self.servers)?;
+        let signer =
+            catalogue::check(&self.shelf, &self.record.ice, &self.line, &self.secrets, &self.servers)?;
         match &signer {
             Some(server) => run.report().detail("signed_by", server.as_str()),
             None => console.warn(

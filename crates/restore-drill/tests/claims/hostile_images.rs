@@ -261,7 +261,9 @@ fn names_that_no_host_can_have_lead_nowhere() {
         let outside = fs::read_dir(machine.path("")).unwrap().map(|entry| entry.unwrap().file_name());
         let mut outside: Vec<_> = outside.collect();
         outside.retain(|name| {
-            !["vault", "drill.toml", "server.asc", "quarantine", "records", "out"].iter().any(|known| name == known)
+            !["vault", "drill.toml", "server.asc", "quarantine", "records", "out"]
+                .iter()
+                .any(|known| name == known)
         });
         assert!(outside.is_empty(), "{outside:?}");
     }

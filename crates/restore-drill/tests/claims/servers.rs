@@ -52,8 +52,7 @@ impl Server {
 
 /// `text`, signed and sealed to the certificates in the files `to`.
 pub(crate) fn catalogue(text: &[u8], to: &[PathBuf], by: Signature) -> Vec<u8> {
-    let to: Vec<Cert> =
-        to.iter().map(|file| Cert::from_reader(File::open(file).unwrap()).unwrap()).collect();
+    let to: Vec<Cert> = to.iter().map(|file| Cert::from_reader(File::open(file).unwrap()).unwrap()).collect();
     sealed(text, &to, by).unwrap()
 }
 

@@ -14,7 +14,7 @@ use crate::stamp::{parse_utc, rounded_up, utc_text};
 use crate::{Lock, ObjectName, Result, VaultError};
 
 /// The lock being written. One name is enough: one writer at a time.
-const TEMPORARY: &str = "lock";
+pub(super) const TEMPORARY: &str = "lock";
 
 /// Reads the lock of an object, and compares it with the object's name and length.
 pub(super) fn read(vault: &FileVault, name: &ObjectName) -> Result<Lock> {

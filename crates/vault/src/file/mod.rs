@@ -109,6 +109,10 @@ impl Vault for FileVault {
     fn extend_lock(&self, object: &ObjectRef, retain_until: DateTime<Utc>) -> Result<Lock> {
         locks::extend(self, unversioned(object)?, retain_until)
     }
+
+    fn end_stale_puts(&self, before: DateTime<Utc>) -> Result<u64> {
+        store::clear_stale(self, before)
+    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use std::os::fd::OwnedFd;
 
 use chrono::{DateTime, Utc};
 use formats::ContentHash;
-use rustix::fs::{AtFlags, OFlags, RenameFlags, fsync, renameat_with, unlinkat};
+use rustix::fs::{AtFlags, OFlags, RenameFlags, fsync, renameat_with, statat, unlinkat};
 use rustix::io::Errno;
 
 use super::tree::{self, Chain, folder_of};
@@ -69,6 +69,30 @@ pub(super) fn clear(unfinished: &OwnedFd, name: &str) -> io::Result<()> {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(errno) => Err(errno.into()),
     }
+}
+
+/// Removes what puts that were cut short before `before` left in `unfinished/`.
+pub(super) fn clear_stale(vault: &FileVault, before: DateTime<Utc>) -> Result<u64> {
+    let _alone = vault.alone()?;
+    let failed = || VaultError::failed("clear", UNFINISHED);
+    let folder = match tree::open(&vault.root, UNFINISHED, tree::FOLDER, 0) {
+        Ok(folder) => folder,
+        Err(error) if tree::is_absent(&error) => return Ok(0),
+        Err(error) => return Err(failed()(error)),
+    };
+    let mut cleared = 0;
+    for name in [TEMPORARY, locks::TEMPORARY] {
+        let stale = match statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => stat.st_mtime < before.timestamp(),
+            Err(Errno::NOENT) => false,
+            Err(errno) => return Err(failed()(errno.into())),
+        };
+        if stale {
+            clear(&folder, name).map_err(failed())?;
+            cleared += 1;
+        }
+    }
+    Ok(cleared)
 }
 
 /// Step 1.

@@ -65,6 +65,10 @@ impl Store {
     }
 
     pub(super) async fn head(&self, name: &ObjectName, version: &VersionId) -> Result<HeadObjectOutput> {
+        // The first call may find that this machine's clock is wrong, and HEAD could not say so.
+        if self.clock.now().is_none() {
+            self.ask_clock().await?;
+        }
         let call = self.client.head_object().bucket(&self.bucket).key(self.key(name)?);
         let call = call.version_id(version.as_str()).checksum_mode(ChecksumMode::Enabled);
         call.send().await.map_err(|error| Fault::from(error).on("look at", name, "s3:GetObjectVersion"))

@@ -109,6 +109,10 @@ impl Vault for S3Vault {
     fn extend_lock(&self, object: &ObjectRef, retain_until: DateTime<Utc>) -> Result<Lock> {
         self.wait(self.store.extend(object, retain_until))
     }
+
+    fn end_stale_puts(&self, before: DateTime<Utc>) -> Result<u64> {
+        self.wait(self.store.abort_stale("", |_, begun| begun.is_some_and(|begun| begun < before)))
+    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use aws_sdk_s3::types::{
     ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart, ObjectLockMode,
 };
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use tokio::task::JoinHandle;
 
 use super::S3Vault;
@@ -39,7 +40,8 @@ struct Upload {
 /// Step 2 of a [put](super::put), in parts. If it fails before the provider is asked to put them together, nothing of them is left there.
 pub(super) fn send(vault: &S3Vault, order: &Order, incoming: Incoming<'_, '_>) -> Result<Sent> {
     let store = &vault.store;
-    vault.wait(store.abort_stale(order))?;
+    // Only of this very name: nothing else is known to be ours and dead.
+    vault.wait(store.abort_stale(order.name.as_str(), |key, _| key == order.key))?;
     let id = vault.wait(store.begin(order))?;
     let upload = Arc::new(Upload { store: Arc::clone(store), order: order.clone(), id });
     let sent =
@@ -150,28 +152,38 @@ impl Store {
         }
     }
 
-    /// Gives up what a killed put of this very name left behind, which would be billed for ever.
-    async fn abort_stale(&self, order: &Order) -> Result<()> {
+    /// Gives up the uploads of keys that begin with `name` which are `stale`, by key and time: what a killed put left behind would be billed for
+    /// ever. Gives back how many.
+    pub(super) async fn abort_stale(
+        &self,
+        name: &str,
+        stale: impl Fn(&str, Option<DateTime<Utc>>) -> bool,
+    ) -> Result<u64> {
+        let prefix = format!("{}{name}", self.prefix);
+        let mut aborted = 0;
         let mut marker = (None, None);
         for _ in 0..PAGES_MAX {
-            let call = self.client.list_multipart_uploads().bucket(&self.bucket).prefix(&order.key);
+            let call = self.client.list_multipart_uploads().bucket(&self.bucket).prefix(&prefix);
             let call = call.set_key_marker(marker.0.take()).set_upload_id_marker(marker.1.take());
             let page = match call.send().await.map_err(Fault::from) {
                 Ok(page) => page,
-                Err(fault) if fault.is_unsupported() => return Ok(()),
+                Err(fault) if fault.is_unsupported() => return Ok(aborted),
                 Err(fault) => {
                     return Err(fault.into_error(
                         "list the uploads of",
-                        &order.key,
+                        &prefix,
                         "s3:ListBucketMultipartUploads",
                     ));
                 }
             };
             for upload in page.uploads() {
+                let begun = upload.initiated().and_then(|at| DateTime::from_timestamp(at.secs(), 0));
                 if let (Some(key), Some(id)) = (upload.key(), upload.upload_id())
-                    && key == order.key
+                    && key.starts_with(&prefix)
+                    && stale(key, begun)
                 {
                     self.abort(key, id).await?;
+                    aborted += 1;
                 }
             }
             if page.is_truncated() != Some(true) {
@@ -179,7 +191,7 @@ impl Store {
             }
             marker = (page.next_key_marker, page.next_upload_id_marker);
         }
-        Ok(())
+        Ok(aborted)
     }
 }
 

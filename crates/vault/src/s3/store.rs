@@ -43,7 +43,7 @@ pub(super) struct Store {
     pub(super) client: Client,
     pub(super) bucket: String,
     /// Before every name: empty, or with `/` at its end.
-    prefix: String,
+    pub(super) prefix: String,
     class: StorageClass,
     archive_from_bytes: u64,
     pub(super) part_bytes: u64,
@@ -74,9 +74,10 @@ impl Store {
         })
     }
 
-    /// The provider's time, from an answer that it gives now.
+    /// The provider's time, from an answer that it gives now. Not HEAD: a refusal without a body does not say that this machine's clock is wrong,
+    /// and so the SDK could not sign again by the right one.
     pub(super) async fn ask_clock(&self) -> Result<DateTime<Utc>> {
-        let asked = self.client.head_bucket().bucket(&self.bucket).send().await;
+        let asked = self.client.list_objects_v2().bucket(&self.bucket).max_keys(1).send().await;
         asked.map_err(|error| {
             Fault::from(error).into_error("look for the bucket", &self.bucket, "s3:ListBucket")
         })?;

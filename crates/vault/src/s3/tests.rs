@@ -6,6 +6,7 @@ mod locks;
 use std::os::unix::fs::PermissionsExt;
 
 use aws_sdk_s3::types::ChecksumAlgorithm;
+use chrono::{TimeDelta, Utc};
 use fake_s3::{Bucket, FakeS3, Key, Options, Skew, Statement};
 use formats::ContentHash;
 
@@ -142,6 +143,39 @@ fn parts_that_a_killed_put_left_are_given_up_by_the_next() {
     put(&vault, "ice/a", &large(6 * MIB), later(92)).unwrap();
     let left: Vec<_> = rig.server.uploads("ice").into_iter().map(|upload| upload.key).collect();
     assert_eq!(left, ["firn/ice/a.other"], "only uploads of this very name are ours to end");
+}
+
+#[test]
+fn parts_of_any_name_are_given_up_when_they_are_old() {
+    let rig = Rig::locked();
+    let vault = rig.writer();
+    let begin = |key: &str| {
+        let call = vault.store.client.create_multipart_upload().bucket("ice").key(key);
+        vault.wait(call.send()).unwrap();
+    };
+    begin("firn/ice/old");
+    begin("other/ice/old");
+    let before = || vault.clock().unwrap() - TimeDelta::days(7);
+    assert_eq!(vault.end_stale_puts(before()).unwrap(), 0);
+    rig.server.advance_days(8);
+    begin("firn/ice/new");
+    assert_eq!(vault.end_stale_puts(before()).unwrap(), 1);
+    let left: Vec<_> = rig.server.uploads("ice").into_iter().map(|upload| upload.key).collect();
+    assert_eq!(left, ["firn/ice/new", "other/ice/old"], "another prefix is another vault");
+}
+
+#[test]
+fn a_clock_that_is_a_year_wrong_shortens_no_lock_and_stops_nothing() {
+    let rig = Rig::locked();
+    rig.server.advance_days(366);
+    let vault = rig.writer();
+    let now = vault.clock().unwrap();
+    assert!(now > Utc::now() + TimeDelta::days(365));
+    let lock = put(&vault, "ice/a", &large(6 * MIB), now + TimeDelta::days(92)).unwrap();
+    assert!(lock.retain_until >= now + TimeDelta::days(92));
+    // Whatever the first call is.
+    let other = rig.writer();
+    assert_eq!(other.lock(&lock.object_ref()).unwrap(), lock);
 }
 
 #[test]

@@ -22,15 +22,6 @@ fn dates_are_counted_by_the_providers_clock() {
 }
 
 #[test]
-fn a_wrong_clock_on_this_machine_is_named() {
-    let rig = Rig::locked();
-    rig.server.advance_days(400);
-    let error = rig.writer().clock().unwrap_err();
-    assert_eq!(error.exit_code(), 36, "{error:?}");
-    assert_eq!(error.to_string(), "the vault refused to look for the bucket ice");
-}
-
-#[test]
 fn refused_credentials_say_so_and_a_missing_permission_is_named() {
     let rig = Rig::locked();
     let known = rig.server.add_admin();

@@ -81,11 +81,12 @@ pub(crate) fn write_ice(folder: &Path, key: &OpenPgpKey, options: &Options) -> R
 
 pub(crate) fn write_drill(folder: &Path, key: &OpenPgpKey) -> Result<()> {
     let text = format!(
-        "quarantine = {:?}\nrecords = {:?}\nkey = {:?}\npassphrase_file = {:?}\n\n[[vaults]]\nname = \"local\"\nurl = \"file:{}\"\n",
+        "quarantine = {:?}\nrecords = {:?}\nkey = {:?}\npassphrase_file = {:?}\nserver_certificates = [{:?}]\n\n[[vaults]]\nname = \"local\"\nurl = \"file:{}\"\n",
         folder.join("drill/quarantine"),
         folder.join("drill/records"),
         key.secret,
         key.passphrase_file,
+        folder.join("ice/ledger/signing-key.asc"),
         folder.join("vault").display(),
     );
     write(&folder.join("etc/drill.toml"), &text)

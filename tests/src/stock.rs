@@ -9,19 +9,21 @@ use crate::error::{At, Result, RigError};
 use crate::outcome::Outcome;
 use crate::scratch::Scratch;
 
-/// The segments of the only ice below `host` in the vault's folder, in order; the newest ice, if there are several.
+/// The segments of the newest ice of `host` in the vault's folder, in order, as its record names them: some may lie in the folders of earlier
+/// ices.
 ///
 /// # Errors
 /// If there is none.
 pub fn segments(vault: &Path, host: &str) -> Result<Vec<PathBuf>> {
-    let ices = vault.join("objects/ice").join(host);
-    let newest = list(&ices)?
-        .pop()
-        .ok_or_else(|| RigError::State(format!("there is no ice in {}", ices.display())))?;
-    Ok(list(&newest)?
-        .into_iter()
-        .filter(|path| path.extension().is_some_and(|ending| ending == "pgp"))
-        .collect())
+    let objects = vault.join("objects");
+    let ices = objects.join("ice").join(host);
+    let none = || RigError::State(format!("there is no whole ice in {}", ices.display()));
+    let records = list(&ices)?.into_iter().rev().map(|ice| ice.join("ice.json"));
+    let newest = records.into_iter().find(|record| record.exists()).ok_or_else(none)?;
+    let record: serde_json::Value =
+        serde_json::from_slice(&fs::read(&newest).at("read", &newest)?).map_err(|_| none())?;
+    let named = record["segments"].as_array().ok_or_else(none)?;
+    named.iter().map(|one| Ok(objects.join(one["object"].as_str().ok_or_else(none)?))).collect()
 }
 
 /// `gpg --decrypt` of each segment, in order, into one file. `heard` is told how many bytes are written after each piece.

@@ -7,12 +7,15 @@ use super::locks::{receipt, until_of};
 use super::{StoreError, Target, object_ref};
 use crate::ledger::LedgerEntry;
 
-/// Locks every object of an ice, by version, at least until the date that new ice would get; reads the locks back. Gives back that date and the
-/// locks; nothing if they reach that far already.
-pub(crate) fn extend(
-    target: &Target,
-    entry: &LedgerEntry,
-) -> Result<Option<(DateTime<Utc>, Vec<LedgerReceipt>)>, StoreError> {
+/// The locks of an ice, moved to a later date.
+pub(crate) struct Extended {
+    pub(crate) retain_until: DateTime<Utc>,
+    pub(crate) receipts: Vec<LedgerReceipt>,
+}
+
+/// Locks every object of an ice, by version, at least until the date that new ice would get; reads the locks back. None if they reach that far
+/// already.
+pub(crate) fn extend(target: &Target, entry: &LedgerEntry) -> Result<Option<Extended>, StoreError> {
     let failed = |source| StoreError::Vault { vault: target.name.clone(), source };
     let until = until_of(target)?;
     let mut moved = false;
@@ -32,5 +35,5 @@ pub(crate) fn extend(
         }
         receipts.push(receipt(&lock));
     }
-    Ok(moved.then_some((until, receipts)))
+    Ok(moved.then_some(Extended { retain_until: until, receipts }))
 }

@@ -35,7 +35,7 @@ use crate::staging::{HostStaging, Progress, StagedImage};
 use self::segments::Placed;
 
 pub use self::error::StoreError;
-pub(crate) use self::extend::extend;
+pub(crate) use self::extend::{Extended, extend};
 pub use self::known::KnownSegments;
 
 /// How often a spoiled folder is left for the next before giving up.

@@ -1,13 +1,15 @@
 //! `iceboxer run`: every host's newest snapshot into every vault.
 
-use std::collections::{BTreeSet, HashSet};
+mod keep;
+
+use std::collections::HashSet;
 use std::fs::File;
 
-use chrono::{TimeDelta, Utc};
+use chrono::Utc;
 use cli::{Amount, Console, Exit, Failed, Failure, Monitor, Run};
 use formats::HostId;
 use formats::records::ice::segment_lengths;
-use history::{History, HostHistory, Snapshot};
+use history::{History, HostHistory};
 use serde_json::{Value, json};
 use vault::stamp::utc_text;
 
@@ -18,12 +20,12 @@ use crate::cost::budget::Addition;
 use crate::cost::stock::lengths_of_segments;
 use crate::drills::Drills;
 use crate::image::ImageError;
-use crate::ledger::{Ledger, LedgerEntry};
+use crate::ledger::Ledger;
 use crate::plan::{Again, Plan};
 use crate::settings::{Scope, Unchanged};
 use crate::signer::Signer;
 use crate::staging::{HostStaging, StagedImage, Staging};
-use crate::store::{Job, KnownSegments, StoreError, Stored, Target, extend};
+use crate::store::{Job, KnownSegments, Stored, Target};
 use crate::strangers;
 
 /// Does what the plan says. One host's or one vault's failure does not stop the others.
@@ -72,9 +74,6 @@ pub fn run(mut plan: Plan, run: &mut Run) -> Result<Exit, Failed> {
     }
     icing.end()
 }
-
-/// No put is under way for longer.
-const STALE: TimeDelta = TimeDelta::days(7);
 
 /// Every certificate is for other hosts only.
 #[derive(Debug, thiserror::Error)]
@@ -142,76 +141,6 @@ impl<'a> Icing<'a> {
         self.run.report().count("manifest_only", staged.left_out);
         self.store(&staged, &image, &place, &targets)?;
         Ok(())
-    }
-
-    /// What killed runs left half sent is billed for ever; where it cannot be ended, the bucket's own rule must.
-    fn end_stale_puts(&self) {
-        for target in &self.plan.targets {
-            let ended = target.vault.clock().and_then(|now| target.vault.end_stale_puts(now - STALE));
-            match ended {
-                Ok(0) => {}
-                Ok(ended) => self.console.info(&format!("vault {}: {ended} old uploads ended", target.name)),
-                Err(error) => {
-                    let failed =
-                        Failed::from(StoreError::Vault { vault: target.name.clone(), source: error });
-                    self.console.warn(&format!("old uploads were not ended: {}", failed.chain()));
-                }
-            }
-        }
-    }
-
-    /// The newest ice that a drill has proved stays locked, for every host that the ledger knows, until a newer one is proved.
-    fn keep_proved(&mut self) {
-        for target in &self.plan.targets {
-            let mut hosts = BTreeSet::new();
-            let wanted = |entry: &&LedgerEntry| {
-                entry.vault == target.name
-                    && (self.plan.hosts.is_empty() || self.plan.hosts.contains(entry.ice.host()))
-            };
-            hosts.extend(self.ledger.state().entries().iter().filter(wanted).map(|e| e.ice.host().clone()));
-            for host in hosts {
-                let proved = self.drills.newest_proved(self.ledger.state(), &target.name, &host).cloned();
-                let kept = proved.map_or(Ok(()), |entry| self.extend(target, &entry));
-                if let Err(failed) = kept {
-                    self.fail(&host.to_string(), failed);
-                }
-            }
-        }
-    }
-
-    /// Extends the locks of an ice; the ledger's next line says so.
-    fn extend(&mut self, target: &Target, entry: &LedgerEntry) -> Result<(), Failed> {
-        let Some((until, receipts)) = extend(target, entry)? else { return Ok(()) };
-        let (now, until) = (utc_text(&Utc::now()), utc_text(&until));
-        self.ledger.append(now, &target.name, until.clone(), entry.record.clone(), receipts)?;
-        self.run.report().count("extended", 1);
-        self.run.line(&format!("{} in vault {} stays locked until {until}", entry.ice, target.name));
-        Ok(())
-    }
-
-    /// Of these vaults, the ones whose newest ice of the host holds another snapshot; of the others, the locks are extended.
-    fn changed_targets(
-        &mut self,
-        targets: Vec<&'a Target>,
-        host: &HostId,
-        newest: &Snapshot,
-    ) -> Result<Vec<&'a Target>, Failed> {
-        let recipients = Recipient::of_host(&self.plan.recipients, host);
-        let mut changed = Vec::new();
-        for target in targets {
-            let entries = self.ledger.state().entries().iter();
-            let last = entries.rev().find(|e| e.vault == target.name && e.ice.host() == host).cloned();
-            let is_same = |entry: &LedgerEntry| {
-                let ends = entry.record.snapshots.last().is_some_and(|last| last.root == newest.root);
-                let sealed_to = recipients.iter().map(Recipient::fingerprint);
-                ends && self.plan.again == Again::Skip && sealed_to.eq(&entry.record.recipients)
-            };
-            match last.filter(is_same) {
-                Some(entry) => self.extend(target, &entry)?,
-                None => changed.push(target),
-            }
-        }
-        Ok(changed)
     }
 
     /// Vaults that do not have this snapshot yet, or should get it again.

@@ -1,0 +1,90 @@
+//! What a run keeps in order beside the new ice: locks that must last, and leftovers that cost.
+
+use std::collections::BTreeSet;
+
+use chrono::{TimeDelta, Utc};
+use cli::{Failed, Monitor};
+use formats::HostId;
+use history::Snapshot;
+use vault::stamp::utc_text;
+
+use super::Icing;
+use crate::certificate::Recipient;
+use crate::ledger::LedgerEntry;
+use crate::plan::Again;
+use crate::store::{Extended, StoreError, Target, extend};
+
+/// No put is under way for longer.
+const STALE: TimeDelta = TimeDelta::days(7);
+
+impl<'a> Icing<'a> {
+    /// What killed runs left half sent is billed for ever; where it cannot be ended, the bucket's own rule must.
+    pub(super) fn end_stale_puts(&self) {
+        for target in &self.plan.targets {
+            let ended = target.vault.clock().and_then(|now| target.vault.end_stale_puts(now - STALE));
+            match ended {
+                Ok(0) => {}
+                Ok(ended) => self.console.info(&format!("vault {}: {ended} old uploads ended", target.name)),
+                Err(error) => {
+                    let failed =
+                        Failed::from(StoreError::Vault { vault: target.name.clone(), source: error });
+                    self.console.warn(&format!("old uploads were not ended: {}", failed.chain()));
+                }
+            }
+        }
+    }
+
+    /// The newest ice that a drill has proved stays locked, for every host that the ledger knows, until a newer one is proved.
+    pub(super) fn keep_proved(&mut self) {
+        for target in &self.plan.targets {
+            let mut hosts = BTreeSet::new();
+            let wanted = |entry: &&LedgerEntry| {
+                entry.vault == target.name
+                    && (self.plan.hosts.is_empty() || self.plan.hosts.contains(entry.ice.host()))
+            };
+            hosts.extend(self.ledger.state().entries().iter().filter(wanted).map(|e| e.ice.host().clone()));
+            for host in hosts {
+                let proved = self.drills.newest_proved(self.ledger.state(), &target.name, &host).cloned();
+                let kept = proved.map_or(Ok(()), |entry| self.extend(target, &entry));
+                if let Err(failed) = kept {
+                    self.fail(&host.to_string(), failed);
+                }
+            }
+        }
+    }
+
+    /// Extends the locks of an ice; the ledger's next line says so.
+    fn extend(&mut self, target: &Target, entry: &LedgerEntry) -> Result<(), Failed> {
+        let Some(Extended { retain_until, receipts }) = extend(target, entry)? else { return Ok(()) };
+        let (now, until) = (utc_text(&Utc::now()), utc_text(&retain_until));
+        self.ledger.append(now, &target.name, until.clone(), entry.record.clone(), receipts)?;
+        self.run.report().count("extended", 1);
+        self.run.line(&format!("{} in vault {} stays locked until {until}", entry.ice, target.name));
+        Ok(())
+    }
+
+    /// Of these vaults, the ones whose newest ice of the host holds another snapshot; of the others, the locks are extended.
+    pub(super) fn changed_targets(
+        &mut self,
+        targets: Vec<&'a Target>,
+        host: &HostId,
+        newest: &Snapshot,
+    ) -> Result<Vec<&'a Target>, Failed> {
+        let recipients = Recipient::of_host(&self.plan.recipients, host);
+        let mut changed = Vec::new();
+        for target in targets {
+            let entries = self.ledger.state().entries().iter();
+            let last = entries.rev().find(|e| e.vault == target.name && e.ice.host() == host).cloned();
+            let is_same = |entry: &LedgerEntry| {
+                let ends = entry.record.snapshots.last().is_some_and(|last| last.root == newest.root);
+                let sealed_to = recipients.iter().map(Recipient::fingerprint);
+                ends && self.plan.again == Again::Skip && sealed_to.eq(&entry.record.recipients)
+            };
+            match last.filter(is_same) {
+                Some(entry) => self.extend(target, &entry)?,
+                None => changed.push(target),
+            }
+        }
+        Ok(changed)
+    }
+}

@@ -166,6 +166,11 @@ async fn steps(house: &House, call: &Call, route: Option<&Route>, body: Incoming
         Ok(admitted) => admitted,
         Err(refusal) => {
             body::drain(body, DRAINED_BYTES_MAX).await;
+            let is_unsigned_document =
+                call.method == "PUT" && call.key.is_empty() && call.header("authorization").is_none();
+            if is_unsigned_document && house.faults.strike(Fault::MalformedBeforeDenied).is_some() {
+                return Err(Refusal::malformed_xml().into());
+            }
             return Err(refusal.into());
         }
     };

@@ -18,7 +18,8 @@ use rustix::fs::{FileType, FlockOperation, Mode, OFlags, flock, fstat};
 
 use crate::object::unversioned;
 use crate::{
-    Content, Lock, Names, ObjectFolder, ObjectName, ObjectRef, Result, Thawed, Vault, VaultError, Wish,
+    Content, Lock, Names, ObjectFolder, ObjectName, ObjectRef, Outcome, Probe, Result, Thawed, Vault,
+    VaultError, Wish,
 };
 
 /// Folder of the objects.
@@ -108,6 +109,12 @@ impl Vault for FileVault {
 
     fn extend_lock(&self, object: &ObjectRef, retain_until: DateTime<Utc>) -> Result<Lock> {
         locks::extend(self, unversioned(object)?, retain_until)
+    }
+
+    fn prove_lock(&self, canary: &Lock) -> Result<Vec<Probe>> {
+        self.lock(&canary.object_ref())?;
+        let why = "whoever may write to the folder can delete what is in it";
+        Ok(vec![Probe { call: "unlink", outcome: Outcome::ByAgreement { why } }])
     }
 }
 

@@ -35,4 +35,4 @@ pub use object::{ObjectFolder, ObjectName, ObjectRef, VersionId};
 pub use open::open;
 pub use probe::{Outcome, Probe};
 pub use s3::S3Vault;
-pub use settings::{Settings, StorageClass};
+pub use settings::{Immutable, Settings, StorageClass};

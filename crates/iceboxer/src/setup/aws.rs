@@ -82,7 +82,7 @@ fn writer_policy(setup: &Setup) -> Value {
                 "s3:PutObjectRetention",
             ],
             "Effect": "Allow",
-            "Resource": format!("{bucket}/ice/*"),
+            "Resource": [format!("{bucket}/canary/*"), format!("{bucket}/ice/*")],
             "Sid": "PutAndReadBack",
         }),
         json!({

@@ -8,6 +8,7 @@ mod check;
 mod cost;
 mod image;
 mod ledger;
+mod prove_lock;
 mod restart;
 mod rig;
 mod run;

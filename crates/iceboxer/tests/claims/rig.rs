@@ -198,6 +198,7 @@ impl Scratch {
             segment_bytes: 100_000,
             recipients: recipients.to_vec(),
             targets,
+            proved: Default::default(),
             unopened: Vec::new(),
             hosts: Vec::new(),
             again: Again::Skip,

@@ -231,7 +231,10 @@ resource "aws_iam_policy" "writer" {
             "s3:PutObjectRetention"
           ],
           "Effect": "Allow",
-          "Resource": "arn:aws:s3:::example-ice/ice/*",
+          "Resource": [
+            "arn:aws:s3:::example-ice/canary/*",
+            "arn:aws:s3:::example-ice/ice/*"
+          ],
           "Sid": "PutAndReadBack"
         },
         {

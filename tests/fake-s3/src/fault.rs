@@ -47,6 +47,8 @@ pub enum Fault {
     DeletedAndDenied,
     /// A document that is none is refused with 400 before it is asked who sends it.
     MalformedBeforeDenied,
+    /// Settings of inventory, acceleration and others unheard of are taken for CreateBucket, and refused with 400 to whoever is known.
+    SettingsUnknown,
     /// One bit of an answer to GetObject is wrong; what is stored is not.
     FlippedBit,
 }

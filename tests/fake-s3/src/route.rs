@@ -192,6 +192,12 @@ impl Route {
             turn.shelf()?;
         }
         if self.method == "PUT"
+            && ["accelerate", "inventory"].contains(&self.mark)
+            && turn.strikes(Fault::SettingsUnknown).is_some()
+        {
+            return Err(Refusal::argument("no such location"));
+        }
+        if self.method == "PUT"
             && self.level == Bucket
             && xml::read(&turn.body.data.to_vec(), |_| Ok(())).is_err()
             && turn.strikes(Fault::MalformedBeforeDenied).is_some()

@@ -216,6 +216,9 @@ fn admit<'a>(house: &House, call: &Call, route: Option<&'a Route>) -> Result<(Si
     if house.payload == PayloadHash::Ignored {
         signed.payload = signed.payload.unchecked();
     }
+    if route.is_none() && call.method == "PUT" && house.faults.strike(Fault::SettingsUnknown).is_some() {
+        return Err(Refusal::argument("no such location"));
+    }
     let route = route.ok_or_else(|| Refusal::not_built(&format!("{} with this query", call.method)))?;
     Ok((signed, route))
 }

@@ -4,7 +4,8 @@
 //! these credentials should not have, and is named.
 //!
 //! A store may look at a document before it asks who sends it; its "malformed" then shows nothing. So the same request goes there once more
-//! without a sender: who is nobody may do nothing, and if nobody is refused, "malformed" was said to somebody who may.
+//! without a sender: who is nobody may do nothing, and if nobody is refused, "malformed" was said to somebody who may. And a store that does not know
+//! a setting may take the request for another one; so it is also asked about a setting that nobody has.
 
 mod ask;
 mod attempts;
@@ -24,6 +25,8 @@ use crate::{Lock, Outcome, Probe, Result, Vault, VaultError};
 
 /// Longest setting that is put again.
 const SETTING_BYTES_MAX: usize = 1 << 20;
+/// A setting that no store has. Some take what they do not know for CreateBucket, and refuse that in their own way.
+const UNKNOWN_SETTING: &str = "firn-probe";
 /// Longest canary.
 const CANARY_BYTES_MAX: u64 = 64 * 1024;
 
@@ -92,13 +95,14 @@ impl Store {
         let Attempt { kind, request, .. } = attempt;
         let mut request = request.clone();
         match kind {
-            Kind::Again => {
+            Kind::Again(root) => {
                 let read = Request::new("GET", request.on, request.query.clone());
                 let value = self.ask(&read, Sender::Own, key).await?;
                 if weigh(&value) == Weight::Failed {
                     return Err(failed(attempt, &value.to_string()));
                 }
-                if value.is_done() && (1..=SETTING_BYTES_MAX).contains(&value.body.len()) {
+                // A store that does not know the setting may give a list of the bucket instead.
+                if value.is_done() && value.body.len() <= SETTING_BYTES_MAX && begins(&value.body, root) {
                     request = Request::new("PUT", On::Bucket, request.query.clone()).body(value.body);
                 }
             }
@@ -134,7 +138,7 @@ impl Store {
             (Weight::Other, Kind::Real | Kind::OnTop | Kind::Full) if is_lock_speaking(&answer) => {
                 Outcome::Refused { by: said }
             }
-            (Weight::Other | Weight::Nothing, Kind::Malformed | Kind::Again | Kind::Absent) => {
+            (Weight::Other | Weight::Nothing, Kind::Malformed | Kind::Again(_) | Kind::Absent) => {
                 self.compare(&request, key, &answer).await?
             }
             (Weight::Other | Weight::Nothing, _) => Outcome::Unclear { why: said },
@@ -144,11 +148,24 @@ impl Store {
     /// The same from nobody: if nobody is refused where the vault's credentials heard of something else, they may.
     async fn compare(&self, request: &Request, key: &str, answer: &Answer) -> Result<Outcome> {
         let nobody = self.ask(request, Sender::Nobody, key).await?;
+        if request.on == On::Bucket && request.method == "PUT" && !answer.code.starts_with("Malformed") {
+            let unknown = Request { query: UNKNOWN_SETTING.to_owned(), ..request.clone() };
+            let unknown = self.ask(&unknown, Sender::Own, key).await?;
+            if (unknown.status, &unknown.code) == (answer.status, &answer.code) {
+                let why = format!("the store has no such setting: {answer}, as for one that nobody has");
+                return Ok(Outcome::NotApplicable { why });
+            }
+        }
         Ok(match weigh(&nobody) {
             Weight::Denied => Outcome::Permitted { by: format!("{answer}, where a stranger hears {nobody}") },
             _ => Outcome::Unclear { why: format!("{answer}, and {nobody} to a stranger") },
         })
     }
+}
+
+fn begins(body: &[u8], root: &str) -> bool {
+    // After the declaration, if there is one.
+    String::from_utf8_lossy(body.get(..500).unwrap_or(body)).contains(root)
 }
 
 fn failed(attempt: &Attempt, said: &str) -> VaultError {

@@ -215,6 +215,24 @@ fn a_store_that_reads_before_it_asks_who_sends_raises_no_alarm() {
 }
 
 #[test]
+fn a_store_that_takes_settings_it_does_not_know_for_something_else_raises_no_alarm() {
+    let rig = Rig::locked();
+    let vault = rig.writer();
+    let canary = canary(&vault);
+    rig.server.arm(Fault::SettingsUnknown, Times::Always);
+    let probes = vault.prove_lock(&canary).unwrap();
+    assert_eq!(
+        rig.server.hits(Fault::SettingsUnknown),
+        4,
+        "each of the two, and each time one that nobody has"
+    );
+    assert_eq!(broken(&probes), Vec::<&str>::new());
+    let absent = |probe: &&Probe| matches!(&probe.outcome, Outcome::NotApplicable { why } if why.contains("nobody has"));
+    let absent: Vec<_> = probes.iter().filter(absent).map(|probe| probe.call).collect();
+    assert_eq!(absent, ["PutBucketAccelerateConfiguration", "PutBucketInventoryConfiguration"]);
+}
+
+#[test]
 fn a_store_that_fails_proves_nothing() {
     let rig = Rig::locked();
     let vault = rig.writer();

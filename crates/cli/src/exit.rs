@@ -101,7 +101,7 @@ table! {
     VAULT_UNREACHABLE = 30, "vault unreachable";
     /// An object that should lie in the vault is missing.
     OBJECT_MISSING = 31, "object missing";
-    /// A retention lock is missing, shorter than asked, or was refused.
+    /// A retention lock is missing, shorter than asked, was refused, or can be broken.
     LOCK_MISSING = 32, "lock missing";
     /// A recipient's certificate cannot be used: expired, revoked, without an encryption key, secret, or not the pinned one.
     CERTIFICATE = 33, "certificate";

@@ -34,6 +34,13 @@ pub enum Verb {
         #[arg(long)]
         over_budget: bool,
     },
+    /// Try to break the locks of the vaults, with this server's own credentials
+    #[command(after_help = PROVE_EXAMPLES)]
+    ProveLock {
+        /// Only these vaults, by their names in the settings; all if none is named
+        #[arg(value_name = "VAULT")]
+        vaults: Vec<String>,
+    },
     /// Show the ledger: which ice lies in which vault, and until when it is locked
     List,
     /// Forecast what the vaults cost, and what a restore would
@@ -56,6 +63,7 @@ Examples:
   iceboxer run                     every host, every vault
   iceboxer run web01               one host
   iceboxer list --json             the ledger, for machines
+  iceboxer prove-lock              can this server break a lock?
   iceboxer cost                    what the vaults will cost
   iceboxer setup aws --bucket B    how to make the vault, as Terraform
 
@@ -69,6 +77,15 @@ Examples:
   iceboxer run --again web01       a second, independent ice of the same snapshot
 
 A run that was cut short goes on where it stopped: just start it again.";
+
+const PROVE_EXAMPLES: &str = "\
+Examples:
+  iceboxer prove-lock              every vault
+  iceboxer prove-lock off-site --json
+
+What is tried, is tried on a small object in the folder canary/ of the vault, one a month. On the bucket nothing is tried
+that would do harm if it were permitted. Exit codes: 0 all refused, 32 something is not, 30 a vault did not answer and
+nothing is proved. A run does the same before its first put and after its last.";
 
 const COST_EXAMPLES: &str = "\
 Examples:
@@ -90,6 +107,7 @@ impl Verb {
     pub fn name(&self) -> &'static str {
         match self {
             Verb::Run { .. } => "run",
+            Verb::ProveLock { .. } => "prove-lock",
             Verb::List => "list",
             Verb::Cost { .. } => "cost",
             Verb::Setup(_) => "setup",

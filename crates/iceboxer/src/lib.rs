@@ -7,6 +7,9 @@
 //! 3. [stores](store) it in every vault: cut in segments, each [sealed](seal) as an OpenPGP message and put under a retention lock;
 //! 4. writes a line into the [ledger].
 //!
+//! Before the first put and after the last, each vault is [proved](prove): what could break its locks is tried, and must be refused. `iceboxer prove-lock`
+//! does that alone, and shows it.
+//!
 //! `iceboxer cost` counts what that [costs](cost), and a budget stops a run; `iceboxer setup` prints how a vault is [set up](setup) elsewhere.
 //!
 //! Documents: docs/formats/ice.md for all that is written; docs/exit-codes.md for how it ends.
@@ -22,6 +25,7 @@ mod drills;
 pub mod image;
 pub mod ledger;
 pub mod plan;
+pub mod prove;
 pub mod seal;
 pub mod settings;
 pub mod setup;

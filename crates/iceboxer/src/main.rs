@@ -22,6 +22,7 @@ fn main() -> ExitCode {
                 let again = if *again { Again::Seal } else { Again::Skip };
                 verb::run::run(Plan::new(&settings()?, hosts.clone(), again, over, &run.console())?, run)
             }
+            Verb::ProveLock { vaults } => verb::prove_lock::prove_lock(&settings()?, vaults, run),
             Verb::List => verb::list::list(&settings()?, run),
             Verb::Cost { months } => verb::cost::cost(&settings()?, *months, run),
             Verb::Setup(setup) => verb::setup::setup(setup, run),

@@ -1,5 +1,6 @@
 //! What a run is going to do: settings and command line, checked and opened.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
@@ -9,7 +10,7 @@ use formats::HostId;
 
 use crate::certificate::Recipient;
 use crate::cost::budget::{Budget, OverBudget};
-use crate::settings::{Scope, Settings, Unchanged, VaultSettings};
+use crate::settings::{ProveLock, Scope, Settings, Unchanged, VaultSettings};
 use crate::store::{StoreError, Target};
 
 /// What to do with snapshots that are off-site already.
@@ -43,6 +44,8 @@ pub struct Plan {
     pub unchanged: Unchanged,
     /// Where ice is kept.
     pub targets: Vec<Target>,
+    /// Names of those whose locks are proved before the first put and after the last.
+    pub proved: BTreeSet<String>,
     /// Vaults that could not be opened. The others are served, and the run fails at its end.
     pub unopened: Vec<Failed>,
     /// Which hosts; all if empty.
@@ -77,7 +80,9 @@ impl Plan {
                 Err(error) => unopened.push(error.into()),
             }
         }
+        let each_run = settings.vaults.iter().filter(|vault| vault.prove_lock == ProveLock::EachRun);
         Ok(Plan {
+            proved: each_run.map(|vault| vault.store.name.clone()).collect(),
             history: settings.history.clone(),
             staging: settings.staging.clone(),
             ledger: settings.ledger.clone(),
@@ -115,7 +120,7 @@ fn recipients(settings: &Settings, monitor: &dyn Monitor) -> Result<Vec<Recipien
     Ok(recipients)
 }
 
-fn open(settings: &VaultSettings) -> Result<Target, StoreError> {
+pub(crate) fn open(settings: &VaultSettings) -> Result<Target, StoreError> {
     let name = settings.store.name.clone();
     let vault =
         vault::open(&settings.store).map_err(|source| StoreError::Vault { vault: name.clone(), source })?;

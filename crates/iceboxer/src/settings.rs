@@ -122,6 +122,19 @@ pub struct VaultSettings {
     pub retention_days: u32,
     /// Which price table counts its cost; none if it costs nothing.
     pub prices: Option<String>,
+    /// When its locks are proved.
+    pub prove_lock: ProveLock,
+}
+
+/// When a vault's locks are proved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProveLock {
+    /// Before the first put of each run, and after its last.
+    #[default]
+    EachRun,
+    /// Only by `iceboxer prove-lock`.
+    Never,
 }
 
 fn retention_days_cap() -> u32 {
@@ -153,16 +166,22 @@ impl VaultSettings {
 struct OwnKeys {
     retention_days: u32,
     prices: Option<String>,
+    #[serde(default)]
+    prove_lock: ProveLock,
 }
 
 /// By hand: `flatten` would let unknown keys pass.
 impl<'de> Deserialize<'de> for VaultSettings {
     fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let mut keys = Map::deserialize(from)?;
-        let own = ["retention_days", "prices"].iter().filter_map(|key| keys.remove_entry(*key)).collect();
+        let own = ["retention_days", "prices", "prove_lock"]
+            .iter()
+            .filter_map(|key| keys.remove_entry(*key))
+            .collect();
         let own: OwnKeys = serde_json::from_value(Value::Object(own)).map_err(D::Error::custom)?;
         let store = serde_json::from_value(Value::Object(keys)).map_err(D::Error::custom)?;
-        Ok(VaultSettings { store, retention_days: own.retention_days, prices: own.prices })
+        let OwnKeys { retention_days, prices, prove_lock } = own;
+        Ok(VaultSettings { store, retention_days, prices, prove_lock })
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::Read;
 use chrono::{DateTime, TimeDelta, Utc};
 use formats::ContentHash;
 
-use crate::{ObjectFolder, ObjectName, ObjectRef, Result, VersionId};
+use crate::{ObjectFolder, ObjectName, ObjectRef, Probe, Result, VersionId};
 
 /// The names of a listing, one at a time.
 pub type Names<'a> = Box<dyn Iterator<Item = Result<ObjectName>> + 'a>;
@@ -16,7 +16,7 @@ pub type Names<'a> = Box<dyn Iterator<Item = Result<ObjectName>> + 'a>;
 /// (exit 30): the answer is then unknown, and the caller may ask again; and with [`VaultError::Denied`] (exit 36) where a provider refuses the
 /// credentials.
 ///
-/// There is no call that deletes, overwrites or shortens.
+/// There is no call that deletes, overwrites or shortens, but for [`prove_lock`](Vault::prove_lock), which tries to and wants to be refused.
 ///
 /// An [`ObjectRef`] without a version means **the first version ever stored** under its name, in vaults that have versions. Whoever has stolen
 /// the right to put can add versions and delete markers on top of it, but never an older one.
@@ -83,6 +83,17 @@ pub trait Vault: Send + Sync {
     /// Ends the puts that began before `before` and were cut short, whatever their names, and gives back how many: what they left takes room,
     /// and money. For one who knows that no put that old is under way.
     fn end_stale_puts(&self, before: DateTime<Utc>) -> Result<u64>;
+
+    /// Tries to break the lock of `canary`, an object of at most 64 KiB that was put for this and that nobody will miss: with the vault's own
+    /// credentials, every call that could destroy, replace or shorten it, or make that possible later. Each is named with what came of it; where
+    /// one [is broken](crate::Outcome::is_broken), whoever steals the credentials can do it too. At the end the canary is read back, whatever was
+    /// answered. What is tried on anything else than the canary does no harm even where it is permitted.
+    ///
+    /// Fails with
+    /// - [`Unreachable`](crate::VaultError::Unreachable) (30) if one attempt has no answer that counts: then nothing is proved;
+    /// - [`Missing`](crate::VaultError::Missing) (31) or [`LockMissing`](crate::VaultError::LockMissing) (32) if the canary is not there and locked
+    ///   to begin with.
+    fn prove_lock(&self, canary: &Lock) -> Result<Vec<Probe>>;
 }
 
 /// The bytes to be stored, and what they must come to.

@@ -9,6 +9,7 @@
 //! - [`mod@file`]: a folder, on a disk that can be carried away. Layout in docs/formats/ice.md.
 //! - [`memory`]: for tests.
 //! - [`mod@s3`]: a bucket with object lock, at any provider. Layout in docs/formats/ice.md.
+//! - [`probe`]: what came of attempts to break a lock.
 //! - [`settings`], [`open()`]: from a setting to a vault.
 
 pub mod contract;
@@ -17,6 +18,7 @@ pub mod file;
 pub mod memory;
 pub mod object;
 pub mod open;
+pub mod probe;
 pub mod s3;
 mod secret;
 pub mod settings;
@@ -31,5 +33,6 @@ pub use file::FileVault;
 pub use memory::MemoryVault;
 pub use object::{ObjectFolder, ObjectName, ObjectRef, VersionId};
 pub use open::open;
+pub use probe::{Outcome, Probe};
 pub use s3::S3Vault;
-pub use settings::{Settings, StorageClass};
+pub use settings::{Immutable, Settings, StorageClass};

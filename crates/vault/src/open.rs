@@ -18,7 +18,7 @@ pub fn open(settings: &Settings) -> Result<Box<dyn Vault>> {
     match url.strip_prefix("file:").map(|path| path.strip_prefix("//").unwrap_or(path)) {
         Some(path) if path.starts_with('/') => {
             settings.check_file()?;
-            Ok(Box::new(FileVault::open(Path::new(path))?))
+            Ok(Box::new(FileVault::open(Path::new(path), settings.immutable)?))
         }
         _ => Err(not_a_vault(url)),
     }

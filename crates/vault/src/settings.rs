@@ -19,7 +19,7 @@ const UPLOAD_BYTES_PER_SECOND_MIN: u64 = 16 * 1024;
 const ARCHIVE_FROM_BYTES_MIN: u64 = 64 * 1024;
 const ARCHIVE_FROM_BYTES: u64 = 16 * MIB;
 
-/// Where a vault is, and how it is reached. All keys but `name` and `url` are for `s3:` vaults.
+/// Where a vault is, and how it is reached. `immutable` is for `file:` vaults, all other keys but `name` and `url` for `s3:` vaults.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
@@ -47,12 +47,28 @@ pub struct Settings {
     pub parallel_parts: usize,
     /// Most bytes sent in a second. No limit without it.
     pub upload_bytes_per_second: Option<u64>,
+    /// Whether the files of a `file:` vault get the immutable flag. Default where-possible.
+    #[serde(default)]
+    pub immutable: Immutable,
     /// A file with the credentials, for its owner only: `access_key_id = "..."` and `secret_access_key = "..."`, a line each.
     pub credentials_file: Option<PathBuf>,
     /// A command that prints the same two lines: program and arguments, no shell.
     pub credentials_command: Option<Vec<String>>,
     /// The name of a systemd credential (`LoadCredential=`) with the same two lines.
     pub credentials_systemd: Option<String>,
+}
+
+/// Whether the files of a `file:` vault get the flag (`chattr +i`) under which nobody can change or delete them before root takes it off again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Immutable {
+    /// A put fails if the flag cannot be set.
+    Required,
+    /// If this process and the file system can.
+    #[default]
+    WherePossible,
+    /// No.
+    Never,
 }
 
 /// What an object is stored as: price, speed of a restore, shortest time that is billed.
@@ -100,7 +116,7 @@ fn parallel_parts() -> usize {
 }
 
 impl Settings {
-    /// A vault of which nothing is set but its name and where it is.
+    /// A vault of which nothing is set but its name and where it is. Its files get no flag.
     #[must_use]
     pub fn new(name: &str, url: &str) -> Self {
         Settings {
@@ -114,6 +130,7 @@ impl Settings {
             part_bytes: part_bytes(),
             parallel_parts: parallel_parts(),
             upload_bytes_per_second: None,
+            immutable: Immutable::Never,
             credentials_file: None,
             credentials_command: None,
             credentials_systemd: None,
@@ -160,6 +177,9 @@ impl Settings {
         }
         if self.endpoint.is_none() && self.region.is_none() {
             return Err(wrong("region", "must be named, as eu-central-1"));
+        }
+        if self.immutable == Immutable::Required {
+            return Err(wrong("immutable", "is for file: vaults only"));
         }
         between("part_bytes", self.part_bytes, PART_BYTES_MIN, PART_BYTES_MAX)?;
         between("parallel_parts", self.parallel_parts as u64, 1, PARALLEL_PARTS_MAX as u64)?;

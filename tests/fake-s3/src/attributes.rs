@@ -1,5 +1,7 @@
 //! What an object is stored with, from the headers of its put, its upload's creation or its copy.
 
+use std::collections::BTreeMap;
+
 use crate::access::Context;
 use crate::refusal::Refusal;
 use crate::request::Call;
@@ -48,11 +50,19 @@ pub(crate) struct Attributes {
     pub(crate) meta: Vec<(String, String)>,
     pub(crate) retention: Option<Retention>,
     pub(crate) hold: bool,
+    /// Access control and tags, kept as they came.
+    pub(crate) documents: BTreeMap<&'static str, String>,
 }
 
 impl Default for Attributes {
     fn default() -> Self {
-        Self { class: "STANDARD".to_owned(), meta: Vec::new(), retention: None, hold: false }
+        Self {
+            class: "STANDARD".to_owned(),
+            meta: Vec::new(),
+            retention: None,
+            hold: false,
+            documents: BTreeMap::new(),
+        }
     }
 }
 
@@ -90,7 +100,7 @@ impl Attributes {
         context.push(("x-amz-storage-class", class.to_owned()));
         context.extend(call.header("if-none-match").map(|value| ("if-none-match", value.to_owned())));
         permit(turn, &context, retention.is_some(), hold)?;
-        Ok(Self { class: class.to_owned(), meta: meta(call), retention, hold })
+        Ok(Self { class: class.to_owned(), meta: meta(call), retention, hold, documents: BTreeMap::new() })
     }
 
     /// The class as answers show it: the standard one is not shown.

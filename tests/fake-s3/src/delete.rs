@@ -3,6 +3,7 @@
 use crate::access::Context;
 use crate::answer::Answer;
 use crate::attributes::Attributes;
+use crate::fault::Fault;
 use crate::refusal::Refusal;
 use crate::request::Call;
 use crate::retention;
@@ -78,6 +79,10 @@ fn one(turn: &mut Turn<'_>, key: &str, id: Option<&str>) -> Result<Deleted, Refu
     turn.shelf()?;
     match id {
         Some(id) => {
+            if turn.strikes(Fault::DeletedAndDenied).is_some() {
+                turn.shelf()?.remove(key, id);
+                return Err(Refusal::denied());
+            }
             turn.permit_on("s3:DeleteObjectVersion", bucket, key, &Context::new())?;
             version(turn, key, id)
         }

@@ -43,6 +43,12 @@ pub enum Fault {
     VersioningSuspendable,
     /// `If-None-Match: *` does not keep an object from being put over another.
     IgnoreIfNoneMatch,
+    /// A version is deleted, whatever protects it, and the answer says that it was refused.
+    DeletedAndDenied,
+    /// A document that is none is refused with 400 before it is asked who sends it.
+    MalformedBeforeDenied,
+    /// Settings of inventory, acceleration and others unheard of are taken for CreateBucket, and refused with 400 to whoever is known.
+    SettingsUnknown,
     /// One bit of an answer to GetObject is wrong; what is stored is not.
     FlippedBit,
 }

@@ -25,10 +25,10 @@ mod configuration;
 mod control;
 mod copy;
 mod delete;
+mod documents;
 mod fault;
 mod house;
 mod list;
-
 mod multipart;
 mod object;
 mod parts;

@@ -2,12 +2,14 @@
 
 use crate::access::Context;
 use crate::answer::Answer;
+use crate::fault::Fault;
 use crate::refusal::Refusal;
 use crate::request::Call;
 use crate::turn::Turn;
+use crate::xml;
 use crate::{
-    bucket, complete, configuration, copy, delete, list, multipart, object, parts, read, restore, retention,
-    versions,
+    bucket, complete, configuration, copy, delete, documents, list, multipart, object, parts, read, restore,
+    retention, versions,
 };
 
 type Handler = fn(&mut Turn<'_>) -> Result<Answer, Refusal>;
@@ -78,26 +80,36 @@ static ROUTES: &[Route] = &[
     row("GET", Bucket, "versions", "ListObjectVersions", "s3:ListBucketVersions", versions::list),
     row("GET", Bucket, "uploads", "ListMultipartUploads", "s3:ListBucketMultipartUploads", multipart::list),
     row("POST", Bucket, "delete", "DeleteObjects", "", delete::batch),
-    unbuilt("PUT", Bucket, "acl", "PutBucketAcl", "s3:PutBucketAcl"),
-    unbuilt("GET", Bucket, "acl", "GetBucketAcl", "s3:GetBucketAcl"),
-    unbuilt("PUT", Bucket, "replication", "PutBucketReplication", "s3:PutReplicationConfiguration"),
-    unbuilt("GET", Bucket, "replication", "GetBucketReplication", "s3:GetReplicationConfiguration"),
-    unbuilt("DELETE", Bucket, "replication", "DeleteBucketReplication", "s3:PutReplicationConfiguration"),
-    unbuilt("PUT", Bucket, "tagging", "PutBucketTagging", "s3:PutBucketTagging"),
-    unbuilt("DELETE", Bucket, "tagging", "DeleteBucketTagging", "s3:PutBucketTagging"),
-    unbuilt("PUT", Bucket, "publicAccessBlock", "PutPublicAccessBlock", "s3:PutBucketPublicAccessBlock"),
-    unbuilt("GET", Bucket, "publicAccessBlock", "GetPublicAccessBlock", "s3:GetBucketPublicAccessBlock"),
-    unbuilt("DELETE", Bucket, "publicAccessBlock", "DeletePublicAccessBlock", "s3:PutBucketPublicAccessBlock"),
-    unbuilt("PUT", Bucket, "ownershipControls", "PutBucketOwnershipControls", "s3:PutBucketOwnershipControls"),
-    unbuilt("DELETE", Bucket, "ownershipControls", "DeleteBucketOwnershipControls", "s3:PutBucketOwnershipControls"),
-    unbuilt("PUT", Bucket, "notification", "PutBucketNotificationConfiguration", "s3:PutBucketNotification"),
-    unbuilt("PUT", Bucket, "logging", "PutBucketLogging", "s3:PutBucketLogging"),
-    unbuilt("PUT", Bucket, "website", "PutBucketWebsite", "s3:PutBucketWebsite"),
-    unbuilt("PUT", Bucket, "cors", "PutBucketCors", "s3:PutBucketCORS"),
-    unbuilt("PUT", Bucket, "accelerate", "PutBucketAccelerateConfiguration", "s3:PutAccelerateConfiguration"),
-    unbuilt("PUT", Bucket, "inventory", "PutBucketInventoryConfiguration", "s3:PutInventoryConfiguration"),
-    unbuilt("PUT", Bucket, "intelligent-tiering", "PutBucketIntelligentTieringConfiguration", "s3:PutIntelligentTieringConfiguration"),
-    unbuilt("PUT", Bucket, "requestPayment", "PutBucketRequestPayment", "s3:PutBucketRequestPayment"),
+    row("PUT", Bucket, "acl", "PutBucketAcl", "s3:PutBucketAcl", documents::put),
+    row("GET", Bucket, "acl", "GetBucketAcl", "s3:GetBucketAcl", documents::get),
+    row("PUT", Bucket, "replication", "PutBucketReplication", "s3:PutReplicationConfiguration", documents::put),
+    row("GET", Bucket, "replication", "GetBucketReplication", "s3:GetReplicationConfiguration", documents::get),
+    row("DELETE", Bucket, "replication", "DeleteBucketReplication", "s3:PutReplicationConfiguration", documents::delete),
+    row("PUT", Bucket, "tagging", "PutBucketTagging", "s3:PutBucketTagging", documents::put),
+    row("GET", Bucket, "tagging", "GetBucketTagging", "s3:GetBucketTagging", documents::get),
+    row("DELETE", Bucket, "tagging", "DeleteBucketTagging", "s3:PutBucketTagging", documents::delete),
+    row("PUT", Bucket, "publicAccessBlock", "PutPublicAccessBlock", "s3:PutBucketPublicAccessBlock", documents::put),
+    row("GET", Bucket, "publicAccessBlock", "GetPublicAccessBlock", "s3:GetBucketPublicAccessBlock", documents::get),
+    row("DELETE", Bucket, "publicAccessBlock", "DeletePublicAccessBlock", "s3:PutBucketPublicAccessBlock", documents::delete),
+    row("PUT", Bucket, "ownershipControls", "PutBucketOwnershipControls", "s3:PutBucketOwnershipControls", documents::put),
+    row("GET", Bucket, "ownershipControls", "GetBucketOwnershipControls", "s3:GetBucketOwnershipControls", documents::get),
+    row("DELETE", Bucket, "ownershipControls", "DeleteBucketOwnershipControls", "s3:PutBucketOwnershipControls", documents::delete),
+    row("PUT", Bucket, "notification", "PutBucketNotificationConfiguration", "s3:PutBucketNotification", documents::put),
+    row("PUT", Bucket, "logging", "PutBucketLogging", "s3:PutBucketLogging", documents::put),
+    row("PUT", Bucket, "website", "PutBucketWebsite", "s3:PutBucketWebsite", documents::put),
+    row("DELETE", Bucket, "website", "DeleteBucketWebsite", "s3:DeleteBucketWebsite", documents::delete),
+    row("PUT", Bucket, "cors", "PutBucketCors", "s3:PutBucketCORS", documents::put),
+    row("DELETE", Bucket, "cors", "DeleteBucketCors", "s3:PutBucketCORS", documents::delete),
+    row("PUT", Bucket, "accelerate", "PutBucketAccelerateConfiguration", "s3:PutAccelerateConfiguration", documents::put),
+    row("PUT", Bucket, "inventory", "PutBucketInventoryConfiguration", "s3:PutInventoryConfiguration", documents::put),
+    row("DELETE", Bucket, "inventory", "DeleteBucketInventoryConfiguration", "s3:PutInventoryConfiguration", documents::delete),
+    row("PUT", Bucket, "analytics", "PutBucketAnalyticsConfiguration", "s3:PutAnalyticsConfiguration", documents::put),
+    row("DELETE", Bucket, "analytics", "DeleteBucketAnalyticsConfiguration", "s3:PutAnalyticsConfiguration", documents::delete),
+    row("PUT", Bucket, "metrics", "PutBucketMetricsConfiguration", "s3:PutMetricsConfiguration", documents::put),
+    row("DELETE", Bucket, "metrics", "DeleteBucketMetricsConfiguration", "s3:PutMetricsConfiguration", documents::delete),
+    row("PUT", Bucket, "intelligent-tiering", "PutBucketIntelligentTieringConfiguration", "s3:PutIntelligentTieringConfiguration", documents::put),
+    row("DELETE", Bucket, "intelligent-tiering", "DeleteBucketIntelligentTieringConfiguration", "s3:PutIntelligentTieringConfiguration", documents::delete),
+    row("PUT", Bucket, "requestPayment", "PutBucketRequestPayment", "s3:PutBucketRequestPayment", documents::put),
     row("GET", Bucket, "", "ListObjects", "s3:ListBucket", list::objects),
     row("HEAD", Bucket, "", "HeadBucket", "s3:ListBucket", bucket::head),
     row("PUT", Bucket, "", "CreateBucket", "", bucket::create),
@@ -112,11 +124,11 @@ static ROUTES: &[Route] = &[
     row("GET", Object, "legal-hold", "GetObjectLegalHold", "s3:GetObjectLegalHold", retention::get_hold),
     row("PUT", Object, "legal-hold", "PutObjectLegalHold", "s3:PutObjectLegalHold", retention::put_hold),
     row("POST", Object, "restore", "RestoreObject", "", restore::post),
-    unbuilt("PUT", Object, "acl", "PutObjectAcl", "s3:PutObjectAcl"),
-    unbuilt("GET", Object, "acl", "GetObjectAcl", "s3:GetObjectAcl"),
-    unbuilt("PUT", Object, "tagging", "PutObjectTagging", "s3:PutObjectTagging"),
-    unbuilt("GET", Object, "tagging", "GetObjectTagging", "s3:GetObjectTagging"),
-    unbuilt("DELETE", Object, "tagging", "DeleteObjectTagging", "s3:DeleteObjectTagging"),
+    row("PUT", Object, "acl", "PutObjectAcl", "", documents::put_of_object),
+    row("GET", Object, "acl", "GetObjectAcl", "", documents::get_of_object),
+    row("PUT", Object, "tagging", "PutObjectTagging", "", documents::put_of_object),
+    row("GET", Object, "tagging", "GetObjectTagging", "", documents::get_of_object),
+    row("DELETE", Object, "tagging", "DeleteObjectTagging", "", documents::delete_of_object),
     unbuilt("GET", Object, "attributes", "GetObjectAttributes", "s3:GetObjectAttributes"),
     unbuilt("PUT", Object, "renameObject", "RenameObject", "s3:PutObject"),
     unbuilt("POST", Object, "select", "SelectObjectContent", "s3:GetObject"),
@@ -178,6 +190,19 @@ impl Route {
     pub(crate) fn answer(&self, turn: &mut Turn<'_>) -> Result<Answer, Refusal> {
         if self.level != Service && self.name != "CreateBucket" {
             turn.shelf()?;
+        }
+        if self.method == "PUT"
+            && ["accelerate", "inventory"].contains(&self.mark)
+            && turn.strikes(Fault::SettingsUnknown).is_some()
+        {
+            return Err(Refusal::argument("no such location"));
+        }
+        if self.method == "PUT"
+            && self.level == Bucket
+            && xml::read(&turn.body.data.to_vec(), |_| Ok(())).is_err()
+            && turn.strikes(Fault::MalformedBeforeDenied).is_some()
+        {
+            return Err(Refusal::malformed_xml());
         }
         if !self.action.is_empty() {
             turn.permit(self.action, &Context::new())?;

@@ -166,6 +166,11 @@ async fn steps(house: &House, call: &Call, route: Option<&Route>, body: Incoming
         Ok(admitted) => admitted,
         Err(refusal) => {
             body::drain(body, DRAINED_BYTES_MAX).await;
+            let is_unsigned_document =
+                call.method == "PUT" && call.key.is_empty() && call.header("authorization").is_none();
+            if is_unsigned_document && house.faults.strike(Fault::MalformedBeforeDenied).is_some() {
+                return Err(Refusal::malformed_xml().into());
+            }
             return Err(refusal.into());
         }
     };
@@ -210,6 +215,9 @@ fn admit<'a>(house: &House, call: &Call, route: Option<&'a Route>) -> Result<(Si
     let mut signed = signature::verify(call, now, skew, &house.region, secret)?;
     if house.payload == PayloadHash::Ignored {
         signed.payload = signed.payload.unchecked();
+    }
+    if route.is_none() && call.method == "PUT" && house.faults.strike(Fault::SettingsUnknown).is_some() {
+        return Err(Refusal::argument("no such location"));
     }
     let route = route.ok_or_else(|| Refusal::not_built(&format!("{} with this query", call.method)))?;
     Ok((signed, route))

@@ -59,7 +59,7 @@ impl World {
         let reader = world
             .server
             .add_user("drill", vec![Statement::allow(&READER), Statement::allow(&["s3:RestoreObject"])]);
-        world.point("ice", &writer, "retention_days = 120\n");
+        world.point("ice", &writer, "retention_days = 120\nprove_lock = \"never\"\n");
         world.point("drill", &reader, "");
         world
     }

@@ -10,13 +10,16 @@ const TEMPLATE: &str = include_str!("aws.tf");
 const ACCOUNT_HCL: &str = "${data.aws_caller_identity.here.account_id}";
 const ACCOUNT_MARK: &str = "ACCOUNT-NUMBER";
 
-/// What the writer must never do, whatever any other policy allows: delete, shorten, bypass, make readable, or change what protects the bucket.
+/// What the writer must never do, whatever any other policy allows: delete, shorten, bypass, make readable, tag (rules may let what bears a tag expire,
+/// and on some stores who put an object may tag it), or change what protects the bucket.
 const NEVER: &[&str] = &[
     "s3:BypassGovernanceRetention",
     "s3:DeleteBucket",
     "s3:DeleteBucketPolicy",
     "s3:DeleteObject",
+    "s3:DeleteObjectTagging",
     "s3:DeleteObjectVersion",
+    "s3:DeleteObjectVersionTagging",
     "s3:PutBucketAcl",
     "s3:PutBucketObjectLockConfiguration",
     "s3:PutBucketOwnershipControls",
@@ -27,7 +30,9 @@ const NEVER: &[&str] = &[
     "s3:PutLifecycleConfiguration",
     "s3:PutObjectAcl",
     "s3:PutObjectLegalHold",
+    "s3:PutObjectTagging",
     "s3:PutObjectVersionAcl",
+    "s3:PutObjectVersionTagging",
     "s3:PutReplicationConfiguration",
     "s3:ReplicateDelete",
     "s3:RestoreObject",
@@ -82,7 +87,7 @@ fn writer_policy(setup: &Setup) -> Value {
                 "s3:PutObjectRetention",
             ],
             "Effect": "Allow",
-            "Resource": format!("{bucket}/ice/*"),
+            "Resource": [format!("{bucket}/canary/*"), format!("{bucket}/ice/*")],
             "Sid": "PutAndReadBack",
         }),
         json!({

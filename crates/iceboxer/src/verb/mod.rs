@@ -2,5 +2,6 @@
 
 pub mod cost;
 pub mod list;
+pub mod prove_lock;
 pub mod run;
 pub mod setup;

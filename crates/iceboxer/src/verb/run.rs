@@ -22,6 +22,7 @@ use crate::drills::Drills;
 use crate::image::ImageError;
 use crate::ledger::Ledger;
 use crate::plan::{Again, Plan};
+use crate::prove;
 use crate::settings::{Scope, Unchanged};
 use crate::signer::Signer;
 use crate::staging::{HostStaging, StagedImage, Staging};
@@ -33,7 +34,7 @@ use crate::strangers;
 /// # Errors
 /// The first failure, after all that could be done is done.
 pub fn run(mut plan: Plan, run: &mut Run) -> Result<Exit, Failed> {
-    let failures = std::mem::take(&mut plan.unopened);
+    let mut failures = std::mem::take(&mut plan.unopened);
     let staging = Staging::open(&plan.staging)?;
     let ledger = Ledger::open(&plan.ledger)?;
     let history = History::open(&plan.history).map_err(ImageError::from)?;
@@ -47,6 +48,10 @@ pub fn run(mut plan: Plan, run: &mut Run) -> Result<Exit, Failed> {
     if !plan.budget.is_unlimited() {
         let coming = ahead(&plan, &history, &hosts, ledger.state());
         plan.budget.admit("this run", ledger.state(), &coming, &console)?;
+    }
+    prove::before(&mut plan, &mut failures, &console);
+    if plan.targets.is_empty() && !failures.is_empty() {
+        return Err(failures.swap_remove(0));
     }
     let mut icing = Icing {
         plan: &plan,
@@ -286,7 +291,8 @@ impl<'a> Icing<'a> {
     }
 
     fn end(self) -> Result<Exit, Failed> {
-        let Icing { failures, ices, run, .. } = self;
+        let Icing { mut failures, ices, run, plan, console, .. } = self;
+        prove::after(plan, &mut failures, &console);
         run.report().detail("ices", ices);
         run.report().count("failures", failures.len() as u64);
         match failures.into_iter().next() {

@@ -27,6 +27,7 @@ fingerprint = "{fingerprint}"
 [[vaults]]
 name = "local"
 url = "file:{}"
+immutable = "never"
 {vault}
 [prices.test]
 date = "2026-01-02"

@@ -10,7 +10,7 @@ use cli::Exit;
 use iceboxer::ledger::LedgerState;
 use iceboxer::store::Target;
 use vault::{
-    Content, Lock, Names, ObjectFolder, ObjectName, ObjectRef, Result, Thawed, Vault, VaultError, Wish,
+    Content, Lock, Names, ObjectFolder, ObjectName, ObjectRef, Probe, Result, Thawed, Vault, VaultError, Wish,
 };
 
 use crate::rig::{Scratch, everything, meta, run};
@@ -70,6 +70,9 @@ impl Vault for Dying {
 
     fn extend_lock(&self, object: &ObjectRef, until: DateTime<Utc>) -> Result<Lock> {
         self.call(|| self.inner.extend_lock(object, until))
+    }
+    fn prove_lock(&self, canary: &Lock) -> Result<Vec<Probe>> {
+        self.call(|| self.inner.prove_lock(canary))
     }
 }
 

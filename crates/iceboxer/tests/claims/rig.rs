@@ -201,6 +201,7 @@ impl Scratch {
             drill_records: None,
             unchanged: Unchanged::Seal,
             targets,
+            proved: Default::default(),
             unopened: Vec::new(),
             hosts: Vec::new(),
             again: Again::Skip,

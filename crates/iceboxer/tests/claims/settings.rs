@@ -12,7 +12,7 @@ fn iceboxer(args: &[&str]) -> Output {
 fn write_settings(scratch: &Scratch, fingerprint: &str, days: u32, more: &str) -> String {
     let at = |name| scratch.path(name).display().to_string();
     let text = format!(
-        "history = \"{}\"\nstaging = \"{}\"\nledger = \"{}\"\nsegment_bytes = 65536\n{more}\n[[recipients]]\ncertificate = \"{}\"\nfingerprint = \"{fingerprint}\"\n[[vaults]]\nname = \"local\"\nurl = \"file:{}\"\nretention_days = {days}\n",
+        "history = \"{}\"\nstaging = \"{}\"\nledger = \"{}\"\nsegment_bytes = 65536\n{more}\n[[recipients]]\ncertificate = \"{}\"\nfingerprint = \"{fingerprint}\"\n[[vaults]]\nname = \"local\"\nurl = \"file:{}\"\nimmutable = \"never\"\nretention_days = {days}\n",
         at("history"),
         at("staging"),
         at("ledger"),

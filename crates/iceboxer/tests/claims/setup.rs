@@ -67,7 +67,10 @@ fn the_writer_may_only_put_lock_and_look() {
     assert_eq!(allowed, expected);
     assert!(!allowed.iter().any(|action| action.contains('*')));
     let puts = &statement(&policies["writer_policy"], "PutAndReadBack")["Resource"];
-    assert_eq!(puts, "arn:aws:s3:::example-ice/ice/*");
+    assert_eq!(
+        *puts,
+        serde_json::json!(["arn:aws:s3:::example-ice/canary/*", "arn:aws:s3:::example-ice/ice/*"])
+    );
 }
 
 #[test]

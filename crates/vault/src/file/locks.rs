@@ -9,9 +9,9 @@ use formats::records::lock::LockRecord;
 use rustix::fs::{OFlags, fsync, renameat};
 
 use super::tree::{self, Chain, folder_of};
-use super::{FileVault, LOCKS, OBJECTS, UNFINISHED};
+use super::{FileVault, LOCKS, OBJECTS, UNFINISHED, flag};
 use crate::stamp::{parse_utc, rounded_up, utc_text};
-use crate::{Lock, ObjectName, Result, VaultError};
+use crate::{Immutable, Lock, ObjectName, Result, VaultError};
 
 /// The lock being written. One name is enough: one writer at a time.
 pub(super) const TEMPORARY: &str = "lock";
@@ -41,6 +41,9 @@ pub(super) fn read(vault: &FileVault, name: &ObjectName) -> Result<Lock> {
 /// told here is believed.
 pub(super) fn lasting(vault: &FileVault, name: &ObjectName) -> Result<Lock> {
     let lock = read(vault, name)?;
+    if vault.immutable == Immutable::Required {
+        flag::protect(vault, name)?;
+    }
     for top in [LOCKS, OBJECTS] {
         match Chain::open(&vault.root, &folder_of(top, name)).and_then(|chain| chain.sync(&vault.root)) {
             // A file system that is only read, as of a disc, has nothing to bring to the disk, and may say so.
@@ -65,6 +68,7 @@ pub(super) fn extend(vault: &FileVault, name: &ObjectName, retain_until: DateTim
         lock.retain_until = retain_until;
         write(vault, &lock)?;
     }
+    flag::protect(vault, name)?;
     lasting(vault, name)
 }
 
@@ -89,7 +93,13 @@ pub(super) fn write(vault: &FileVault, lock: &Lock) -> Result<()> {
         fsync(&file)?;
         let (_, last) = lock.object.split();
         let chain = Chain::make(&vault.root, &folder_of(LOCKS, &lock.object))?;
-        renameat(temporary, TEMPORARY, chain.leaf(&vault.root), format!("{last}.json"))?;
+        let last = format!("{last}.json");
+        match tree::open(chain.leaf(&vault.root), &last, OFlags::RDONLY | OFlags::NONBLOCK, 0) {
+            Ok(old) => flag::lift(&File::from(old))?,
+            Err(error) if tree::is_absent(&error) => {}
+            Err(error) => return Err(error),
+        }
+        renameat(temporary, TEMPORARY, chain.leaf(&vault.root), &last)?;
         chain.sync(&vault.root)
     };
     place().map_err(VaultError::failed("write the lock of", lock.object.as_str()))

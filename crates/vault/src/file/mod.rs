@@ -1,10 +1,13 @@
 //! A vault in a folder. Layout and order of steps: docs/formats/ice.md.
 //!
-//! It keeps its word against Firn itself and against accidents; whoever may write the folder by other means can still remove what is in it. A
-//! disk that is carried away, or a store that enforces locks, keeps it against everyone.
+//! It keeps its word against Firn itself and against accidents. Where this process may, objects and locks are immutable to everyone until root takes that off;
+//! elsewhere, whoever may write the folder by other means can remove what is in it. A disk that is carried away, or a store that enforces locks,
+//! keeps it against everyone.
 
+mod flag;
 mod listing;
 mod locks;
+mod prove;
 mod store;
 mod tree;
 
@@ -18,7 +21,8 @@ use rustix::fs::{FileType, FlockOperation, Mode, OFlags, flock, fstat};
 
 use crate::object::unversioned;
 use crate::{
-    Content, Lock, Names, ObjectFolder, ObjectName, ObjectRef, Result, Thawed, Vault, VaultError, Wish,
+    Content, Immutable, Lock, Names, ObjectFolder, ObjectName, ObjectRef, Probe, Result, Thawed, Vault,
+    VaultError, Wish,
 };
 
 /// Folder of the objects.
@@ -34,19 +38,20 @@ const WRITER: &str = "writer";
 #[derive(Debug)]
 pub struct FileVault {
     root: OwnedFd,
+    immutable: Immutable,
 }
 
 impl FileVault {
     /// Opens the vault in the folder `path`, a trusted path from settings. The folder must exist: a disk that is not mounted must not be
-    /// mistaken for an empty vault. Nothing is made in it before the first put.
+    /// mistaken for an empty vault. Nothing is made in it before the first put. `immutable` says whether what is put gets the flag.
     ///
     /// # Errors
     /// [`VaultError::Unreachable`].
-    pub fn open(path: &Path) -> Result<FileVault> {
+    pub fn open(path: &Path, immutable: Immutable) -> Result<FileVault> {
         let flags = tree::FOLDER | OFlags::CLOEXEC;
         let root = rustix::fs::open(path, flags, Mode::empty())
             .map_err(VaultError::failed("open", &format!("its folder {:?}", path)))?;
-        Ok(FileVault { root })
+        Ok(FileVault { root, immutable })
     }
 
     /// Waits until no other process writes to this vault. The kernel frees the lock when the holder dies.
@@ -112,6 +117,10 @@ impl Vault for FileVault {
 
     fn end_stale_puts(&self, before: DateTime<Utc>) -> Result<u64> {
         store::clear_stale(self, before)
+    }
+
+    fn prove_lock(&self, canary: &Lock) -> Result<Vec<Probe>> {
+        prove::prove(self, canary)
     }
 }
 

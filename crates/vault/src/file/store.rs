@@ -2,7 +2,8 @@
 //!
 //! 1. the bytes into a file in `unfinished/`, hashed on the way, compared with what was announced, brought to the disk;
 //! 2. the lock under its name;
-//! 3. the object under its name, which must be free; all folders up to the root brought to the disk.
+//! 3. the object under its name, which must be free; all folders up to the root brought to the disk;
+//! 4. the immutable flag for both, where it is wanted. A put that was killed before this has it set when its lock is extended.
 //!
 //! So an object is never seen without its lock. A lock without an object means a put that was cut short; the next put of that name replaces it.
 
@@ -16,7 +17,7 @@ use rustix::fs::{AtFlags, OFlags, RenameFlags, fsync, renameat_with, statat, unl
 use rustix::io::Errno;
 
 use super::tree::{self, Chain, folder_of};
-use super::{FileVault, OBJECTS, UNFINISHED, locks};
+use super::{FileVault, OBJECTS, UNFINISHED, flag, locks};
 use crate::stamp::rounded_up;
 use crate::{Content, Lock, ObjectName, Result, VaultError};
 
@@ -52,6 +53,7 @@ pub(super) fn put(
         let _ = clear(unfinished, TEMPORARY);
     }
     placed?;
+    flag::protect(vault, name)?;
     locks::read(vault, name)
 }
 

@@ -1,5 +1,7 @@
 //! What only a vault in a folder has to show.
 
+mod flags;
+
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
@@ -7,11 +9,11 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::conformance::{conforms, fetched, later, listed, object, put};
-use crate::{FileVault, Vault, VaultError};
+use crate::{FileVault, Immutable, Vault, VaultError};
 
 fn fresh() -> (FileVault, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
-    (FileVault::open(folder.path()).unwrap(), folder)
+    (FileVault::open(folder.path(), Immutable::Never).unwrap(), folder)
 }
 
 fn leftovers(root: &Path) -> usize {
@@ -113,7 +115,7 @@ fn two_writers_at_once_both_store_and_one_name_has_one_winner() {
             .map(|writer| {
                 let root = folder.path();
                 scope.spawn(move || {
-                    let vault = FileVault::open(root).unwrap();
+                    let vault = FileVault::open(root, Immutable::Never).unwrap();
                     put(&vault, &format!("ice/{writer}"), b"own", later(92)).unwrap();
                     usize::from(put(&vault, "ice/same", b"same", later(92)).is_ok())
                 })
@@ -122,7 +124,7 @@ fn two_writers_at_once_both_store_and_one_name_has_one_winner() {
         writers.into_iter().map(|writer| writer.join().unwrap()).sum()
     });
     assert_eq!(winners, 1);
-    assert_eq!(listed(&FileVault::open(folder.path()).unwrap(), "ice/").len(), 5);
+    assert_eq!(listed(&FileVault::open(folder.path(), Immutable::Never).unwrap(), "ice/").len(), 5);
 }
 
 /// Set for a second run of this binary under strace, to the vault it works in.
@@ -158,7 +160,7 @@ fn steps(test: &str, root: &Path) -> Option<Vec<String>> {
 
 /// The vault of a second run.
 fn again() -> Option<FileVault> {
-    std::env::var_os(AGAIN).map(|root| FileVault::open(Path::new(&root)).unwrap())
+    std::env::var_os(AGAIN).map(|root| FileVault::open(Path::new(&root), Immutable::Never).unwrap())
 }
 
 #[test]

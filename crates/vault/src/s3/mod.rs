@@ -1,7 +1,7 @@
 //! A vault in an S3 bucket with object lock. What lies there, and under which metadata: docs/formats/ice.md.
 //!
 //! It speaks only to servers that keep versions and locks, and believes none of them: what counts is what a version's own lock says when it is
-//! read back. Nothing here deletes an object, lifts a lock, or asks for the right to.
+//! read back. Nothing here deletes an object, lifts a lock, or asks for the right to; only [`prove_lock`](Vault::prove_lock) tries, and hopes to fail.
 //!
 //! Async ends at this module: the SDK runs on threads of this vault, and every call waits for its answer.
 
@@ -13,6 +13,7 @@ mod fetch;
 mod locks;
 mod pace;
 mod parts;
+mod probe;
 mod put;
 mod store;
 mod thaw;
@@ -30,7 +31,7 @@ use self::store::Store;
 use crate::open::not_a_vault;
 use crate::settings::Settings;
 use crate::{
-    Content, Lock, Names, ObjectFolder, ObjectName, ObjectRef, Result, Thawed, Vault, VaultError, Wish,
+    Content, Lock, Names, ObjectFolder, ObjectName, ObjectRef, Probe, Result, Thawed, Vault, VaultError, Wish,
 };
 
 /// Threads on which the SDK runs: encrypting for TLS and waiting.
@@ -112,6 +113,10 @@ impl Vault for S3Vault {
 
     fn end_stale_puts(&self, before: DateTime<Utc>) -> Result<u64> {
         self.wait(self.store.abort_stale("", |_, begun| begun.is_some_and(|begun| begun < before)))
+    }
+
+    fn prove_lock(&self, canary: &Lock) -> Result<Vec<Probe>> {
+        probe::prove(self, canary)
     }
 }
 

@@ -194,7 +194,7 @@ fn what_is_not_built_is_refused_and_never_ignored() {
     client.summed("PUT", "ice/a", &[], b"x");
     for (method, path) in [
         ("GET", "ice/a?attributes"),
-        ("PUT", "ice?acl"),
+        ("PUT", "ice/a?renameObject"),
         ("GET", "ice?unheard-of"),
         ("GET", "ice/a?partNumber=1"),
     ] {

@@ -70,3 +70,49 @@ fn buckets_are_made_found_and_removed_only_when_empty() {
     assert_eq!(client.send("DELETE", "second", &[], b"").error(), (409, "BucketNotEmpty".into()));
     assert_eq!(client.send("DELETE", "absent", &[], b"").error(), (404, "NoSuchBucket".into()));
 }
+
+#[test]
+fn every_setting_is_refused_to_whom_it_is_not_permitted_and_kept_for_others() {
+    let (server, admin) = server();
+    assert_eq!(admin.summed("PUT", "ice/a", &[], b"x").status, 200);
+    let id = server.versions("ice", "a")[0].version_id.clone();
+    let writer =
+        crate::client::user(&server, vec![fake_s3::Statement::allow(&["s3:PutObject", "s3:ListBucket"])]);
+    let mut refused = 0;
+    for (mark, root) in [
+        ("accelerate", "AccelerateConfiguration"),
+        ("acl", "AccessControlPolicy"),
+        ("analytics&id=a", "AnalyticsConfiguration"),
+        ("cors", "CORSConfiguration"),
+        ("intelligent-tiering&id=a", "IntelligentTieringConfiguration"),
+        ("inventory&id=a", "InventoryConfiguration"),
+        ("logging", "BucketLoggingStatus"),
+        ("metrics&id=a", "MetricsConfiguration"),
+        ("notification", "NotificationConfiguration"),
+        ("ownershipControls", "OwnershipControls"),
+        ("publicAccessBlock", "PublicAccessBlockConfiguration"),
+        ("replication", "ReplicationConfiguration"),
+        ("requestPayment", "RequestPaymentConfiguration"),
+        ("tagging", "Tagging"),
+        ("website", "WebsiteConfiguration"),
+    ] {
+        let mut places = vec![format!("ice?{mark}")];
+        if matches!(mark, "acl" | "tagging") {
+            places.extend([format!("ice/a?{mark}"), format!("ice/a?{mark}&versionId={id}")]);
+        }
+        for place in places {
+            let put = |client: &crate::client::Client, body: &str| {
+                client.summed("PUT", &place, &[], body.as_bytes()).error()
+            };
+            assert_eq!(put(&writer, "<not"), (403, "AccessDenied".into()), "{place}: who asks comes first");
+            assert_eq!(put(&admin, "<not"), (400, "MalformedXML".into()), "{place}");
+            assert_eq!(put(&admin, "<Other/>"), (400, "MalformedXML".into()), "{place}");
+            assert_eq!(put(&admin, &format!("<{root}/>")).0, 200, "{place}");
+            refused += 1;
+        }
+    }
+    assert_eq!(refused, 19);
+    assert_eq!(admin.send("GET", "ice/a?tagging", &[], b"").body, b"<Tagging/>");
+    assert_eq!(admin.send("DELETE", "ice/a?tagging", &[], b"").status, 204);
+    assert_eq!(admin.send("GET", "ice/a?tagging", &[], b"").status, 404);
+}

@@ -176,7 +176,9 @@ resource "aws_s3_bucket_policy" "ice" {
             "s3:DeleteBucket",
             "s3:DeleteBucketPolicy",
             "s3:DeleteObject",
+            "s3:DeleteObjectTagging",
             "s3:DeleteObjectVersion",
+            "s3:DeleteObjectVersionTagging",
             "s3:PutBucketAcl",
             "s3:PutBucketObjectLockConfiguration",
             "s3:PutBucketOwnershipControls",
@@ -187,7 +189,9 @@ resource "aws_s3_bucket_policy" "ice" {
             "s3:PutLifecycleConfiguration",
             "s3:PutObjectAcl",
             "s3:PutObjectLegalHold",
+            "s3:PutObjectTagging",
             "s3:PutObjectVersionAcl",
+            "s3:PutObjectVersionTagging",
             "s3:PutReplicationConfiguration",
             "s3:ReplicateDelete",
             "s3:RestoreObject"
@@ -231,7 +235,10 @@ resource "aws_iam_policy" "writer" {
             "s3:PutObjectRetention"
           ],
           "Effect": "Allow",
-          "Resource": "arn:aws:s3:::example-ice/ice/*",
+          "Resource": [
+            "arn:aws:s3:::example-ice/canary/*",
+            "arn:aws:s3:::example-ice/ice/*"
+          ],
           "Sid": "PutAndReadBack"
         },
         {
@@ -290,7 +297,9 @@ resource "aws_iam_policy" "writer" {
             "s3:DeleteBucket",
             "s3:DeleteBucketPolicy",
             "s3:DeleteObject",
+            "s3:DeleteObjectTagging",
             "s3:DeleteObjectVersion",
+            "s3:DeleteObjectVersionTagging",
             "s3:PutBucketAcl",
             "s3:PutBucketObjectLockConfiguration",
             "s3:PutBucketOwnershipControls",
@@ -301,7 +310,9 @@ resource "aws_iam_policy" "writer" {
             "s3:PutLifecycleConfiguration",
             "s3:PutObjectAcl",
             "s3:PutObjectLegalHold",
+            "s3:PutObjectTagging",
             "s3:PutObjectVersionAcl",
+            "s3:PutObjectVersionTagging",
             "s3:PutReplicationConfiguration",
             "s3:ReplicateDelete",
             "s3:RestoreObject"

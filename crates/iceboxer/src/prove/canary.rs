@@ -1,0 +1,64 @@
+//! The object that attempts are made on.
+
+use chrono::{DateTime, Days, Utc};
+use formats::ContentHash;
+use vault::{Content, Lock, ObjectName, Result, VaultError};
+
+use crate::store::Target;
+
+/// How many canaries of a month may be spoiled.
+const SPOILED_MAX: u32 = 100;
+
+/// The month's canary, locked for as long as ice is; put if there is none. One that was spoiled, by an attempt that was not refused, is left for the
+/// next.
+pub(super) fn canary(target: &Target) -> Result<Lock> {
+    let now = target.vault.clock()?;
+    let until = now.checked_add_days(Days::new(u64::from(target.retention_days))).unwrap_or(now);
+    let mut number = 0;
+    loop {
+        let name = name(now, number)?;
+        match locked(target, &name, until) {
+            Err(VaultError::LockMissing { .. } | VaultError::Altered { .. }) if number < SPOILED_MAX => {
+                number += 1;
+            }
+            answer => return answer,
+        }
+    }
+}
+
+fn name(now: DateTime<Utc>, number: u32) -> Result<ObjectName> {
+    let month = now.format("%Y-%m");
+    let text = if number == 0 { format!("canary/{month}") } else { format!("canary/{month}.{number}") };
+    text.parse().map_err(|error| VaultError::Unreachable {
+        step: format!("name {text}"),
+        source: std::io::Error::other(error),
+    })
+}
+
+fn locked(target: &Target, name: &ObjectName, until: DateTime<Utc>) -> Result<Lock> {
+    let text = format!("{name}: put by Firn, to see whether it can be removed. It holds nothing.\n");
+    let (bytes, hash) = (text.len() as u64, ContentHash::of(text.as_bytes()));
+    let lock = match target.vault.lock(&name.into()) {
+        Ok(lock) => target.vault.extend_lock(&lock.object_ref(), until.max(lock.retain_until))?,
+        Err(VaultError::Missing { .. }) => {
+            let content = Content { bytes, hash, reader: &mut text.as_bytes() };
+            // What was put and has no lock is no canary to be spoiled, but a vault that does not lock.
+            return target.vault.put(name, content, until).map_err(|error| match error {
+                VaultError::LockMissing { object, why } => not_locked(object, until, why),
+                error => error,
+            });
+        }
+        Err(error) => return Err(error),
+    };
+    if (lock.bytes, lock.hash) != (bytes, hash) {
+        return Err(VaultError::Altered {
+            object: name.clone(),
+            why: "it is not the canary that was put there",
+        });
+    }
+    Ok(lock)
+}
+
+fn not_locked(object: ObjectName, asked: DateTime<Utc>, why: &'static str) -> VaultError {
+    VaultError::LockRefused { object, asked, why }
+}

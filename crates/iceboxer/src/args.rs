@@ -34,6 +34,13 @@ pub enum Verb {
         #[arg(long)]
         over_budget: bool,
     },
+    /// Name what is wrong with certificates, folders, vaults and credentials before anything is put, each with the fix
+    #[command(after_help = PREFLIGHT_EXAMPLES)]
+    Preflight {
+        /// Only these vaults; all if none is named
+        #[arg(value_name = "VAULT")]
+        vaults: Vec<String>,
+    },
     /// Show the ledger: which ice lies in which vault, and until when it is locked
     List,
     /// Forecast what the vaults cost, and what a restore would
@@ -53,6 +60,7 @@ pub enum Verb {
 
 const EXAMPLES: &str = "\
 Examples:
+  iceboxer preflight               what is wrong, before the first run
   iceboxer run                     every host, every vault
   iceboxer run web01               one host
   iceboxer list --json             the ledger, for machines
@@ -69,6 +77,15 @@ Examples:
   iceboxer run --again web01       a second, independent ice of the same snapshot
 
 A run that was cut short goes on where it stopped: just start it again.";
+
+const PREFLIGHT_EXAMPLES: &str = "\
+Examples:
+  iceboxer preflight               everything the settings name
+  iceboxer preflight off-site      one vault, and this machine
+  iceboxer preflight --json        findings for machines, each with its code
+
+Nothing is changed, here or in a vault. Exit codes: 0 nothing or only advice, 3 warnings, else that of the first
+failure. docs/preflight.md lists all that can be found.";
 
 const COST_EXAMPLES: &str = "\
 Examples:
@@ -90,6 +107,7 @@ impl Verb {
     pub fn name(&self) -> &'static str {
         match self {
             Verb::Run { .. } => "run",
+            Verb::Preflight { .. } => "preflight",
             Verb::List => "list",
             Verb::Cost { .. } => "cost",
             Verb::Setup(_) => "setup",

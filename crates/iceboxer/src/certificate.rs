@@ -73,6 +73,14 @@ pub enum Fault {
     NoEncryptionKey,
 }
 
+impl CertificateError {
+    /// What is wrong with it.
+    #[must_use]
+    pub fn fault(&self) -> &Fault {
+        &self.source
+    }
+}
+
 impl Failure for CertificateError {
     fn exit(&self) -> Exit {
         Exit::CERTIFICATE
@@ -144,6 +152,12 @@ impl Recipient {
     /// The key to encrypt to.
     pub(crate) fn key(&self) -> &Key<PublicParts, SubordinateRole> {
         &self.key
+    }
+
+    /// When it ends, if ever.
+    #[must_use]
+    pub fn ends(&self) -> Option<DateTime<Utc>> {
+        self.ends
     }
 
     /// What a person should hear about the end of this certificate, from 180 days before it.

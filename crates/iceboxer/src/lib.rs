@@ -7,7 +7,7 @@
 //! 3. [stores](store) it in every vault: cut in segments, each [sealed](seal) as an OpenPGP message and put under a retention lock;
 //! 4. writes a line into the [ledger].
 //!
-//! `iceboxer cost` counts what that [costs](cost), and a budget stops a run; `iceboxer setup` prints how a vault is [set up](setup) elsewhere.
+//! `iceboxer preflight` names what is [wrong](preflight) before anything is put. `iceboxer cost` counts what that [costs](cost), and a budget stops a run; `iceboxer setup` prints how a vault is [set up](setup) elsewhere.
 //!
 //! Documents: docs/formats/ice.md for all that is written; docs/exit-codes.md for how it ends.
 //!
@@ -21,6 +21,7 @@ pub mod cost;
 pub mod image;
 pub mod ledger;
 pub mod plan;
+pub mod preflight;
 pub mod seal;
 pub mod settings;
 pub mod setup;

@@ -10,7 +10,8 @@ use formats::ContentHash;
 use crate::object::unversioned;
 use crate::stamp::rounded_up;
 use crate::{
-    Content, Lock, Names, ObjectFolder, ObjectName, ObjectRef, Result, Thawed, Vault, VaultError, Wish,
+    Content, Inspection, Lock, Names, ObjectFolder, ObjectName, ObjectRef, Result, Thawed, Vault, VaultError,
+    Wish,
 };
 
 /// A vault that is gone with its process.
@@ -100,6 +101,10 @@ impl Vault for MemoryVault {
         }
         lock.retain_until = retain_until;
         Ok(lock.clone())
+    }
+
+    fn inspect(&self) -> Inspection {
+        Inspection::Memory
     }
 }
 

@@ -8,6 +8,7 @@ mod check;
 mod cost;
 mod image;
 mod ledger;
+mod preflight;
 mod restart;
 mod rig;
 mod run;

@@ -67,6 +67,9 @@ impl Vault for Dying {
     fn extend_lock(&self, object: &ObjectRef, until: DateTime<Utc>) -> Result<Lock> {
         self.call(|| self.inner.extend_lock(object, until))
     }
+    fn inspect(&self) -> vault::Inspection {
+        self.inner.inspect()
+    }
 }
 
 fn dying(scratch: &Scratch, dies_at: usize, moment: Moment) -> (Target, Arc<AtomicUsize>) {

@@ -3,6 +3,7 @@
 //! It keeps its word against Firn itself and against accidents; whoever may write the folder by other means can still remove what is in it. A
 //! disk that is carried away, or a store that enforces locks, keeps it against everyone.
 
+mod inspect;
 mod listing;
 mod locks;
 mod store;
@@ -18,7 +19,8 @@ use rustix::fs::{FileType, FlockOperation, Mode, OFlags, flock, fstat};
 
 use crate::object::unversioned;
 use crate::{
-    Content, Lock, Names, ObjectFolder, ObjectName, ObjectRef, Result, Thawed, Vault, VaultError, Wish,
+    Content, Inspection, Lock, Names, ObjectFolder, ObjectName, ObjectRef, Result, Thawed, Vault, VaultError,
+    Wish,
 };
 
 /// Folder of the objects.
@@ -108,6 +110,10 @@ impl Vault for FileVault {
 
     fn extend_lock(&self, object: &ObjectRef, retain_until: DateTime<Utc>) -> Result<Lock> {
         locks::extend(self, unversioned(object)?, retain_until)
+    }
+
+    fn inspect(&self) -> Inspection {
+        inspect::inspect(&self.root)
     }
 }
 

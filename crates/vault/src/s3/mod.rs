@@ -10,6 +10,8 @@ mod clock;
 mod content;
 mod fault;
 mod fetch;
+mod inspect;
+mod inspect_rights;
 mod locks;
 mod pace;
 mod parts;
@@ -30,7 +32,8 @@ use self::store::Store;
 use crate::open::not_a_vault;
 use crate::settings::Settings;
 use crate::{
-    Content, Lock, Names, ObjectFolder, ObjectName, ObjectRef, Result, Thawed, Vault, VaultError, Wish,
+    Content, Inspection, Lock, Names, ObjectFolder, ObjectName, ObjectRef, Result, Thawed, Vault, VaultError,
+    Wish,
 };
 
 /// Threads on which the SDK runs: encrypting for TLS and waiting.
@@ -108,6 +111,10 @@ impl Vault for S3Vault {
 
     fn extend_lock(&self, object: &ObjectRef, retain_until: DateTime<Utc>) -> Result<Lock> {
         self.wait(self.store.extend(object, retain_until))
+    }
+
+    fn inspect(&self) -> Inspection {
+        self.wait(self.store.inspect())
     }
 }
 

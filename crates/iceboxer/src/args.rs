@@ -41,6 +41,13 @@ pub enum Verb {
         #[arg(value_name = "VAULT")]
         vaults: Vec<String>,
     },
+    /// Name what is wrong with certificates, folders, vaults and credentials before anything is put, each with the fix
+    #[command(after_help = PREFLIGHT_EXAMPLES)]
+    Preflight {
+        /// Only these vaults; all if none is named
+        #[arg(value_name = "VAULT")]
+        vaults: Vec<String>,
+    },
     /// Show the ledger: which ice lies in which vault, and until when it is locked
     List,
     /// Forecast what the vaults cost, and what a restore would
@@ -60,6 +67,7 @@ pub enum Verb {
 
 const EXAMPLES: &str = "\
 Examples:
+  iceboxer preflight               what is wrong, before the first run
   iceboxer run                     every host, every vault
   iceboxer run web01               one host
   iceboxer list --json             the ledger, for machines
@@ -87,6 +95,15 @@ What is tried, is tried on a small object in the folder canary/ of the vault, on
 that would do harm if it were permitted. Exit codes: 0 all refused, 32 something is not, 30 a vault did not answer and
 nothing is proved. A run does the same before its first put and after its last.";
 
+const PREFLIGHT_EXAMPLES: &str = "\
+Examples:
+  iceboxer preflight               everything the settings name
+  iceboxer preflight off-site      one vault, and this machine
+  iceboxer preflight --json        findings for machines, each with its code
+
+Nothing is changed, here or in a vault. Exit codes: 0 nothing or only advice, 3 warnings, else that of the first
+failure. docs/preflight.md lists all that can be found.";
+
 const COST_EXAMPLES: &str = "\
 Examples:
   iceboxer cost                    the bills of the next 12 months, and what a full restore costs
@@ -108,6 +125,7 @@ impl Verb {
         match self {
             Verb::Run { .. } => "run",
             Verb::ProveLock { .. } => "prove-lock",
+            Verb::Preflight { .. } => "preflight",
             Verb::List => "list",
             Verb::Cost { .. } => "cost",
             Verb::Setup(_) => "setup",

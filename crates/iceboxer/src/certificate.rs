@@ -75,6 +75,14 @@ pub enum Fault {
     NoEncryptionKey,
 }
 
+impl CertificateError {
+    /// What is wrong with it.
+    #[must_use]
+    pub fn fault(&self) -> &Fault {
+        &self.source
+    }
+}
+
 impl Failure for CertificateError {
     fn exit(&self) -> Exit {
         Exit::CERTIFICATE
@@ -186,6 +194,12 @@ impl Recipient {
     /// The best that its owner can read.
     pub(crate) fn container(&self) -> Container {
         self.container
+    }
+
+    /// When it ends, if ever.
+    #[must_use]
+    pub fn ends(&self) -> Option<DateTime<Utc>> {
+        self.ends
     }
 
     /// What a person should hear about the end of this certificate, from 180 days before it.

@@ -10,7 +10,7 @@
 //! Before the first put and after the last, each vault is [proved](prove): what could break its locks is tried, and must be refused. `iceboxer prove-lock`
 //! does that alone, and shows it.
 //!
-//! `iceboxer cost` counts what that [costs](cost), and a budget stops a run; `iceboxer setup` prints how a vault is [set up](setup) elsewhere.
+//! `iceboxer preflight` names what is [wrong](preflight) before anything is put. `iceboxer cost` counts what that [costs](cost), and a budget stops a run; `iceboxer setup` prints how a vault is [set up](setup) elsewhere.
 //!
 //! Documents: docs/formats/ice.md for all that is written; docs/exit-codes.md for how it ends.
 //!
@@ -25,6 +25,7 @@ mod drills;
 pub mod image;
 pub mod ledger;
 pub mod plan;
+pub mod preflight;
 pub mod prove;
 pub mod seal;
 pub mod settings;

@@ -25,6 +25,7 @@ fn main() -> ExitCode {
             Verb::ProveLock { vaults } => verb::prove_lock::prove_lock(&settings()?, vaults, run),
             Verb::List => verb::list::list(&settings()?, run),
             Verb::Cost { months } => verb::cost::cost(&settings()?, *months, run),
+            Verb::Preflight { vaults } => verb::preflight::preflight(&settings()?, vaults, run),
             Verb::Setup(setup) => verb::setup::setup(setup, run),
             Verb::Manual(manual) => manual.write(Args::command(), &mut std::io::stdout()),
         }

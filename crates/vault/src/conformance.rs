@@ -6,15 +6,15 @@ use chrono::{DateTime, TimeDelta, Utc};
 use formats::ContentHash;
 
 use crate::{
-    Content, Lock, ObjectFolder, ObjectName, ObjectRef, Result, Thawed, Tier, Vault, VaultError, VersionId,
-    Wish,
+    Content, Inspection, Lock, ObjectFolder, ObjectName, ObjectRef, Result, Thawed, Tier, Vault, VaultError,
+    VersionId, Wish,
 };
 
 type Rule = (&'static str, fn(&dyn Vault));
 
 /// Runs every rule against a fresh vault each.
 pub(crate) fn conforms<V: Vault, G>(fresh: impl Fn() -> (V, G)) {
-    let rules: [Rule; 12] = [
+    let rules: [Rule; 13] = [
         ("what was put is fetched and locked", what_was_put_is_fetched_and_locked),
         ("a name is taken once", a_name_is_taken_once),
         ("a lock only grows", a_lock_only_grows),
@@ -27,6 +27,7 @@ pub(crate) fn conforms<V: Vault, G>(fresh: impl Fn() -> (V, G)) {
         ("the clock is near", the_clock_is_near),
         ("a lock names its own version", a_lock_names_its_own_version),
         ("what is not archived is thawed", what_is_not_archived_is_thawed),
+        ("being inspected changes nothing", being_inspected_changes_nothing),
     ];
     for (name, rule) in rules {
         let (vault, _guard) = fresh();
@@ -233,4 +234,12 @@ fn a_lock_names_its_own_version(vault: &dyn Vault) {
 fn what_is_not_archived_is_thawed(vault: &dyn Vault) {
     put(vault, "ice/a", b"abc", later(92)).unwrap();
     assert_eq!(vault.thaw(&object("ice/a"), WISH).unwrap(), Thawed::Ready { until: None });
+}
+
+fn being_inspected_changes_nothing(vault: &dyn Vault) {
+    let before = put(vault, "ice/a", b"abc", later(92)).unwrap();
+    let inspection = vault.inspect();
+    assert!(!matches!(inspection, Inspection::Unusable(_)), "{inspection:?}");
+    assert_eq!(listed(vault, ""), ["ice/a"]);
+    assert_eq!(vault.lock(&object("ice/a")).unwrap(), before);
 }

@@ -5,7 +5,7 @@ use std::io::Read;
 use chrono::{DateTime, TimeDelta, Utc};
 use formats::ContentHash;
 
-use crate::{ObjectFolder, ObjectName, ObjectRef, Probe, Result, VersionId};
+use crate::{Inspection, ObjectFolder, ObjectName, ObjectRef, Probe, Result, VersionId};
 
 /// The names of a listing, one at a time.
 pub type Names<'a> = Box<dyn Iterator<Item = Result<ObjectName>> + 'a>;
@@ -94,6 +94,13 @@ pub trait Vault: Send + Sync {
     /// - [`Missing`](crate::VaultError::Missing) (31) or [`LockMissing`](crate::VaultError::LockMissing) (32) if the canary is not there and locked
     ///   to begin with.
     fn prove_lock(&self, canary: &Lock) -> Result<Vec<Probe>>;
+
+    /// What the vault tells about itself: whether it keeps versions and locks, what it does by itself with what lies there, what these credentials
+    /// could destroy. Facts, for people who set a vault up; nothing here relies on them, because every put reads its own lock back.
+    ///
+    /// No object and no setting of the vault is changed, and nothing that lies there is touched. Rights to destroy are asked for with a name that
+    /// was never used. What the credentials may not ask, and what the vault does not answer, is told as that, never as good.
+    fn inspect(&self) -> Inspection;
 }
 
 /// The bytes to be stored, and what they must come to.

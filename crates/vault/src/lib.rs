@@ -11,10 +11,12 @@
 //! - [`mod@s3`]: a bucket with object lock, at any provider. Layout in docs/formats/ice.md.
 //! - [`probe`]: what came of attempts to break a lock.
 //! - [`settings`], [`open()`]: from a setting to a vault.
+//! - [`inspection`]: what a vault tells about itself before anything is put there.
 
 pub mod contract;
 pub mod error;
 pub mod file;
+pub mod inspection;
 pub mod memory;
 pub mod object;
 pub mod open;
@@ -30,6 +32,7 @@ mod conformance;
 pub use contract::{Content, Lock, Names, Thawed, Tier, Vault, Wish};
 pub use error::{Result, VaultError};
 pub use file::FileVault;
+pub use inspection::Inspection;
 pub use memory::MemoryVault;
 pub use object::{ObjectFolder, ObjectName, ObjectRef, VersionId};
 pub use open::open;

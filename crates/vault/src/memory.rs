@@ -10,8 +10,8 @@ use formats::ContentHash;
 use crate::object::unversioned;
 use crate::stamp::rounded_up;
 use crate::{
-    Content, Lock, Names, ObjectFolder, ObjectName, ObjectRef, Outcome, Probe, Result, Thawed, Vault,
-    VaultError, Wish,
+    Content, Inspection, Lock, Names, ObjectFolder, ObjectName, ObjectRef, Outcome, Probe, Result, Thawed,
+    Vault, VaultError, Wish,
 };
 
 /// A vault that is gone with its process.
@@ -111,6 +111,10 @@ impl Vault for MemoryVault {
         self.lock(&canary.object_ref())?;
         let why = "whatever runs in this process can change its memory";
         Ok(vec![Probe { call: "write to memory", outcome: Outcome::ByAgreement { why } }])
+    }
+
+    fn inspect(&self) -> Inspection {
+        Inspection::Memory
     }
 }
 

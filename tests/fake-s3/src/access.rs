@@ -95,6 +95,11 @@ impl Statement {
         self
     }
 
+    pub(crate) fn lets_everybody_in(&self) -> bool {
+        let is_for_all = self.principals.iter().any(|principal| principal == "*");
+        self.effect == Effect::Allow && self.conditions.is_empty() && is_for_all
+    }
+
     fn applies(&self, asked: &Asked<'_>) -> bool {
         self.actions
             .iter()

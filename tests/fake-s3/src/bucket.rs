@@ -28,6 +28,8 @@ pub struct Bucket {
     pub lifecycle: Option<String>,
     /// An encryption configuration, as XML. It is kept and shown.
     pub encryption: Option<String>,
+    /// A `PublicAccessBlockConfiguration`, as XML. It is kept and shown; nobody without a key is served here anyway.
+    pub public_access: Option<String>,
 }
 
 impl Shelf {
@@ -38,7 +40,11 @@ impl Shelf {
         let policy = plan.policy.as_ref().and_then(|text| {
             crate::Statement::from_policy(text).ok().map(|statements| (text.clone(), statements))
         });
-        let documents = [("lifecycle", &plan.lifecycle), ("encryption", &plan.encryption)];
+        let documents = [
+            ("lifecycle", &plan.lifecycle),
+            ("encryption", &plan.encryption),
+            ("public access", &plan.public_access),
+        ];
         let documents =
             documents.into_iter().filter_map(|(name, text)| Some((name, text.clone()?))).collect();
         Self {

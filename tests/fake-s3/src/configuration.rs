@@ -1,4 +1,4 @@
-//! A bucket's settings: object lock, policy, lifecycle, encryption.
+//! A bucket's settings: object lock, policy, lifecycle, encryption, public access.
 
 use bytes::Bytes;
 
@@ -68,6 +68,32 @@ pub(crate) fn put_policy(turn: &mut Turn<'_>) -> Result<Answer, Refusal> {
 
 pub(crate) fn delete_policy(turn: &mut Turn<'_>) -> Result<Answer, Refusal> {
     turn.shelf()?.policy = None;
+    Ok(Answer::new(204))
+}
+
+/// Public is a policy that lets everybody in on no condition.
+pub(crate) fn policy_status(turn: &mut Turn<'_>) -> Result<Answer, Refusal> {
+    let Some((_, statements)) = &turn.shelf()?.policy else {
+        return Err(Refusal::new(404, "NoSuchBucketPolicy", "The bucket policy does not exist"));
+    };
+    let is_public = statements.iter().any(Statement::lets_everybody_in);
+    let mut document = Xml::new("PolicyStatus");
+    document.text("IsPublic", is_public);
+    Ok(Answer::xml(document.end("PolicyStatus")))
+}
+
+pub(crate) fn get_public_access(turn: &mut Turn<'_>) -> Result<Answer, Refusal> {
+    let text = "The public access block configuration was not found";
+    document(turn, "public access", Refusal::new(404, "NoSuchPublicAccessBlockConfiguration", text))
+}
+
+pub(crate) fn put_public_access(turn: &mut Turn<'_>) -> Result<Answer, Refusal> {
+    turn.must_be_protected()?;
+    keep(turn, "public access", "PublicAccessBlockConfiguration")
+}
+
+pub(crate) fn delete_public_access(turn: &mut Turn<'_>) -> Result<Answer, Refusal> {
+    turn.shelf()?.documents.remove("public access");
     Ok(Answer::new(204))
 }
 

@@ -88,8 +88,20 @@ fn one(turn: &mut Turn<'_>, key: &str, id: Option<&str>) -> Result<Deleted, Refu
         }
         None => {
             turn.permit_on("s3:DeleteObject", bucket, key, &Context::new())?;
+            only_if(turn, key)?;
             marker(turn, key)
         }
+    }
+}
+
+/// `If-Match`: nothing is deleted, and no marker is laid, unless the newest version has that ETag.
+fn only_if(turn: &mut Turn<'_>, key: &str) -> Result<(), Refusal> {
+    let Some(tag) = turn.call.header("if-match") else { return Ok(()) };
+    let newest = turn.shelf()?.current(key).filter(|version| !version.is_marker);
+    match newest {
+        None => Err(Refusal::no_such_key()),
+        Some(version) if tag == "*" || tag.trim_matches('"') == version.etag => Ok(()),
+        Some(_) => Err(Refusal::precondition()),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::turn::Turn;
 use crate::xml;
 
 /// The query parameter of each, and the name of its document.
-const KINDS: [(&str, &str); 15] = [
+const KINDS: [(&str, &str); 14] = [
     ("accelerate", "AccelerateConfiguration"),
     ("acl", "AccessControlPolicy"),
     ("analytics", "AnalyticsConfiguration"),
@@ -21,7 +21,6 @@ const KINDS: [(&str, &str); 15] = [
     ("metrics", "MetricsConfiguration"),
     ("notification", "NotificationConfiguration"),
     ("ownershipControls", "OwnershipControls"),
-    ("publicAccessBlock", "PublicAccessBlockConfiguration"),
     ("replication", "ReplicationConfiguration"),
     ("requestPayment", "RequestPaymentConfiguration"),
     ("tagging", "Tagging"),

@@ -93,6 +93,8 @@ fn writer_policy(setup: &Setup) -> Value {
         json!({
             "Action": [
                 "s3:GetBucketObjectLockConfiguration",
+                "s3:GetBucketPolicyStatus",
+                "s3:GetBucketPublicAccessBlock",
                 "s3:GetBucketVersioning",
                 "s3:GetEncryptionConfiguration",
                 "s3:GetLifecycleConfiguration",

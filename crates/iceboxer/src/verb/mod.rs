@@ -2,6 +2,7 @@
 
 pub mod cost;
 pub mod list;
+pub mod preflight;
 pub mod prove_lock;
 pub mod run;
 pub mod setup;

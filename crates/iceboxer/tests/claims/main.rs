@@ -9,6 +9,7 @@ mod cost;
 mod image;
 mod ledger;
 mod locks;
+mod preflight;
 mod prove_lock;
 mod restart;
 mod reuse;

@@ -74,6 +74,10 @@ impl Vault for Dying {
     fn prove_lock(&self, canary: &Lock) -> Result<Vec<Probe>> {
         self.call(|| self.inner.prove_lock(canary))
     }
+
+    fn inspect(&self) -> vault::Inspection {
+        self.inner.inspect()
+    }
 }
 
 fn dying(scratch: &Scratch, dies_at: usize, moment: Moment) -> (Target, Arc<AtomicUsize>) {

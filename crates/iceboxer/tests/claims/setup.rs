@@ -49,6 +49,8 @@ fn the_writer_may_only_put_lock_and_look() {
     let expected: BTreeSet<String> = [
         "s3:AbortMultipartUpload",
         "s3:GetBucketObjectLockConfiguration",
+        "s3:GetBucketPolicyStatus",
+        "s3:GetBucketPublicAccessBlock",
         "s3:GetBucketVersioning",
         "s3:GetEncryptionConfiguration",
         "s3:GetLifecycleConfiguration",

@@ -5,6 +5,7 @@
 //! keeps it against everyone.
 
 mod flag;
+mod inspect;
 mod listing;
 mod locks;
 mod prove;
@@ -21,8 +22,8 @@ use rustix::fs::{FileType, FlockOperation, Mode, OFlags, flock, fstat};
 
 use crate::object::unversioned;
 use crate::{
-    Content, Immutable, Lock, Names, ObjectFolder, ObjectName, ObjectRef, Probe, Result, Thawed, Vault,
-    VaultError, Wish,
+    Content, Immutable, Inspection, Lock, Names, ObjectFolder, ObjectName, ObjectRef, Probe, Result, Thawed,
+    Vault, VaultError, Wish,
 };
 
 /// Folder of the objects.
@@ -121,6 +122,10 @@ impl Vault for FileVault {
 
     fn prove_lock(&self, canary: &Lock) -> Result<Vec<Probe>> {
         prove::prove(self, canary)
+    }
+
+    fn inspect(&self) -> Inspection {
+        inspect::inspect(&self.root)
     }
 }
 

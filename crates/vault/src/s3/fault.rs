@@ -55,11 +55,25 @@ where
 }
 
 /// A provider's text is hostile until it is harmless to print.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     text.chars().take(MESSAGE_CHARS_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 impl Fault {
+    /// What was seen, with all its causes, safe to print.
+    pub(super) fn seen(&self) -> String {
+        let mut text = self.source.to_string();
+        let mut next = self.source.source();
+        while let Some(cause) = next {
+            let part = cause.to_string();
+            if !text.ends_with(&part) {
+                text = format!("{text}: {part}");
+            }
+            next = cause.source();
+        }
+        plain(&text)
+    }
+
     /// The answer means that there is no such object or version.
     pub(super) fn is_missing(&self) -> bool {
         match self.status {

@@ -10,6 +10,8 @@ mod clock;
 mod content;
 mod fault;
 mod fetch;
+mod inspect;
+mod inspect_rights;
 mod locks;
 mod pace;
 mod parts;
@@ -31,7 +33,8 @@ use self::store::Store;
 use crate::open::not_a_vault;
 use crate::settings::Settings;
 use crate::{
-    Content, Lock, Names, ObjectFolder, ObjectName, ObjectRef, Probe, Result, Thawed, Vault, VaultError, Wish,
+    Content, Inspection, Lock, Names, ObjectFolder, ObjectName, ObjectRef, Probe, Result, Thawed, Vault,
+    VaultError, Wish,
 };
 
 /// Threads on which the SDK runs: encrypting for TLS and waiting.
@@ -117,6 +120,10 @@ impl Vault for S3Vault {
 
     fn prove_lock(&self, canary: &Lock) -> Result<Vec<Probe>> {
         probe::prove(self, canary)
+    }
+
+    fn inspect(&self) -> Inspection {
+        self.wait(self.store.inspect())
     }
 }
 

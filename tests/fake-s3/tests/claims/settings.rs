@@ -116,3 +116,41 @@ fn every_setting_is_refused_to_whom_it_is_not_permitted_and_kept_for_others() {
     assert_eq!(admin.send("DELETE", "ice/a?tagging", &[], b"").status, 204);
     assert_eq!(admin.send("GET", "ice/a?tagging", &[], b"").status, 404);
 }
+
+#[test]
+fn public_access_is_shown_as_it_was_set_and_a_policy_tells_whether_it_is_public() {
+    let (_server, client) = server();
+    let get = |what: &str| client.send("GET", &format!("ice?{what}"), &[], b"");
+    let absent = "NoSuchPublicAccessBlockConfiguration".to_owned();
+    assert_eq!(get("publicAccessBlock").error(), (404, absent.clone()));
+    let body = "<PublicAccessBlockConfiguration><BlockPublicAcls>true</BlockPublicAcls></PublicAccessBlockConfiguration>";
+    assert_eq!(client.summed("PUT", "ice?publicAccessBlock", &[], body.as_bytes()).status, 200);
+    assert_eq!(get("publicAccessBlock").xml("BlockPublicAcls"), "true");
+    assert_eq!(client.send("DELETE", "ice?publicAccessBlock", &[], b"").status, 204);
+    assert_eq!(get("publicAccessBlock").error(), (404, absent));
+
+    assert_eq!(get("policyStatus").error(), (404, "NoSuchBucketPolicy".into()));
+    let policy = |principal: &str, condition: &str| {
+        let text = format!(
+            "{{\"Statement\":[{{\"Effect\":\"Allow\",\"Principal\":{principal},\"Action\":\"s3:GetObject\",\"Resource\":\"*\"{condition}}}]}}"
+        );
+        assert_eq!(client.summed("PUT", "ice?policy", &[], text.as_bytes()).status, 204);
+        get("policyStatus").xml("IsPublic")
+    };
+    assert_eq!(policy("\"*\"", ""), "true");
+    assert_eq!(policy("{\"AWS\":\"arn:aws:iam::1:user/writer\"}", ""), "false");
+    assert_eq!(policy("\"*\"", ",\"Condition\":{\"Bool\":{\"aws:SecureTransport\":\"true\"}}"), "false");
+}
+
+#[test]
+fn a_deletion_on_a_condition_that_does_not_hold_leaves_no_marker() {
+    let (server, client) = server();
+    let delete = |key: &str, tag: &str| client.send("DELETE", key, &[("if-match", tag)], b"").status;
+    assert_eq!(delete("ice/never", "\"0\""), 404);
+    assert!(server.versions("ice", "never").is_empty());
+    client.summed("PUT", "ice/a", &[], b"x");
+    assert_eq!(delete("ice/a", "\"0\""), 412);
+    assert_eq!(server.versions("ice", "a").len(), 1);
+    assert_eq!(delete("ice/a", "*"), 204);
+    assert_eq!(server.versions("ice", "a").len(), 2);
+}

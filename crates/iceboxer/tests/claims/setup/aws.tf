@@ -244,6 +244,8 @@ resource "aws_iam_policy" "writer" {
         {
           "Action": [
             "s3:GetBucketObjectLockConfiguration",
+            "s3:GetBucketPolicyStatus",
+            "s3:GetBucketPublicAccessBlock",
             "s3:GetBucketVersioning",
             "s3:GetEncryptionConfiguration",
             "s3:GetLifecycleConfiguration",

@@ -48,6 +48,9 @@ pub enum Verb {
         #[arg(value_name = "VAULT")]
         vaults: Vec<String>,
     },
+    /// Tell how long what is off-site stays locked and what is proved, host by host; warn of what ends soon
+    #[command(after_help = STATUS_EXAMPLES)]
+    Status,
     /// Show the ledger: which ice lies in which vault, and until when it is locked
     List,
     /// Forecast what the vaults cost, and what a restore would
@@ -70,6 +73,7 @@ Examples:
   iceboxer preflight               what is wrong, before the first run
   iceboxer run                     every host, every vault
   iceboxer run web01               one host
+  iceboxer status                  how long everything stays locked, and what is proved
   iceboxer list --json             the ledger, for machines
   iceboxer prove-lock              can this server break a lock?
   iceboxer cost                    what the vaults will cost
@@ -104,6 +108,14 @@ Examples:
 Nothing is changed, here or in a vault. Exit codes: 0 nothing or only advice, 3 warnings, else that of the first
 failure. docs/preflight.md lists all that can be found.";
 
+const STATUS_EXAMPLES: &str = "\
+Examples:
+  iceboxer status
+  iceboxer status --json           for a monitor: exit 3 and `warnings` when a person should look
+
+No vault is asked: it reads the ledger, and the drill records that the settings name. Warned of are locks that end
+within 45 days, hosts without new ice for 35 days, and hosts of which no drill has proved anything.";
+
 const COST_EXAMPLES: &str = "\
 Examples:
   iceboxer cost                    the bills of the next 12 months, and what a full restore costs
@@ -126,6 +138,7 @@ impl Verb {
             Verb::Run { .. } => "run",
             Verb::ProveLock { .. } => "prove-lock",
             Verb::Preflight { .. } => "preflight",
+            Verb::Status => "status",
             Verb::List => "list",
             Verb::Cost { .. } => "cost",
             Verb::Setup(_) => "setup",

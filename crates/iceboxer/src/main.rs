@@ -23,6 +23,7 @@ fn main() -> ExitCode {
                 verb::run::run(Plan::new(&settings()?, hosts.clone(), again, over, &run.console())?, run)
             }
             Verb::ProveLock { vaults } => verb::prove_lock::prove_lock(&settings()?, vaults, run),
+            Verb::Status => verb::status::status(&settings()?, run),
             Verb::List => verb::list::list(&settings()?, run),
             Verb::Cost { months } => verb::cost::cost(&settings()?, *months, run),
             Verb::Preflight { vaults } => verb::preflight::preflight(&settings()?, vaults, run),

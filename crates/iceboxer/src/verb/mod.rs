@@ -6,3 +6,4 @@ pub mod preflight;
 pub mod prove_lock;
 pub mod run;
 pub mod setup;
+pub mod status;

@@ -1,6 +1,7 @@
 //! What is proved stays locked, and what did not change can stay as it is.
 
 use std::fs;
+use std::process::Command;
 
 use chrono::{TimeDelta, Utc};
 use cli::Exit;
@@ -11,7 +12,8 @@ use iceboxer::settings::Unchanged;
 use serde_json::json;
 use vault::stamp::utc_text;
 
-use crate::rig::{Scratch, Spec, Tree, days_from_now, meta, run};
+use crate::cost::write_ledger;
+use crate::rig::{Scratch, Spec, Tree, days_from_now, meta, output, run};
 
 fn tree(content: &str) -> Tree {
     vec![(b"a", Spec::File(content.into()), meta(0o644, 0, 1))]
@@ -146,4 +148,66 @@ fn a_host_that_has_not_changed_gets_a_longer_lock_when_the_settings_say_so() {
     let same: IceId = format!("web01/{}", scratch.snapshot("web01", &tree("two"))).parse().unwrap();
     run(plan(Unchanged::Seal)).unwrap();
     scratch.record(&same.to_string());
+}
+
+/// A settings file for the verbs that read the ledger only.
+fn settings(scratch: &Scratch, more: &str) -> String {
+    let file = scratch.path("ice.toml");
+    let text = format!(
+        "history = \"/srv\"\nstaging = \"/srv\"\nledger = {:?}\n{more}\n[[recipients]]\ncertificate = \"/a\"\nfingerprint = \"{}\"\n[[vaults]]\nname = \"local\"\nurl = \"file:/srv\"\nretention_days = 92\n",
+        scratch.path("ledger"),
+        "AB".repeat(20),
+    );
+    fs::write(&file, text).unwrap();
+    file.display().to_string()
+}
+
+fn status(config: &str) -> (Option<i32>, String, serde_json::Value) {
+    let program = env!("CARGO_BIN_EXE_iceboxer");
+    let ran = output(Command::new(program).args(["status", "--json", "--config", config]));
+    let stdout = String::from_utf8(ran.stdout).unwrap();
+    let report = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
+    (ran.status.code(), String::from_utf8(ran.stderr).unwrap(), report)
+}
+
+#[test]
+fn the_end_of_every_lock_is_forecast_by_status_and_ledger() {
+    let scratch = Scratch::new();
+    assert_eq!(status(&settings(&scratch, "")).0, Some(0), "nothing to warn of");
+    // Six months without iceboxer: what was locked for 92 days is so no more.
+    write_ledger(&scratch.path("ledger"), &[("local", "1", 182, 92, 100)]);
+    let (code, told, report) = status(&settings(&scratch, ""));
+    assert_eq!(code, Some(3), "{told}");
+    assert!(told.contains("NOT LOCKED since") && told.contains("firn-ice.timer"), "{told}");
+    let host = &report["details"]["hosts"][0];
+    assert!((-91..=-89).contains(&host["locked_days"].as_i64().unwrap()), "{host}");
+    assert_eq!(ledger(&scratch).entries()[0].retain_until, host["retain_until"].as_str().unwrap());
+    // Some time before, the end is in sight.
+    for (ago, locked, warned) in [(60, 92, true), (10, 92, false), (10, 40, true)] {
+        fs::remove_dir_all(scratch.path("ledger")).unwrap();
+        write_ledger(&scratch.path("ledger"), &[("local", "1", ago, locked, 100)]);
+        let (_, told, report) = status(&settings(&scratch, ""));
+        assert_eq!(told.contains("its newest ice is locked for"), warned, "{ago} {locked}: {told}");
+        let days = report["details"]["hosts"][0]["locked_days"].as_i64().unwrap();
+        assert!((locked - ago - 1..=locked - ago).contains(&days), "{days}");
+    }
+}
+
+#[test]
+fn status_tells_what_is_proved_and_until_when_it_is_locked() {
+    let scratch = Scratch::new();
+    let recipients = [scratch.recipient("one")];
+    let ice = format!("web01/{}", scratch.snapshot("web01", &tree("one")));
+    run(scratch.plan(&recipients, vec![scratch.target()])).unwrap();
+    let more = format!("drill_records = {:?}", scratch.path("drills"));
+    drilled(&scratch, &ice, 42, "2026-02-01T00:00:00Z");
+    let (code, told, _) = status(&settings(&scratch, &more));
+    assert_eq!(code, Some(3));
+    assert!(told.contains("no drill has proved any of its ice"), "{told}");
+    drilled(&scratch, &ice, 0, "2026-03-01T00:00:00Z");
+    let (code, told, report) = status(&settings(&scratch, &more));
+    assert_eq!((code, told.as_str()), (Some(0), ""));
+    let host = &report["details"]["hosts"][0];
+    assert_eq!(host["proved_ice"], ice);
+    assert!(host["proved_locked_days"].as_i64().unwrap() >= 91);
 }

@@ -58,6 +58,17 @@ impl FakeS3 {
         self.house.faults.hits(fault)
     }
 
+    /// Lets `act` happen at the `moment`-th moment from now, while the request waits for it. A request has up to three moments: when its head is
+    /// there, when its body is, and when it is done and not yet answered.
+    pub fn trap(&self, moment: u64, act: impl FnOnce() + Send + 'static) {
+        self.house.trap.set(moment, Box::new(act));
+    }
+
+    /// Moments since the trap was set.
+    pub fn moments(&self) -> u64 {
+        self.house.trap.passed()
+    }
+
     /// All versions of a key, newest first, with delete markers.
     pub fn versions(&self, bucket: &str, key: &str) -> Vec<VersionInfo> {
         let store = self.house.store();

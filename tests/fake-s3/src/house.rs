@@ -9,6 +9,7 @@ use crate::fault::Faults;
 use crate::retention::Mode;
 use crate::server::{Options, PayloadHash};
 use crate::store::{Store, Version};
+use crate::trap::Trap;
 
 /// A request that was answered: method, operation, key (empty for one about a bucket), status. Status 0: the connection was cut instead.
 pub type LogLine = (String, String, String, u16);
@@ -72,6 +73,7 @@ pub(crate) struct House {
     log: Mutex<Vec<LogLine>>,
     pub(crate) clock: Clock,
     pub(crate) faults: Faults,
+    pub(crate) trap: Trap,
     pub(crate) region: String,
     pub(crate) payload: PayloadHash,
 }
@@ -80,7 +82,15 @@ impl House {
     pub(crate) fn new(options: Options) -> Self {
         let (store, log) = (Mutex::default(), Mutex::default());
         let Options { region, skew, payload, .. } = options;
-        Self { store, log, clock: Clock::new(skew), faults: Faults::default(), region, payload }
+        Self {
+            store,
+            log,
+            clock: Clock::new(skew),
+            faults: Faults::default(),
+            trap: Trap::default(),
+            region,
+            payload,
+        }
     }
 
     pub(crate) fn store(&self) -> MutexGuard<'_, Store> {

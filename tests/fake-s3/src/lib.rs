@@ -43,6 +43,7 @@ mod segments;
 pub mod server;
 mod signature;
 mod store;
+mod trap;
 mod turn;
 mod versions;
 mod xml;

@@ -162,6 +162,7 @@ async fn serve(house: Arc<House>, request: Request<Incoming>) -> Result<Response
 
 /// From head to answer: the faults of the house, the signature, the body, the turn.
 async fn steps(house: &House, call: &Call, route: Option<&Route>, body: Incoming) -> Result<Answer, Failed> {
+    house.trap.pass();
     let (signed, route) = match admit(house, call, route) {
         Ok(admitted) => admitted,
         Err(refusal) => {
@@ -193,7 +194,9 @@ async fn steps(house: &House, call: &Call, route: Option<&Route>, body: Incoming
     if let Some(refusal) = received.mismatch.take() {
         return Err(refusal.into());
     }
+    house.trap.pass();
     let answer = turn(house, call, route, received, signed.access)?;
+    house.trap.pass();
     let stores = matches!(route.name, "CompleteMultipartUpload" | "PutObject");
     if stores && house.faults.strike(Fault::CutAnswer).is_some() {
         return Err(Failed::Gone);

@@ -7,6 +7,7 @@ mod certificates;
 mod check;
 mod cost;
 mod image;
+mod killed;
 mod ledger;
 mod locks;
 mod preflight;

@@ -23,11 +23,11 @@ fn hash(bytes: &[u8]) -> String {
 }
 
 /// An image that waits in the staging folder, as a run that was cut short leaves it: the next run goes on with it.
-fn stage(scratch: &Scratch, snapshot: &str, image: &[u8]) {
+pub(crate) fn stage(scratch: &Scratch, snapshot: &str, image: &[u8], segment_bytes: u64) {
     let folder = scratch.path("staging/web01");
     fs::create_dir_all(&folder).unwrap();
     let mut at = 0;
-    let plain: Vec<String> = segment_lengths(image.len() as u64, SEGMENT_BYTES)
+    let plain: Vec<String> = segment_lengths(image.len() as u64, segment_bytes)
         .map(|length| {
             let piece = &image[at..at + length as usize];
             at += length as usize;
@@ -39,7 +39,7 @@ fn stage(scratch: &Scratch, snapshot: &str, image: &[u8]) {
         "format": "firn.staged/1.0", "host": "web01", "created": "2026-01-02T03:04:05Z",
         "snapshots": [{"name": snapshot, "sequence": sequence, "root": hash(b"root"), "entries": 1}],
         "image": {"bytes": image.len(), "hash": hash(image)},
-        "segment_bytes": SEGMENT_BYTES, "plain": plain, "left_out": 0, "log_head": hash(b"log"),
+        "segment_bytes": segment_bytes, "plain": plain, "left_out": 0, "log_head": hash(b"log"),
     });
     fs::write(folder.join("image"), image).unwrap();
     fs::write(folder.join("image.json"), format!("{record}\n")).unwrap();
@@ -48,7 +48,7 @@ fn stage(scratch: &Scratch, snapshot: &str, image: &[u8]) {
 /// A history whose newest snapshot is the one that the staged image is of, so that the run has nothing else to do.
 fn run_staged(scratch: &Scratch, recipients: &[Recipient], image: &[u8]) -> String {
     let name = scratch.snapshot("web01", &vec![(b"a", Spec::File(noise(10, 1)), meta(0o644, 0, 1))]);
-    stage(scratch, &name, image);
+    stage(scratch, &name, image, SEGMENT_BYTES);
     let plan = Plan { segment_bytes: SEGMENT_BYTES, ..scratch.plan(recipients, vec![scratch.target()]) };
     assert_eq!(run(plan).unwrap(), Exit::WHOLE);
     name

@@ -18,6 +18,8 @@ pub enum Purpose {
     Server,
     /// To run the tests.
     Test,
+    /// To run the long tests.
+    Long,
     /// To run the fuzz targets.
     Fuzz,
     /// To measure.
@@ -69,6 +71,12 @@ pub const NEEDS: &[Need] = &[
     need("attr", Purpose::Test, Check::Program("setfattr")),
     need("acl", Purpose::Test, Check::Program("setfacl")),
     need("libcap2-bin", Purpose::Test, Check::Program("setcap")),
+    // Ceph's S3 server
+    need("ceph-mon", Purpose::Long, Check::Program("ceph-mon")),
+    need("ceph-mgr", Purpose::Long, Check::Program("ceph-mgr")),
+    need("ceph-osd", Purpose::Long, Check::Program("ceph-osd")),
+    need("ceph-common", Purpose::Long, Check::Program("radosgw-admin")),
+    need("radosgw", Purpose::Long, Check::Program("radosgw")),
     // libFuzzer is C++
     need("g++", Purpose::Fuzz, Check::Program("g++")),
     need("e2fsprogs", Purpose::Bench, Check::Program("mkfs.ext4")),

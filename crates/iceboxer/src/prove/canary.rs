@@ -39,14 +39,14 @@ fn locked(target: &Target, name: &ObjectName, until: DateTime<Utc>) -> Result<Lo
     let text = format!("{name}: put by Firn, to see whether it can be removed. It holds nothing.\n");
     let (bytes, hash) = (text.len() as u64, ContentHash::of(text.as_bytes()));
     let lock = match target.vault.lock(&name.into()) {
-        Ok(lock) => target.vault.extend_lock(&lock.object_ref(), until.max(lock.retain_until))?,
+        // Only what the first look shows is spoiled: that a lock cannot be had now is the vault's fault.
+        Ok(lock) => {
+            let extended = target.vault.extend_lock(&lock.object_ref(), until.max(lock.retain_until));
+            extended.map_err(|error| refused(error, until))?
+        }
         Err(VaultError::Missing { .. }) => {
             let content = Content { bytes, hash, reader: &mut text.as_bytes() };
-            // What was put and has no lock is no canary to be spoiled, but a vault that does not lock.
-            return target.vault.put(name, content, until).map_err(|error| match error {
-                VaultError::LockMissing { object, why } => not_locked(object, until, why),
-                error => error,
-            });
+            return target.vault.put(name, content, until).map_err(|error| refused(error, until));
         }
         Err(error) => return Err(error),
     };
@@ -59,6 +59,9 @@ fn locked(target: &Target, name: &ObjectName, until: DateTime<Utc>) -> Result<Lo
     Ok(lock)
 }
 
-fn not_locked(object: ObjectName, asked: DateTime<Utc>, why: &'static str) -> VaultError {
-    VaultError::LockRefused { object, asked, why }
+fn refused(error: VaultError, asked: DateTime<Utc>) -> VaultError {
+    match error {
+        VaultError::LockMissing { object, why } => VaultError::LockRefused { object, asked, why },
+        error => error,
+    }
 }

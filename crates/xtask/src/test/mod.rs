@@ -22,6 +22,9 @@ const FUZZ_SECONDS: u32 = 60;
 
 pub(crate) fn run(args: &TestArgs) -> Result<ExitCode> {
     needs::bring(&[Purpose::Build, Purpose::Server, Purpose::Test, Purpose::Fuzz])?;
+    if args.long {
+        needs::bring(&[Purpose::Long])?;
+    }
     let mut stages = vec![
         stage::check("format", cargo().args(["fmt", "--all", "--check"])),
         stage::check(

@@ -43,6 +43,8 @@ pub(super) fn weigh(answer: &Answer) -> Weight {
         },
         200..300 => Weight::Done,
         _ if UNKNOWN_SENDER.contains(&code) => Weight::Failed,
+        // Without the store's word for it, it may come from something in between, which a thief would not pass.
+        401 | 403 if code.is_empty() => Weight::Other,
         401 | 403 => Weight::Denied,
         405 | 501 => Weight::NotBuilt,
         404 if code == "NoSuchBucket" => Weight::Failed,
@@ -74,7 +76,7 @@ mod tests {
     #[test]
     fn only_an_answer_about_permission_is_a_denial() {
         assert_eq!(weigh(&answer(403, "AccessDenied", "")), Weight::Denied);
-        assert_eq!(weigh(&answer(403, "", "")), Weight::Denied);
+        assert_eq!(weigh(&answer(403, "", "")), Weight::Other, "a proxy's");
         for code in UNKNOWN_SENDER {
             assert_eq!(weigh(&answer(403, code, "")), Weight::Failed, "{code}");
         }

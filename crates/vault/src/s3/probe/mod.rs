@@ -43,8 +43,13 @@ pub(super) fn prove(vault: &S3Vault, canary: &Lock) -> Result<Vec<Probe>> {
     let (bucket, retain_until) = (store.bucket.as_str(), canary.retain_until);
     let on = Canary { bucket, key: &key, version: version.as_str(), retain_until, now };
     let mut probes = Vec::new();
-    for attempt in attempts::all(&on) {
-        let outcome = match vault.wait(store.attempt(&attempt, &key))? {
+    let ended = attempt_all(vault, canary, &on, &mut probes);
+    concluded(probes, ended)
+}
+
+fn attempt_all(vault: &S3Vault, canary: &Lock, on: &Canary<'_>, probes: &mut Vec<Probe>) -> Result<()> {
+    for attempt in attempts::all(on) {
+        let outcome = match vault.wait(vault.store.attempt(&attempt, on.key))? {
             Outcome::Shadowed => match broken(vault, canary)? {
                 None => Outcome::Shadowed,
                 Some(what) => Outcome::Done { what: what.to_owned() },
@@ -53,8 +58,7 @@ pub(super) fn prove(vault: &S3Vault, canary: &Lock) -> Result<Vec<Probe>> {
         };
         if CORE.contains(&attempt.call) && !matches!(outcome, Outcome::Refused { .. }) && !outcome.is_broken()
         {
-            let source = std::io::Error::other(format!("{}: {outcome}", attempt.call));
-            return Err(VaultError::Unreachable { step: format!("prove the lock of {name}"), source });
+            return Err(failed(&attempt, &outcome.to_string()));
         }
         probes.push(Probe { call: attempt.call, outcome });
     }
@@ -64,7 +68,19 @@ pub(super) fn prove(vault: &S3Vault, canary: &Lock) -> Result<Vec<Probe>> {
         Some(what) => Outcome::Done { what: what.to_owned() },
     };
     probes.push(Probe { call: "all of these, whatever was answered", outcome });
-    Ok(probes)
+    Ok(())
+}
+
+/// A store that failed proves nothing; but what was found before that is found.
+fn concluded(mut probes: Vec<Probe>, ended: Result<()>) -> Result<Vec<Probe>> {
+    match ended {
+        Err(error) if probes.iter().any(|probe| probe.outcome.is_broken()) => {
+            let outcome = Outcome::Unclear { why: error.to_string() };
+            probes.push(Probe { call: "all others: the store failed", outcome });
+            Ok(probes)
+        }
+        ended => ended.map(|()| probes),
+    }
 }
 
 /// In which way the canary is not what it was; none if it is.
@@ -99,7 +115,7 @@ impl Store {
                 let read = Request::new("GET", request.on, request.query.clone());
                 let value = self.ask(&read, Sender::Own, key).await?;
                 if weigh(&value) == Weight::Failed {
-                    return Err(failed(attempt, &value.to_string()));
+                    return Err(failed(attempt, &format!("the store answered {value}")));
                 }
                 // A store that does not know the setting may give a list of the bucket instead.
                 if value.is_done() && value.body.len() <= SETTING_BYTES_MAX && begins(&value.body, root) {
@@ -111,7 +127,7 @@ impl Store {
                 let value = self.ask(&read, Sender::Own, key).await?;
                 match weigh(&value) {
                     Weight::Nothing => {}
-                    Weight::Failed => return Err(failed(attempt, &value.to_string())),
+                    Weight::Failed => return Err(failed(attempt, &format!("the store answered {value}"))),
                     _ => {
                         let why = "there may be one, and trying could remove it".to_owned();
                         return Ok(Outcome::NotApplicable { why });
@@ -124,7 +140,7 @@ impl Store {
         let weight = weigh(&answer);
         let said = answer.to_string();
         Ok(match (weight, kind) {
-            (Weight::Failed, _) => return Err(failed(attempt, &said)),
+            (Weight::Failed, _) => return Err(failed(attempt, &format!("the store answered {said}"))),
             (Weight::Denied, _) => Outcome::Refused { by: said },
             (Weight::NotBuilt, _) => {
                 Outcome::NotApplicable { why: format!("the store has no such call: {said}") }
@@ -132,7 +148,9 @@ impl Store {
             (Weight::Done, Kind::OnTop) => Outcome::Shadowed,
             (Weight::Done, _) => Outcome::Done { what: format!("the store answered {said}") },
             (Weight::Other, Kind::Full) if answer.code == "BucketNotEmpty" => Outcome::Permitted { by: said },
-            (Weight::Nothing, Kind::Real | Kind::OnTop) => {
+            (Weight::Other, _) if matches!(answer.status, 401 | 403) => Outcome::Unclear { why: said },
+            // A delete marker on top of the canary, for instance.
+            (Weight::Nothing, _) if request.on == On::Object => {
                 Outcome::NotApplicable { why: format!("there is nothing to do it to: {said}") }
             }
             (Weight::Other, Kind::Real | Kind::OnTop | Kind::Full) if is_lock_speaking(&answer) => {
@@ -169,6 +187,24 @@ fn begins(body: &[u8], root: &str) -> bool {
 }
 
 fn failed(attempt: &Attempt, said: &str) -> VaultError {
-    let source = std::io::Error::other(format!("the store answered {said}"));
+    let source = std::io::Error::other(said.to_owned());
     VaultError::Unreachable { step: format!("try {}", attempt.call), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_found_before_a_store_failed_is_told() {
+        let down =
+            || Err(VaultError::failed("try", "it")(std::io::Error::from(std::io::ErrorKind::TimedOut)));
+        let probe = |outcome| vec![Probe { call: "a", outcome }];
+        let refused = || probe(Outcome::Refused { by: "403".to_owned() });
+        let done = || probe(Outcome::Done { what: "gone".to_owned() });
+        assert!(concluded(refused(), down()).is_err());
+        assert_eq!(concluded(refused(), Ok(())).unwrap(), refused());
+        let found = concluded(done(), down()).unwrap();
+        assert!(found[0].outcome.is_broken() && matches!(found[1].outcome, Outcome::Unclear { .. }));
+    }
 }

@@ -69,6 +69,8 @@ pub const NEEDS: &[Need] = &[
     need("attr", Purpose::Test, Check::Program("setfattr")),
     need("acl", Purpose::Test, Check::Program("setfacl")),
     need("libcap2-bin", Purpose::Test, Check::Program("setcap")),
+    // its checker of units; the package alone makes nobody's init of it
+    need("systemd", Purpose::Test, Check::Program("systemd-analyze")),
     // libFuzzer is C++
     need("g++", Purpose::Fuzz, Check::Program("g++")),
     need("e2fsprogs", Purpose::Bench, Check::Program("mkfs.ext4")),

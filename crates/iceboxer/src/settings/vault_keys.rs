@@ -105,7 +105,10 @@ impl<'de, K: DeserializeSeed<'de>> DeserializeSeed<'de> for Pick<K, K::Value> {
                 // Whoever mistypes an own key must see it among those expected.
                 self.0.deserialize(key).map(Picked::Other).map_err(|error| {
                     let known = error.to_string();
-                    D::Error::custom(format!("{}, `retention_days`, `prices`, `prove_lock`", known.trim_end()))
+                    D::Error::custom(format!(
+                        "{}, `retention_days`, `prices`, `prove_lock`",
+                        known.trim_end()
+                    ))
                 })
             }
         }

@@ -161,7 +161,11 @@ fn a_mistake_in_a_vault_is_told_with_its_line_and_its_key() {
             "retention_days = 92\nretention_day = 3\n",
             "unknown key `retention_day`, expected one of `name`, `url`, ",
         ),
-        ("retention_days = 92\nprice = 3\n", "`credentials_systemd`, `retention_days`, `prices`"),
+        ("retention_days = 92\nprove_lock = \"maybe\"\n", "unknown variant `maybe`"),
+        (
+            "retention_days = 92\nprice = 3\n",
+            "`credentials_systemd`, `retention_days`, `prices`, `prove_lock`",
+        ),
         ("retention_days = 92\nstorage_class = \"COLD\"\n", "unknown variant `COLD`"),
     ] {
         let text = format!("{good}{second}{more}");

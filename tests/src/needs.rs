@@ -77,6 +77,8 @@ pub const NEEDS: &[Need] = &[
     need("ceph-osd", Purpose::Long, Check::Program("ceph-osd")),
     need("ceph-common", Purpose::Long, Check::Program("radosgw-admin")),
     need("radosgw", Purpose::Long, Check::Program("radosgw")),
+    // its checker of units; the package alone makes nobody's init of it
+    need("systemd", Purpose::Test, Check::Program("systemd-analyze")),
     // libFuzzer is C++
     need("g++", Purpose::Fuzz, Check::Program("g++")),
     need("e2fsprogs", Purpose::Bench, Check::Program("mkfs.ext4")),

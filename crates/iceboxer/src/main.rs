@@ -6,8 +6,7 @@ use clap::CommandFactory;
 use iceboxer::args::{Args, Verb};
 use iceboxer::cost::budget::OverBudget;
 use iceboxer::plan::{Again, Plan};
-use iceboxer::settings::{DEFAULT_PATH, Settings};
-use iceboxer::verb;
+use iceboxer::{settings::DEFAULT_PATH, settings::Settings, verb};
 
 fn main() -> ExitCode {
     let args = match cli::parse::<Args>("iceboxer") {

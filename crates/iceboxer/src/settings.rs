@@ -1,5 +1,7 @@
 //! `/etc/firn/ice.toml`, and what is meant by it.
 
+mod vault_keys;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -7,8 +9,6 @@ use cli::settings::SettingsError;
 use formats::HostId;
 use formats::records::ice_id::Fingerprint;
 use serde::Deserialize;
-use serde::de::Error;
-use serde_json::{Map, Value};
 
 use crate::cost::settings::{BudgetSettings, CostSettings, PriceTables};
 
@@ -161,30 +161,6 @@ impl VaultSettings {
     }
 }
 
-/// The keys of a vault that only iceboxer has.
-#[derive(Deserialize)]
-struct OwnKeys {
-    retention_days: u32,
-    prices: Option<String>,
-    #[serde(default)]
-    prove_lock: ProveLock,
-}
-
-/// By hand: `flatten` would let unknown keys pass.
-impl<'de> Deserialize<'de> for VaultSettings {
-    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let mut keys = Map::deserialize(from)?;
-        let own = ["retention_days", "prices", "prove_lock"]
-            .iter()
-            .filter_map(|key| keys.remove_entry(*key))
-            .collect();
-        let own: OwnKeys = serde_json::from_value(Value::Object(own)).map_err(D::Error::custom)?;
-        let store = serde_json::from_value(Value::Object(keys)).map_err(D::Error::custom)?;
-        let OwnKeys { retention_days, prices, prove_lock } = own;
-        Ok(VaultSettings { store, retention_days, prices, prove_lock })
-    }
-}
-
 impl Settings {
     /// How many segments are sealed at once.
     #[must_use]
@@ -265,7 +241,7 @@ impl Settings {
             let most = self.retention_days_max;
             if !(RETENTION_DAYS_MIN..=most).contains(&vault.retention_days) {
                 let what = format!(
-                    "must be {RETENTION_DAYS_MIN} to {most}: off-site copies are kept for at least three months, and retention_days_max caps what cannot be taken back"
+                    "of vault {name} must be {RETENTION_DAYS_MIN} to {most}: off-site copies are kept for at least three months, and retention_days_max caps what cannot be taken back"
                 );
                 return Err(("vaults.retention_days", what));
             }

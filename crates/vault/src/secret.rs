@@ -1,19 +1,22 @@
 //! Credentials: from a file, a command or systemd, never from an argument or a variable, and never told to anyone but the provider.
+//!
+//! What is read here lies in memory that is wiped when it is dropped: the bytes read, and each value. Copies that the SDK makes while it signs are
+//! not ours to wipe; docs/threat-model.md names them.
+
+mod command;
+mod lines;
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
-use serde::Deserialize;
 use zeroize::Zeroizing;
 
+use self::command::Trouble;
 use crate::{Result, VaultError};
 
-/// Longest answer of a file or a command.
-const SECRET_BYTES_MAX: u64 = 16 * 1024;
 /// The mode bits of everyone but the owner.
 const OTHERS: u32 = 0o077;
 
@@ -26,8 +29,6 @@ pub(crate) enum Source<'a> {
 }
 
 /// What a provider asks for. Wiped from memory when dropped.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct Credentials {
     pub(crate) access_key_id: Zeroizing<String>,
     pub(crate) secret_access_key: Zeroizing<String>,
@@ -85,42 +86,26 @@ fn of_file(path: &Path) -> Result<Credentials> {
     if meta.uid() != 0 && meta.uid() != rustix::process::geteuid().as_raw() {
         return Err(wrong("the file belongs to another user"));
     }
-    parse(file, &path)
+    let bytes = lines::read(file, || Ok(())).map_err(unread)?;
+    parsed(&bytes, &path)
 }
 
 fn of_command(argv: &[String]) -> Result<Credentials> {
     let Some((program, arguments)) = argv.split_first() else {
         return Err(failed(&argv, "the command is empty", None));
     };
-    let unrun = |source| failed(&program, "the command could not be run", Some(source));
-    let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
-    let mut child = command.spawn().map_err(unrun)?;
-    // Closed before the wait, so that a command that prints without end ends.
-    let read = child.stdout.take().map(|output| parse(output, &program));
-    let status = child.wait().map_err(unrun)?;
-    match read {
-        Some(credentials) if status.success() => credentials,
-        _ => Err(failed(&program, "the command failed", None)),
-    }
+    let bytes = command::output(program, arguments, command::WAIT).map_err(|trouble| match trouble {
+        Trouble::Run(source) => failed(&program, "the command could not be run", Some(source)),
+        Trouble::TooLong => failed(&program, "the command took longer than 30 seconds, and was ended", None),
+        Trouble::Failed => failed(&program, "the command failed", None),
+    })?;
+    parsed(&bytes, &program)
 }
 
-/// Two lines of TOML. What they say is part of no error.
-fn parse(from: impl Read, name: &dyn fmt::Debug) -> Result<Credentials> {
-    // All the room at once: a buffer that grows leaves copies behind.
-    let mut bytes =
-        Zeroizing::new(Vec::with_capacity(usize::try_from(SECRET_BYTES_MAX + 2).unwrap_or_default()));
-    from.take(SECRET_BYTES_MAX + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|source| failed(name, "it could not be read", Some(source)))?;
+/// What the lines say is part of no error.
+fn parsed(bytes: &[u8], name: &dyn fmt::Debug) -> Result<Credentials> {
     let what = "it must be the lines access_key_id = \"...\" and secret_access_key = \"...\"";
-    let text = std::str::from_utf8(&bytes).map_err(|_| failed(name, what, None))?;
-    let credentials: Credentials = toml::from_str(text).map_err(|_| failed(name, what, None))?;
-    let visible = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
-    if !visible(&credentials.access_key_id) || !visible(&credentials.secret_access_key) {
-        return Err(failed(name, what, None));
-    }
-    Ok(credentials)
+    lines::parse(bytes).ok_or_else(|| failed(name, what, None))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use super::checks::{
     FOLDER_ABSENT, FOLDER_UNUSABLE, HISTORY_MISSING, HISTORY_UNSOUND, LEDGER_DAMAGED, NO_STAGING_ROOM,
 };
 use super::finding::Finding;
-use crate::build::wanted;
+use crate::build::{room_needed, wanted};
 use crate::image::ImageError;
 use crate::image::survey::survey;
 use crate::ledger::LedgerState;
@@ -89,10 +89,10 @@ fn folder(name: &str, path: &Path) -> Option<Finding> {
     }
 }
 
-/// As a run asks for it: the image, and the sealed segment under way.
+/// As a run asks for it: the image, and the segments that are sealed at one time.
 fn room(settings: &Settings, needs: Needs) -> Option<Finding> {
     let free = Dir::open_root(existing(&settings.staging)).and_then(|dir| dir.free_bytes()).ok()?;
-    let needed = needs.image_bytes.saturating_add(settings.segment_bytes.min(needs.image_bytes));
+    let needed = room_needed(needs.image_bytes, settings.segment_bytes, settings.workers());
     (needed > free).then(|| {
         let bytes = |number| Amount::Bytes(None).describe(number);
         let seen =

@@ -138,3 +138,46 @@ fn killed_at_any_moment_the_next_run_completes() {
     println!("killed {cut} times");
     assert!(cut > 0);
 }
+
+#[test]
+fn a_mistake_in_a_vault_is_told_with_its_line_and_its_key() {
+    let scratch = Scratch::new();
+    let config = write_settings(&scratch, &"AB".repeat(20), 92, "");
+    let good = fs::read_to_string(&config).unwrap();
+    let refused = |text: String| {
+        fs::write(&config, text).unwrap();
+        let output = iceboxer(&["list", "--config", &config]);
+        assert_eq!(output.status.code(), Some(2));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let second = "[[vaults]]\nname = \"off-site\"\nurl = \"s3:ice\"\nregion = \"a\"\n";
+    let line = |text: &str| text.lines().count();
+    // What is added comes last, so its line is the last one.
+    for (more, says) in [
+        ("retention_days = \"long\"\n", "invalid type: string \"long\", expected u32"),
+        ("retention_days = 92\nprices = 3\n", "invalid type: integer `3`, expected a string"),
+        ("retention_days = 92\npart_bytes = \"a\"\n", "invalid type: string \"a\", expected u64"),
+        (
+            "retention_days = 92\nretention_day = 3\n",
+            "unknown key `retention_day`, expected one of `name`, `url`, ",
+        ),
+        ("retention_days = 92\nprove_lock = \"maybe\"\n", "unknown variant `maybe`"),
+        (
+            "retention_days = 92\nprice = 3\n",
+            "`credentials_systemd`, `retention_days`, `prices`, `prove_lock`",
+        ),
+        ("retention_days = 92\nstorage_class = \"COLD\"\n", "unknown variant `COLD`"),
+    ] {
+        let text = format!("{good}{second}{more}");
+        let place = format!("ice.toml:{}:", line(&text));
+        let said = refused(text);
+        assert!(said.contains(&place) && said.contains(says), "{place} {says}: {said}");
+    }
+    let whole = refused(format!("{good}{second}"));
+    let place = format!("ice.toml:{}:", line(&good) + 1);
+    assert!(whole.contains(&place) && whole.contains("`retention_days` of vault \"off-site\""), "{whole}");
+    let short = refused(format!("{good}{second}retention_days = 3\n"));
+    assert!(short.contains("`vaults.retention_days` of vault off-site must be 92 to"), "{short}");
+    let twice = refused(format!("{good}{second}retention_days = 92\nretention_days = 93\n"));
+    assert!(twice.contains("duplicate key"), "{twice}");
+}

@@ -69,7 +69,7 @@ impl Store {
             answer,
             "s3:GetBucketObjectLockConfiguration",
             "ObjectLockConfigurationNotFoundError",
-            |answer| answer.map_or(ObjectLock::Absent, |answer| object_lock(&answer)),
+            |answer| Some(answer.map_or(ObjectLock::Absent, |answer| object_lock(&answer))),
         )
     }
 
@@ -79,7 +79,7 @@ impl Store {
         let place = self.place();
         told(answer, "s3:GetLifecycleConfiguration", "NoSuchLifecycleConfiguration", |answer| {
             let rules = answer.as_ref().map(|answer| answer.rules()).unwrap_or_default();
-            rules.iter().filter_map(|found| rule(found, &place)).collect()
+            Some(rules.iter().filter_map(|found| rule(found, &place)).collect())
         })
     }
 
@@ -88,7 +88,7 @@ impl Store {
         let answer = call.customize().config_override(asking()).send().await;
         let none = "ServerSideEncryptionConfigurationNotFoundError";
         told(answer, "s3:GetEncryptionConfiguration", none, |answer| {
-            answer.as_ref().and_then(customer_key).map_or(Encryption::Provider, Encryption::CustomerKey)
+            answer.map_or(Some(Encryption::Provider), |answer| encryption(&answer))
         })
     }
 
@@ -97,7 +97,7 @@ impl Store {
         let answer = call.customize().config_override(asking()).send().await;
         let none = "NoSuchPublicAccessBlockConfiguration";
         told(answer, "s3:GetBucketPublicAccessBlock", none, |answer| {
-            answer.as_ref().map_or_else(|| PROTECTIONS.to_vec(), open_doors)
+            Some(answer.as_ref().map_or_else(|| PROTECTIONS.to_vec(), open_doors))
         })
     }
 
@@ -105,27 +105,32 @@ impl Store {
         let call = self.client.get_bucket_policy_status().bucket(&self.bucket);
         let answer = call.customize().config_override(asking()).send().await;
         told(answer, "s3:GetBucketPolicyStatus", "NoSuchBucketPolicy", |answer| {
-            let status = answer.as_ref().and_then(|answer| answer.policy_status());
-            status.and_then(|status| status.is_public()).unwrap_or_default()
+            answer.map_or(Some(false), |answer| answer.policy_status().and_then(|status| status.is_public()))
         })
     }
 }
 
-/// An answer as a fact. The error `none` says that nothing is set, which is an answer too.
+/// An answer as a fact. The error `none` says that nothing is set, which is an answer too; an answer in which the fact is not is none.
 fn told<T, E, U>(
     answer: Result<T, SdkError<E, HttpResponse>>,
     permission: &'static str,
     none: &str,
-    read: impl FnOnce(Option<T>) -> U,
+    read: impl FnOnce(Option<T>) -> Option<U>,
 ) -> Fact<U>
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
     match answer.map_err(Fault::from) {
-        Ok(answer) => Fact::Seen(read(Some(answer))),
-        Err(fault) if fault.status == Some(404) && fault.code == none => Fact::Seen(read(None)),
+        Ok(answer) => read(Some(answer)).map_or_else(silent, Fact::Seen),
+        Err(fault) if fault.status == Some(404) && fault.code == none => {
+            read(None).map_or_else(silent, Fact::Seen)
+        }
         Err(fault) => refused(&fault, permission),
     }
+}
+
+fn silent<T>() -> Fact<T> {
+    Fact::Unanswered { why: "the answer does not say it".to_owned() }
 }
 
 fn refused<T>(fault: &Fault, permission: &'static str) -> Fact<T> {
@@ -231,14 +236,15 @@ fn rule(found: &AwsRule, place: &str) -> Option<LifecycleRule> {
     })
 }
 
-/// The name of the key, if it is not one that the provider keeps for everybody.
-fn customer_key(answer: &GetBucketEncryptionOutput) -> Option<String> {
-    let rules = answer.server_side_encryption_configuration().map(|found| found.rules()).unwrap_or_default();
+/// Under whose key; none if the answer does not say. A key that the provider keeps for everybody is its own.
+fn encryption(answer: &GetBucketEncryptionOutput) -> Option<Encryption> {
+    let rules = answer.server_side_encryption_configuration()?.rules();
     let defaults = rules.iter().filter_map(|rule| rule.apply_server_side_encryption_by_default());
     let mut keys = defaults
         .filter(|default| default.sse_algorithm().as_str().starts_with("aws:kms"))
         .filter_map(|default| default.kms_master_key_id());
-    keys.find(|key| !key.is_empty() && !key.ends_with("alias/aws/s3")).map(plain)
+    let own = keys.find(|key| !key.is_empty() && !key.ends_with("alias/aws/s3"));
+    Some(own.map_or(Encryption::Provider, |key| Encryption::CustomerKey(plain(key))))
 }
 
 fn open_doors(answer: &GetPublicAccessBlockOutput) -> Vec<&'static str> {

@@ -33,6 +33,8 @@ enum Check {
     Header(&'static str),
     /// A library that is loaded while building, by the beginning of its name.
     Library(&'static str),
+    /// A module of the system's Python.
+    Python(&'static str),
 }
 
 /// One Debian package.
@@ -83,6 +85,8 @@ pub const NEEDS: &[Need] = &[
     need("g++", Purpose::Fuzz, Check::Program("g++")),
     need("e2fsprogs", Purpose::Bench, Check::Program("mkfs.ext4")),
     need("mount", Purpose::Bench, Check::Program("mount")),
+    // what iceboxer is measured against
+    need("python3-boto3", Purpose::Bench, Check::Python("boto3")),
 ];
 
 impl Need {
@@ -94,6 +98,7 @@ impl Need {
             Check::Header(name) => {
                 header_folders().iter().any(|folder| Path::new(folder).join(name).is_file())
             }
+            Check::Python(name) => Path::new("/usr/lib/python3/dist-packages").join(name).is_dir(),
             Check::Library(name) => library_folders().iter().any(|folder| holds_library(folder, name)),
         }
     }

@@ -18,7 +18,7 @@ use openpgp::types::{Features, SymmetricAlgorithm};
 use crate::certificate::{Container, Recipient};
 
 /// Bytes that are read at a time.
-pub(crate) const BUFFER_BYTES: usize = 1024 * 1024;
+pub(crate) const BUFFER_BYTES: usize = 262144;
 
 /// What went in and what came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

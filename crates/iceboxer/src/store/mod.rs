@@ -11,6 +11,7 @@
 //! 5. The caller writes the ledger line.
 
 mod attempt;
+mod busy;
 mod catalogue;
 mod error;
 mod extend;
@@ -32,6 +33,7 @@ use crate::certificate::Recipient;
 use crate::signer::Signer;
 use crate::staging::{HostStaging, Progress, StagedImage};
 
+use self::busy::Timing;
 use self::segments::Placed;
 
 pub use self::error::StoreError;
@@ -59,6 +61,7 @@ pub(crate) struct Stored {
     pub(crate) receipts: Vec<LedgerReceipt>,
     /// Bytes put by this run.
     pub(crate) put_bytes: u64,
+    pub(crate) timing: Timing,
 }
 
 /// An image on its way into one vault.
@@ -99,14 +102,14 @@ impl Job<'_> {
 
     /// Steps 2 to 4.
     fn store_as(&self, mut progress: Progress) -> Result<Stored, StoreError> {
-        let mut put_bytes = 0;
+        let (mut put_bytes, mut timing) = (0, Timing::default());
         let record = match progress.record.take() {
             Some(record) => record,
             None => {
-                let (noted, placed) = self.place(progress)?;
-                progress = noted;
-                put_bytes += placed.iter().map(|segment| segment.put_bytes).sum::<u64>();
-                self.record(&progress, &placed)?
+                let segments = self.place(progress)?;
+                (progress, timing) = (segments.progress, segments.timing);
+                put_bytes += segments.placed.iter().map(|segment| segment.put_bytes).sum::<u64>();
+                self.record(&progress, &segments.placed)?
             }
         };
         progress.record = Some(record.clone());
@@ -125,7 +128,7 @@ impl Job<'_> {
         }
         put_bytes += self.put_catalogue(&mut progress, &record, retain_until, &mut receipts)?;
         put_bytes += self.put_record(&record, retain_until, &mut receipts)?;
-        Ok(Stored { record, retain_until, receipts, put_bytes })
+        Ok(Stored { record, retain_until, receipts, put_bytes, timing })
     }
 
     fn record(&self, progress: &Progress, placed: &[Placed]) -> Result<IceRecord, StoreError> {

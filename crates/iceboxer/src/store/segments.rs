@@ -8,6 +8,7 @@ use std::io::{self, Read, Seek};
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use cli::{Amount, Task};
 use formats::ContentHash;
@@ -15,6 +16,7 @@ use formats::records::ice::{Image, segment_lengths};
 use formats::records::ice_id::IceId;
 use vault::{Content, Lock};
 
+use super::busy::{Busy, Timing};
 use super::{Job, StoreError, object_name};
 use crate::seal::{Sealed, check_recipients, seal};
 use crate::staging::{Progress, StagingError};
@@ -47,12 +49,24 @@ struct Work<'w> {
     sending: Mutex<()>,
     progress: Mutex<Progress>,
     placed: Mutex<Vec<Option<Placed>>>,
+    sealing: Busy,
+    putting: Busy,
     task: Task,
 }
 
+/// All segments, in the vault.
+pub(super) struct Segments {
+    /// What is noted of them.
+    pub(super) progress: Progress,
+    /// Where each is.
+    pub(super) placed: Vec<Placed>,
+    pub(super) timing: Timing,
+}
+
 impl Job<'_> {
-    /// Brings all segments into the vault; gives back what is noted of them, and where each is.
-    pub(super) fn place(&self, progress: Progress) -> Result<(Progress, Vec<Placed>), StoreError> {
+    /// Brings all segments into the vault.
+    pub(super) fn place(&self, progress: Progress) -> Result<Segments, StoreError> {
+        let began = Instant::now();
         let staged = self.staged;
         let name = format!("{}: to {}", staged.host, self.target.name);
         let pieces = pieces(staged.image.bytes, staged.segment_bytes, &staged.plain);
@@ -65,6 +79,8 @@ impl Job<'_> {
             sending: Mutex::new(()),
             progress: Mutex::new(progress),
             placed: Mutex::new(pieces.iter().map(|_| None).collect()),
+            sealing: Busy::default(),
+            putting: Busy::default(),
             task: self.monitor.task(&name, Amount::Bytes(Some(staged.image.bytes))),
             pieces,
         };
@@ -75,10 +91,12 @@ impl Job<'_> {
             threads.into_iter().map(|thread| thread.join().unwrap_or(Err(StoreError::Worker))).collect()
         });
         ended.into_iter().collect::<Result<(), StoreError>>()?;
+        let (sealing, putting) = (work.sealing.total(), work.putting.total());
+        let timing = Timing { whole: began.elapsed(), sealing, putting };
         let placed = work.placed.into_inner().unwrap_or_else(PoisonError::into_inner);
         let placed: Option<Vec<Placed>> = placed.into_iter().collect();
         let progress = work.progress.into_inner().unwrap_or_else(PoisonError::into_inner);
-        Ok((progress, placed.ok_or(StoreError::Worker)?))
+        Ok(Segments { progress, placed: placed.ok_or(StoreError::Worker)?, timing })
     }
 }
 
@@ -126,6 +144,7 @@ impl Work<'_> {
             let progress = held(&self.progress);
             job.staging.save_progress(&job.target.name, &progress)?;
         }
+        let _putting = self.putting.begin();
         let lock = job.put(&object, Content { bytes, hash, reader: &mut file }, job.retain_until()?)?;
         Ok(Some(Placed { lock, put_bytes: bytes }))
     }
@@ -133,6 +152,7 @@ impl Work<'_> {
     /// Seals a piece into a file, and proves what came out as far as that is possible without the key.
     fn seal(&self, piece: &Piece, worker: usize) -> Result<(File, u64, ContentHash), StoreError> {
         let job = self.job;
+        let _sealing = self.sealing.begin();
         let mut file = job.staging.sealed(worker)?;
         let mut from = Stretch { file: job.image, at: piece.at, rest: piece.bytes };
         let Sealed { plain_bytes, plain_hash, bytes, hash } =

@@ -265,7 +265,7 @@ impl<'a> Icing<'a> {
 
     /// The ledger line, and what people and machines are told.
     fn enter(&mut self, target: &Target, stored: Stored) -> Result<(), Failed> {
-        let Stored { record, retain_until, receipts, put_bytes } = stored;
+        let Stored { record, retain_until, receipts, put_bytes, timing } = stored;
         let (ice, until) = (record.ice.clone(), utc_text(&retain_until));
         let sealed = record.segments.iter().fold(0, |sum: u64, segment| sum.saturating_add(segment.bytes));
         let size = Amount::Bytes(None).describe(sealed);
@@ -276,6 +276,10 @@ impl<'a> Icing<'a> {
             "sealed_bytes": sealed,
             "retain_until": until,
             "manifest_only": record.left_out,
+            "put_bytes": put_bytes,
+            "seconds": timing.whole.as_secs_f64(),
+            "sealing_seconds": timing.sealing.as_secs_f64(),
+            "putting_seconds": timing.putting.as_secs_f64(),
         }));
         self.ledger.append(utc_text(&Utc::now()), &target.name, until.clone(), record, receipts)?;
         self.made.insert((target.name.clone(), ice.host().clone(), ice.snapshot().to_owned()));

@@ -8,6 +8,7 @@
 
 mod disk;
 mod floor;
+mod ice;
 mod ours;
 mod peer;
 mod round;
@@ -71,8 +72,10 @@ pub(crate) fn run(args: &BenchArgs) -> Result<ExitCode> {
         .into_iter()
         .filter(|subject| subject.ids().iter().any(|id| id.starts_with(&args.only)))
         .collect();
-    if subjects.is_empty() {
-        let ids: Vec<_> = Subject::ALL.iter().flat_map(|subject| subject.ids()).collect();
+    let with_ice = ice::IDS.iter().any(|id| id.starts_with(&args.only));
+    if subjects.is_empty() && !with_ice {
+        let pushes = Subject::ALL.iter().flat_map(|subject| subject.ids());
+        let ids: Vec<_> = pushes.chain(ice::IDS).collect();
         return Err(Trouble::new(format!("no row begins with {}; there are {}", args.only, ids.join(", "))));
     }
     if Power::here() == Power::User {
@@ -84,6 +87,9 @@ pub(crate) fn run(args: &BenchArgs) -> Result<ExitCode> {
     let mut rows = Vec::new();
     for subject in subjects {
         rows.extend(round::measure(&mut bench, subject, args.rounds)?);
+    }
+    if with_ice {
+        rows.extend(ice::measure(&mut bench, args.rounds)?);
     }
     rows.retain(|row: &Row| row.id.starts_with(&args.only));
     println!("{}", row::print(&rows));

@@ -49,6 +49,33 @@ impl Row {
     }
 }
 
+impl Row {
+    /// A value that must not be larger than `limit`.
+    pub(crate) fn at_most(id: &'static str, unit: &'static str, value: f64, limit: f64) -> Row {
+        Row::limited(id, unit, &[value], limit, limit / value)
+    }
+
+    /// A value that must not be smaller than `limit`.
+    pub(crate) fn at_least(id: &'static str, unit: &'static str, values: &[f64], limit: f64) -> Row {
+        Row::limited(id, unit, values, limit, median(values) / limit)
+    }
+
+    fn limited(id: &'static str, unit: &'static str, values: &[f64], limit: f64, ratio: f64) -> Row {
+        Row {
+            id,
+            ours: round(median(values)),
+            peer: "limit",
+            peer_value: round(limit),
+            unit,
+            ratio: round(ratio),
+            goal: Some(1.0),
+            met: Some(ratio >= 1.0),
+            rounds: values.len(),
+            spread: round(spread(values)),
+        }
+    }
+}
+
 pub(crate) fn print(rows: &[Row]) -> String {
     let cells: Vec<_> = rows
         .iter()
@@ -121,6 +148,14 @@ mod tests {
         assert_eq!((row.ours, row.peer_value, row.ratio, row.met), (2.0, 4.5, 2.25, Some(true)));
         let slow = Row::against("x", "y", &[2.0], &[1.0], Some(1.0));
         assert_eq!((slow.ratio, slow.met), (0.5, Some(false)));
+    }
+
+    #[test]
+    fn a_limit_is_met_from_its_own_side() {
+        assert_eq!(Row::at_most("x", "MiB", 150.0, 300.0).met, Some(true));
+        assert_eq!(Row::at_most("x", "MiB", 301.0, 300.0).met, Some(false));
+        assert_eq!(Row::at_least("x", "s", &[0.9, 0.8, 0.86], 0.85).met, Some(true));
+        assert_eq!(Row::at_least("x", "s", &[0.9, 0.8, 0.84], 0.85).met, Some(false));
     }
 
     #[test]

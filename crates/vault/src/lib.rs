@@ -7,17 +7,23 @@
 //! - [`object`]: names, the same grammar in all vaults.
 //! - [`contract`]: the trait.
 //! - [`mod@file`]: a folder, on a disk that can be carried away. Layout in docs/formats/ice.md.
+//! - [`mod@gs`]: a bucket of Google Cloud Storage with locked retention. Layout in docs/formats/ice.md.
 //! - [`memory`]: for tests.
 //! - [`mod@s3`]: a bucket with object lock, at any provider. Layout in docs/formats/ice.md.
 //! - [`probe`]: what came of attempts to break a lock.
 //! - [`settings`], [`open()`]: from a setting to a vault.
 
+mod clock;
+mod content;
 pub mod contract;
 pub mod error;
 pub mod file;
+pub mod gs;
+mod label;
 pub mod memory;
 pub mod object;
 pub mod open;
+mod pace;
 pub mod probe;
 pub mod s3;
 mod secret;
@@ -30,6 +36,7 @@ mod conformance;
 pub use contract::{Content, Lock, Names, Thawed, Tier, Vault, Wish};
 pub use error::{Result, VaultError};
 pub use file::FileVault;
+pub use gs::GsVault;
 pub use memory::MemoryVault;
 pub use object::{ObjectFolder, ObjectName, ObjectRef, VersionId};
 pub use open::open;

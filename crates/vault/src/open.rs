@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use crate::{FileVault, Result, S3Vault, Settings, Vault, VaultError};
+use crate::{FileVault, GsVault, Result, S3Vault, Settings, Vault, VaultError};
 
-/// Opens the vault that the settings name. An `s3:` vault is not spoken to before its first call.
+/// Opens the vault that the settings name. A bucket is not spoken to before its first call.
 ///
 /// # Errors
 /// [`VaultError::Url`] and [`VaultError::Setting`] for settings that cannot be used; [`VaultError::Credentials`] if there are none;
@@ -14,6 +14,10 @@ pub fn open(settings: &Settings) -> Result<Box<dyn Vault>> {
     if let Some(place) = url.strip_prefix("s3:") {
         let place = place.strip_prefix("//").unwrap_or(place);
         return Ok(Box::new(S3Vault::open(settings, place)?));
+    }
+    if let Some(place) = url.strip_prefix("gs:") {
+        let place = place.strip_prefix("//").unwrap_or(place);
+        return Ok(Box::new(GsVault::open(settings, place)?));
     }
     match url.strip_prefix("file:").map(|path| path.strip_prefix("//").unwrap_or(path)) {
         Some(path) if path.starts_with('/') => {

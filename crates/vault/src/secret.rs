@@ -40,14 +40,34 @@ impl fmt::Debug for Credentials {
     }
 }
 
+/// What credentials must look like, and how they are read. What they say is part of no error.
+pub(crate) struct Form<T> {
+    pub(crate) what: &'static str,
+    pub(crate) parse: fn(&[u8]) -> Option<T>,
+}
+
 impl Credentials {
     /// Reads them.
     pub(crate) fn load(source: Source<'_>) -> Result<Credentials> {
-        match source {
-            Source::File(path) => of_file(path),
-            Source::Command(argv) => of_command(argv),
-            Source::Systemd(name) => of_file(&systemd(name)?),
-        }
+        let what = "it must be the lines access_key_id = \"...\" and secret_access_key = \"...\"";
+        load(source, &Form { what, parse: Credentials::parse })
+    }
+
+    /// Two lines of TOML.
+    fn parse(bytes: &[u8]) -> Option<Credentials> {
+        let credentials: Credentials = toml::from_str(std::str::from_utf8(bytes).ok()?).ok()?;
+        let visible = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
+        (visible(&credentials.access_key_id) && visible(&credentials.secret_access_key))
+            .then_some(credentials)
+    }
+}
+
+/// Reads credentials of any form.
+pub(crate) fn load<T>(source: Source<'_>, form: &Form<T>) -> Result<T> {
+    match source {
+        Source::File(path) => of_file(path, form),
+        Source::Command(argv) => of_command(argv, form),
+        Source::Systemd(name) => of_file(&systemd(name)?, form),
     }
 }
 
@@ -68,7 +88,7 @@ fn systemd(name: &str) -> Result<PathBuf> {
     }
 }
 
-fn of_file(path: &Path) -> Result<Credentials> {
+fn of_file<T>(path: &Path, form: &Form<T>) -> Result<T> {
     let wrong = |what| failed(&path, what, None);
     let unread = |source| failed(&path, "the file could not be read", Some(source));
     let nofollow = i32::try_from((rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK).bits())
@@ -85,10 +105,10 @@ fn of_file(path: &Path) -> Result<Credentials> {
     if meta.uid() != 0 && meta.uid() != rustix::process::geteuid().as_raw() {
         return Err(wrong("the file belongs to another user"));
     }
-    parse(file, &path)
+    parse(file, &path, form)
 }
 
-fn of_command(argv: &[String]) -> Result<Credentials> {
+fn of_command<T>(argv: &[String], form: &Form<T>) -> Result<T> {
     let Some((program, arguments)) = argv.split_first() else {
         return Err(failed(&argv, "the command is empty", None));
     };
@@ -97,7 +117,7 @@ fn of_command(argv: &[String]) -> Result<Credentials> {
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
     let mut child = command.spawn().map_err(unrun)?;
     // Closed before the wait, so that a command that prints without end ends.
-    let read = child.stdout.take().map(|output| parse(output, &program));
+    let read = child.stdout.take().map(|output| parse(output, &program, form));
     let status = child.wait().map_err(unrun)?;
     match read {
         Some(credentials) if status.success() => credentials,
@@ -105,22 +125,16 @@ fn of_command(argv: &[String]) -> Result<Credentials> {
     }
 }
 
-/// Two lines of TOML. What they say is part of no error.
-fn parse(from: impl Read, name: &dyn fmt::Debug) -> Result<Credentials> {
+fn parse<T>(from: impl Read, name: &dyn fmt::Debug, form: &Form<T>) -> Result<T> {
     // All the room at once: a buffer that grows leaves copies behind.
     let mut bytes =
         Zeroizing::new(Vec::with_capacity(usize::try_from(SECRET_BYTES_MAX + 2).unwrap_or_default()));
     from.take(SECRET_BYTES_MAX + 1)
         .read_to_end(&mut bytes)
         .map_err(|source| failed(name, "it could not be read", Some(source)))?;
-    let what = "it must be the lines access_key_id = \"...\" and secret_access_key = \"...\"";
-    let text = std::str::from_utf8(&bytes).map_err(|_| failed(name, what, None))?;
-    let credentials: Credentials = toml::from_str(text).map_err(|_| failed(name, what, None))?;
-    let visible = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
-    if !visible(&credentials.access_key_id) || !visible(&credentials.secret_access_key) {
-        return Err(failed(name, what, None));
-    }
-    Ok(credentials)
+    let is_long = bytes.len() as u64 > SECRET_BYTES_MAX;
+    let parsed = if is_long { None } else { (form.parse)(&bytes) };
+    parsed.ok_or_else(|| failed(name, form.what, None))
 }
 
 #[cfg(test)]

@@ -7,11 +7,9 @@
 
 mod checksum;
 mod clock;
-mod content;
 mod fault;
 mod fetch;
 mod locks;
-mod pace;
 mod parts;
 mod probe;
 mod put;

@@ -66,12 +66,23 @@ pub(crate) fn patch(turn: &mut Turn<'_>) -> Result<Answer, Refusal> {
                 let is_on = value.get("enabled") == Some(&true.into());
                 shelf.plan.versioning = if is_on { Versioning::Enabled } else { Versioning::Off };
             }
-            "lifecycle" => drop(shelf.documents.insert(key, value)),
+            "lifecycle" | "softDeletePolicy" if value.is_null() => drop(shelf.documents.remove(&key)),
+            "lifecycle" | "softDeletePolicy" => drop(shelf.documents.insert(key, value)),
             _ => return Err(Refusal::not_built(&format!("a change of {key}"))),
         }
     }
     shelf.metageneration += 1;
     Ok(Answer::json(&document(&name, shelf)))
+}
+
+/// `GET /storage/v1/b/BUCKET/iam/testPermissions`: which of these the asker has.
+pub(crate) fn test_permissions(turn: &mut Turn<'_>) -> Result<Answer, Refusal> {
+    turn.call.only(&["permissions"])?;
+    let name = turn.bucket.clone();
+    turn.shelf(&name)?;
+    let asked = turn.call.query.iter().map(|(_, permission)| permission);
+    let has: Vec<&String> = asked.filter(|permission| turn.asker.may(permission)).collect();
+    Ok(Answer::json(&json!({ "kind": "storage#testIamPermissionsResponse", "permissions": has })))
 }
 
 /// `POST /storage/v1/b/BUCKET/lockRetentionPolicy`

@@ -63,6 +63,9 @@ impl Route {
                 ("POST", ["storage", "v1", "b", bucket, "lockRetentionPolicy"]) => {
                     ("buckets.lockRetentionPolicy", bucket::lock, bucket, "")
                 }
+                ("GET", ["storage", "v1", "b", bucket, "iam", "testPermissions"]) => {
+                    ("buckets.testIamPermissions", bucket::test_permissions, bucket, "")
+                }
                 ("GET", ["storage", "v1", "b", bucket, "o"]) => ("objects.list", read::list, bucket, ""),
                 ("GET", ["storage", "v1", "b", bucket, "o", key]) => match call.parameter("alt") {
                     Some("media") => ("objects.media", read::object, bucket, key),

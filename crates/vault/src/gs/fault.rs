@@ -105,6 +105,11 @@ impl Fault {
         Fault { status: Some(401), ..Fault::of_silence(source) }
     }
 
+    /// What was answered, or why nothing was.
+    pub(super) fn text(&self) -> String {
+        self.source.to_string()
+    }
+
     /// Asking again may help.
     pub(super) fn is_passing(&self) -> bool {
         match self.status {

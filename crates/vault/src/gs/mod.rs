@@ -1,7 +1,7 @@
 //! A vault in a bucket of Google Cloud Storage with locked retention. What lies there, and under which metadata: docs/formats/ice.md.
 //!
 //! What counts is what an object's own generation says when it is read back. Nothing here deletes an object, lifts a lock, or asks for the
-//! right to. Why all of it goes over the JSON API: docs/decisions/0010.
+//! right to; only [`prove_lock`](Vault::prove_lock) tries, and hopes to fail. Why all of it goes over the JSON API: docs/decisions/0010.
 //!
 //! Async ends at this module: the client runs on threads of this vault, and every call waits for its answer.
 
@@ -12,6 +12,7 @@ mod fetch;
 mod key;
 mod locks;
 mod model;
+mod probe;
 mod put;
 mod retry;
 mod store;
@@ -30,7 +31,7 @@ use self::store::Store;
 use crate::open::not_a_vault;
 use crate::settings::Settings;
 use crate::{
-    Content, Lock, Names, ObjectFolder, ObjectName, ObjectRef, Result, Thawed, Vault, VaultError, Wish,
+    Content, Lock, Names, ObjectFolder, ObjectName, ObjectRef, Probe, Result, Thawed, Vault, VaultError, Wish,
 };
 
 /// Threads on which the client runs: encrypting for TLS and waiting.
@@ -119,6 +120,15 @@ impl Vault for GsVault {
 
     fn extend_lock(&self, object: &ObjectRef, retain_until: DateTime<Utc>) -> Result<Lock> {
         self.wait(self.store.extend(object, retain_until))
+    }
+
+    fn end_stale_puts(&self, _before: DateTime<Utc>) -> Result<u64> {
+        // An upload that never ends is shown to nobody, paid for by nobody, and forgotten after a week.
+        Ok(0)
+    }
+
+    fn prove_lock(&self, canary: &Lock) -> Result<Vec<Probe>> {
+        probe::prove(self, canary)
     }
 }
 

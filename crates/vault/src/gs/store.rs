@@ -81,6 +81,12 @@ impl Store {
         self.url(&["upload", "storage", "v1", "b", &self.bucket, "o"], query)
     }
 
+    /// The address of a name, whatever generation is on top of it.
+    pub(super) fn name_url(&self, name: &ObjectName, query: &[(&str, &str)]) -> Result<Url> {
+        let key = self.key(name)?;
+        Ok(self.url(&["storage", "v1", "b", &self.bucket, "o", &key], query))
+    }
+
     /// The address of one generation of an object.
     pub(super) fn object_url(
         &self,
@@ -88,8 +94,7 @@ impl Store {
         generation: i64,
         query: &[(&str, &str)],
     ) -> Result<Url> {
-        let key = self.key(name)?;
-        let mut url = self.url(&["storage", "v1", "b", &self.bucket, "o", &key], query);
+        let mut url = self.name_url(name, query)?;
         url.query_pairs_mut().append_pair("generation", &generation.to_string());
         Ok(url)
     }

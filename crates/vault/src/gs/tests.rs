@@ -2,6 +2,7 @@
 
 mod faults;
 mod locks;
+mod probes;
 
 use std::os::unix::fs::PermissionsExt;
 

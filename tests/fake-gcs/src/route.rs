@@ -1,5 +1,7 @@
 //! From a request to the one function that answers it.
 
+use std::net::SocketAddr;
+
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
@@ -16,6 +18,8 @@ pub(crate) struct Turn<'a> {
     pub(crate) call: &'a Call,
     pub(crate) store: &'a mut Store,
     pub(crate) faults: &'a Faults,
+    /// Where the server listens.
+    pub(crate) address: SocketAddr,
     pub(crate) now: DateTime<Utc>,
     pub(crate) asker: Asker,
     pub(crate) bucket: String,

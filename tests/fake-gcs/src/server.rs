@@ -34,6 +34,7 @@ pub(crate) struct House {
     log: Mutex<Vec<LogLine>>,
     pub(crate) clock: Clock,
     pub(crate) faults: Faults,
+    address: SocketAddr,
 }
 
 impl House {
@@ -66,6 +67,7 @@ impl FakeGcs {
             log: Mutex::default(),
             clock: Clock::new(Skew::Checked),
             faults: Faults::default(),
+            address,
         });
         let (stop, stopped) = oneshot::channel();
         let serving = Arc::clone(&house);
@@ -171,6 +173,7 @@ fn turn(house: &House, call: &Call, route: &Route, body: Bytes, was_cut: bool) -
         call,
         store: &mut store,
         faults: &house.faults,
+        address: house.address,
         now,
         asker,
         bucket: route.bucket.clone(),

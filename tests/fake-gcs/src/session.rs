@@ -66,7 +66,7 @@ pub(crate) fn begin(turn: &mut Turn<'_>) -> Result<Answer, Refusal> {
     let session = Session { bucket, key, wish, data: Vec::new(), announced, done: None, begun: turn.now };
     let host = match turn.faults.strikes(Fault::Elsewhere) {
         true => "127.0.0.1:1".to_owned(),
-        false => turn.call.header("host").unwrap_or_default().to_owned(),
+        false => turn.address.to_string(),
     };
     let place =
         format!("http://{host}/upload/storage/v1/b/{}/o?uploadType=resumable&upload_id={id}", turn.bucket);

@@ -56,6 +56,11 @@ mod tests {
             "s3:ice/no-slash",
             "s3:ice//",
             "s3:ice/../",
+            "gs:",
+            "gs:A",
+            "gs:-ice",
+            "gs:ice/no-slash",
+            "gs:ice/../",
         ] {
             assert_eq!(opened(bad).err().unwrap().exit_code(), 2, "{bad}");
         }
@@ -67,6 +72,25 @@ mod tests {
             settings.region = Some("eu-central-1".to_owned());
             settings.credentials_file = Some(file.clone());
             assert!(open(&settings).is_ok(), "{good}");
+        }
+        for (key, code) in [
+            (
+                r#"{"type":"service_account","client_email":"a","private_key_id":"b","private_key":"c","project_id":"d"}"#,
+                None,
+            ),
+            (
+                r#"{"type":"authorized_user","client_email":"a","private_key_id":"b","private_key":"hush","project_id":"d"}"#,
+                Some(36),
+            ),
+            (r#"{"type":"service_account","private_key":"hush"}"#, Some(36)),
+            ("access_key_id = \"AK\"\nsecret_access_key = \"hush\"\n", Some(36)),
+        ] {
+            std::fs::write(&file, key).unwrap();
+            let settings =
+                Settings { credentials_file: Some(file.clone()), ..Settings::new("a", "gs:my_ice/a/") };
+            let opened = open(&settings).err();
+            assert_eq!(opened.as_ref().map(VaultError::exit_code), code, "{key}");
+            assert!(!format!("{opened:?}").contains("hush"));
         }
     }
 }

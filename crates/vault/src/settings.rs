@@ -329,6 +329,30 @@ mod tests {
     }
 
     #[test]
+    fn what_a_gs_vault_has_no_use_for_is_named_by_its_key() {
+        let good = Settings { storage_class: Some(StorageClass::Archive), ..Settings::new("a", "gs:ice") };
+        assert!(good.check_gs().is_ok());
+        let with = |change: fn(&mut Settings)| {
+            let mut settings = good.clone();
+            change(&mut settings);
+            settings.check_gs().unwrap_err().to_string()
+        };
+        assert!(with(|s| s.region = Some("eu".into())).starts_with("`region` is for s3:"));
+        assert!(with(|s| s.path_style = true).starts_with("`path_style` is for s3:"));
+        assert!(with(|s| s.parallel_parts = 8).starts_with("`parallel_parts` is for s3:"));
+        assert!(with(|s| s.archive_from_bytes = 1 << 20).starts_with("`archive_from_bytes` is for s3:"));
+        assert!(
+            with(|s| s.storage_class = Some(StorageClass::DeepArchive)).starts_with("`storage_class` must")
+        );
+        assert!(with(|s| s.endpoint = Some("http://example.net".into())).starts_with("`endpoint` must"));
+        assert!(with(|s| s.part_bytes = 1).starts_with("`part_bytes` must"));
+        assert!(with(|s| s.immutable = Immutable::Required).starts_with("`immutable` is for file:"));
+        let other = Settings { region: Some("eu-central-1".into()), ..good };
+        assert!(other.check_s3().unwrap_err().to_string().starts_with("`storage_class` is one of Google's"));
+        assert_eq!(Settings::new("a", "gs:ice").class(), StorageClass::Coldline);
+    }
+
+    #[test]
     fn aws_archives_unless_told_otherwise_and_other_providers_do_not() {
         assert_eq!(Settings::new("a", "s3:ice").class(), StorageClass::DeepArchive);
         let other =

@@ -14,7 +14,9 @@ pub type Result<T> = std::result::Result<T, VaultError>;
 #[derive(Debug, thiserror::Error)]
 pub enum VaultError {
     /// The setting names no vault.
-    #[error("{url:?} is no vault: expected file:/srv/vault, s3:bucket or s3:bucket/prefix/")]
+    #[error(
+        "{url:?} is no vault: expected file:/srv/vault, s3:bucket, gs:bucket, s3:bucket/prefix/ or gs:bucket/prefix/"
+    )]
     Url {
         /// What the setting says, at most 256 characters of it.
         url: String,
@@ -152,11 +154,11 @@ impl VaultError {
                 Some("check the vault's credentials, and the clock of this machine".to_owned())
             }
             VaultError::Credentials { .. } => Some(
-                "it must be for its owner only (chmod 600), and say access_key_id = \"...\" and secret_access_key = \"...\"".to_owned(),
+                "it must be for its owner only (chmod 600); for s3: it says access_key_id = \"...\" and secret_access_key = \"...\", for gs: it is the JSON key of a service account".to_owned(),
             ),
             VaultError::Frozen { .. } => Some("ask for it with restore-drill thaw, and come back when it is there".to_owned()),
             VaultError::LockMissing { .. } => {
-                Some("the vault keeps no promise it cannot show: see whether its bucket has versioning and object lock".to_owned())
+                Some("the vault keeps no promise it cannot show: see whether its bucket has object lock (s3: with versioning; gs: a locked retention policy, or object retention)".to_owned())
             }
             _ => None,
         }

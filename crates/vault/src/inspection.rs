@@ -125,6 +125,8 @@ pub enum Versioning {
     Suspended,
     /// It never did.
     Off,
+    /// It need not: what is locked cannot be replaced there.
+    NotNeeded,
 }
 
 /// Whether a bucket locks objects.

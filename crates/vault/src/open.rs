@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use crate::{FileVault, Result, S3Vault, Settings, Vault, VaultError};
+use crate::{FileVault, GsVault, Result, S3Vault, Settings, Vault, VaultError};
 
-/// Opens the vault that the settings name. An `s3:` vault is not spoken to before its first call.
+/// Opens the vault that the settings name. A bucket is not spoken to before its first call.
 ///
 /// # Errors
 /// [`VaultError::Url`] and [`VaultError::Setting`] for settings that cannot be used; [`VaultError::Credentials`] if there are none;
@@ -14,6 +14,10 @@ pub fn open(settings: &Settings) -> Result<Box<dyn Vault>> {
     if let Some(place) = url.strip_prefix("s3:") {
         let place = place.strip_prefix("//").unwrap_or(place);
         return Ok(Box::new(S3Vault::open(settings, place)?));
+    }
+    if let Some(place) = url.strip_prefix("gs:") {
+        let place = place.strip_prefix("//").unwrap_or(place);
+        return Ok(Box::new(GsVault::open(settings, place)?));
     }
     match url.strip_prefix("file:").map(|path| path.strip_prefix("//").unwrap_or(path)) {
         Some(path) if path.starts_with('/') => {
@@ -52,6 +56,11 @@ mod tests {
             "s3:ice/no-slash",
             "s3:ice//",
             "s3:ice/../",
+            "gs:",
+            "gs:A",
+            "gs:-ice",
+            "gs:ice/no-slash",
+            "gs:ice/../",
         ] {
             assert_eq!(opened(bad).err().unwrap().exit_code(), 2, "{bad}");
         }
@@ -63,6 +72,25 @@ mod tests {
             settings.region = Some("eu-central-1".to_owned());
             settings.credentials_file = Some(file.clone());
             assert!(open(&settings).is_ok(), "{good}");
+        }
+        for (key, code) in [
+            (
+                r#"{"type":"service_account","client_email":"a","private_key_id":"b","private_key":"c","project_id":"d"}"#,
+                None,
+            ),
+            (
+                r#"{"type":"authorized_user","client_email":"a","private_key_id":"b","private_key":"hush","project_id":"d"}"#,
+                Some(36),
+            ),
+            (r#"{"type":"service_account","private_key":"hush"}"#, Some(36)),
+            ("access_key_id = \"AK\"\nsecret_access_key = \"hush\"\n", Some(36)),
+        ] {
+            std::fs::write(&file, key).unwrap();
+            let settings =
+                Settings { credentials_file: Some(file.clone()), ..Settings::new("a", "gs:my_ice/a/") };
+            let opened = open(&settings).err();
+            assert_eq!(opened.as_ref().map(VaultError::exit_code), code, "{key}");
+            assert!(!format!("{opened:?}").contains("hush"));
         }
     }
 }

@@ -41,14 +41,26 @@ impl fmt::Debug for Credentials {
     }
 }
 
+/// What credentials must look like, and how they are read. What they say is part of no error.
+pub(crate) struct Form<T> {
+    pub(crate) what: &'static str,
+    pub(crate) parse: fn(&[u8]) -> Option<T>,
+}
+
 impl Credentials {
     /// Reads them.
     pub(crate) fn load(source: Source<'_>) -> Result<Credentials> {
-        match source {
-            Source::File(path) => of_file(path),
-            Source::Command(argv) => of_command(argv),
-            Source::Systemd(name) => of_file(&systemd(name)?),
-        }
+        let what = "it must be the lines access_key_id = \"...\" and secret_access_key = \"...\"";
+        load(source, &Form { what, parse: lines::parse })
+    }
+}
+
+/// Reads credentials of any form.
+pub(crate) fn load<T>(source: Source<'_>, form: &Form<T>) -> Result<T> {
+    match source {
+        Source::File(path) => of_file(path, form),
+        Source::Command(argv) => of_command(argv, form),
+        Source::Systemd(name) => of_file(&systemd(name)?, form),
     }
 }
 
@@ -69,7 +81,7 @@ fn systemd(name: &str) -> Result<PathBuf> {
     }
 }
 
-fn of_file(path: &Path) -> Result<Credentials> {
+fn of_file<T>(path: &Path, form: &Form<T>) -> Result<T> {
     let wrong = |what| failed(&path, what, None);
     let unread = |source| failed(&path, "the file could not be read", Some(source));
     let nofollow = i32::try_from((rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK).bits())
@@ -87,10 +99,10 @@ fn of_file(path: &Path) -> Result<Credentials> {
         return Err(wrong("the file belongs to another user"));
     }
     let bytes = lines::read(file, || Ok(())).map_err(unread)?;
-    parsed(&bytes, &path)
+    parsed(&bytes, &path, form)
 }
 
-fn of_command(argv: &[String]) -> Result<Credentials> {
+fn of_command<T>(argv: &[String], form: &Form<T>) -> Result<T> {
     let Some((program, arguments)) = argv.split_first() else {
         return Err(failed(&argv, "the command is empty", None));
     };
@@ -99,13 +111,12 @@ fn of_command(argv: &[String]) -> Result<Credentials> {
         Trouble::TooLong => failed(&program, "the command took longer than 30 seconds, and was ended", None),
         Trouble::Failed => failed(&program, "the command failed", None),
     })?;
-    parsed(&bytes, &program)
+    parsed(&bytes, &program, form)
 }
 
-/// What the lines say is part of no error.
-fn parsed(bytes: &[u8], name: &dyn fmt::Debug) -> Result<Credentials> {
-    let what = "it must be the lines access_key_id = \"...\" and secret_access_key = \"...\"";
-    lines::parse(bytes).ok_or_else(|| failed(name, what, None))
+/// What the text says is part of no error.
+fn parsed<T>(bytes: &[u8], name: &dyn fmt::Debug, form: &Form<T>) -> Result<T> {
+    (form.parse)(bytes).ok_or_else(|| failed(name, form.what, None))
 }
 
 #[cfg(test)]

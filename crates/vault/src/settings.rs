@@ -19,22 +19,23 @@ const UPLOAD_BYTES_PER_SECOND_MIN: u64 = 16 * 1024;
 const ARCHIVE_FROM_BYTES_MIN: u64 = 64 * 1024;
 const ARCHIVE_FROM_BYTES: u64 = 16 * MIB;
 
-/// Where a vault is, and how it is reached. `immutable` is for `file:` vaults, all other keys but `name` and `url` for `s3:` vaults.
+/// Where a vault is, and how it is reached. `immutable` is for `file:` vaults, the other keys but `name` and `url` for buckets.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// Its name in reports and records.
     pub name: String,
-    /// `file:/path`, `s3:bucket` or `s3:bucket/prefix/`.
+    /// `file:/path`, `s3:bucket`, `gs:bucket`, or a bucket with `/prefix/`.
     pub url: String,
-    /// Another provider than AWS: `https://host`, or `http://` on this machine only.
+    /// Another provider than AWS, or another address of Google: `https://host`, or `http://` on this machine only.
     pub endpoint: Option<String>,
-    /// The bucket's region. AWS needs it.
+    /// The bucket's region. AWS needs it; nobody else.
     pub region: Option<String>,
     /// The bucket's name goes into the path instead of the host name, as most providers other than AWS want it.
     #[serde(default)]
     pub path_style: bool,
-    /// What objects are stored as. Without it, DEEP_ARCHIVE on AWS, and STANDARD where `endpoint` names another provider.
+    /// What objects are stored as. Without it, DEEP_ARCHIVE on AWS, COLDLINE on Google, and STANDARD where `endpoint` names another
+    /// provider.
     pub storage_class: Option<StorageClass>,
     /// Objects shorter than this are never archived, but STANDARD: the ice record must be readable without a thaw. Default 16 MiB.
     #[serde(default = "archive_from_bytes")]
@@ -42,7 +43,7 @@ pub struct Settings {
     /// Longer objects go in parts of this length. Default 64 MiB.
     #[serde(default = "part_bytes")]
     pub part_bytes: u64,
-    /// How many parts are sent at once; memory holds one more. Default 4.
+    /// How many parts are sent at once; memory holds one more. Default 4. For `s3:` only: a `gs:` vault sends one while it reads the next.
     #[serde(default = "parallel_parts")]
     pub parallel_parts: usize,
     /// Most bytes sent in a second. No limit without it.
@@ -50,11 +51,12 @@ pub struct Settings {
     /// Whether the files of a `file:` vault get the immutable flag. Default where-possible.
     #[serde(default)]
     pub immutable: Immutable,
-    /// A file with the credentials, for its owner only: `access_key_id = "..."` and `secret_access_key = "..."`, a line each.
+    /// A file with the credentials, for its owner only: `access_key_id = "..."` and `secret_access_key = "..."`, a line each; for `gs:`, the
+    /// JSON key of a service account.
     pub credentials_file: Option<PathBuf>,
-    /// A command that prints the same two lines: program and arguments, no shell.
+    /// A command that prints the same: program and arguments, no shell.
     pub credentials_command: Option<Vec<String>>,
-    /// The name of a systemd credential (`LoadCredential=`) with the same two lines.
+    /// The name of a systemd credential (`LoadCredential=`) with the same.
     pub credentials_systemd: Option<String>,
 }
 
@@ -81,6 +83,9 @@ pub enum StorageClass {
     GlacierIr,
     Glacier,
     DeepArchive,
+    Nearline,
+    Coldline,
+    Archive,
 }
 
 impl StorageClass {
@@ -93,7 +98,15 @@ impl StorageClass {
             StorageClass::GlacierIr => "GLACIER_IR",
             StorageClass::Glacier => "GLACIER",
             StorageClass::DeepArchive => "DEEP_ARCHIVE",
+            StorageClass::Nearline => "NEARLINE",
+            StorageClass::Coldline => "COLDLINE",
+            StorageClass::Archive => "ARCHIVE",
         }
+    }
+
+    /// True if Google has it; all the others are of S3, and STANDARD of both.
+    fn is_of_google(self) -> bool {
+        matches!(self, StorageClass::Nearline | StorageClass::Coldline | StorageClass::Archive)
     }
 
     /// True if what is stored so cannot be read before it is thawed.
@@ -144,6 +157,7 @@ impl Settings {
             (Some(class), _) => class,
             (None, Some(_)) => StorageClass::Standard,
             (None, None) if self.url.starts_with("s3:") => StorageClass::DeepArchive,
+            (None, None) if self.url.starts_with("gs:") => StorageClass::Coldline,
             (None, None) => StorageClass::Standard,
         }
     }
@@ -167,6 +181,41 @@ impl Settings {
 
     /// What holds for every `s3:` vault, before anything is opened.
     pub(crate) fn check_s3(&self) -> Result<()> {
+        self.check_bucket()?;
+        if self.endpoint.is_none() && self.region.is_none() {
+            return Err(wrong("region", "must be named, as eu-central-1"));
+        }
+        if self.storage_class.is_some_and(StorageClass::is_of_google) {
+            return Err(wrong("storage_class", "is one of Google's, and this is an s3: vault"));
+        }
+        between("parallel_parts", self.parallel_parts as u64, 1, PARALLEL_PARTS_MAX as u64)?;
+        between("archive_from_bytes", self.archive_from_bytes, ARCHIVE_FROM_BYTES_MIN, u64::MAX)?;
+        Ok(())
+    }
+
+    /// What holds for every `gs:` vault, before anything is opened.
+    pub(crate) fn check_gs(&self) -> Result<()> {
+        self.check_bucket()?;
+        let keys = [
+            ("region", self.region.is_some()),
+            ("path_style", self.path_style),
+            ("parallel_parts", self.parallel_parts != parallel_parts()),
+            // Google reads every class at once.
+            ("archive_from_bytes", self.archive_from_bytes != archive_from_bytes()),
+        ];
+        if let Some((key, _)) = keys.into_iter().find(|(_, is_set)| *is_set) {
+            return Err(wrong(key, "is for s3: vaults only"));
+        }
+        match self.storage_class {
+            Some(class) if class != StorageClass::Standard && !class.is_of_google() => {
+                Err(wrong("storage_class", "must be STANDARD, NEARLINE, COLDLINE or ARCHIVE in a gs: vault"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What holds for every bucket.
+    fn check_bucket(&self) -> Result<()> {
         if let Some(endpoint) = &self.endpoint
             && !is_safe(endpoint)
         {
@@ -175,22 +224,17 @@ impl Settings {
                 "must begin with https://, or http:// and this machine's own address",
             ));
         }
-        if self.endpoint.is_none() && self.region.is_none() {
-            return Err(wrong("region", "must be named, as eu-central-1"));
-        }
         if self.immutable == Immutable::Required {
             return Err(wrong("immutable", "is for file: vaults only"));
         }
         between("part_bytes", self.part_bytes, PART_BYTES_MIN, PART_BYTES_MAX)?;
-        between("parallel_parts", self.parallel_parts as u64, 1, PARALLEL_PARTS_MAX as u64)?;
-        between("archive_from_bytes", self.archive_from_bytes, ARCHIVE_FROM_BYTES_MIN, u64::MAX)?;
         if let Some(rate) = self.upload_bytes_per_second {
             between("upload_bytes_per_second", rate, UPLOAD_BYTES_PER_SECOND_MIN, u64::MAX)?;
         }
         Ok(())
     }
 
-    /// A folder has no use for the keys of an `s3:` vault, and whoever wrote one meant something else.
+    /// A folder has no use for the keys of a bucket, and whoever wrote one meant something else.
     pub(crate) fn check_file(&self) -> Result<()> {
         let keys = [
             ("endpoint", self.endpoint.is_some()),
@@ -203,7 +247,7 @@ impl Settings {
             ("credentials_systemd", self.credentials_systemd.is_some()),
         ];
         match keys.into_iter().find(|(_, is_set)| *is_set) {
-            Some((key, _)) => Err(wrong(key, "is for s3: vaults only")),
+            Some((key, _)) => Err(wrong(key, "is for s3: and gs: vaults only")),
             None => Ok(()),
         }
     }
@@ -282,6 +326,30 @@ mod tests {
         assert!(
             toml::from_str::<Settings>("name = \"a\"\nurl = \"s3:b\"\nsecret_access_key = \"c\"").is_err()
         );
+    }
+
+    #[test]
+    fn what_a_gs_vault_has_no_use_for_is_named_by_its_key() {
+        let good = Settings { storage_class: Some(StorageClass::Archive), ..Settings::new("a", "gs:ice") };
+        assert!(good.check_gs().is_ok());
+        let with = |change: fn(&mut Settings)| {
+            let mut settings = good.clone();
+            change(&mut settings);
+            settings.check_gs().unwrap_err().to_string()
+        };
+        assert!(with(|s| s.region = Some("eu".into())).starts_with("`region` is for s3:"));
+        assert!(with(|s| s.path_style = true).starts_with("`path_style` is for s3:"));
+        assert!(with(|s| s.parallel_parts = 8).starts_with("`parallel_parts` is for s3:"));
+        assert!(with(|s| s.archive_from_bytes = 1 << 20).starts_with("`archive_from_bytes` is for s3:"));
+        assert!(
+            with(|s| s.storage_class = Some(StorageClass::DeepArchive)).starts_with("`storage_class` must")
+        );
+        assert!(with(|s| s.endpoint = Some("http://example.net".into())).starts_with("`endpoint` must"));
+        assert!(with(|s| s.part_bytes = 1).starts_with("`part_bytes` must"));
+        assert!(with(|s| s.immutable = Immutable::Required).starts_with("`immutable` is for file:"));
+        let other = Settings { region: Some("eu-central-1".into()), ..good };
+        assert!(other.check_s3().unwrap_err().to_string().starts_with("`storage_class` is one of Google's"));
+        assert_eq!(Settings::new("a", "gs:ice").class(), StorageClass::Coldline);
     }
 
     #[test]

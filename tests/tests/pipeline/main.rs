@@ -26,3 +26,4 @@ mod stories;
 mod tour;
 /// Off-site, archived, and brought back.
 mod vaults;
+mod vaults_gs;

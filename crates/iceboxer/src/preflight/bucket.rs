@@ -106,7 +106,7 @@ impl Judge {
 
     fn versioning(&mut self, versioning: Versioning) {
         match versioning {
-            Versioning::Enabled => {}
+            Versioning::Enabled | Versioning::NotNeeded => {}
             Versioning::Suspended => self.found(VERSIONING_SUSPENDED, "versions are suspended"),
             Versioning::Off => self.found(NO_VERSIONING, "the bucket keeps no versions"),
         }

@@ -120,12 +120,13 @@ fn cost(settings: &Settings, vault: &VaultSettings) -> Option<Finding> {
     })
 }
 
-/// As AWS bills its classes.
+/// As AWS and Google bill their classes.
 fn minimum_days(vault: &VaultSettings) -> u32 {
     match vault.store.class() {
         StorageClass::Standard => 0,
-        StorageClass::StandardIa => 30,
-        StorageClass::GlacierIr | StorageClass::Glacier => 90,
+        StorageClass::StandardIa | StorageClass::Nearline => 30,
+        StorageClass::GlacierIr | StorageClass::Glacier | StorageClass::Coldline => 90,
         StorageClass::DeepArchive => 180,
+        StorageClass::Archive => 365,
     }
 }

@@ -162,9 +162,13 @@ fn the_bucket_locks_in_compliance_mode_and_its_only_rule_aborts_uploads() {
         [
             "roles/storage.objectCreator",
             "projects/PROJECT-ID/roles/firnIceLook",
-            "roles/storage.objectViewer"
+            "projects/PROJECT-ID/roles/firnIceLock"
         ]
     );
+    let lock = words(&policies["lock_role"]["includedPermissions"]);
+    assert_eq!(lock, ["storage.objects.setRetention", "storage.objects.update"]);
+    assert!(terraform.contains("enable_object_retention     = true"));
+    assert!(!terraform.contains("overrideUnlockedRetention") && !terraform.contains("objects.delete\""));
 }
 
 /// Braces outside comments, strings and here-documents; the here-documents themselves.

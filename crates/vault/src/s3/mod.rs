@@ -7,13 +7,11 @@
 
 mod checksum;
 mod clock;
-mod content;
 mod fault;
 mod fetch;
 mod inspect;
 mod inspect_rights;
 mod locks;
-mod pace;
 mod parts;
 mod probe;
 mod put;

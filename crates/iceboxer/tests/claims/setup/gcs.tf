@@ -9,6 +9,9 @@
 # - Use a project of its own, for this bucket only, with a billing account that nobody on the backup server can touch. The lock puts a lien on the
 #   project, so that it cannot be deleted while the bucket holds locked objects; an unpaid bill does not wait.
 # - A locked retention policy can be lengthened, never shortened or removed: nobody deletes or replaces an object before it is 180 days old.
+# - Objects can be locked for longer than that, each by itself; iceboxer does. Such a lock can reach 100 years and cannot be taken back: who steals the
+#   writer's key can lose you money, though no ice. Without the role firnIceLock he cannot, but then iceboxer can lock nothing for longer
+#   either: retention_days in ice.toml must be two days less than 180, and ice is not kept until a newer one is proved.
 # - Nothing here removes ice whose lock has ended; you do, with another account than the writer's.
 # - The state file of Terraform gets no secret: the writer's key is made by hand, and goes to the backup server only:
 #
@@ -40,6 +43,7 @@ resource "google_storage_bucket" "ice" {
   force_destroy               = false
   uniform_bucket_level_access = true
   public_access_prevention    = "enforced"
+  enable_object_retention     = true
 
   # 180 days. Set is_locked to false for a first try, and to true before you rely on it: that step cannot be taken back.
   retention_policy {
@@ -62,8 +66,8 @@ resource "google_storage_bucket" "ice" {
   }
 }
 
-# The account of iceboxer on the backup server. It creates, lists and reads back. It cannot delete or replace (both need storage.objects.delete), nor
-# change the bucket.
+# The account of iceboxer on the backup server. It creates, lists, reads back and lengthens locks. It cannot delete or replace (both need
+# storage.objects.delete), nor lift a lock, nor change the bucket.
 resource "google_service_account" "writer" {
   account_id   = "firn-ice-writer"
   display_name = "Firn ice: writer"
@@ -91,6 +95,21 @@ resource "google_storage_bucket_iam_member" "writer_looks" {
   member = "serviceAccount:${google_service_account.writer.email}"
 }
 
+resource "google_project_iam_custom_role" "lock" {
+  role_id = "firnIceLock"
+  title   = "Firn ice: lock"
+  permissions = [
+    "storage.objects.setRetention",
+    "storage.objects.update",
+  ]
+}
+
+resource "google_storage_bucket_iam_member" "writer_locks" {
+  bucket = google_storage_bucket.ice.name
+  role   = google_project_iam_custom_role.lock.id
+  member = "serviceAccount:${google_service_account.writer.email}"
+}
+
 # The account of a person who restores: reads, never writes. Not for the backup server.
 resource "google_service_account" "restore" {
   account_id   = "firn-ice-restore"
@@ -99,6 +118,6 @@ resource "google_service_account" "restore" {
 
 resource "google_storage_bucket_iam_member" "restore_reads" {
   bucket = google_storage_bucket.ice.name
-  role   = "roles/storage.objectViewer"
+  role   = google_project_iam_custom_role.look.id
   member = "serviceAccount:${google_service_account.restore.email}"
 }

@@ -22,8 +22,11 @@ pub fn segments(vault: &Path, host: &str) -> Result<Vec<PathBuf>> {
     let newest = records.into_iter().find(|record| record.exists()).ok_or_else(none)?;
     let record: serde_json::Value =
         serde_json::from_slice(&fs::read(&newest).at("read", &newest)?).map_err(|_| none())?;
-    let named = record["segments"].as_array().ok_or_else(none)?;
-    named.iter().map(|one| Ok(objects.join(one["object"].as_str().ok_or_else(none)?))).collect()
+    let named = record.get("segments").and_then(serde_json::Value::as_array).ok_or_else(none)?;
+    named
+        .iter()
+        .map(|one| Ok(objects.join(one.get("object").and_then(serde_json::Value::as_str).ok_or_else(none)?)))
+        .collect()
 }
 
 /// `gpg --decrypt` of each segment, in order, into one file. `heard` is told how many bytes are written after each piece.

@@ -2,6 +2,7 @@
 //! the credentials that it prints.
 
 mod cuts;
+mod flips;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};

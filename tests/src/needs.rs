@@ -33,6 +33,8 @@ enum Check {
     Header(&'static str),
     /// A library that is loaded while building, by the beginning of its name.
     Library(&'static str),
+    /// A module of the system's Python.
+    Module(&'static str),
 }
 
 /// One Debian package.
@@ -71,6 +73,10 @@ pub const NEEDS: &[Need] = &[
     need("attr", Purpose::Test, Check::Program("setfattr")),
     need("acl", Purpose::Test, Check::Program("setfacl")),
     need("libcap2-bin", Purpose::Test, Check::Program("setcap")),
+    // clocks that are wrong
+    need("faketime", Purpose::Test, Check::Program("faketime")),
+    // moto's S3 server, whose environment is made by Python
+    need("python3-venv", Purpose::Long, Check::Module("ensurepip")),
     // Ceph's S3 server
     need("ceph-mon", Purpose::Long, Check::Program("ceph-mon")),
     need("ceph-mgr", Purpose::Long, Check::Program("ceph-mgr")),
@@ -95,6 +101,7 @@ impl Need {
                 header_folders().iter().any(|folder| Path::new(folder).join(name).is_file())
             }
             Check::Library(name) => library_folders().iter().any(|folder| holds_library(folder, name)),
+            Check::Module(name) => has_module(name),
         }
     }
 }
@@ -207,6 +214,11 @@ fn holds_library(folder: &Path, name: &str) -> bool {
         // libclang-cpp is another library.
         file.starts_with(name) && file.contains(".so") && !file.starts_with(&format!("{name}-cpp"))
     })
+}
+
+fn has_module(name: &str) -> bool {
+    let found = Command::new("/usr/bin/python3").args(["-c", &format!("import {name}")]).output();
+    found.is_ok_and(|output| output.status.success())
 }
 
 #[cfg(test)]

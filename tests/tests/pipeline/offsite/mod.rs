@@ -3,6 +3,7 @@
 
 mod cuts;
 mod flips;
+mod months;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};

@@ -34,7 +34,7 @@ enum Check {
     /// A library that is loaded while building, by the beginning of its name.
     Library(&'static str),
     /// A module of the system's Python.
-    Python(&'static str),
+    Module(&'static str),
 }
 
 /// One Debian package.
@@ -73,6 +73,10 @@ pub const NEEDS: &[Need] = &[
     need("attr", Purpose::Test, Check::Program("setfattr")),
     need("acl", Purpose::Test, Check::Program("setfacl")),
     need("libcap2-bin", Purpose::Test, Check::Program("setcap")),
+    // clocks that are wrong
+    need("faketime", Purpose::Test, Check::Program("faketime")),
+    // moto's S3 server, whose environment is made by Python
+    need("python3-venv", Purpose::Long, Check::Module("ensurepip")),
     // Ceph's S3 server
     need("ceph-mon", Purpose::Long, Check::Program("ceph-mon")),
     need("ceph-mgr", Purpose::Long, Check::Program("ceph-mgr")),
@@ -86,7 +90,7 @@ pub const NEEDS: &[Need] = &[
     need("e2fsprogs", Purpose::Bench, Check::Program("mkfs.ext4")),
     need("mount", Purpose::Bench, Check::Program("mount")),
     // what iceboxer is measured against
-    need("python3-boto3", Purpose::Bench, Check::Python("boto3")),
+    need("python3-boto3", Purpose::Bench, Check::Module("boto3")),
 ];
 
 impl Need {
@@ -98,8 +102,8 @@ impl Need {
             Check::Header(name) => {
                 header_folders().iter().any(|folder| Path::new(folder).join(name).is_file())
             }
-            Check::Python(name) => Path::new("/usr/lib/python3/dist-packages").join(name).is_dir(),
             Check::Library(name) => library_folders().iter().any(|folder| holds_library(folder, name)),
+            Check::Module(name) => has_module(name),
         }
     }
 }
@@ -212,6 +216,11 @@ fn holds_library(folder: &Path, name: &str) -> bool {
         // libclang-cpp is another library.
         file.starts_with(name) && file.contains(".so") && !file.starts_with(&format!("{name}-cpp"))
     })
+}
+
+fn has_module(name: &str) -> bool {
+    let found = Command::new("/usr/bin/python3").args(["-c", &format!("import {name}")]).output();
+    found.is_ok_and(|output| output.status.success())
 }
 
 #[cfg(test)]

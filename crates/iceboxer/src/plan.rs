@@ -34,7 +34,7 @@ pub struct Plan {
     pub scope: Scope,
     /// Length of a segment.
     pub segment_bytes: u64,
-    /// To whom ice is sealed. Never empty.
+    /// To whom ice is sealed. Empty if a certificate cannot be used: then nothing is sealed, and what is proved stays locked all the same.
     pub recipients: Vec<Recipient>,
     /// How many segments are sealed at once.
     pub workers: usize,
@@ -46,7 +46,7 @@ pub struct Plan {
     pub targets: Vec<Target>,
     /// Names of those whose locks are proved before the first put and after the last.
     pub proved: BTreeSet<String>,
-    /// Vaults that could not be opened. The others are served, and the run fails at its end.
+    /// Certificates that cannot be used and vaults that could not be opened. The rest is done, and the run fails at its end.
     pub unopened: Vec<Failed>,
     /// Which hosts; all if empty.
     pub hosts: Vec<HostId>,
@@ -60,7 +60,7 @@ impl Plan {
     /// Vets all certificates, tells of those that end soon, and opens the vaults.
     ///
     /// # Errors
-    /// The first certificate that cannot be used (exit 33), or a vault's URL that is none (exit 2).
+    /// A vault's URL that is none (exit 2).
     pub fn new(
         settings: &Settings,
         hosts: Vec<HostId>,
@@ -68,9 +68,12 @@ impl Plan {
         over: OverBudget,
         monitor: &dyn Monitor,
     ) -> Result<Plan, Failed> {
-        let recipients = recipients(settings, monitor)?;
         let mut targets = Vec::new();
         let mut unopened = Vec::new();
+        let recipients = recipients(settings, monitor).unwrap_or_else(|failed| {
+            unopened.push(failed);
+            Vec::new()
+        });
         for settings in &settings.vaults {
             match open(settings) {
                 Ok(target) => targets.push(target),

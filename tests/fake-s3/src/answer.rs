@@ -1,7 +1,6 @@
 //! What goes back: status, headers, and a body of pieces that are not copied.
 
 use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -20,11 +19,18 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     headers: Vec<(String, String)>,
     body: Segments,
+    is_cut: bool,
 }
 
 impl Answer {
     pub(crate) fn new(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: Segments::default() }
+        Self { status, headers: Vec::new(), body: Segments::default(), is_cut: false }
+    }
+
+    /// The connection will be closed after half of the body.
+    pub(crate) fn cut(mut self) -> Self {
+        self.is_cut = true;
+        self
     }
 
     pub(crate) fn xml(document: String) -> Self {
@@ -70,8 +76,14 @@ impl Answer {
     pub(crate) fn into_response(self, method: &str) -> Response<Outgoing> {
         let length = self.body.length();
         let is_head = method == "HEAD";
-        let pieces = if is_head { VecDeque::new() } else { self.body.into_pieces().into() };
-        let mut response = Response::new(Outgoing { left: if is_head { 0 } else { length }, pieces });
+        let body = match (is_head, self.is_cut) {
+            (true, _) => Segments::default(),
+            (false, true) => self.body.range(0..length / 2),
+            (false, false) => self.body,
+        };
+        let left = if is_head { 0 } else { length };
+        let is_cut = self.is_cut;
+        let mut response = Response::new(Outgoing { left, pieces: body.into_pieces().into(), is_cut });
         if let Ok(status) = self.status.try_into() {
             *response.status_mut() = status;
         }
@@ -88,27 +100,43 @@ impl Answer {
     }
 }
 
+/// The connection is closed without an answer, or in the middle of one.
+#[derive(Debug)]
+pub(crate) struct Cut;
+
+impl std::fmt::Display for Cut {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        to.write_str("the connection is cut")
+    }
+}
+
+impl std::error::Error for Cut {}
+
 /// Pieces on their way out.
 pub(crate) struct Outgoing {
     pieces: VecDeque<Bytes>,
     left: u64,
+    is_cut: bool,
 }
 
 impl Body for Outgoing {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = Cut;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         _context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         let piece = self.pieces.pop_front();
         self.left -= piece.as_ref().map_or(0, |piece| piece.len() as u64);
-        Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
+        match piece {
+            Some(piece) => Poll::Ready(Some(Ok(Frame::data(piece)))),
+            None => Poll::Ready(self.is_cut.then_some(Err(Cut))),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.pieces.is_empty()
+        self.pieces.is_empty() && !self.is_cut
     }
 
     fn size_hint(&self) -> SizeHint {

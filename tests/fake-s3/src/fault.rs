@@ -23,6 +23,10 @@ pub enum Fault {
     CutPart,
     /// The connection is closed after an object was put or an upload completed, before the answer.
     CutAnswer,
+    /// The connection is closed after an upload was created, before the answer.
+    CutCreation,
+    /// The connection is closed in the middle of the bytes of an object.
+    CutGet,
     /// Lists do not show the newest so many versions.
     StaleList(usize),
     /// DeleteObject (which lays a delete marker) is done although policies refuse it.
@@ -58,6 +62,8 @@ pub enum Fault {
 pub enum Times {
     /// So many times.
     Count(u64),
+    /// Once, when so many chances have gone by.
+    After(u64),
     /// Until it is disarmed.
     Always,
 }
@@ -90,8 +96,14 @@ impl Faults {
         let kind = discriminant(&kind);
         self.with(|armed| {
             let (fault, times) = armed.faults.get_mut(&kind)?;
-            if let Times::Count(left) = times {
-                *left = left.checked_sub(1)?;
+            match times {
+                Times::Always => {}
+                Times::Count(left) => *left = left.checked_sub(1)?,
+                Times::After(0) => *times = Times::Count(0),
+                Times::After(left) => {
+                    *left -= 1;
+                    return None;
+                }
             }
             let fault = *fault;
             *armed.hits.entry(kind).or_default() += 1;

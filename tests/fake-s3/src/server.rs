@@ -13,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-use crate::answer::{Answer, Outgoing};
+use crate::answer::{Answer, Cut, Outgoing};
 use crate::body::{self, Failed, Received};
 use crate::clock::{Skew, http_date};
 use crate::fault::Fault;
@@ -120,18 +120,6 @@ async fn accept(listener: TcpListener, house: Arc<House>) {
     }
 }
 
-/// The connection is closed without an answer.
-#[derive(Debug)]
-struct Cut;
-
-impl std::fmt::Display for Cut {
-    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        to.write_str("the connection is cut")
-    }
-}
-
-impl std::error::Error for Cut {}
-
 async fn serve(house: Arc<House>, request: Request<Incoming>) -> Result<Response<Outgoing>, Cut> {
     let (head, body) = request.into_parts();
     let path = head.uri.path().to_owned();
@@ -200,6 +188,12 @@ async fn steps(house: &House, call: &Call, route: Option<&Route>, body: Incoming
     let stores = matches!(route.name, "CompleteMultipartUpload" | "PutObject");
     if stores && house.faults.strike(Fault::CutAnswer).is_some() {
         return Err(Failed::Gone);
+    }
+    if route.name == "CreateMultipartUpload" && house.faults.strike(Fault::CutCreation).is_some() {
+        return Err(Failed::Gone);
+    }
+    if route.name == "GetObject" && house.faults.strike(Fault::CutGet).is_some() {
+        return Ok(answer.cut());
     }
     Ok(answer)
 }

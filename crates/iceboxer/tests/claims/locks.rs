@@ -211,3 +211,35 @@ fn status_tells_what_is_proved_and_until_when_it_is_locked() {
     assert_eq!(host["proved_ice"], ice);
     assert!(host["proved_locked_days"].as_i64().unwrap() >= 91);
 }
+
+#[test]
+fn a_certificate_that_cannot_be_used_keeps_no_proved_ice_from_its_longer_lock() {
+    let scratch = Scratch::new();
+    let recipients = [scratch.recipient("one")];
+    let ice = format!("web01/{}", scratch.snapshot("web01", &tree("one")));
+    run(scratch.plan(&recipients, vec![scratch.target()])).unwrap();
+    drilled(&scratch, &ice, 0, "2026-03-01T00:00:00Z");
+    scratch.snapshot("web01", &tree("two"));
+    let fingerprint = recipients[0].fingerprint().as_str();
+    for (fingerprint, code, hosts) in [("AB".repeat(20), 33, 1), (fingerprint.to_owned(), 0, 2)] {
+        ends_in(&scratch, &ice, 5);
+        let config = scratch.path("ice.toml");
+        let text = format!(
+            "history = {:?}\nstaging = {:?}\nledger = {:?}\ndrill_records = {:?}\n[[recipients]]\ncertificate = {:?}\nfingerprint = \"{fingerprint}\"\n[[vaults]]\nname = \"local\"\nurl = \"file:{}\"\nimmutable = \"never\"\nretention_days = 92\nprove_lock = \"never\"\n",
+            scratch.path("history"),
+            scratch.path("staging"),
+            scratch.path("ledger"),
+            scratch.path("drills"),
+            scratch.path("one.asc"),
+            scratch.path("vault").display(),
+        );
+        fs::write(&config, text).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_iceboxer"));
+        let ran = output(command.args(["run", "--config", config.to_str().unwrap()]));
+        assert_eq!(ran.status.code(), Some(code), "{}", String::from_utf8_lossy(&ran.stderr));
+        assert!(days_locked(&scratch, &ice) >= 92);
+        let ices: std::collections::HashSet<_> =
+            ledger(&scratch).entries().iter().map(|entry| entry.ice.clone()).collect();
+        assert_eq!(ices.len(), hosts, "nothing is sealed without a certificate");
+    }
+}

@@ -257,3 +257,29 @@ fn a_test_can_damage_and_remove_what_nobody_may_touch() {
     assert!(server.remove_by_force("ice", "a", &version) && !server.remove_by_force("ice", "a", &version));
     assert_eq!(server.keys("ice"), Vec::<String>::new());
 }
+
+#[test]
+fn a_fault_can_wait_for_its_chance_and_strikes_once() {
+    let (server, client) = server();
+    server.arm(Fault::SlowDown429, Times::After(2));
+    let statuses = [(); 5].map(|()| client.send("GET", "ice?versioning", &[], b"").status);
+    assert_eq!(statuses, [200, 200, 429, 200, 200]);
+    assert_eq!(server.hits(Fault::SlowDown429), 1);
+}
+
+#[test]
+fn the_answer_of_a_creation_is_cut_and_the_upload_is_there() {
+    let (server, client) = server();
+    let created = || client.try_send("POST", "ice/a?uploads", &[], b"").is_ok();
+    assert_eq!(around(&server, Fault::CutCreation, created), [true, false, true]);
+    assert_eq!(server.uploads("ice").len(), 3);
+}
+
+#[test]
+fn an_object_is_cut_in_the_middle_of_its_bytes() {
+    let (server, client) = server();
+    let data = vec![7; 3 << 20];
+    client.send("PUT", "ice/a", &[], &data);
+    let is_whole = || client.try_send("GET", "ice/a", &[], b"").is_ok_and(|answer| answer.body == data);
+    assert_eq!(around(&server, Fault::CutGet, is_whole), [true, false, true]);
+}

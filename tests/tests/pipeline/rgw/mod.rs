@@ -1,7 +1,7 @@
 //! Ceph's own S3 server, which we did not write: what `iceboxer setup aws` prints lets ice be sealed, proved and restored there, and refuses every call that
 //! could break a lock. What it does differently from AWS stands in docs/vaults.md.
 
-mod client;
+pub(crate) mod client;
 mod server;
 
 use std::fs;

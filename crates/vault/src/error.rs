@@ -14,7 +14,7 @@ pub type Result<T> = std::result::Result<T, VaultError>;
 #[derive(Debug, thiserror::Error)]
 pub enum VaultError {
     /// The setting names no vault.
-    #[error("{url:?} is no vault: expected file:/srv/vault, s3:bucket or s3:bucket/prefix/")]
+    #[error("{url:?} is no vault: expected file:/srv/vault, s3:bucket, s3:bucket/prefix/ or glacier:vault")]
     Url {
         /// What the setting says, at most 256 characters of it.
         url: String,
@@ -83,6 +83,12 @@ pub enum VaultError {
         /// The name.
         object: ObjectName,
     },
+    /// The vault does not say at once what it holds, and has been asked to.
+    #[error("what the vault holds is not known here, and its inventory takes hours: {why}")]
+    Inventory {
+        /// How far that is.
+        why: &'static str,
+    },
     /// It is archived in a class that does not thaw that way.
     #[error("{object} cannot be thawed like that: {why}")]
     Tier {
@@ -129,7 +135,7 @@ impl VaultError {
             VaultError::Unreachable { .. } => 30,
             VaultError::Missing { .. } => 31,
             VaultError::Exists { .. } | VaultError::LockMissing { .. } | VaultError::LockRefused { .. } => 32,
-            VaultError::Frozen { .. } => 35,
+            VaultError::Frozen { .. } | VaultError::Inventory { .. } => 35,
             VaultError::Credentials { .. } | VaultError::Denied { .. } => 36,
             VaultError::Altered { .. } => 37,
         }
@@ -155,6 +161,7 @@ impl VaultError {
                 "it must be for its owner only (chmod 600), and say access_key_id = \"...\" and secret_access_key = \"...\"".to_owned(),
             ),
             VaultError::Frozen { .. } => Some("ask for it with restore-drill thaw, and come back when it is there".to_owned()),
+            VaultError::Inventory { .. } => Some("do the same again in some hours; nothing else is needed".to_owned()),
             VaultError::LockMissing { .. } => {
                 Some("the vault keeps no promise it cannot show: see whether its bucket has versioning and object lock".to_owned())
             }

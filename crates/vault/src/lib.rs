@@ -7,19 +7,25 @@
 //! - [`object`]: names, the same grammar in all vaults.
 //! - [`contract`]: the trait.
 //! - [`mod@file`]: a folder, on a disk that can be carried away. Layout in docs/formats/ice.md.
+//! - [`mod@glacier`]: a Glacier vault, for those who have one. Layout in docs/formats/ice.md.
 //! - [`memory`]: for tests.
 //! - [`mod@s3`]: a bucket with object lock, at any provider. Layout in docs/formats/ice.md.
 //! - [`probe`]: what came of attempts to break a lock.
 //! - [`settings`], [`open()`]: from a setting to a vault.
 //! - [`inspection`]: what a vault tells about itself before anything is put there.
 
+mod clock;
+mod content;
 pub mod contract;
 pub mod error;
 pub mod file;
+pub mod glacier;
 pub mod inspection;
+mod label;
 pub mod memory;
 pub mod object;
 pub mod open;
+mod pace;
 pub mod probe;
 pub mod s3;
 mod secret;
@@ -32,6 +38,7 @@ mod conformance;
 pub use contract::{Content, Lock, Names, Thawed, Tier, Vault, Wish};
 pub use error::{Result, VaultError};
 pub use file::FileVault;
+pub use glacier::GlacierVault;
 pub use inspection::Inspection;
 pub use memory::MemoryVault;
 pub use object::{ObjectFolder, ObjectName, ObjectRef, VersionId};

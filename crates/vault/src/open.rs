@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::{FileVault, Result, S3Vault, Settings, Vault, VaultError};
+use crate::{FileVault, GlacierVault, Result, S3Vault, Settings, Vault, VaultError};
 
 /// Opens the vault that the settings name. An `s3:` vault is not spoken to before its first call.
 ///
@@ -14,6 +14,9 @@ pub fn open(settings: &Settings) -> Result<Box<dyn Vault>> {
     if let Some(place) = url.strip_prefix("s3:") {
         let place = place.strip_prefix("//").unwrap_or(place);
         return Ok(Box::new(S3Vault::open(settings, place)?));
+    }
+    if let Some(name) = url.strip_prefix("glacier:") {
+        return Ok(Box::new(GlacierVault::open(settings, name)?));
     }
     match url.strip_prefix("file:").map(|path| path.strip_prefix("//").unwrap_or(path)) {
         Some(path) if path.starts_with('/') => {
@@ -52,6 +55,9 @@ mod tests {
             "s3:ice/no-slash",
             "s3:ice//",
             "s3:ice/../",
+            "glacier:",
+            "glacier:a/b",
+            "glacier://ice",
         ] {
             assert_eq!(opened(bad).err().unwrap().exit_code(), 2, "{bad}");
         }

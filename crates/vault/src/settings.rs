@@ -1,6 +1,6 @@
 //! One vault in a settings file: `[[vaults]]` of iceboxer and of restore-drill.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
@@ -25,8 +25,10 @@ const ARCHIVE_FROM_BYTES: u64 = 16 * MIB;
 pub struct Settings {
     /// Its name in reports and records.
     pub name: String,
-    /// `file:/path`, `s3:bucket` or `s3:bucket/prefix/`.
+    /// `file:/path`, `s3:bucket`, `s3:bucket/prefix/` or `glacier:vault`.
     pub url: String,
+    /// The folder in which a `glacier:` vault keeps what it knows of its archives, for only the provider's slow inventory tells it otherwise.
+    pub index: Option<PathBuf>,
     /// Another provider than AWS: `https://host`, or `http://` on this machine only.
     pub endpoint: Option<String>,
     /// The bucket's region. AWS needs it.
@@ -122,6 +124,7 @@ impl Settings {
         Settings {
             name: name.to_owned(),
             url: url.to_owned(),
+            index: None,
             endpoint: None,
             region: None,
             path_style: false,
@@ -181,6 +184,9 @@ impl Settings {
         if self.immutable == Immutable::Required {
             return Err(wrong("immutable", "is for file: vaults only"));
         }
+        if self.index.is_some() {
+            return Err(wrong("index", "is for glacier: vaults only"));
+        }
         between("part_bytes", self.part_bytes, PART_BYTES_MIN, PART_BYTES_MAX)?;
         between("parallel_parts", self.parallel_parts as u64, 1, PARALLEL_PARTS_MAX as u64)?;
         between("archive_from_bytes", self.archive_from_bytes, ARCHIVE_FROM_BYTES_MIN, u64::MAX)?;
@@ -190,9 +196,50 @@ impl Settings {
         Ok(())
     }
 
+    /// What holds for every `glacier:` vault, before anything is opened. Gives back the folder of its index.
+    pub(crate) fn check_glacier(&self) -> Result<&Path> {
+        if let Some(endpoint) = &self.endpoint
+            && !is_safe(endpoint)
+        {
+            return Err(wrong(
+                "endpoint",
+                "must begin with https://, or http:// and this machine's own address",
+            ));
+        }
+        if self.endpoint.is_none() && self.region.is_none() {
+            return Err(wrong("region", "must be named, as eu-central-1"));
+        }
+        if self.immutable == Immutable::Required {
+            return Err(wrong("immutable", "is for file: vaults only"));
+        }
+        let keys = [
+            ("path_style", self.path_style),
+            ("storage_class", self.storage_class.is_some()),
+            // The SDK holds a body whole before it sends it, and then sends it at once.
+            ("upload_bytes_per_second", self.upload_bytes_per_second.is_some()),
+        ];
+        if let Some((key, _)) = keys.into_iter().find(|(_, is_set)| *is_set) {
+            return Err(wrong(key, "is for s3: vaults only"));
+        }
+        between("part_bytes", self.part_bytes, MIB, PART_BYTES_MAX)?;
+        if !self.part_bytes.is_power_of_two() {
+            return Err(wrong("part_bytes", "must be a power of two in a glacier: vault, as 67108864"));
+        }
+        between("parallel_parts", self.parallel_parts as u64, 1, PARALLEL_PARTS_MAX as u64)?;
+        between("archive_from_bytes", self.archive_from_bytes, ARCHIVE_FROM_BYTES_MIN, u64::MAX)?;
+        match self.index.as_deref() {
+            Some(folder) if folder.is_absolute() => Ok(folder),
+            _ => Err(wrong(
+                "index",
+                "must name the folder of the vault's index, as /var/lib/firn/ice/glacier-ice",
+            )),
+        }
+    }
+
     /// A folder has no use for the keys of an `s3:` vault, and whoever wrote one meant something else.
     pub(crate) fn check_file(&self) -> Result<()> {
         let keys = [
+            ("index", self.index.is_some()),
             ("endpoint", self.endpoint.is_some()),
             ("region", self.region.is_some()),
             ("path_style", self.path_style),
@@ -282,6 +329,38 @@ mod tests {
         assert!(
             toml::from_str::<Settings>("name = \"a\"\nurl = \"s3:b\"\nsecret_access_key = \"c\"").is_err()
         );
+    }
+
+    #[test]
+    fn what_a_glacier_vault_cannot_use_is_named_by_its_key() {
+        let mut good = Settings::new("a", "glacier:ice");
+        good.region = Some("eu-central-1".into());
+        good.index = Some("/var/lib/firn/ice/glacier-ice".into());
+        assert_eq!(good.check_glacier().unwrap(), Path::new("/var/lib/firn/ice/glacier-ice"));
+        let with = |change: fn(&mut Settings)| {
+            let mut settings = good.clone();
+            change(&mut settings);
+            settings.check_glacier().unwrap_err().to_string()
+        };
+        assert!(with(|s| s.region = None).starts_with("`region` must"));
+        assert!(with(|s| s.endpoint = Some("http://a.example".into())).starts_with("`endpoint` must"));
+        assert!(with(|s| s.immutable = Immutable::Required).starts_with("`immutable` is for file:"));
+        assert!(with(|s| s.path_style = true).starts_with("`path_style` is for s3:"));
+        assert!(
+            with(|s| s.storage_class = Some(StorageClass::Glacier)).starts_with("`storage_class` is for s3:")
+        );
+        assert!(
+            with(|s| s.upload_bytes_per_second = Some(1 << 20)).starts_with("`upload_bytes_per_second` is")
+        );
+        assert!(with(|s| s.part_bytes = 3 * MIB).starts_with("`part_bytes` must be a power"));
+        assert!(with(|s| s.part_bytes = 1024).starts_with("`part_bytes` must be"));
+        assert!(with(|s| s.parallel_parts = 0).starts_with("`parallel_parts` must"));
+        assert!(with(|s| s.archive_from_bytes = 0).starts_with("`archive_from_bytes` must"));
+        assert!(with(|s| s.index = None).starts_with("`index` must"));
+        assert!(with(|s| s.index = Some("ice".into())).starts_with("`index` must"));
+        let s3 = Settings { url: "s3:ice".into(), ..good.clone() };
+        assert!(s3.check_s3().unwrap_err().to_string().starts_with("`index` is for glacier:"));
+        assert!(good.check_file().unwrap_err().to_string().starts_with("`index` is for"));
     }
 
     #[test]

@@ -1,34 +1,14 @@
-//! The provider's clock, as each of its answers shows it.
-
-use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+//! Every answer of the provider shows its clock.
 
 use aws_sdk_s3::config::interceptors::BeforeDeserializationInterceptorContextRef;
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_s3::error::BoxError;
-use chrono::{DateTime, TimeDelta, Utc};
 
-/// The date of the last answer, and when it came.
-#[derive(Debug, Default)]
-pub(super) struct SeenClock(Mutex<Option<(DateTime<Utc>, Instant)>>);
-
-impl SeenClock {
-    /// The provider's time now; none before its first answer.
-    pub(super) fn now(&self) -> Option<DateTime<Utc>> {
-        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.and_then(|(date, at)| date.checked_add_signed(TimeDelta::from_std(at.elapsed()).ok()?))
-    }
-
-    fn see(&self, date: &str) {
-        if let Ok(date) = DateTime::parse_from_rfc2822(date) {
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((date.to_utc(), Instant::now()));
-        }
-    }
-}
+use crate::clock::SeenClock;
 
 /// Looks at every answer on its way in.
 #[derive(Debug)]
-pub(super) struct Watch(pub(super) std::sync::Arc<SeenClock>);
+pub(crate) struct Watch(pub(crate) std::sync::Arc<SeenClock>);
 
 impl Intercept for Watch {
     fn name(&self) -> &'static str {
@@ -45,20 +25,5 @@ impl Intercept for Watch {
             self.0.see(date);
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_last_date_counts_and_nonsense_does_not() {
-        let clock = SeenClock::default();
-        assert!(clock.now().is_none());
-        clock.see("Wed, 21 Oct 2015 07:28:00 GMT");
-        clock.see("yesterday");
-        let now = clock.now().unwrap();
-        assert!((now - DateTime::from_timestamp(1_445_412_480, 0).unwrap()).num_seconds() <= 1, "{now}");
     }
 }

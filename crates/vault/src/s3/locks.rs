@@ -1,23 +1,17 @@
 //! What the provider says about one version: its metadata, and until when it is locked. Both are asked for per version id, always.
 
-use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::primitives::DateTime as AwsDateTime;
 use aws_sdk_s3::types::{ChecksumMode, ObjectLockMode, ObjectLockRetention, ObjectLockRetentionMode};
 use chrono::{DateTime, Utc};
-use formats::ContentHash;
 
 use super::fault::Fault;
 use super::store::Store;
+use crate::label::announced;
 use crate::stamp::rounded_up;
 use crate::{Lock, ObjectName, ObjectRef, Result, VaultError, VersionId};
-
-/// Metadata of every object: its length, its BLAKE3, and the mark of the put that stored it.
-pub(super) const META_BYTES: &str = "firn-bytes";
-pub(super) const META_BLAKE3: &str = "firn-blake3";
-pub(super) const META_PUT: &str = "firn-put";
 
 const SHORT: &str = "read back, it is locked for less than was asked, also after it was locked again";
 
@@ -44,12 +38,6 @@ pub(super) fn aws_date(at: DateTime<Utc>) -> AwsDateTime {
 
 fn date(at: Option<&AwsDateTime>) -> Option<DateTime<Utc>> {
     at.and_then(|at| DateTime::from_timestamp(at.secs(), 0))
-}
-
-/// What the metadata says was put.
-pub(super) fn announced(meta: Option<&HashMap<String, String>>) -> Option<(u64, ContentHash)> {
-    let meta = meta?;
-    Some((meta.get(META_BYTES)?.parse().ok()?, meta.get(META_BLAKE3)?.parse().ok()?))
 }
 
 impl Store {

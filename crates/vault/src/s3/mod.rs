@@ -6,14 +6,12 @@
 //! Async ends at this module: the SDK runs on threads of this vault, and every call waits for its answer.
 
 mod checksum;
-mod clock;
-mod content;
-mod fault;
+pub(crate) mod clock;
+pub(crate) mod fault;
 mod fetch;
 mod inspect;
 mod inspect_rights;
 mod locks;
-mod pace;
 mod parts;
 mod probe;
 mod put;

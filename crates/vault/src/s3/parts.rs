@@ -12,11 +12,11 @@ use tokio::task::JoinHandle;
 
 use super::S3Vault;
 use super::checksum::Crc;
-use super::content::Incoming;
 use super::fault::Fault;
 use super::locks::{aws_date, refused};
 use super::put::{Order, Sent};
 use super::store::{COMPLETE_WAIT, Store, waiting};
+use crate::content::Incoming;
 use crate::{Result, VaultError};
 
 /// Most parts of one object; S3 takes 10,000.

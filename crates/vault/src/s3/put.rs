@@ -17,10 +17,12 @@ use formats::ContentHash;
 
 use super::S3Vault;
 use super::checksum::Crc;
-use super::content::Incoming;
+
 use super::fault::Fault;
-use super::locks::{META_BLAKE3, META_BYTES, META_PUT, announced, aws_date, lock_of, refused};
+use super::locks::{aws_date, lock_of, refused};
 use super::store::Store;
+use crate::content::Incoming;
+use crate::label::{self, META_PUT, announced};
 use crate::stamp::rounded_up;
 use crate::{Content, Lock, ObjectName, Result, VaultError, VersionId};
 
@@ -64,7 +66,7 @@ pub(super) fn put(
         return Err(VaultError::LockRefused { object: name.clone(), asked: until, why });
     }
     let (bytes, hash) = (content.bytes, content.hash);
-    let order = Order { name: name.clone(), key: store.key(name)?, bytes, hash, until, mark: mark()? };
+    let order = Order { name: name.clone(), key: store.key(name)?, bytes, hash, until, mark: label::mark()? };
     let mut incoming = Incoming::new(name, content);
     let sent = if bytes <= store.part_bytes {
         let whole = incoming.piece(bytes)?;
@@ -76,21 +78,9 @@ pub(super) fn put(
     vault.wait(store.settle(&order, sent))
 }
 
-/// 128 bits of chance.
-fn mark() -> Result<String> {
-    let mut bytes = [0; 16];
-    let flags = rustix::rand::GetRandomFlags::empty();
-    rustix::rand::getrandom(&mut bytes, flags).map_err(VaultError::failed("draw", "the mark of a put"))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
 impl Order {
     pub(super) fn metadata(&self) -> HashMap<String, String> {
-        HashMap::from([
-            (META_BYTES.to_owned(), self.bytes.to_string()),
-            (META_BLAKE3.to_owned(), self.hash.to_string()),
-            (META_PUT.to_owned(), self.mark.clone()),
-        ])
+        label::of(self.bytes, self.hash, &self.mark)
     }
 
     /// Sorts the failures of the call that makes an object: those that end the put, and those that leave it open.

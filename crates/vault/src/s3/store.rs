@@ -15,9 +15,10 @@ use aws_sdk_s3::primitives::SdkBody;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
-use super::clock::{SeenClock, Watch};
+use super::clock::Watch;
 use super::fault::Fault;
-use super::pace::Pace;
+use crate::clock::SeenClock;
+use crate::pace::Pace;
 use crate::secret::Credentials;
 use crate::settings::{Settings, StorageClass};
 use crate::{ObjectFolder, ObjectName, Result, VaultError};
@@ -125,7 +126,10 @@ impl Store {
     /// Bytes on their way out, no faster than allowed. The copies that retries take share them.
     pub(super) fn body(&self, bytes: Bytes) -> SdkBody {
         match &self.pace {
-            Some(pace) => pace.body(bytes),
+            Some(pace) => {
+                let pace = Arc::clone(pace);
+                SdkBody::retryable(move || SdkBody::from_body_1_x(pace.body(bytes.clone())))
+            }
             None => SdkBody::from(bytes),
         }
     }

@@ -8,7 +8,7 @@ use formats::ContentHash;
 use crate::{Content, ObjectName, Result, VaultError};
 
 /// A content being read.
-pub(super) struct Incoming<'a, 'c> {
+pub(crate) struct Incoming<'a, 'c> {
     name: &'a ObjectName,
     content: Content<'c>,
     hasher: blake3::Hasher,
@@ -16,18 +16,18 @@ pub(super) struct Incoming<'a, 'c> {
 }
 
 impl<'a, 'c> Incoming<'a, 'c> {
-    pub(super) fn new(name: &'a ObjectName, content: Content<'c>) -> Self {
+    pub(crate) fn new(name: &'a ObjectName, content: Content<'c>) -> Self {
         let rest = content.bytes;
         Incoming { name, content, hasher: blake3::Hasher::new(), rest }
     }
 
     /// Bytes still to come.
-    pub(super) fn rest(&self) -> u64 {
+    pub(crate) fn rest(&self) -> u64 {
         self.rest
     }
 
     /// The next bytes: `longest` of them, or all that are announced.
-    pub(super) fn piece(&mut self, longest: u64) -> Result<Bytes> {
+    pub(crate) fn piece(&mut self, longest: u64) -> Result<Bytes> {
         let length = longest.min(self.rest);
         let mut piece = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
         let read = (&mut *self.content.reader).take(length).read_to_end(&mut piece);
@@ -41,7 +41,7 @@ impl<'a, 'c> Incoming<'a, 'c> {
     }
 
     /// At the end: nothing is left over, and the hash is the one announced.
-    pub(super) fn finish(self) -> Result<()> {
+    pub(crate) fn finish(self) -> Result<()> {
         let mut one = Vec::new();
         let read = (&mut *self.content.reader).take(1).read_to_end(&mut one);
         read.map_err(|error| wrong(self.name, "the bytes to be stored could not be read", Some(error)))?;

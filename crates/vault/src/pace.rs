@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use aws_sdk_s3::primitives::SdkBody;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -17,13 +16,13 @@ const CHUNK_BYTES: usize = 16 * 1024;
 
 /// When the next byte may be sent.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(crate) struct Pace {
     bytes_per_second: u64,
     next: Mutex<Option<Instant>>,
 }
 
 impl Pace {
-    pub(super) fn new(bytes_per_second: u64) -> Self {
+    pub(crate) fn new(bytes_per_second: u64) -> Self {
         Pace { bytes_per_second: bytes_per_second.max(1), next: Mutex::new(None) }
     }
 
@@ -37,16 +36,14 @@ impl Pace {
         begin
     }
 
-    /// A body that is sent no faster, and that can be sent again.
-    pub(super) fn body(self: &Arc<Self>, bytes: Bytes) -> SdkBody {
-        let pace = Arc::clone(self);
-        SdkBody::retryable(move || {
-            SdkBody::from_body_1_x(Paced { pace: Arc::clone(&pace), rest: bytes.clone(), wait: None })
-        })
+    /// A body that is sent no faster.
+    pub(crate) fn body(self: &Arc<Self>, bytes: Bytes) -> Paced {
+        Paced { pace: Arc::clone(self), rest: bytes, wait: None }
     }
 }
 
-struct Paced {
+/// Bytes that wait for their turn.
+pub(crate) struct Paced {
     pace: Arc<Pace>,
     rest: Bytes,
     wait: Option<Pin<Box<Sleep>>>,

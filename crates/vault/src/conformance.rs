@@ -14,8 +14,14 @@ type Rule = (&'static str, fn(&dyn Vault));
 
 /// Runs every rule against a fresh vault each.
 pub(crate) fn conforms<V: Vault, G>(fresh: impl Fn() -> (V, G)) {
-    let rules: [Rule; 13] = [
+    conforms_but(&[], fresh);
+}
+
+/// Runs every rule but the exceptions: rules that such a vault cannot keep by its nature, each with the reason.
+pub(crate) fn conforms_but<V: Vault, G>(exceptions: &[(&str, &str)], fresh: impl Fn() -> (V, G)) {
+    let rules: [Rule; 15] = [
         ("what was put is fetched and locked", what_was_put_is_fetched_and_locked),
+        ("a lock is as long as asked", a_lock_is_as_long_as_asked),
         ("a name is taken once", a_name_is_taken_once),
         ("a lock only grows", a_lock_only_grows),
         ("a date that has passed is refused", a_date_that_has_passed_is_refused),
@@ -23,13 +29,20 @@ pub(crate) fn conforms<V: Vault, G>(fresh: impl Fn() -> (V, G)) {
         ("a failed put can be tried again", a_failed_put_can_be_tried_again),
         ("what is absent is missing", what_is_absent_is_missing),
         ("a listing shows a folder's objects once", a_listing_shows_a_folders_objects_once),
-        ("large and empty objects are whole", large_and_empty_objects_are_whole),
+        ("large objects are whole", large_objects_are_whole),
+        ("empty objects are whole", empty_objects_are_whole),
         ("the clock is near", the_clock_is_near),
         ("a lock names its own version", a_lock_names_its_own_version),
         ("what is not archived is thawed", what_is_not_archived_is_thawed),
         ("being inspected changes nothing", being_inspected_changes_nothing),
     ];
+    let is_rule = |name: &str| rules.iter().any(|(rule, _)| *rule == name);
+    assert!(exceptions.iter().all(|(name, _)| is_rule(name)), "an exception from no rule");
     for (name, rule) in rules {
+        if let Some((_, why)) = exceptions.iter().find(|(exception, _)| *exception == name) {
+            println!("EXCEPTION: {name}: {why}");
+            continue;
+        }
         let (vault, _guard) = fresh();
         println!("rule: {name}");
         rule(&vault);
@@ -76,7 +89,6 @@ fn what_was_put_is_fetched_and_locked(vault: &dyn Vault) {
     let until = later(92);
     let receipt = put(vault, "ice/web01/a", b"abc", until).unwrap();
     assert!(receipt.retain_until >= until, "{receipt:?}");
-    assert!(receipt.retain_until <= until + TimeDelta::seconds(1), "{receipt:?}");
     assert_eq!((receipt.bytes, receipt.hash), (3, ContentHash::of(b"abc")));
     let lock = vault.lock(&object("ice/web01/a")).unwrap();
     assert_eq!(lock.retain_until, receipt.retain_until);
@@ -84,21 +96,29 @@ fn what_was_put_is_fetched_and_locked(vault: &dyn Vault) {
     assert_eq!(fetched(vault, "ice/web01/a"), b"abc");
 }
 
+fn a_lock_is_as_long_as_asked(vault: &dyn Vault) {
+    let until = later(92);
+    let receipt = put(vault, "ice/web01/a", b"abc", until).unwrap();
+    assert!(receipt.retain_until >= until, "{receipt:?}");
+    assert!(receipt.retain_until <= until + TimeDelta::seconds(1), "{receipt:?}");
+}
+
 fn a_name_is_taken_once(vault: &dyn Vault) {
-    put(vault, "a", b"first", later(92)).unwrap();
+    let first = put(vault, "a", b"first", later(92)).unwrap();
     for bytes in [&b"first"[..], b"second"] {
         let error = put(vault, "a", bytes, later(93)).unwrap_err();
         assert!(matches!(error, VaultError::Exists { .. }), "{error}");
         assert_eq!(error.exit_code(), 32);
     }
     assert_eq!(fetched(vault, "a"), b"first");
-    assert!(vault.lock(&object("a")).unwrap().retain_until < later(93) - TimeDelta::hours(1));
+    assert_eq!(vault.lock(&object("a")).unwrap(), first);
 }
 
 fn a_lock_only_grows(vault: &dyn Vault) {
     let first = put(vault, "a", b"abc", later(92)).unwrap();
     let longer = vault.extend_lock(&object("a"), later(100)).unwrap();
     assert!(longer.retain_until > first.retain_until);
+    assert_eq!(longer.version, first.version);
     assert_eq!(
         vault.extend_lock(&object("a"), longer.retain_until).unwrap().retain_until,
         longer.retain_until
@@ -197,11 +217,14 @@ fn a_listing_shows_a_folders_objects_once(vault: &dyn Vault) {
     assert!(listed(vault, "absent/").is_empty());
 }
 
-fn large_and_empty_objects_are_whole(vault: &dyn Vault) {
+fn large_objects_are_whole(vault: &dyn Vault) {
     let large: Vec<u8> = (0..3_000_001u32).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
     put(vault, "large", &large, later(92)).unwrap();
-    put(vault, "empty", b"", later(92)).unwrap();
     assert!(fetched(vault, "large") == large);
+}
+
+fn empty_objects_are_whole(vault: &dyn Vault) {
+    put(vault, "empty", b"", later(92)).unwrap();
     assert!(fetched(vault, "empty").is_empty());
     assert_eq!(vault.lock(&object("empty")).unwrap().bytes, 0);
 }
@@ -219,7 +242,7 @@ fn a_lock_names_its_own_version(vault: &dyn Vault) {
     let mut bytes = Vec::new();
     vault.fetch(&own).unwrap().read_to_end(&mut bytes).unwrap();
     assert_eq!(bytes, b"abc");
-    assert_eq!(vault.extend_lock(&own, later(95)).unwrap().version, receipt.version);
+    assert_eq!(vault.extend_lock(&own, receipt.retain_until).unwrap().version, receipt.version);
     let version: VersionId = "0000000000000000never-given".parse().unwrap();
     let other = ObjectRef { name: own.name, version: Some(version) };
     for error in [

@@ -80,6 +80,12 @@ pub trait Vault: Send + Sync {
     /// Fails as [`Vault::lock`] does, and with [`LockRefused`](crate::VaultError::LockRefused) (32) if `retain_until` is earlier than the lock's own.
     fn extend_lock(&self, object: &ObjectRef, retain_until: DateTime<Utc>) -> Result<Lock>;
 
+    /// Whether [`extend_lock`](Vault::extend_lock) can move a lock at all. Not where locks go by age alone: there what must be kept for longer is put
+    /// again.
+    fn can_extend(&self) -> bool {
+        true
+    }
+
     /// Ends the puts that began before `before` and were cut short, whatever their names, and gives back how many: what they left takes room,
     /// and money. For one who knows that no put that old is under way.
     fn end_stale_puts(&self, before: DateTime<Utc>) -> Result<u64>;

@@ -15,7 +15,7 @@ pub type Result<T> = std::result::Result<T, VaultError>;
 pub enum VaultError {
     /// The setting names no vault.
     #[error(
-        "{url:?} is no vault: expected file:/srv/vault, s3:bucket, gs:bucket, s3:bucket/prefix/ or gs:bucket/prefix/"
+        "{url:?} is no vault: expected file:/srv/vault, s3:bucket, gs:bucket, s3:bucket/prefix/, gs:bucket/prefix/ or glacier:vault"
     )]
     Url {
         /// What the setting says, at most 256 characters of it.
@@ -85,6 +85,12 @@ pub enum VaultError {
         /// The name.
         object: ObjectName,
     },
+    /// The vault does not say at once what it holds, and has been asked to.
+    #[error("what the vault holds is not known here, and its inventory takes hours: {why}")]
+    Inventory {
+        /// How far that is.
+        why: &'static str,
+    },
     /// It is archived in a class that does not thaw that way.
     #[error("{object} cannot be thawed like that: {why}")]
     Tier {
@@ -131,7 +137,7 @@ impl VaultError {
             VaultError::Unreachable { .. } => 30,
             VaultError::Missing { .. } => 31,
             VaultError::Exists { .. } | VaultError::LockMissing { .. } | VaultError::LockRefused { .. } => 32,
-            VaultError::Frozen { .. } => 35,
+            VaultError::Frozen { .. } | VaultError::Inventory { .. } => 35,
             VaultError::Credentials { .. } | VaultError::Denied { .. } => 36,
             VaultError::Altered { .. } => 37,
         }
@@ -157,6 +163,7 @@ impl VaultError {
                 "it must be for its owner only (chmod 600); for s3: it says access_key_id = \"...\" and secret_access_key = \"...\", for gs: it is the JSON key of a service account".to_owned(),
             ),
             VaultError::Frozen { .. } => Some("ask for it with restore-drill thaw, and come back when it is there".to_owned()),
+            VaultError::Inventory { .. } => Some("do the same again in some hours; nothing else is needed".to_owned()),
             VaultError::LockMissing { .. } => {
                 Some("the vault keeps no promise it cannot show: see whether its bucket has object lock (s3: with versioning; gs: a locked retention policy, or object retention)".to_owned())
             }

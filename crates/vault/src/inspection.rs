@@ -1,6 +1,6 @@
 //! What a vault tells about itself: facts, no judgement. Whoever asked for them decides what is good.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 
 /// A vault as it shows itself to these credentials, now.
 #[derive(Debug)]
@@ -13,6 +13,8 @@ pub enum Inspection {
     Folder(Box<Folder>),
     /// A bucket.
     Bucket(Box<Bucket>),
+    /// A vault of archives without names.
+    Archives(Box<Archives>),
 }
 
 /// Why a vault cannot be asked anything.
@@ -114,6 +116,32 @@ pub struct Bucket {
     pub destructive: Vec<(&'static str, Fact<Access>)>,
     /// What a vault needs, by the name of the permission. Only what can be found out without writing.
     pub needed: Vec<(&'static str, Fact<Access>)>,
+}
+
+/// A vault of archives without names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Archives {
+    /// By how much its clock is ahead of this machine's.
+    pub clock_ahead: Option<TimeDelta>,
+    /// When its archives were last counted; none if never.
+    pub counted: Fact<Option<DateTime<Utc>>>,
+    /// For how long it keeps each.
+    pub lock: Fact<AgeLock>,
+}
+
+/// A lock that goes by the age of what it keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AgeLock {
+    /// Nobody removes an archive before it is so old, and nobody can change that.
+    Keeps {
+        /// In days.
+        days: u32,
+    },
+    /// There is none that keeps anything.
+    Absent {
+        /// In which way.
+        why: &'static str,
+    },
 }
 
 /// Whether a bucket keeps old versions.

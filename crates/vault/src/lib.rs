@@ -8,6 +8,7 @@
 //! - [`contract`]: the trait.
 //! - [`mod@file`]: a folder, on a disk that can be carried away. Layout in docs/formats/ice.md.
 //! - [`mod@gs`]: a bucket of Google Cloud Storage with locked retention. Layout in docs/formats/ice.md.
+//! - [`mod@glacier`]: a Glacier vault, for those who have one. Layout in docs/formats/ice.md.
 //! - [`memory`]: for tests.
 //! - [`mod@s3`]: a bucket with object lock, at any provider. Layout in docs/formats/ice.md.
 //! - [`probe`]: what came of attempts to break a lock.
@@ -19,6 +20,7 @@ mod content;
 pub mod contract;
 pub mod error;
 pub mod file;
+pub mod glacier;
 pub mod gs;
 pub mod inspection;
 mod label;
@@ -38,6 +40,7 @@ mod conformance;
 pub use contract::{Content, Lock, Names, Thawed, Tier, Vault, Wish};
 pub use error::{Result, VaultError};
 pub use file::FileVault;
+pub use glacier::GlacierVault;
 pub use gs::GsVault;
 pub use inspection::Inspection;
 pub use memory::MemoryVault;

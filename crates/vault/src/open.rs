@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::{FileVault, GsVault, Result, S3Vault, Settings, Vault, VaultError};
+use crate::{FileVault, GlacierVault, GsVault, Result, S3Vault, Settings, Vault, VaultError};
 
 /// Opens the vault that the settings name. A bucket is not spoken to before its first call.
 ///
@@ -18,6 +18,9 @@ pub fn open(settings: &Settings) -> Result<Box<dyn Vault>> {
     if let Some(place) = url.strip_prefix("gs:") {
         let place = place.strip_prefix("//").unwrap_or(place);
         return Ok(Box::new(GsVault::open(settings, place)?));
+    }
+    if let Some(name) = url.strip_prefix("glacier:") {
+        return Ok(Box::new(GlacierVault::open(settings, name)?));
     }
     match url.strip_prefix("file:").map(|path| path.strip_prefix("//").unwrap_or(path)) {
         Some(path) if path.starts_with('/') => {
@@ -61,6 +64,9 @@ mod tests {
             "gs:-ice",
             "gs:ice/no-slash",
             "gs:ice/../",
+            "glacier:",
+            "glacier:a/b",
+            "glacier://ice",
         ] {
             assert_eq!(opened(bad).err().unwrap().exit_code(), 2, "{bad}");
         }

@@ -1,6 +1,6 @@
 //! One vault in a settings file: `[[vaults]]` of iceboxer and of restore-drill.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
@@ -25,8 +25,10 @@ const ARCHIVE_FROM_BYTES: u64 = 16 * MIB;
 pub struct Settings {
     /// Its name in reports and records.
     pub name: String,
-    /// `file:/path`, `s3:bucket`, `gs:bucket`, or a bucket with `/prefix/`.
+    /// `file:/path`, `s3:bucket`, `gs:bucket`, a bucket with `/prefix/`, or `glacier:vault`.
     pub url: String,
+    /// The folder in which a `glacier:` vault keeps what it knows of its archives, for only the provider's slow inventory tells it otherwise.
+    pub index: Option<PathBuf>,
     /// Another provider than AWS, or another address of Google: `https://host`, or `http://` on this machine only.
     pub endpoint: Option<String>,
     /// The bucket's region. AWS needs it; nobody else.
@@ -135,6 +137,7 @@ impl Settings {
         Settings {
             name: name.to_owned(),
             url: url.to_owned(),
+            index: None,
             endpoint: None,
             region: None,
             path_style: false,
@@ -227,6 +230,9 @@ impl Settings {
         if self.immutable == Immutable::Required {
             return Err(wrong("immutable", "is for file: vaults only"));
         }
+        if self.index.is_some() {
+            return Err(wrong("index", "is for glacier: vaults only"));
+        }
         between("part_bytes", self.part_bytes, PART_BYTES_MIN, PART_BYTES_MAX)?;
         if let Some(rate) = self.upload_bytes_per_second {
             between("upload_bytes_per_second", rate, UPLOAD_BYTES_PER_SECOND_MIN, u64::MAX)?;
@@ -234,9 +240,50 @@ impl Settings {
         Ok(())
     }
 
+    /// What holds for every `glacier:` vault, before anything is opened. Gives back the folder of its index.
+    pub(crate) fn check_glacier(&self) -> Result<&Path> {
+        if let Some(endpoint) = &self.endpoint
+            && !is_safe(endpoint)
+        {
+            return Err(wrong(
+                "endpoint",
+                "must begin with https://, or http:// and this machine's own address",
+            ));
+        }
+        if self.endpoint.is_none() && self.region.is_none() {
+            return Err(wrong("region", "must be named, as eu-central-1"));
+        }
+        if self.immutable == Immutable::Required {
+            return Err(wrong("immutable", "is for file: vaults only"));
+        }
+        let keys = [
+            ("path_style", self.path_style),
+            ("storage_class", self.storage_class.is_some()),
+            // The SDK holds a body whole before it sends it, and then sends it at once.
+            ("upload_bytes_per_second", self.upload_bytes_per_second.is_some()),
+        ];
+        if let Some((key, _)) = keys.into_iter().find(|(_, is_set)| *is_set) {
+            return Err(wrong(key, "is for s3: vaults only"));
+        }
+        between("part_bytes", self.part_bytes, MIB, PART_BYTES_MAX)?;
+        if !self.part_bytes.is_power_of_two() {
+            return Err(wrong("part_bytes", "must be a power of two in a glacier: vault, as 67108864"));
+        }
+        between("parallel_parts", self.parallel_parts as u64, 1, PARALLEL_PARTS_MAX as u64)?;
+        between("archive_from_bytes", self.archive_from_bytes, ARCHIVE_FROM_BYTES_MIN, u64::MAX)?;
+        match self.index.as_deref() {
+            Some(folder) if folder.is_absolute() => Ok(folder),
+            _ => Err(wrong(
+                "index",
+                "must name the folder of the vault's index, as /var/lib/firn/ice/glacier-ice",
+            )),
+        }
+    }
+
     /// A folder has no use for the keys of a bucket, and whoever wrote one meant something else.
     pub(crate) fn check_file(&self) -> Result<()> {
         let keys = [
+            ("index", self.index.is_some()),
             ("endpoint", self.endpoint.is_some()),
             ("region", self.region.is_some()),
             ("path_style", self.path_style),
@@ -278,86 +325,4 @@ fn wrong(key: &'static str, what: &str) -> VaultError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn plain_text_is_spoken_with_this_machine_only() {
-        for good in ["https://s3.example.net", "http://127.0.0.1:9000", "http://localhost", "http://[::1]:1/"]
-        {
-            assert!(is_safe(good), "{good}");
-        }
-        for bad in [
-            "http://s3.example.net",
-            "http://127.0.0.1.example.net",
-            "https://",
-            "ftp://a",
-            "",
-            "http://localhosts",
-        ] {
-            assert!(!is_safe(bad), "{bad}");
-        }
-    }
-
-    #[test]
-    fn what_cannot_be_used_is_named_by_its_key() {
-        let good: Settings = toml::from_str(
-            "name = \"off-site\"\nurl = \"s3:ice\"\nregion = \"eu-central-1\"\ncredentials_file = \"/etc/firn/s3\"\nstorage_class = \"GLACIER_IR\"",
-        )
-        .unwrap();
-        assert!(good.check_s3().is_ok() && good.source().is_ok());
-        assert_eq!(good.class(), StorageClass::GlacierIr);
-        let with = |change: fn(&mut Settings)| {
-            let mut settings = good.clone();
-            change(&mut settings);
-            let error = settings.check_s3().and_then(|()| settings.source().map(drop)).unwrap_err();
-            assert_eq!(error.exit_code(), 2);
-            error.to_string()
-        };
-        assert!(with(|s| s.region = None).starts_with("`region` must"));
-        assert!(with(|s| s.endpoint = Some("http://s3.example.net".into())).starts_with("`endpoint` must"));
-        assert!(with(|s| s.part_bytes = 1).starts_with("`part_bytes` must"));
-        assert!(with(|s| s.parallel_parts = 0).starts_with("`parallel_parts` must"));
-        assert!(with(|s| s.archive_from_bytes = 0).starts_with("`archive_from_bytes` must"));
-        assert!(with(|s| s.upload_bytes_per_second = Some(1)).starts_with("`upload_bytes_per_second` must"));
-        assert!(with(|s| s.credentials_file = None).starts_with("`credentials_file` or"));
-        assert!(with(|s| s.credentials_systemd = Some("s3".into())).starts_with("`credentials_file` or"));
-        assert!(good.check_file().unwrap_err().to_string().starts_with("`region` is for s3:"));
-        assert!(
-            toml::from_str::<Settings>("name = \"a\"\nurl = \"s3:b\"\nsecret_access_key = \"c\"").is_err()
-        );
-    }
-
-    #[test]
-    fn what_a_gs_vault_has_no_use_for_is_named_by_its_key() {
-        let good = Settings { storage_class: Some(StorageClass::Archive), ..Settings::new("a", "gs:ice") };
-        assert!(good.check_gs().is_ok());
-        let with = |change: fn(&mut Settings)| {
-            let mut settings = good.clone();
-            change(&mut settings);
-            settings.check_gs().unwrap_err().to_string()
-        };
-        assert!(with(|s| s.region = Some("eu".into())).starts_with("`region` is for s3:"));
-        assert!(with(|s| s.path_style = true).starts_with("`path_style` is for s3:"));
-        assert!(with(|s| s.parallel_parts = 8).starts_with("`parallel_parts` is for s3:"));
-        assert!(with(|s| s.archive_from_bytes = 1 << 20).starts_with("`archive_from_bytes` is for s3:"));
-        assert!(
-            with(|s| s.storage_class = Some(StorageClass::DeepArchive)).starts_with("`storage_class` must")
-        );
-        assert!(with(|s| s.endpoint = Some("http://example.net".into())).starts_with("`endpoint` must"));
-        assert!(with(|s| s.part_bytes = 1).starts_with("`part_bytes` must"));
-        assert!(with(|s| s.immutable = Immutable::Required).starts_with("`immutable` is for file:"));
-        let other = Settings { region: Some("eu-central-1".into()), ..good };
-        assert!(other.check_s3().unwrap_err().to_string().starts_with("`storage_class` is one of Google's"));
-        assert_eq!(Settings::new("a", "gs:ice").class(), StorageClass::Coldline);
-    }
-
-    #[test]
-    fn aws_archives_unless_told_otherwise_and_other_providers_do_not() {
-        assert_eq!(Settings::new("a", "s3:ice").class(), StorageClass::DeepArchive);
-        let other =
-            Settings { endpoint: Some("https://s3.example.net".into()), ..Settings::new("a", "s3:ice") };
-        assert_eq!(other.class(), StorageClass::Standard);
-        assert_eq!(Settings::new("a", "file:/srv").class(), StorageClass::Standard);
-    }
-}
+mod tests;

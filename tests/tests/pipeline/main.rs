@@ -28,4 +28,6 @@ mod stories;
 mod tour;
 /// Off-site, archived, and brought back.
 mod vaults;
+/// The same in a vault without names, where all takes hours.
+mod vaults_glacier;
 mod vaults_gs;

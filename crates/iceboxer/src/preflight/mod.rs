@@ -6,8 +6,9 @@
 //! - [`certificates`]: to whom ice is sealed.
 //! - [`machine`]: the history, the staging folder, the ledger, and room.
 //! - [`vaults`]: what the settings say of the vaults, and whether they open.
-//! - [`bucket`], [`folder`]: what a vault tells about itself, judged.
+//! - [`archives`], [`bucket`], [`folder`]: what a vault tells about itself, judged.
 
+pub mod archives;
 pub mod bucket;
 pub mod certificates;
 pub mod checks;

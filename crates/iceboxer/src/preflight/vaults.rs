@@ -13,7 +13,7 @@ use super::checks::{
 };
 use super::finding::Finding;
 use super::machine::Needs;
-use super::{bucket, folder};
+use super::{archives, bucket, folder};
 use crate::cost::settings::Tariff;
 use crate::settings::{Settings, VaultSettings};
 use crate::store::StoreError;
@@ -49,6 +49,7 @@ fn judged(settings: &Settings, vault: &VaultSettings, open: &dyn Vault, needs: N
             folder::findings(&on(vault), &found, history, needs)
         }
         Inspection::Bucket(found) => bucket::findings(vault, &found),
+        Inspection::Archives(found) => archives::findings(vault, &found),
     }
 }
 

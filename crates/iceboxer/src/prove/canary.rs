@@ -39,6 +39,8 @@ fn locked(target: &Target, name: &ObjectName, until: DateTime<Utc>) -> Result<Lo
     let text = format!("{name}: put by Firn, to see whether it can be removed. It holds nothing.\n");
     let (bytes, hash) = (text.len() as u64, ContentHash::of(text.as_bytes()));
     let lock = match target.vault.lock(&name.into()) {
+        // Its lock cannot be moved; one that has not run out is enough to see whether it holds.
+        Ok(lock) if !target.vault.can_extend() && lock.retain_until > target.vault.clock()? => lock,
         // Only what the first look shows is spoiled: that a lock cannot be had now is the vault's fault.
         Ok(lock) => {
             let extended = target.vault.extend_lock(&lock.object_ref(), until.max(lock.retain_until));

@@ -8,7 +8,7 @@ use crate::clock::SeenClock;
 
 /// Looks at every answer on its way in.
 #[derive(Debug)]
-pub(super) struct Watch(pub(super) std::sync::Arc<SeenClock>);
+pub(crate) struct Watch(pub(crate) std::sync::Arc<SeenClock>);
 
 impl Intercept for Watch {
     fn name(&self) -> &'static str {

@@ -13,11 +13,11 @@ const MESSAGE_CHARS_MAX: usize = 300;
 
 /// A call that failed, after all its retries.
 #[derive(Debug)]
-pub(super) struct Fault {
+pub(crate) struct Fault {
     /// Status of the answer; none if there was no answer.
-    pub(super) status: Option<u16>,
+    pub(crate) status: Option<u16>,
     /// The provider's word for it; empty if there is none, as after HEAD.
-    pub(super) code: String,
+    pub(crate) code: String,
     source: io::Error,
 }
 
@@ -55,13 +55,13 @@ where
 }
 
 /// A provider's text is hostile until it is harmless to print.
-pub(super) fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     text.chars().take(MESSAGE_CHARS_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 impl Fault {
     /// What was seen, with all its causes, safe to print.
-    pub(super) fn seen(&self) -> String {
+    pub(crate) fn seen(&self) -> String {
         let mut text = self.source.to_string();
         let mut next = self.source.source();
         while let Some(cause) = next {
@@ -75,7 +75,7 @@ impl Fault {
     }
 
     /// The answer means that there is no such object or version.
-    pub(super) fn is_missing(&self) -> bool {
+    pub(crate) fn is_missing(&self) -> bool {
         match self.status {
             Some(404) => self.code != "NoSuchBucket" && self.code != "NoSuchUpload",
             // What a delete marker answers.
@@ -86,13 +86,13 @@ impl Fault {
     }
 
     /// The answer means that this is no version id of theirs. HEAD has no body to say so in.
-    pub(super) fn is_bad_version(&self) -> bool {
+    pub(crate) fn is_bad_version(&self) -> bool {
         self.status == Some(400)
             && matches!(self.code.as_str(), "" | "BadRequest" | "InvalidArgument" | "NoSuchVersion")
     }
 
     /// The answer means that the object has no lock.
-    pub(super) fn is_no_lock(&self) -> bool {
+    pub(crate) fn is_no_lock(&self) -> bool {
         matches!(
             self.code.as_str(),
             "NoSuchObjectLockConfiguration" | "ObjectLockConfigurationNotFoundError" | "InvalidRequest"
@@ -100,17 +100,17 @@ impl Fault {
     }
 
     /// The provider does not have this call, or fails in it every time.
-    pub(super) fn is_unsupported(&self) -> bool {
+    pub(crate) fn is_unsupported(&self) -> bool {
         matches!(self.status, Some(405 | 500 | 501)) || self.code == "NotImplemented"
     }
 
     /// `If-None-Match` was not fulfilled, or another put of the same name is under way.
-    pub(super) fn is_taken(&self) -> bool {
+    pub(crate) fn is_taken(&self) -> bool {
         matches!(self.status, Some(409 | 412))
     }
 
     /// The bucket or its policy will not lock as asked.
-    pub(super) fn is_lock_refused(&self) -> bool {
+    pub(crate) fn is_lock_refused(&self) -> bool {
         self.status == Some(400)
             && matches!(
                 self.code.as_str(),
@@ -122,18 +122,21 @@ impl Fault {
     }
 
     /// Whatever else it is: refused credentials, or an answer that is not known. `step` and `on` name the call, `permission` what it needs.
-    pub(super) fn into_error(self, step: &str, on: &str, permission: &'static str) -> VaultError {
+    pub(crate) fn into_error(self, step: &str, on: &str, permission: &'static str) -> VaultError {
         let step = format!("{step} {on}");
         if matches!(self.status, Some(401 | 403)) {
             // HEAD has no body to say why in; most often it is this.
-            let known = matches!(self.code.as_str(), "AccessDenied" | "Forbidden" | "" | "AllAccessDisabled");
+            let known = matches!(
+                self.code.as_str(),
+                "AccessDenied" | "AccessDeniedException" | "Forbidden" | "" | "AllAccessDisabled"
+            );
             return VaultError::Denied { step, permission: known.then_some(permission), source: self.source };
         }
         VaultError::Unreachable { step, source: self.source }
     }
 
     /// As [`Fault::into_error`], for calls on one object, which may be missing.
-    pub(super) fn on(self, step: &str, name: &ObjectName, permission: &'static str) -> VaultError {
+    pub(crate) fn on(self, step: &str, name: &ObjectName, permission: &'static str) -> VaultError {
         if self.is_missing() || self.is_bad_version() {
             return VaultError::Missing { object: name.clone() };
         }

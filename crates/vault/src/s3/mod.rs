@@ -6,8 +6,8 @@
 //! Async ends at this module: the SDK runs on threads of this vault, and every call waits for its answer.
 
 mod checksum;
-mod clock;
-mod fault;
+pub(crate) mod clock;
+pub(crate) mod fault;
 mod fetch;
 mod inspect;
 mod inspect_rights;

@@ -20,11 +20,12 @@ const FLOORS: &[(&str, u8)] = &[
     ("vault", 1),
     ("formats", 0),
     ("fake-gcs", 0),
+    ("fake-glacier", 0),
     ("fake-s3", 0),
 ];
 
 /// What only tests may use: a program never ships it.
-const TESTS_ONLY: &[&str] = &["fake-gcs", "fake-s3"];
+const TESTS_ONLY: &[&str] = &["fake-gcs", "fake-glacier", "fake-s3"];
 /// The first floor that is no part of a program.
 const TESTS_FLOOR: u8 = 4;
 

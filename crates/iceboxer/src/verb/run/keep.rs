@@ -34,9 +34,10 @@ impl<'a> Icing<'a> {
         }
     }
 
-    /// The newest ice that a drill has proved stays locked, for every host that the ledger knows, until a newer one is proved.
+    /// The newest ice that a drill has proved stays locked, for every host that the ledger knows, until a newer one is proved. Not in vaults whose
+    /// locks nobody can extend.
     pub(super) fn keep_proved(&mut self) {
-        for target in &self.plan.targets {
+        for target in self.plan.targets.iter().filter(|target| target.vault.can_extend()) {
             let mut hosts = BTreeSet::new();
             let wanted = |entry: &&LedgerEntry| {
                 entry.vault == target.name
@@ -80,7 +81,7 @@ impl<'a> Icing<'a> {
                 let sealed_to = recipients.iter().map(Recipient::fingerprint);
                 ends && self.plan.again == Again::Skip && sealed_to.eq(&entry.record.recipients)
             };
-            match last.filter(is_same) {
+            match last.filter(is_same).filter(|_| target.vault.can_extend()) {
                 Some(entry) => self.extend(target, &entry)?,
                 None => changed.push(target),
             }

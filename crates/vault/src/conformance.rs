@@ -14,6 +14,11 @@ type Rule = (&'static str, fn(&dyn Vault));
 
 /// Runs every rule against a fresh vault each.
 pub(crate) fn conforms<V: Vault, G>(fresh: impl Fn() -> (V, G)) {
+    conforms_but("", fresh);
+}
+
+/// Runs every rule but the one of this name.
+pub(crate) fn conforms_but<V: Vault, G>(left_out: &str, fresh: impl Fn() -> (V, G)) {
     let rules: [Rule; 13] = [
         ("what was put is fetched and locked", what_was_put_is_fetched_and_locked),
         ("a name is taken once", a_name_is_taken_once),
@@ -29,7 +34,7 @@ pub(crate) fn conforms<V: Vault, G>(fresh: impl Fn() -> (V, G)) {
         ("what is not archived is thawed", what_is_not_archived_is_thawed),
         ("being inspected changes nothing", being_inspected_changes_nothing),
     ];
-    for (name, rule) in rules {
+    for (name, rule) in rules.into_iter().filter(|(name, _)| *name != left_out) {
         let (vault, _guard) = fresh();
         println!("rule: {name}");
         rule(&vault);

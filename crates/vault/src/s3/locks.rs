@@ -85,7 +85,7 @@ impl Store {
                 retention(found.mode().map(ObjectLockRetentionMode::as_str), found.retain_until_date())
             })),
             Err(fault) if fault.is_no_lock() => Ok(Retention::Absent),
-            Err(fault) if fault.is_unsupported() => {
+            Err(fault) if fault.is_unsupported() || fault.is_of_another_call() => {
                 let seen = retention_of(&self.head(name, version).await?);
                 self.retention_by_head.store(true, Ordering::Relaxed);
                 Ok(seen)

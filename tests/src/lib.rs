@@ -16,6 +16,7 @@ pub mod host;
 pub mod keys;
 pub mod leftovers;
 pub mod machine;
+pub mod moto;
 pub mod needs;
 pub mod outcome;
 pub mod process;

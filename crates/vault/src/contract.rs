@@ -77,7 +77,7 @@ pub trait Vault: Send + Sync {
 
     /// Moves the lock of an object to a later date, and gives it back as read from the vault afterwards. The same date changes nothing.
     ///
-    /// Fails as [`Vault::lock`] does, and with [`LockRefused`](crate::VaultError::LockRefused) (32) if `retain_until` is earlier than the lock's own.
+    /// Fails as [`Vault::lock`] does (but a provider that has lost the lock of a new object is asked for it again), and with [`LockRefused`](crate::VaultError::LockRefused) (32) if `retain_until` is earlier than the lock's own.
     fn extend_lock(&self, object: &ObjectRef, retain_until: DateTime<Utc>) -> Result<Lock>;
 
     /// Whether [`extend_lock`](Vault::extend_lock) can move a lock at all. Not where locks go by age alone: there what must be kept for longer is put

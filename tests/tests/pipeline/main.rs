@@ -15,6 +15,8 @@ mod demo;
 mod hostile;
 /// Killed at every system call, nothing half counts, and the next run finishes.
 mod kills;
+/// Off-site on another server that we did not write, which permits too much.
+mod moto;
 /// Off-site, through cuts, damage and wrong clocks.
 mod offsite;
 /// Off-site on a server that we did not write.

@@ -19,7 +19,14 @@ impl Job<'_> {
         noted: Option<&Image>,
     ) -> Result<Option<Lock>, StoreError> {
         let Some(noted) = noted else { return Ok(None) };
-        match self.target.vault.lock(&object.into()) {
+        let found = match self.target.vault.lock(&object.into()) {
+            // Killed before a lock that the provider had lost was set again.
+            Err(VaultError::LockMissing { .. }) => {
+                self.target.vault.extend_lock(&object.into(), self.retain_until()?)
+            }
+            found => found,
+        };
+        match found {
             Ok(lock) if lock.bytes == noted.bytes && lock.hash == noted.hash => Ok(Some(lock)),
             Ok(_) => Err(self.target.lock_error(object.as_str(), OTHER_OBJECT)),
             Err(VaultError::Missing { .. }) => Ok(None),

@@ -40,7 +40,7 @@ pub fn run(mut plan: Plan, run: &mut Run) -> Result<Exit, Failed> {
         return Err(failures.swap_remove(0));
     }
     let staging = Staging::open(&plan.staging)?;
-    let ledger = Ledger::open(&plan.ledger)?;
+    let mut ledger = Ledger::open(&plan.ledger)?;
     let history = History::open(&plan.history).map_err(ImageError::from)?;
     let hosts = match plan.hosts.is_empty() {
         _ if plan.recipients.is_empty() => Vec::new(),
@@ -50,6 +50,8 @@ pub fn run(mut plan: Plan, run: &mut Run) -> Result<Exit, Failed> {
     let signer = Signer::open(&plan.ledger)?;
     let console = run.console();
     let drills = Drills::read(plan.drill_records.as_deref(), &console)?;
+    keep::end_stale_puts(&plan, &console);
+    failures.extend(keep::keep_proved(&plan, &mut ledger, &drills, run));
     if !plan.budget.is_unlimited() {
         let coming = ahead(&plan, &history, &hosts, ledger.state());
         plan.budget.admit("this run", ledger.state(), &coming, &console)?;
@@ -70,8 +72,6 @@ pub fn run(mut plan: Plan, run: &mut Run) -> Result<Exit, Failed> {
         ices: Vec::new(),
         run,
     };
-    icing.end_stale_puts();
-    icing.keep_proved();
     for host in &hosts {
         icing.run.report().count("hosts", 1);
         let outcome = history

@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use fake_s3::{Bucket, FakeS3, Options, Statement};
+use fake_s3::{Bucket, FakeS3, Fault, Options, Statement, Times};
 use formats::ContentHash;
 use formats::records::Record;
 use formats::records::ice::IceRecord;
@@ -23,12 +23,18 @@ struct Case {
     segments: usize,
     /// Of how many moments one is tried, when not all are.
     every: u64,
+    /// Whether the server loses the locks of what is sent in parts.
+    loses_locks: bool,
 }
 
 /// Segments of two parts each.
-const LARGE: Case = Case { name: "large", segment_bytes: 5_600_000, segments: 3, every: 23 };
+const LARGE: Case =
+    Case { name: "large", segment_bytes: 5_600_000, segments: 3, every: 23, loses_locks: false };
+/// The same, on a server that does not keep the lock that was asked for at the beginning.
+const LOST: Case = Case { name: "lock lost", every: 3, loses_locks: true, ..LARGE };
 /// Segments that go in one call.
-const SMALL: Case = Case { name: "small", segment_bytes: 65_536, segments: 20, every: 17 };
+const SMALL: Case =
+    Case { name: "small", segment_bytes: 65_536, segments: 20, every: 17, loses_locks: false };
 
 /// A server whose image waits in the staging folder, and its bucket.
 struct World {
@@ -136,6 +142,11 @@ impl World {
         assert_eq!(self.server.keys("ice").len(), record.segments.len() + 2, "{:?}", self.server.keys("ice"));
         for segment in &record.segments {
             assert_eq!(ContentHash::of(&self.data(&segment.object)), segment.hash, "{}", segment.object);
+            assert!(
+                self.server.versions("ice", &segment.object)[0].retention.is_some(),
+                "{}",
+                segment.object
+            );
             assert_eq!(
                 segment.version.as_ref(),
                 Some(&self.server.versions("ice", &segment.object)[0].version_id)
@@ -182,6 +193,9 @@ fn kill(pid: u32) {
 fn killed_everywhere(case: &Case) -> usize {
     let world = World::new(case);
     world.lay(case);
+    if case.loses_locks {
+        world.server.arm(Fault::LockLostOnMultipart, Times::Always);
+    }
     world.server.trap(0, || ());
     world.check(&output(&mut world.command()));
     assert_eq!(world.thawed(), world.image, "the control");
@@ -208,6 +222,11 @@ fn killed_everywhere(case: &Case) -> usize {
 #[test]
 fn an_upload_in_parts_killed_at_any_moment_is_completed_by_the_next_run() {
     assert!(killed_everywhere(&LARGE) > 0, "the check of what is sent again has seen none");
+}
+
+#[test]
+fn an_upload_killed_before_a_lost_lock_is_set_again_is_completed_by_the_next_run() {
+    killed_everywhere(&LOST);
 }
 
 #[test]

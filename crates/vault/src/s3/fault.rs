@@ -104,6 +104,11 @@ impl Fault {
         matches!(self.status, Some(405 | 500 | 501)) || self.code == "NotImplemented"
     }
 
+    /// The answer is a good one, to another call: who does not know `?retention` may give the object itself.
+    pub(super) fn is_of_another_call(&self) -> bool {
+        self.status == Some(200)
+    }
+
     /// `If-None-Match` was not fulfilled, or another put of the same name is under way.
     pub(crate) fn is_taken(&self) -> bool {
         matches!(self.status, Some(409 | 412))

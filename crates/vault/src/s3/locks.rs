@@ -13,6 +13,9 @@ use crate::label::announced;
 use crate::stamp::rounded_up;
 use crate::{Lock, ObjectName, ObjectRef, Result, VaultError, VersionId};
 
+/// Why there is no lock, when all else is as it should be.
+const NONE: &str = "the provider shows none";
+/// Why it is short.
 const SHORT: &str = "read back, it is locked for less than was asked, also after it was locked again";
 
 /// A lock as read back.
@@ -73,7 +76,7 @@ impl Store {
                 retention(found.mode().map(ObjectLockRetentionMode::as_str), found.retain_until_date())
             })),
             Err(fault) if fault.is_no_lock() => Ok(Retention::Absent),
-            Err(fault) if fault.is_unsupported() => {
+            Err(fault) if fault.is_unsupported() || fault.is_of_another_call() => {
                 let seen = retention_of(&self.head(name, version).await?);
                 self.retention_by_head.store(true, Ordering::Relaxed);
                 Ok(seen)
@@ -140,7 +143,7 @@ impl Store {
         }
         let retain_until = match self.retention(name, &version).await? {
             Retention::Until(date) => date,
-            Retention::Absent => return Err(missing("the provider shows none")),
+            Retention::Absent => return Err(missing(NONE)),
             Retention::Governance => return Err(missing("it is of governance mode, which can be lifted")),
         };
         let stored = date(head.last_modified())
@@ -150,8 +153,16 @@ impl Store {
 
     pub(super) async fn extend(&self, object: &ObjectRef, until: DateTime<Utc>) -> Result<Lock> {
         let until = rounded_up(until);
-        let mut lock = self.lock(object).await?;
         let name = &object.name;
+        let mut lock = match self.lock(object).await {
+            // Lost by the provider, and whoever put it was killed before it was set again.
+            Err(VaultError::LockMissing { why: NONE, .. }) => {
+                let version = self.version_of(object).await?;
+                self.ensure_lock(name, &version, until).await?;
+                self.lock(object).await?
+            }
+            seen => seen?,
+        };
         if until < lock.retain_until {
             let why = "it is locked for longer";
             return Err(VaultError::LockRefused { object: name.clone(), asked: until, why });

@@ -2,6 +2,7 @@
 
 mod faults;
 mod locks;
+mod moto;
 mod probes;
 
 use std::os::unix::fs::PermissionsExt;
@@ -57,17 +58,21 @@ impl Rig {
     }
 
     fn vault(&self, key: &Key, change: impl FnOnce(&mut Settings)) -> S3Vault {
+        self.vault_at(key, "ice/firn/", change)
+    }
+
+    fn vault_at(&self, key: &Key, at: &str, change: impl FnOnce(&mut Settings)) -> S3Vault {
         let file = self.folder.path().join(&key.access);
         let lines = format!("access_key_id = \"{}\"\nsecret_access_key = \"{}\"\n", key.access, key.secret);
         std::fs::write(&file, lines).unwrap();
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
-        let mut settings = Settings::new("off-site", "s3:ice/firn/");
+        let mut settings = Settings::new("off-site", &format!("s3:{at}"));
         settings.endpoint = Some(self.server.endpoint());
         settings.path_style = true;
         settings.part_bytes = 5 * MIB as u64;
         settings.credentials_file = Some(file);
         change(&mut settings);
-        S3Vault::open(&settings, "ice/firn/").unwrap()
+        S3Vault::open(&settings, at).unwrap()
     }
 
     /// What somebody else puts on top, with rights that iceboxer does not have.

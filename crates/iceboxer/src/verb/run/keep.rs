@@ -3,67 +3,69 @@
 use std::collections::BTreeSet;
 
 use chrono::{TimeDelta, Utc};
-use cli::{Failed, Monitor};
+use cli::{Console, Failed, Monitor, Run};
 use formats::HostId;
 use history::Snapshot;
 use vault::stamp::utc_text;
 
 use super::Icing;
 use crate::certificate::Recipient;
-use crate::ledger::LedgerEntry;
-use crate::plan::Again;
+use crate::drills::Drills;
+use crate::ledger::{Ledger, LedgerEntry};
+use crate::plan::{Again, Plan};
 use crate::store::{Extended, StoreError, Target, extend};
 
 /// No put is under way for longer.
 const STALE: TimeDelta = TimeDelta::days(7);
 
+/// What killed runs left half sent is billed for ever; where it cannot be ended, the bucket's own rule must.
+pub(super) fn end_stale_puts(plan: &Plan, console: &Console) {
+    for target in &plan.targets {
+        let ended = target.vault.clock().and_then(|now| target.vault.end_stale_puts(now - STALE));
+        match ended {
+            Ok(0) => {}
+            Ok(ended) => console.info(&format!("vault {}: {ended} old uploads ended", target.name)),
+            Err(error) => {
+                let failed = Failed::from(StoreError::Vault { vault: target.name.clone(), source: error });
+                console.warn(&format!("old uploads were not ended: {}", failed.chain()));
+            }
+        }
+    }
+}
+
+/// The newest ice that a drill has proved stays locked, for every host that the ledger knows, until a newer one is proved. Not in vaults whose
+/// locks nobody can extend. Before anything else that may end a run: no budget and no fault of a vault may let it lapse. Gives back what failed.
+pub(super) fn keep_proved(plan: &Plan, ledger: &mut Ledger, drills: &Drills, run: &mut Run) -> Vec<Failed> {
+    let mut failures = Vec::new();
+    for target in plan.targets.iter().filter(|target| target.vault.can_extend()) {
+        let mut hosts = BTreeSet::new();
+        let wanted = |entry: &&LedgerEntry| {
+            entry.vault == target.name && (plan.hosts.is_empty() || plan.hosts.contains(entry.ice.host()))
+        };
+        hosts.extend(ledger.state().entries().iter().filter(wanted).map(|e| e.ice.host().clone()));
+        for host in hosts {
+            let proved = drills.newest_proved(ledger.state(), &target.name, &host).cloned();
+            let kept = proved.map_or(Ok(()), |entry| extend_in(target, &entry, ledger, run));
+            if let Err(failed) = kept {
+                run.console().warn(&format!("{host}: {}", failed.chain()));
+                failures.push(failed);
+            }
+        }
+    }
+    failures
+}
+
+/// Extends the locks of an ice; the ledger's next line says so.
+fn extend_in(target: &Target, entry: &LedgerEntry, ledger: &mut Ledger, run: &mut Run) -> Result<(), Failed> {
+    let Some(Extended { retain_until, receipts }) = extend(target, entry)? else { return Ok(()) };
+    let (now, until) = (utc_text(&Utc::now()), utc_text(&retain_until));
+    ledger.append(now, &target.name, until.clone(), entry.record.clone(), receipts)?;
+    run.report().count("extended", 1);
+    run.line(&format!("{} in vault {} stays locked until {until}", entry.ice, target.name));
+    Ok(())
+}
+
 impl<'a> Icing<'a> {
-    /// What killed runs left half sent is billed for ever; where it cannot be ended, the bucket's own rule must.
-    pub(super) fn end_stale_puts(&self) {
-        for target in &self.plan.targets {
-            let ended = target.vault.clock().and_then(|now| target.vault.end_stale_puts(now - STALE));
-            match ended {
-                Ok(0) => {}
-                Ok(ended) => self.console.info(&format!("vault {}: {ended} old uploads ended", target.name)),
-                Err(error) => {
-                    let failed =
-                        Failed::from(StoreError::Vault { vault: target.name.clone(), source: error });
-                    self.console.warn(&format!("old uploads were not ended: {}", failed.chain()));
-                }
-            }
-        }
-    }
-
-    /// The newest ice that a drill has proved stays locked, for every host that the ledger knows, until a newer one is proved. Not in vaults whose
-    /// locks nobody can extend.
-    pub(super) fn keep_proved(&mut self) {
-        for target in self.plan.targets.iter().filter(|target| target.vault.can_extend()) {
-            let mut hosts = BTreeSet::new();
-            let wanted = |entry: &&LedgerEntry| {
-                entry.vault == target.name
-                    && (self.plan.hosts.is_empty() || self.plan.hosts.contains(entry.ice.host()))
-            };
-            hosts.extend(self.ledger.state().entries().iter().filter(wanted).map(|e| e.ice.host().clone()));
-            for host in hosts {
-                let proved = self.drills.newest_proved(self.ledger.state(), &target.name, &host).cloned();
-                let kept = proved.map_or(Ok(()), |entry| self.extend(target, &entry));
-                if let Err(failed) = kept {
-                    self.fail(&host.to_string(), failed);
-                }
-            }
-        }
-    }
-
-    /// Extends the locks of an ice; the ledger's next line says so.
-    fn extend(&mut self, target: &Target, entry: &LedgerEntry) -> Result<(), Failed> {
-        let Some(Extended { retain_until, receipts }) = extend(target, entry)? else { return Ok(()) };
-        let (now, until) = (utc_text(&Utc::now()), utc_text(&retain_until));
-        self.ledger.append(now, &target.name, until.clone(), entry.record.clone(), receipts)?;
-        self.run.report().count("extended", 1);
-        self.run.line(&format!("{} in vault {} stays locked until {until}", entry.ice, target.name));
-        Ok(())
-    }
-
     /// Of these vaults, the ones whose newest ice of the host holds another snapshot; of the others, the locks are extended.
     pub(super) fn changed_targets(
         &mut self,
@@ -82,7 +84,7 @@ impl<'a> Icing<'a> {
                 ends && self.plan.again == Again::Skip && sealed_to.eq(&entry.record.recipients)
             };
             match last.filter(is_same).filter(|_| target.vault.can_extend()) {
-                Some(entry) => self.extend(target, &entry)?,
+                Some(entry) => extend_in(target, &entry, &mut self.ledger, self.run)?,
                 None => changed.push(target),
             }
         }

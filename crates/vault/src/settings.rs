@@ -144,6 +144,7 @@ impl Settings {
     #[must_use]
     pub fn class(&self) -> StorageClass {
         match (self.storage_class, &self.endpoint) {
+            _ if self.url.starts_with("glacier:") => StorageClass::Glacier,
             (Some(class), _) => class,
             (None, Some(_)) => StorageClass::Standard,
             (None, None) if self.url.starts_with("s3:") => StorageClass::DeepArchive,
@@ -336,6 +337,7 @@ mod tests {
         let mut good = Settings::new("a", "glacier:ice");
         good.region = Some("eu-central-1".into());
         good.index = Some("/var/lib/firn/ice/glacier-ice".into());
+        assert_eq!(good.class(), StorageClass::Glacier, "as it is billed");
         assert_eq!(good.check_glacier().unwrap(), Path::new("/var/lib/firn/ice/glacier-ice"));
         let with = |change: fn(&mut Settings)| {
             let mut settings = good.clone();

@@ -157,6 +157,7 @@ impl Settings {
     #[must_use]
     pub fn class(&self) -> StorageClass {
         match (self.storage_class, &self.endpoint) {
+            _ if self.url.starts_with("glacier:") => StorageClass::Glacier,
             (Some(class), _) => class,
             (None, Some(_)) => StorageClass::Standard,
             (None, None) if self.url.starts_with("s3:") => StorageClass::DeepArchive,

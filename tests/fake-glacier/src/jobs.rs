@@ -30,19 +30,41 @@ pub(crate) fn begin(turn: &mut Turn<'_>) -> Result<Answer, Refusal> {
     let now = turn.now;
     let text = |name: &str| wanted.get(name).and_then(Value::as_str).map(str::to_owned);
     let (tier, archive) = (text("Tier").unwrap_or_else(|| "Standard".to_owned()), text("ArchiveId"));
+    let (description, format) = (text("Description"), text("Format").unwrap_or_else(|| "JSON".to_owned()));
+    if let Some(unknown) = wanted.get("InventoryRetrievalParameters").or(wanted.get("SelectParameters")) {
+        return Err(Refusal::new(501, "NotImplemented", unknown.to_string()));
+    }
+    let asked = text("RetrievalByteRange");
     let shelf = turn.shelf()?;
     let job = match text("Type").as_deref() {
         Some("inventory-retrieval") => {
             let counted =
                 shelf.inventory.clone().ok_or_else(|| Refusal::missing("The vault's inventory was"))?;
             let done = now + TimeDelta::hours(INVENTORY_HOURS);
-            Job { archive: None, tier, created: now, done, inventory: Some(counted) }
+            Job {
+                archive: None,
+                tier,
+                description,
+                format,
+                range: (0, 0),
+                created: now,
+                done,
+                inventory: Some(counted),
+            }
         }
         Some("archive-retrieval") => {
             let id = archive.filter(|id| shelf.archives.contains_key(id));
             let id = id.ok_or_else(|| Refusal::missing("The archive ID was"))?;
             let done = now + took(&tier).ok_or_else(|| Refusal::invalid("Invalid tier"))?;
-            Job { archive: Some(id), tier, created: now, done, inventory: None }
+            let last = shelf.archives.get(&id).map_or(0, |archive| archive.data.len().saturating_sub(1));
+            let range = asked.map_or(Some((0, last)), |text| {
+                let (from, to) = text.split_once('-')?;
+                Some((from.parse().ok()?, to.parse().ok()?))
+            });
+            let fits =
+                |(from, to): &(usize, usize)| from <= to && *to <= last && from.is_multiple_of(1 << 20);
+            let range = range.filter(fits).ok_or_else(|| Refusal::invalid("Invalid retrieval byte range"))?;
+            Job { archive: Some(id), tier, description, format, range, created: now, done, inventory: None }
         }
         _ => return Err(Refusal::invalid("Invalid job type")),
     };
@@ -63,7 +85,10 @@ fn shown(id: &str, job: &Job, shelf: &VaultShelf, now: chrono::DateTime<chrono::
         "Completed": is_done,
         "CompletionDate": is_done.then(|| iso(job.done)),
         "CreationDate": iso(job.created),
+        "InventoryRetrievalParameters": job.archive.is_none().then(|| json!({"Format": job.format})),
+        "JobDescription": job.description,
         "JobId": id,
+        "RetrievalByteRange": job.archive.is_some().then(|| format!("{}-{}", job.range.0, job.range.1)),
         "StatusCode": if is_done { "Succeeded" } else { "InProgress" },
         "Tier": job.tier,
     })
@@ -94,10 +119,11 @@ pub(crate) fn output(turn: &mut Turn<'_>) -> Result<Answer, Refusal> {
     }
     let Some(id) = &job.archive else { return Ok(inventory(shelf, job)) };
     let archive = shelf.archives.get(id).ok_or_else(|| Refusal::missing("The archive ID was"))?;
-    let whole = archive.data.len();
+    let asked = archive.data.get(job.range.0..=job.range.1).unwrap_or_default();
+    let whole = asked.len();
     let from = range.as_deref().and_then(|text| text.strip_prefix("bytes=")?.split_once('-')?.0.parse().ok());
     let from: usize = from.unwrap_or(0);
-    let mut data = archive.data.get(from..).ok_or_else(|| Refusal::invalid("Invalid range"))?.to_vec();
+    let mut data = asked.get(from..).ok_or_else(|| Refusal::invalid("Invalid range"))?.to_vec();
     let answer = if from > 0 {
         Answer::new(206).with("content-range", format!("bytes {from}-{}/{whole}", whole.saturating_sub(1)))
     } else {
@@ -113,6 +139,10 @@ pub(crate) fn output(turn: &mut Turn<'_>) -> Result<Answer, Refusal> {
 }
 
 fn inventory(shelf: &VaultShelf, job: &Job) -> Answer {
+    if job.format != "JSON" {
+        let head = "ArchiveId,ArchiveDescription,CreationDate,Size,SHA256TreeHash\n";
+        return Answer::new(200).with("content-type", "text/csv").body(Bytes::from(head));
+    }
     let (at, ids) = job.inventory.clone().unwrap_or_default();
     let archives = ids.iter().filter_map(|id| Some((id, shelf.archives.get(id)?)));
     let list: Vec<_> = archives

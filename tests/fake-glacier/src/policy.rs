@@ -99,3 +99,37 @@ fn texts(value: &Value) -> Vec<String> {
         _ => Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deny_delete_below;
+
+    #[test]
+    fn a_young_archive_is_denied_to_everybody_and_an_old_one_is_not() {
+        let policy = Policy::read(&deny_delete_below(90)).unwrap();
+        let denies = |action, age| policy.denies("anybody", action, age);
+        assert!(denies("glacier:DeleteArchive", Some(0)) && denies("glacier:DeleteArchive", Some(89)));
+        assert!(!denies("glacier:DeleteArchive", Some(90)), "the day has come");
+        assert!(!denies("glacier:DeleteArchive", None), "there is no such archive");
+        assert!(!denies("glacier:UploadArchive", Some(0)));
+        let one = deny_delete_below(90).replace(r#"{"AWS":"*"}"#, r#""arn:aws:iam::1:user/eve""#);
+        let policy = Policy::read(&one).unwrap();
+        assert!(policy.denies("eve", "glacier:DeleteArchive", Some(1)));
+        assert!(!policy.denies("bob", "glacier:DeleteArchive", Some(1)));
+    }
+
+    #[test]
+    fn what_would_not_be_enforced_is_refused() {
+        let good = deny_delete_below(90);
+        for bad in [
+            good.replace("Sid", "NotAction"),
+            good.replace("glacier:ArchiveAgeInDays", "glacier:ResourceTag/hold"),
+            good.replace("NumericLessThan", "StringLike"),
+            "{".to_owned(),
+            "{}".to_owned(),
+        ] {
+            assert!(Policy::read(&bad).is_none(), "{bad}");
+        }
+    }
+}

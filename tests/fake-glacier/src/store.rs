@@ -62,6 +62,11 @@ pub(crate) struct Job {
     /// None for an inventory.
     pub(crate) archive: Option<String>,
     pub(crate) tier: String,
+    pub(crate) description: Option<String>,
+    /// Of an inventory: `JSON` or `CSV`.
+    pub(crate) format: String,
+    /// Of an archive: the first byte and the last.
+    pub(crate) range: (usize, usize),
     pub(crate) created: DateTime<Utc>,
     pub(crate) done: DateTime<Utc>,
     /// The inventory as it was when the job began.

@@ -162,4 +162,15 @@ fn glacier_is_sealed_listed_thawed_proved_and_restored_with_rights_that_delete_n
     let target = world.folder.path().join("restored");
     world.scratch.restore(HOST, &target).unwrap().expect_code(&[0]).unwrap();
     assert_eq!(stock::rsync_differences(&world.files, &below(&target, &world.files)).unwrap(), "");
+
+    // No lock there can be extended: the canary is used as it is.
+    world.scratch.ice().unwrap().expect_code(&[0]).unwrap();
+    let archives = world.server.archives("ice");
+    let canaries =
+        archives.iter().filter_map(|one| one.description.split(' ').nth(1)?.strip_prefix("canary/"));
+    let mut canaries: Vec<_> = canaries.collect();
+    let all = canaries.len();
+    canaries.sort_unstable();
+    canaries.dedup();
+    assert_eq!(canaries.len(), all, "one of each month");
 }

@@ -86,9 +86,10 @@ fn place(vault: &VaultSettings) -> (Option<&str>, String) {
 
 /// Who keeps it.
 fn keeper(vault: &VaultSettings) -> String {
-    match (&vault.store.endpoint, vault.store.url.starts_with("s3:")) {
+    let is_amazons = ["s3:", "glacier:"].iter().any(|kind| vault.store.url.starts_with(kind));
+    match (&vault.store.endpoint, is_amazons) {
         (Some(endpoint), _) => endpoint.trim_end_matches('/').to_owned(),
-        (None, true) => "Amazon S3".to_owned(),
+        (None, true) => "Amazon".to_owned(),
         (None, false) => "this machine".to_owned(),
     }
 }

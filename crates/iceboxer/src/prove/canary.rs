@@ -1,6 +1,6 @@
 //! The object that attempts are made on.
 
-use chrono::{DateTime, Days, Utc};
+use chrono::{DateTime, Utc};
 use formats::ContentHash;
 use vault::{Content, Lock, ObjectName, Result, VaultError};
 
@@ -9,11 +9,11 @@ use crate::store::Target;
 /// How many canaries of a month may be spoiled.
 const SPOILED_MAX: u32 = 100;
 
-/// The month's canary, locked for as long as ice is; put if there is none. One that was spoiled, by an attempt that was not refused, is left for the
+/// The month's canary, locked for as long as new ice would be; put if there is none. One that was spoiled, by an attempt that was not refused, is left for the
 /// next.
 pub(super) fn canary(target: &Target) -> Result<Lock> {
     let now = target.vault.clock()?;
-    let until = now.checked_add_days(Days::new(u64::from(target.retention_days))).unwrap_or(now);
+    let until = target.lock_date(now);
     let mut number = 0;
     loop {
         let name = name(now, number)?;

@@ -90,16 +90,22 @@ impl Job<'_> {
     }
 }
 
-/// The end of the last day of the retention, by the vault's own clock: runs on one day ask for one date.
+/// Until when new ice is locked there, by the vault's own clock.
 pub(super) fn until_of(target: &Target) -> Result<DateTime<Utc>, StoreError> {
     let now =
         target.vault.clock().map_err(|source| StoreError::Vault { vault: target.name.clone(), source })?;
-    let days = target.retention_days.max(RETENTION_DAYS_MIN);
-    let last = now.date_naive().checked_add_days(Days::new(u64::from(days) + 1)).unwrap_or(NaiveDate::MAX);
-    Ok(last.and_time(NaiveTime::MIN).and_utc())
+    Ok(target.lock_date(now))
 }
 
 impl Target {
+    /// The end of the last day of the retention, counted from `now`: runs on one day ask for one date, and no rule of a bucket finds a day missing.
+    pub(crate) fn lock_date(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        let days = self.retention_days.max(RETENTION_DAYS_MIN);
+        let last =
+            now.date_naive().checked_add_days(Days::new(u64::from(days) + 1)).unwrap_or(NaiveDate::MAX);
+        last.and_time(NaiveTime::MIN).and_utc()
+    }
+
     pub(super) fn lock_error(&self, object: &str, what: &'static str) -> StoreError {
         StoreError::Lock { vault: self.name.clone(), object: object.to_owned(), what }
     }

@@ -1,6 +1,8 @@
 //! Jobs: what is asked for today and there in some hours.
 
-use aws_sdk_glacier::types::{ActionCode, JobParameters, StatusCode};
+use aws_sdk_glacier::types::{
+    ActionCode, GlacierJobDescription, InventoryRetrievalJobDescription, JobParameters, StatusCode,
+};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::index::Archive;
@@ -15,7 +17,10 @@ const OUTPUT_HOURS: i64 = 24;
 /// Longest archive of the expedited tier: 250 MB.
 const EXPEDITED_BYTES_MAX: u64 = 250_000_000;
 
-/// A job that did not fail.
+/// What our inventories are called: those of others may be in another form, or of a part of the vault.
+const INVENTORY: &str = "firn inventory";
+
+/// A job of ours, or one that does the same, that did not fail.
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) id: String,
@@ -31,7 +36,7 @@ pub(super) enum Progress {
 }
 
 impl Store {
-    /// All jobs that are under way, or whose output is there.
+    /// All jobs for something whole that are under way, or whose output is there.
     pub(super) async fn jobs(&self) -> Result<Vec<Job>> {
         let mut jobs = Vec::new();
         let mut marker = None;
@@ -41,23 +46,8 @@ impl Store {
             let page = call.send().await.map_err(|error| {
                 Fault::from(error).into_error("list the jobs of", &self.vault, "glacier:ListJobs")
             })?;
-            for job in page.job_list() {
-                let progress = match (job.status_code(), date(job.completion_date())) {
-                    (Some(StatusCode::InProgress), _) => Progress::Underway,
-                    (Some(StatusCode::Succeeded), Some(since)) => Progress::Ready { since },
-                    _ => continue,
-                };
-                let archive = match job.action() {
-                    Some(ActionCode::InventoryRetrieval) => None,
-                    Some(ActionCode::ArchiveRetrieval) => match job.archive_id().map(str::parse) {
-                        Some(Ok(id)) => Some(id),
-                        _ => continue,
-                    },
-                    _ => continue,
-                };
-                let Some(id) = job.job_id().map(str::to_owned) else { continue };
-                jobs.push(Job { id, archive, progress });
-            }
+            let now = self.clock_now()?;
+            jobs.extend(page.job_list().iter().filter_map(|job| read(job, now)));
             marker = page.marker().map(str::to_owned);
             if marker.is_none() {
                 return Ok(jobs);
@@ -78,7 +68,11 @@ impl Store {
     }
 
     pub(super) async fn begin_inventory(&self) -> Result<()> {
-        let job = JobParameters::builder().r#type("inventory-retrieval").format("JSON").build();
+        let job = JobParameters::builder()
+            .r#type("inventory-retrieval")
+            .format("JSON")
+            .description(INVENTORY)
+            .build();
         let begun = self.begin(job).await;
         begun
             .map_err(|fault| fault.into_error("ask for the inventory of", &self.vault, "glacier:InitiateJob"))
@@ -115,6 +109,40 @@ impl Store {
             }
         }
     }
+}
+
+/// None for a job that failed, whose output is gone, or that is for a part only.
+fn read(job: &GlacierJobDescription, now: DateTime<Utc>) -> Option<Job> {
+    let progress = match job.status_code()? {
+        StatusCode::InProgress => Progress::Underway,
+        StatusCode::Succeeded => Progress::Ready { since: date(job.completion_date())? },
+        _ => return None,
+    };
+    if matches!(progress, Progress::Ready { since } if since + TimeDelta::hours(OUTPUT_HOURS) <= now) {
+        return None;
+    }
+    let archive = match job.action()? {
+        ActionCode::InventoryRetrieval => {
+            let of_part = |part: &InventoryRetrievalJobDescription| {
+                part.format().is_some_and(|format| format != "JSON")
+                    || part.start_date().or(part.end_date()).or(part.limit()).or(part.marker()).is_some()
+            };
+            let is_ours = job.job_description() == Some(INVENTORY);
+            if !is_ours || job.inventory_retrieval_parameters().is_some_and(of_part) {
+                return None;
+            }
+            None
+        }
+        ActionCode::ArchiveRetrieval => {
+            let whole = job.archive_size_in_bytes().map(|bytes| format!("0-{}", bytes.saturating_sub(1)));
+            if job.retrieval_byte_range().is_some_and(|range| whole.as_deref() != Some(range)) {
+                return None;
+            }
+            Some(job.archive_id()?.parse().ok()?)
+        }
+        _ => return None,
+    };
+    Some(Job { id: job.job_id()?.to_owned(), archive, progress })
 }
 
 /// How long it takes at most: <https://docs.aws.amazon.com/amazonglacier/latest/dev/downloading-an-archive-two-steps.html>.

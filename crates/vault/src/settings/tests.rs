@@ -73,6 +73,7 @@ fn what_a_glacier_vault_cannot_use_is_named_by_its_key() {
     let mut good = Settings::new("a", "glacier:ice");
     good.region = Some("eu-central-1".into());
     good.index = Some("/var/lib/firn/ice/glacier-ice".into());
+    assert_eq!(good.class(), StorageClass::Glacier, "as it is billed");
     assert_eq!(good.check_glacier().unwrap(), Path::new("/var/lib/firn/ice/glacier-ice"));
     let with = |change: fn(&mut Settings)| {
         let mut settings = good.clone();

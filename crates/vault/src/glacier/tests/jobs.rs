@@ -121,3 +121,36 @@ fn a_short_archive_is_asked_for_by_reading_it_with_the_short_ones_beside_it() {
         assert_eq!(bytes, large(10));
     }
 }
+
+#[test]
+fn jobs_of_others_for_another_form_or_a_part_are_not_taken_for_ours() {
+    use aws_sdk_glacier::types::JobParameters;
+    let rig = Rig::keeping(200);
+    let writer = rig.writer();
+    let bytes = large(2 * MIB);
+    let lock = put(&writer, "ice/a", &bytes, later(92)).unwrap();
+    rig.server.count("ice");
+    let reader = rig.reader();
+    let begin = |job: JobParameters| {
+        let call = reader.store.client.initiate_job().account_id("-").vault_name("ice").job_parameters(job);
+        reader.wait(call.send()).unwrap();
+    };
+    begin(JobParameters::builder().r#type("inventory-retrieval").format("CSV").build());
+    begin(
+        JobParameters::builder()
+            .r#type("inventory-retrieval")
+            .format("CSV")
+            .description("firn inventory")
+            .build(),
+    );
+    let part = JobParameters::builder()
+        .r#type("archive-retrieval")
+        .archive_id(lock.version.as_ref().unwrap().as_str());
+    begin(part.retrieval_byte_range("0-1048575").build());
+    rig.hours(5);
+    assert_eq!(reader.list(&ObjectFolder::all()).err().unwrap().exit_code(), 35, "ours is asked for now");
+    rig.hours(5);
+    assert_eq!(listed(&reader, ""), ["ice/a"]);
+    assert!(matches!(reader.fetch(&object("ice/a")).err().unwrap(), VaultError::Frozen { .. }));
+    assert!(rig.thawed(&reader, &object("ice/a")) == bytes);
+}

@@ -6,7 +6,9 @@
 //!
 //! An archive cannot be read back within a run. What is read back is the vault's lock, under which nobody deletes what is young.
 
+use aws_sdk_glacier::Client;
 use aws_sdk_glacier::config::http::HttpResponse;
+use aws_sdk_glacier::config::retry::RetryConfig;
 use aws_sdk_glacier::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_glacier::operation::RequestId;
 use aws_sdk_glacier::types::{
@@ -18,6 +20,8 @@ use super::store::Store;
 use crate::s3::fault::Fault;
 use crate::{Lock, Outcome, Probe, Result, Vault, VaultError};
 
+/// Tries of one attempt.
+const ATTEMPTS: u32 = 3;
 /// No policy.
 const MALFORMED: &str = "{\"firn-probe\":";
 /// 403 for another reason than what the credentials may do: then nothing was shown.
@@ -103,10 +107,17 @@ impl Answer {
 }
 
 impl Store {
+    /// A client that asks three times at most. Where the clocks are apart, the SDK takes each refusal for one that a better signature may help, and
+    /// would wait minutes for what is refused all the same.
+    fn attempting(&self) -> Client {
+        let retry = RetryConfig::standard().with_max_attempts(ATTEMPTS);
+        Client::from_conf(self.client.config().to_builder().retry_config(retry).build())
+    }
+
     async fn attempt_all(&self, canary: &str, probes: &mut Vec<Probe>) -> Result<()> {
-        self.attempt_lock(probes).await?;
-        self.attempt_settings(probes).await?;
-        let (client, vault) = (&self.client, &self.vault);
+        let (client, vault) = (&self.attempting(), &self.vault);
+        self.attempt_lock(client, probes).await?;
+        self.attempt_settings(client, probes).await?;
         let call = "DeleteVault";
         let answer = Answer::from(client.delete_vault().account_id("-").vault_name(vault).send().await);
         probes.push(Probe { call, outcome: answer.outcome(call, Otherwise::Full)? });
@@ -122,8 +133,8 @@ impl Store {
         Ok(())
     }
 
-    async fn attempt_lock(&self, probes: &mut Vec<Probe>) -> Result<()> {
-        let (client, vault) = (&self.client, &self.vault);
+    async fn attempt_lock(&self, client: &Client, probes: &mut Vec<Probe>) -> Result<()> {
+        let vault = &self.vault;
         let read = client.get_vault_lock().account_id("-").vault_name(vault).send().await;
         let read = read.map_err(|error| {
             Fault::from(error).into_error("read the lock of", vault, "glacier:GetVaultLock")
@@ -139,8 +150,8 @@ impl Store {
         Ok(())
     }
 
-    async fn attempt_settings(&self, probes: &mut Vec<Probe>) -> Result<()> {
-        let (client, vault) = (&self.client, &self.vault);
+    async fn attempt_settings(&self, client: &Client, probes: &mut Vec<Probe>) -> Result<()> {
+        let vault = &self.vault;
         let mut note = |call, answer: Answer| {
             answer.outcome(call, Otherwise::Nothing).map(|outcome| probes.push(Probe { call, outcome }))
         };

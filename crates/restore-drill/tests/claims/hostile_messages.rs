@@ -245,12 +245,37 @@ fn a_message_that_says_nothing_of_its_recipient_is_opened() {
     with_message(|plain| key().encrypt(&["-z", "0", "--throw-keyids"], plain)).verify().ends_with(0);
 }
 
+#[test]
+fn a_message_with_aead_is_opened_and_a_flipped_bit_in_it_is_seen() {
+    let aead = |plain: &[u8]| {
+        let mut sealed = Vec::new();
+        let to = recipients_with(Features::empty().set_seipdv2());
+        let message = Encryptor::for_recipients(Message::new(&mut sealed), to).build().unwrap();
+        let mut writer = LiteralWriter::new(message).build().unwrap();
+        writer.write_all(plain).unwrap();
+        writer.finalize().unwrap();
+        sealed
+    };
+    with_message(aead).verify().ends_with(0);
+    let flipped = |plain: &[u8]| {
+        let mut sealed = aead(plain);
+        let middle = sealed.len() / 2;
+        sealed[middle] ^= 1;
+        sealed
+    };
+    // The record agrees with what lies there: only the message itself can tell.
+    with_message(flipped).verify().ends_with(42);
+}
+
 fn recipients() -> Vec<Recipient<'static>> {
+    recipients_with(Features::empty().set_seipdv1())
+}
+
+fn recipients_with(features: Features) -> Vec<Recipient<'static>> {
     static CERT: OnceLock<(Cert, StandardPolicy<'static>)> = OnceLock::new();
     let (cert, policy) =
         CERT.get_or_init(|| (Cert::from_file(key().public()).unwrap(), StandardPolicy::new()));
     let keys = cert.keys().with_policy(policy, None).for_storage_encryption();
-    let features = Features::empty().set_seipdv1();
     keys.map(|key| Recipient::new(features.clone(), key.key().key_handle(), key.key())).collect()
 }
 

@@ -28,6 +28,7 @@ pub mod plan;
 pub mod preflight;
 pub mod prove;
 pub mod seal;
+mod seipd1;
 pub mod settings;
 pub mod setup;
 pub mod signer;

@@ -16,6 +16,7 @@ use openpgp::serialize::stream::{Encryptor, LiteralWriter, Message, Recipient as
 use openpgp::types::{Features, SymmetricAlgorithm};
 
 use crate::certificate::{Container, Recipient};
+use crate::seipd1::Seipd1;
 
 /// Bytes that are read at a time.
 pub(crate) const BUFFER_BYTES: usize = 262144;
@@ -85,54 +86,68 @@ fn write(
     advance: &dyn Fn(u64),
 ) -> Result<Sealed, SealError> {
     let mut counted = Counted { to: sealed, hasher: blake3::Hasher::new(), bytes: 0 };
-    let mut hasher = blake3::Hasher::new();
-    let mut plain_bytes = 0u64;
     let failed = |error: openpgp::anyhow::Error| SealError::Write(error.into());
-    {
-        let mut message = encryptor(&mut counted, recipients).map_err(failed)?;
-        if let Some((key, at)) = signature {
-            message = Signer::new(message, key)
-                .and_then(|signer| signer.creation_time(at).build())
-                .map_err(failed)?;
+    let (plain_bytes, plain_hash) = match container(recipients) {
+        Container::Seipd1 => {
+            let mut outer = Seipd1::begin(&mut counted, recipients).map_err(failed)?;
+            let plain = literal(Message::new(&mut outer), plain, signature, advance)?;
+            outer.end().map_err(failed)?;
+            plain
         }
-        let mut message = LiteralWriter::new(message).build().map_err(failed)?;
-        let mut buffer = vec![0; BUFFER_BYTES];
-        loop {
-            let read = match plain.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(read) => read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(SealError::Read(error)),
-            };
-            let piece = buffer.get(..read).unwrap_or_default();
-            hasher.update(piece);
-            plain_bytes += read as u64;
-            message.write_all(piece).map_err(|error| SealError::Write(error.into()))?;
-            advance(read as u64);
+        Container::Seipd2 => {
+            let outer = seipd2(&mut counted, recipients).map_err(failed)?;
+            literal(outer, plain, signature, advance)?
         }
-        message.finalize().map_err(failed)?;
-    }
-    Ok(Sealed {
-        plain_bytes,
-        plain_hash: hash_of(&hasher),
-        bytes: counted.bytes,
-        hash: hash_of(&counted.hasher),
-    })
+    };
+    Ok(Sealed { plain_bytes, plain_hash, bytes: counted.bytes, hash: hash_of(&counted.hasher) })
 }
 
-fn encryptor<'a>(
+/// Writes all of `plain` into the container as one literal packet, signed if asked, and ends it: its length and hash.
+fn literal(
+    mut outer: Message<'_>,
+    plain: &mut dyn Read,
+    signature: Option<(KeyPair, SystemTime)>,
+    advance: &dyn Fn(u64),
+) -> Result<(u64, ContentHash), SealError> {
+    let failed = |error: openpgp::anyhow::Error| SealError::Write(error.into());
+    if let Some((key, at)) = signature {
+        outer =
+            Signer::new(outer, key).and_then(|signer| signer.creation_time(at).build()).map_err(failed)?;
+    }
+    let mut message = LiteralWriter::new(outer).build().map_err(failed)?;
+    let mut hasher = blake3::Hasher::new();
+    let mut plain_bytes = 0u64;
+    let mut buffer = vec![0; BUFFER_BYTES];
+    loop {
+        let read = match plain.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(SealError::Read(error)),
+        };
+        let piece = buffer.get(..read).unwrap_or_default();
+        hasher.update(piece);
+        plain_bytes += read as u64;
+        message.write_all(piece).map_err(|error| SealError::Write(error.into()))?;
+        advance(read as u64);
+    }
+    message.finalize().map_err(failed)?;
+    Ok((plain_bytes, hash_of(&hasher)))
+}
+
+/// The best container that all can open.
+fn container(recipients: &[Recipient]) -> Container {
+    recipients.iter().map(Recipient::container).min().unwrap_or(Container::Seipd1)
+}
+
+/// The container with AEAD, as the library writes it.
+fn seipd2<'a>(
     to: &'a mut (dyn Write + Send + Sync),
     recipients: &'a [Recipient],
 ) -> openpgp::Result<Message<'a>> {
-    let container = recipients.iter().map(Recipient::container).min().unwrap_or(Container::Seipd1);
     let keys = recipients.iter().map(|recipient| {
         let key = recipient.key();
-        match container {
-            Container::Seipd1 => To::new(Features::empty().set_seipdv1(), KeyHandle::from(key.keyid()), key),
-            Container::Seipd2 => {
-                To::new(Features::empty().set_seipdv2(), KeyHandle::from(key.fingerprint()), key)
-            }
-        }
+        To::new(Features::empty().set_seipdv2(), KeyHandle::from(key.fingerprint()), key)
     });
     Encryptor::for_recipients(Message::new(to), keys).symmetric_algo(SymmetricAlgorithm::AES256).build()
 }

@@ -17,6 +17,7 @@ mod reuse;
 mod rig;
 mod run;
 mod sealing;
+mod seipd1;
 mod settings;
 mod setup;
 mod timer;

@@ -41,25 +41,19 @@ pub(crate) fn run(args: &TestArgs) -> Result<ExitCode> {
             ]),
         ),
     ];
-    let mut built = true;
     for (name, mut command) in ["build", "static receiver"].into_iter().zip(Programs::commands(Profile::Dev)?)
     {
-        let stage = stage::check(name, &mut command);
-        built &= stage.tally.failed == 0;
-        stages.push(stage);
+        stages.push(stage::check(name, &mut command));
     }
-    stages
-        .push(stage::tests("tests", &mut cargo_test(&["--workspace", "--exclude", "pipeline-tests"], args)));
-    if built {
-        stages.push(stage::tests("pipeline", &mut cargo_test(&["--package", "pipeline-tests"], args)));
-    }
+    stages.push(stage::tests("tests", &mut cargo_test(args)));
     stages.push(fuzz_stage());
     Ok(conclude(&stages))
 }
 
-fn cargo_test(which: &[&str], args: &TestArgs) -> Command {
+/// All packages in one command: with other packages, cargo would choose other features of the same libraries, and compile them again.
+fn cargo_test(args: &TestArgs) -> Command {
     let mut command = cargo();
-    command.args(["test", "--no-fail-fast"]).args(which).args(["--", "--show-output"]);
+    command.args(["test", "--workspace", "--no-fail-fast", "--", "--show-output"]);
     if args.long {
         command.arg("--include-ignored").env("FIRN_LONG", "1");
     }

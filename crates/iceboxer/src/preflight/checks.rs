@@ -152,6 +152,9 @@ checks! {
     SHORT_DEFAULT_RETENTION = "short-default-retention", Failure, LOCK_MISSING,
         "What arrives without a lock of its own is locked for less than ice must be. A warning only if it is 92 days and more.",
         "Raise the default retention to `retention_days`: `iceboxer setup` prints it.";
+    LOCKS_DO_NOT_MOVE = "locks-do-not-move", Warning, LOCK_MISSING,
+        "No lock there can be made longer: proved ice is not kept beyond its date, a host that has not changed gets new ice, and the bucket must lock for two days more than `retention_days`.",
+        "Enable object retention on the bucket and give the server's account storage.objects.setRetention and storage.objects.update, as `iceboxer setup gcs` prints; or keep ice in a second vault as well.";
     LIFECYCLE_EXPIRES = "lifecycle-expires", Failure, LOCK_MISSING,
         "The bucket hides ice by its age alone, also the newest, and so what is still locked. A warning only if it does so after `retention_days`.",
         "Take expiration out of the rule: `iceboxer setup` prints the one rule that is needed.";

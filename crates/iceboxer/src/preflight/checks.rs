@@ -95,6 +95,9 @@ checks! {
     LEDGER_DAMAGED = "ledger-damaged", Failure, DAMAGED,
         "Somebody or something changed the ledger.",
         "See what is in the vaults with `restore-drill list`.";
+    NO_DRILL_RECORD = "no-drill-record", Warning, MACHINE,
+        "No ice is known to restore, and what a drill has proved is what every run keeps locked.",
+        "Run `restore-drill verify HOST/latest` where the secret key is, bring the record it writes to this server, and let `drill_records` name its folder.";
     NO_STAGING_ROOM = "no-staging-room", Failure, NO_STAGING,
         "The largest image that the histories come to may not fit.",
         "Free some space, or let `staging` name a folder on a larger disk.";

@@ -104,6 +104,8 @@ pub struct Bucket {
     pub versioning: Fact<Versioning>,
     /// Whether it locks objects, and how those that come without a lock.
     pub object_lock: Fact<ObjectLock>,
+    /// Whether these credentials can move the lock of an object to a later date.
+    pub locks_move: Fact<Support>,
     /// What it does by itself with objects of this vault: rules that are in force and can meet one.
     pub lifecycle: Fact<Vec<LifecycleRule>>,
     /// Under whose key it encrypts.

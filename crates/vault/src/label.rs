@@ -27,7 +27,10 @@ pub(crate) fn announced(meta: Option<&HashMap<String, String>>) -> Option<(u64, 
 }
 
 /// 128 bits of chance: no other put has the same.
-pub(crate) fn mark() -> Result<String> {
+///
+/// # Errors
+/// [`VaultError::Unreachable`] if the system gives no random bytes.
+pub fn mark() -> Result<String> {
     let mut bytes = [0; 16];
     let flags = rustix::rand::GetRandomFlags::empty();
     rustix::rand::getrandom(&mut bytes, flags).map_err(VaultError::failed("draw", "the mark of a put"))?;

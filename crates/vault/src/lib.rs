@@ -43,6 +43,7 @@ pub use file::FileVault;
 pub use glacier::GlacierVault;
 pub use gs::GsVault;
 pub use inspection::Inspection;
+pub use label::mark;
 pub use memory::MemoryVault;
 pub use object::{ObjectFolder, ObjectName, ObjectRef, VersionId};
 pub use open::open;

@@ -14,6 +14,30 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// What is sent at once.
 const CHUNK_BYTES: usize = 16 * 1024;
 
+/// A line slower than this many bytes a second, all parts together, is given up.
+const SLOWEST_BYTES_PER_SECOND: u64 = 16 * 1024;
+
+/// The slowest that a part may be, where all parts under way share the line and the limit.
+#[derive(Debug)]
+pub(crate) struct Slowest {
+    parallel_parts: u64,
+    bytes_per_second: u64,
+}
+
+impl Slowest {
+    pub(crate) fn new(parallel_parts: usize, limit: Option<u64>) -> Self {
+        // Half of the limit: what is tried again shares it too.
+        let limit = limit.map_or(u64::MAX, |limit| limit / 2);
+        let bytes_per_second = limit.clamp(1, SLOWEST_BYTES_PER_SECOND);
+        Slowest { parallel_parts: (parallel_parts as u64).max(1), bytes_per_second }
+    }
+
+    /// How long one try of sending a part of `bytes` may take.
+    pub(crate) fn wait(&self, bytes: u64) -> Duration {
+        Duration::from_secs(bytes.saturating_mul(self.parallel_parts) / self.bytes_per_second)
+    }
+}
+
 /// When the next byte may be sent.
 #[derive(Debug)]
 pub(crate) struct Pace {
@@ -76,5 +100,25 @@ impl Body for Paced {
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.rest.len() as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_that_share_the_slowest_line_or_limit_are_waited_for() {
+        let part_bytes = 64 << 20;
+        for (parallel, limit) in
+            [(1, None), (4, None), (32, None), (4, Some(16 * 1024)), (32, Some(20_000)), (4, Some(1 << 30))]
+        {
+            let slowest = Slowest::new(usize::try_from(parallel).unwrap(), limit);
+            // What all parts under way take on a line that is as slow as can be, or as the settings allow.
+            let rate = limit.unwrap_or(u64::MAX).min(SLOWEST_BYTES_PER_SECOND);
+            let all = Duration::from_secs(part_bytes * parallel / rate);
+            let wait = slowest.wait(part_bytes);
+            assert!(wait >= all, "{parallel} {limit:?}: {wait:?} for {all:?}");
+        }
     }
 }

@@ -21,6 +21,11 @@ pub enum Outcome {
     },
     /// It added a version on top, which whoever may put can do; the first one was read back with its bytes and its lock.
     Shadowed,
+    /// It was done, and changes nothing: the object was read back with its bytes, locked for as long as before.
+    Held {
+        /// What holds it.
+        by: &'static str,
+    },
     /// It cannot be done here, or would do harm if it were permitted.
     NotApplicable {
         /// Why.
@@ -61,6 +66,7 @@ impl Outcome {
         match self {
             Outcome::Refused { .. } => "refused",
             Outcome::Shadowed => "shadowed",
+            Outcome::Held { .. } => "held",
             Outcome::NotApplicable { .. } => "not-applicable",
             Outcome::Unclear { .. } => "unclear",
             Outcome::ByAgreement { .. } => "by-agreement",
@@ -75,6 +81,7 @@ impl fmt::Display for Outcome {
         match self {
             Outcome::Refused { by } => write!(f, "refused: {by}"),
             Outcome::Shadowed => f.write_str("a version on top; the first one is whole and locked"),
+            Outcome::Held { by } => write!(f, "taken, and locked for as long as before: {by}"),
             Outcome::NotApplicable { why } => write!(f, "not applicable: {why}"),
             Outcome::Unclear { why } => write!(f, "unclear: {why}"),
             Outcome::ByAgreement { why } => write!(f, "held by agreement only: {why}"),

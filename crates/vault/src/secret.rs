@@ -5,6 +5,7 @@
 
 mod command;
 mod lines;
+pub(crate) mod renewed;
 
 use std::fmt;
 use std::fs::File;
@@ -26,6 +27,34 @@ pub(crate) enum Source<'a> {
     File(&'a Path),
     Command(&'a [String]),
     Systemd(&'a str),
+}
+
+/// The same, to be kept.
+#[derive(Debug, Clone)]
+pub(crate) enum SourceBuf {
+    File(PathBuf),
+    Command(Vec<String>),
+    Systemd(String),
+}
+
+impl Source<'_> {
+    pub(crate) fn to_owned(self) -> SourceBuf {
+        match self {
+            Source::File(path) => SourceBuf::File(path.to_owned()),
+            Source::Command(argv) => SourceBuf::Command(argv.to_owned()),
+            Source::Systemd(name) => SourceBuf::Systemd(name.to_owned()),
+        }
+    }
+}
+
+impl SourceBuf {
+    pub(crate) fn borrowed(&self) -> Source<'_> {
+        match self {
+            SourceBuf::File(path) => Source::File(path),
+            SourceBuf::Command(argv) => Source::Command(argv),
+            SourceBuf::Systemd(name) => Source::Systemd(name),
+        }
+    }
 }
 
 /// What a provider asks for. Wiped from memory when dropped.

@@ -8,16 +8,33 @@ use crate::clock::Clock;
 use crate::fault::{Fault, Times};
 use crate::house::{LogLine, UploadInfo, VersionInfo};
 use crate::server::FakeS3;
-use crate::store::{Key, Shelf, User, Version};
+use crate::store::{Key, Shelf, Token, User, Version};
 
 impl FakeS3 {
     /// Makes a user who may do what these statements allow and do not deny.
     pub fn add_user(&self, name: &str, statements: Vec<Statement>) -> Key {
+        self.add(name, statements, None)
+    }
+
+    /// The same with a key that needs a session token, which is given back too.
+    pub fn add_session(&self, name: &str, statements: Vec<Statement>) -> (Key, String) {
+        let token = self.house.store().next_id();
+        (self.add(name, statements, Some(Token::Good(token.clone()))), token)
+    }
+
+    /// Lets the session token of a key run out.
+    pub fn expire_session(&self, key: &Key) {
+        if let Some(user) = self.house.store().users.get_mut(&key.access) {
+            user.token = Some(Token::Expired);
+        }
+    }
+
+    fn add(&self, name: &str, statements: Vec<Statement>, token: Option<Token>) -> Key {
         let mut store = self.house.store();
         let access = format!("AKIA{}", store.next_id().to_uppercase().get(..16).unwrap_or_default());
         let secret =
             format!("{}{}", store.next_id(), store.next_id()).get(..40).unwrap_or_default().to_owned();
-        let user = User { name: name.to_owned(), secret: secret.clone(), statements };
+        let user = User { name: name.to_owned(), secret: secret.clone(), token, statements };
         store.users.insert(access.clone(), user);
         Key { access, secret }
     }

@@ -22,6 +22,7 @@ use crate::refusal::Refusal;
 use crate::request::Call;
 use crate::route::Route;
 use crate::signature::{self, Signed};
+use crate::store::Token;
 use crate::turn::Turn;
 
 /// How much of a refused body is read, so that its sender sees why.
@@ -210,6 +211,18 @@ fn admit<'a>(house: &House, call: &Call, route: Option<&'a Route>) -> Result<(Si
     let (now, skew) = (house.clock.now(), house.clock.skew());
     let secret = |access: &str| house.store().users.get(access).map(|user| user.secret.clone());
     let mut signed = signature::verify(call, now, skew, &house.region, secret)?;
+    let token = house.store().users.get(&signed.access).and_then(|user| user.token.clone());
+    match (token, call.header("x-amz-security-token")) {
+        (None, None) => {}
+        (Some(Token::Good(token)), Some(sent)) if token == sent => {}
+        (Some(Token::Expired), Some(_)) => {
+            return Err(Refusal::new(400, "ExpiredToken", "The provided token has expired."));
+        }
+        _ => {
+            let text = "The provided token is malformed or otherwise invalid.";
+            return Err(Refusal::new(400, "InvalidToken", text));
+        }
+    }
     if house.payload == PayloadHash::Ignored {
         signed.payload = signed.payload.unchecked();
     }

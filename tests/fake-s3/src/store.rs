@@ -38,7 +38,16 @@ pub enum Versioning {
 pub(crate) struct User {
     pub(crate) name: String,
     pub(crate) secret: String,
+    /// What must come with the key, for credentials that run out.
+    pub(crate) token: Option<Token>,
     pub(crate) statements: Vec<Statement>,
+}
+
+/// A session token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Token {
+    Good(String),
+    Expired,
 }
 
 /// A version of an object, or a delete marker.

@@ -11,7 +11,7 @@ use crate::settings::VaultSettings;
 /// So far apart the clocks may be before a person is told.
 const SKEW_WARNED: TimeDelta = TimeDelta::minutes(5);
 /// Ice is locked until the end of a day, and not all of it is put on one.
-const DAYS_MORE: u32 = 2;
+pub(super) const DAYS_MORE: u32 = 2;
 
 /// What there is to say about a vault of archives.
 #[must_use]

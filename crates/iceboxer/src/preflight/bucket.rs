@@ -3,15 +3,17 @@
 use chrono::TimeDelta;
 use cli::shown;
 use vault::inspection::{
-    Access, Bucket, Encryption, Fact, LifecycleRule, ObjectLock, Obstacle, ObstacleKind, Strength,
+    Access, Bucket, Encryption, Fact, LifecycleRule, ObjectLock, Obstacle, ObstacleKind, Strength, Support,
     Versioning, When,
 };
 
+use super::archives::DAYS_MORE;
 use super::checks::{
     BAD_CREDENTIALS, CAN_DELETE, CLOCK_SKEW, CLOCK_WRONG, CUSTOMER_KEY, Check, GOVERNANCE_MODE,
-    LIFECYCLE_EXPIRES, LIFECYCLE_EXPIRES_VERSIONS, LIFECYCLE_TRANSITIONS, MISSING_PERMISSION, NO_ABORT_RULE,
-    NO_BUCKET, NO_DEFAULT_RETENTION, NO_OBJECT_LOCK, NO_VERSIONING, NOT_ANSWERED, NOT_VISIBLE, OTHER_REGION,
-    PUBLIC_ACCESS, PUBLIC_POLICY, SHORT_DEFAULT_RETENTION, Severity, UNREACHABLE, VERSIONING_SUSPENDED,
+    LIFECYCLE_EXPIRES, LIFECYCLE_EXPIRES_VERSIONS, LIFECYCLE_TRANSITIONS, LOCKS_DO_NOT_MOVE,
+    MISSING_PERMISSION, NO_ABORT_RULE, NO_BUCKET, NO_DEFAULT_RETENTION, NO_OBJECT_LOCK, NO_VERSIONING,
+    NOT_ANSWERED, NOT_VISIBLE, OTHER_REGION, PUBLIC_ACCESS, PUBLIC_POLICY, SHORT_DEFAULT_RETENTION, Severity,
+    UNREACHABLE, VERSIONING_SUSPENDED,
 };
 use super::finding::Finding;
 use super::vaults::on;
@@ -43,8 +45,9 @@ pub fn findings(vault: &VaultSettings, bucket: &Bucket) -> Vec<Finding> {
     if let Some(versioning) = judge.seen(&bucket.versioning, "versions", Severity::Warning) {
         judge.versioning(*versioning);
     }
+    let moves = judge.seen(&bucket.locks_move, "whether locks can be made longer", Severity::Warning);
     if let Some(lock) = judge.seen(&bucket.object_lock, "object lock", Severity::Warning) {
-        judge.object_lock(*lock, vault.retention_days);
+        judge.object_lock(*lock, vault.retention_days, moves.copied().unwrap_or(Support::Possible));
     }
     if let Some(rules) = judge.seen(&bucket.lifecycle, "lifecycle", Severity::Warning) {
         judge.lifecycle(rules, vault.retention_days);
@@ -112,9 +115,17 @@ impl Judge {
         }
     }
 
-    fn object_lock(&mut self, lock: ObjectLock, retention_days: u32) {
+    fn object_lock(&mut self, lock: ObjectLock, retention_days: u32, moves: Support) {
+        if moves == Support::Absent && lock != ObjectLock::Absent {
+            let seen = "its objects take no locks of their own, or the credentials may not set them";
+            self.found(LOCKS_DO_NOT_MOVE, seen);
+        }
         let (strength, days) = match lock {
             ObjectLock::Absent => return self.found(NO_OBJECT_LOCK, "the bucket has no object lock"),
+            ObjectLock::NoDefault if moves == Support::Absent => {
+                let seen = "the bucket locks nothing by itself, and the credentials may not lock objects";
+                return self.found(MISSING_PERMISSION, seen);
+            }
             ObjectLock::NoDefault => {
                 return self.found(NO_DEFAULT_RETENTION, "object lock is on, without a default retention");
             }
@@ -123,9 +134,12 @@ impl Judge {
         if strength == Strength::Governance {
             self.found(GOVERNANCE_MODE, format!("the default retention is {days} days in governance mode"));
         }
-        if days < retention_days.max(RETENTION_DAYS_MIN) {
-            let seen =
-                format!("the default retention is {days} days, and retention_days is {retention_days}");
+        let wanted = retention_days.max(RETENTION_DAYS_MIN);
+        let seen = format!("the default retention is {days} days, and retention_days is {retention_days}");
+        if moves == Support::Absent && days < wanted.saturating_add(DAYS_MORE) {
+            // Nothing reaches farther there.
+            self.found(SHORT_DEFAULT_RETENTION, format!("{seen}; {DAYS_MORE} more are needed"));
+        } else if days < wanted {
             let finding = Finding::new(SHORT_DEFAULT_RETENTION, &self.on, seen);
             self.findings.push(match days < RETENTION_DAYS_MIN {
                 true => finding,

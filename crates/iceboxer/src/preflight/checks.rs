@@ -95,6 +95,9 @@ checks! {
     LEDGER_DAMAGED = "ledger-damaged", Failure, DAMAGED,
         "Somebody or something changed the ledger.",
         "See what is in the vaults with `restore-drill list`.";
+    NO_DRILL_RECORD = "no-drill-record", Warning, MACHINE,
+        "No ice is known to restore, and what a drill has proved is what every run keeps locked.",
+        "Run `restore-drill verify HOST/latest` where the secret key is, bring the record it writes to this server, and let `drill_records` name its folder.";
     NO_STAGING_ROOM = "no-staging-room", Failure, NO_STAGING,
         "The largest image that the histories come to may not fit.",
         "Free some space, or let `staging` name a folder on a larger disk.";
@@ -152,6 +155,9 @@ checks! {
     SHORT_DEFAULT_RETENTION = "short-default-retention", Failure, LOCK_MISSING,
         "What arrives without a lock of its own is locked for less than ice must be. A warning only if it is 92 days and more.",
         "Raise the default retention to `retention_days`: `iceboxer setup` prints it.";
+    LOCKS_DO_NOT_MOVE = "locks-do-not-move", Warning, LOCK_MISSING,
+        "No lock there can be made longer: proved ice is not kept beyond its date, a host that has not changed gets new ice, and the bucket must lock for two days more than `retention_days`.",
+        "Enable object retention on the bucket and give the server's account storage.objects.setRetention and storage.objects.update, as `iceboxer setup gcs` prints; or keep ice in a second vault as well.";
     LIFECYCLE_EXPIRES = "lifecycle-expires", Failure, LOCK_MISSING,
         "The bucket hides ice by its age alone, also the newest, and so what is still locked. A warning only if it does so after `retention_days`.",
         "Take expiration out of the rule: `iceboxer setup` prints the one rule that is needed.";

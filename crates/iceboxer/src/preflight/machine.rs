@@ -1,6 +1,7 @@
 //! This machine: the history, the folders that iceboxer writes, and room for the largest image.
 
 use std::path::Path;
+use std::{fs, io};
 
 use cli::{Amount, Exit, Failed, Failure};
 use durable::Dir;
@@ -8,7 +9,8 @@ use history::History;
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 
 use super::checks::{
-    FOLDER_ABSENT, FOLDER_UNUSABLE, HISTORY_MISSING, HISTORY_UNSOUND, LEDGER_DAMAGED, NO_STAGING_ROOM,
+    FOLDER_ABSENT, FOLDER_UNUSABLE, HISTORY_MISSING, HISTORY_UNSOUND, LEDGER_DAMAGED, NO_DRILL_RECORD,
+    NO_STAGING_ROOM,
 };
 use super::finding::Finding;
 use crate::build::{room_needed, wanted};
@@ -39,10 +41,15 @@ pub fn findings(settings: &Settings) -> (Vec<Finding>, Needs) {
         findings.extend(folder(name, path));
     }
     findings.extend(room(settings, needs));
-    if let Err(error) = LedgerState::read(&settings.ledger) {
-        let check = if error.exit() == Exit::DAMAGED { LEDGER_DAMAGED } else { FOLDER_UNUSABLE };
-        findings.push(Finding::new(check, "ledger", Failed::from(error).chain()));
-    }
+    let ices = match LedgerState::read(&settings.ledger) {
+        Ok(ledger) => ledger.entries().len(),
+        Err(error) => {
+            let check = if error.exit() == Exit::DAMAGED { LEDGER_DAMAGED } else { FOLDER_UNUSABLE };
+            findings.push(Finding::new(check, "ledger", Failed::from(error).chain()));
+            0
+        }
+    };
+    findings.extend(drills(settings.drill_records.as_deref(), ices));
     (findings, needs)
 }
 
@@ -67,6 +74,20 @@ fn largest(path: &Path, scope: Scope, findings: &mut Vec<Finding>) -> Result<Nee
         }
     }
     Ok(Needs { image_bytes })
+}
+
+/// Before there is ice, nothing can have been drilled.
+fn drills(folder: Option<&Path>, ices: usize) -> Option<Finding> {
+    let found = |seen: &str| Some(Finding::new(NO_DRILL_RECORD, "drills", seen));
+    let Some(folder) = folder else { return found("`drill_records` is not set") };
+    let is_record = |entry: io::Result<fs::DirEntry>| {
+        entry.is_ok_and(|entry| entry.path().extension().is_some_and(|end| end == "json"))
+    };
+    match fs::read_dir(folder).map(|mut entries| entries.any(is_record)) {
+        Ok(false) if ices > 0 => found("there is no record in their folder yet"),
+        Ok(_) => None,
+        Err(error) => Some(Finding::new(FOLDER_UNUSABLE, "drill_records folder", error.to_string())),
+    }
 }
 
 /// The folder itself, or the nearest above it that is there.

@@ -24,7 +24,7 @@ const OTHERS: u32 = 0o077;
 /// What there is to say about the vaults together, and about each that is asked.
 #[must_use]
 pub fn findings(settings: &Settings, asked: &[&VaultSettings], needs: Needs) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = together(settings).into_iter().collect();
+    let mut findings: Vec<Finding> = together(&settings.vaults);
     for vault in asked {
         findings.extend(cost(settings, vault));
         match vault::open(&vault.store) {
@@ -79,6 +79,8 @@ fn place(vault: &VaultSettings) -> (Option<&str>, String) {
     let rest = match kind {
         // Two names may lead to one folder.
         "file" => fs::canonicalize(rest).map_or_else(|_| rest.to_owned(), |path| path.display().to_string()),
+        // Each region has names of its own; those of buckets are the whole world's.
+        "glacier" => format!("{}/{rest}", store.region.as_deref().unwrap_or_default()),
         _ => rest.to_owned(),
     };
     (store.endpoint.as_deref().map(|endpoint| endpoint.trim_end_matches('/')), format!("{kind}:{rest}"))
@@ -86,25 +88,26 @@ fn place(vault: &VaultSettings) -> (Option<&str>, String) {
 
 /// Who keeps it.
 fn keeper(vault: &VaultSettings) -> String {
-    let is_amazons = ["s3:", "glacier:"].iter().any(|kind| vault.store.url.starts_with(kind));
-    match (&vault.store.endpoint, is_amazons) {
+    let kind = vault.store.url.split_once(':').map_or("", |(kind, _)| kind);
+    match (&vault.store.endpoint, kind) {
         (Some(endpoint), _) => endpoint.trim_end_matches('/').to_owned(),
-        (None, true) => "Amazon".to_owned(),
-        (None, false) => "this machine".to_owned(),
+        (None, "s3" | "glacier") => "Amazon".to_owned(),
+        (None, "gs") => "Google".to_owned(),
+        (None, _) => "this machine".to_owned(),
     }
 }
 
-fn together(settings: &Settings) -> Vec<Finding> {
+fn together(vaults: &[VaultSettings]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut seen: Vec<((Option<&str>, String), &str)> = Vec::new();
-    for vault in &settings.vaults {
+    for vault in vaults {
         let here = place(vault);
         if let Some((_, other)) = seen.iter().find(|(there, _)| *there == here) {
             findings.push(Finding::new(SAME_PLACE, &on(vault), format!("it is where vault {other} is")));
         }
         seen.push((here, &vault.store.name));
     }
-    let keepers: BTreeSet<String> = settings.vaults.iter().map(keeper).collect();
+    let keepers: BTreeSet<String> = vaults.iter().map(keeper).collect();
     if let (Some(only), 1) = (keepers.first(), keepers.len()) {
         findings.push(Finding::new(ONE_PLACE, "vaults", format!("all ice is with {only}")));
     }
@@ -130,5 +133,43 @@ fn minimum_days(vault: &VaultSettings) -> u32 {
         StorageClass::GlacierIr | StorageClass::Glacier | StorageClass::Coldline => 90,
         StorageClass::DeepArchive => 180,
         StorageClass::Archive => 365,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::ProveLock;
+
+    /// What is said of these vaults together. Nothing is asked: without `endpoint`, they lie with those who made the protocol.
+    fn said(vaults: &[(&str, &str)]) -> Vec<(&'static str, String)> {
+        let settings = |(number, (url, region)): (usize, &(&str, &str))| {
+            let mut store = vault::Settings::new(&number.to_string(), url);
+            store.region = (!region.is_empty()).then(|| (*region).to_owned());
+            VaultSettings { store, retention_days: 92, prices: None, prove_lock: ProveLock::EachRun }
+        };
+        let all: Vec<VaultSettings> = vaults.iter().enumerate().map(settings).collect();
+        together(&all).into_iter().map(|finding| (finding.check.code, finding.seen)).collect()
+    }
+
+    #[test]
+    fn who_keeps_what_is_told_by_the_kind_of_vault() {
+        let alone = |who: &str| vec![("one-place", format!("all ice is with {who}"))];
+        assert_eq!(said(&[("gs:ice", "")]), alone("Google"));
+        assert_eq!(said(&[("s3:ice", "eu-central-1"), ("glacier:ice", "eu-central-1")]), alone("Amazon"));
+        assert_eq!(said(&[("file:/nowhere/a", "")]), alone("this machine"));
+        assert_eq!(said(&[("gs:ice", ""), ("file:/nowhere/a", "")]), []);
+        assert_eq!(said(&[("gs:ice", ""), ("s3:ice", "eu-central-1")]), []);
+    }
+
+    #[test]
+    fn a_glacier_vault_of_the_same_name_in_another_region_is_another_place() {
+        let same = |vaults: &[(&str, &str)]| said(vaults).iter().any(|(code, _)| *code == "same-place");
+        assert!(same(&[("glacier:ice", "eu-central-1"), ("glacier:ice", "eu-central-1")]));
+        assert!(!same(&[("glacier:ice", "eu-central-1"), ("glacier:ice", "us-east-1")]));
+        assert!(
+            same(&[("s3:ice", "eu-central-1"), ("s3:ice", "us-east-1")]),
+            "buckets have one name in the world"
+        );
     }
 }

@@ -6,59 +6,61 @@ use vault::{Content, Lock, ObjectName, Result, VaultError};
 
 use crate::store::Target;
 
-/// How many canaries of a month may be spoiled.
-const SPOILED_MAX: u32 = 100;
-
-/// The month's canary, locked for as long as new ice would be; put if there is none. One that was spoiled, by an attempt that was not refused, is left for the
-/// next.
-pub(super) fn canary(target: &Target) -> Result<Lock> {
+/// The month's canary, locked for as long as new ice would be; put if there is none.
+pub(super) fn of_month(target: &Target) -> Result<Lock> {
     let now = target.vault.clock()?;
-    let until = target.lock_date(now);
-    let mut number = 0;
-    loop {
-        let name = name(now, number)?;
-        match locked(target, &name, until) {
-            Err(VaultError::LockMissing { .. } | VaultError::Altered { .. }) if number < SPOILED_MAX => {
-                number += 1;
-            }
-            answer => return answer,
-        }
+    let (name, until) = (named(&month(now))?, target.lock_date(now));
+    let lock = match target.vault.lock(&(&name).into()) {
+        // Only what the first look shows is spoiled: that a lock cannot be had now is the vault's fault.
+        Ok(lock) => match target.vault.extend_lock(&lock.object_ref(), until.max(lock.retain_until)) {
+            // Its lock cannot be moved; one that has not run out is enough to see whether it holds.
+            Err(VaultError::LockRefused { .. }) if lock.retain_until > target.vault.clock()? => lock,
+            extended => extended.map_err(|error| refused(error, until))?,
+        },
+        // What is not known yet is for the put to find out.
+        Err(VaultError::Missing { .. } | VaultError::Inventory { .. }) => return put(target, &name, until),
+        Err(error) => return Err(error),
+    };
+    let text = text(&name);
+    if (lock.bytes, lock.hash) != (text.len() as u64, ContentHash::of(text.as_bytes())) {
+        let why = "it is not the canary that was put there";
+        return Err(VaultError::Altered { object: name, why });
     }
+    Ok(lock)
 }
 
-fn name(now: DateTime<Utc>, number: u32) -> Result<ObjectName> {
-    let month = now.format("%Y-%m");
-    let text = if number == 0 { format!("canary/{month}") } else { format!("canary/{month}.{number}") };
+/// Another, under a name that nobody could know and spoil before.
+pub(super) fn another(target: &Target) -> Result<Lock> {
+    let now = target.vault.clock()?;
+    let name = named(&format!("{}.{}", month(now), vault::mark()?))?;
+    put(target, &name, target.lock_date(now))
+}
+
+/// Whether an attempt before has spoiled a canary, or a thief, who can put what is none under a name that he knows.
+pub(super) fn is_spoiled(error: &VaultError) -> bool {
+    matches!(error, VaultError::LockMissing { .. } | VaultError::Altered { .. })
+}
+
+fn month(now: DateTime<Utc>) -> String {
+    format!("canary/{}", now.format("%Y-%m"))
+}
+
+fn named(text: &str) -> Result<ObjectName> {
     text.parse().map_err(|error| VaultError::Unreachable {
         step: format!("name {text}"),
         source: std::io::Error::other(error),
     })
 }
 
-fn locked(target: &Target, name: &ObjectName, until: DateTime<Utc>) -> Result<Lock> {
-    let text = format!("{name}: put by Firn, to see whether it can be removed. It holds nothing.\n");
+fn text(name: &ObjectName) -> String {
+    format!("{name}: put by Firn, to see whether it can be removed. It holds nothing.\n")
+}
+
+fn put(target: &Target, name: &ObjectName, until: DateTime<Utc>) -> Result<Lock> {
+    let text = text(name);
     let (bytes, hash) = (text.len() as u64, ContentHash::of(text.as_bytes()));
-    let lock = match target.vault.lock(&name.into()) {
-        // Its lock cannot be moved; one that has not run out is enough to see whether it holds.
-        Ok(lock) if !target.vault.can_extend() && lock.retain_until > target.vault.clock()? => lock,
-        // Only what the first look shows is spoiled: that a lock cannot be had now is the vault's fault.
-        Ok(lock) => {
-            let extended = target.vault.extend_lock(&lock.object_ref(), until.max(lock.retain_until));
-            extended.map_err(|error| refused(error, until))?
-        }
-        Err(VaultError::Missing { .. }) => {
-            let content = Content { bytes, hash, reader: &mut text.as_bytes() };
-            return target.vault.put(name, content, until).map_err(|error| refused(error, until));
-        }
-        Err(error) => return Err(error),
-    };
-    if (lock.bytes, lock.hash) != (bytes, hash) {
-        return Err(VaultError::Altered {
-            object: name.clone(),
-            why: "it is not the canary that was put there",
-        });
-    }
-    Ok(lock)
+    let content = Content { bytes, hash, reader: &mut text.as_bytes() };
+    target.vault.put(name, content, until).map_err(|error| refused(error, until))
 }
 
 fn refused(error: VaultError, asked: DateTime<Utc>) -> VaultError {

@@ -1,7 +1,7 @@
 //! Proving that what is in a vault stays there: with the credentials of this server, every call that could break a lock is tried on a canary.
 //!
-//! The canary is a small object of each month, locked as long as ice is; its lock is extended at each proof, so that there is one a month. What puts
-//! on top of it leave there stays, too: a few bytes each.
+//! The canary is a small object of each month, locked as long as ice is; its lock is extended at each proof, so that there is one a month. Where it is
+//! spoiled, each proof puts another. What puts on top of it leave there stays, too: a few bytes each.
 
 mod canary;
 mod error;
@@ -9,7 +9,7 @@ mod run;
 
 use cli::Monitor;
 use serde_json::{Value, json};
-use vault::{Outcome, Probe};
+use vault::{Lock, Outcome, Probe};
 
 use crate::store::Target;
 
@@ -33,8 +33,18 @@ pub struct Proved {
 /// [`ProveError::Vault`] if the vault fails, or has no lock that an attempt could be made on: then nothing is proved.
 pub fn prove(target: &Target, monitor: &dyn Monitor) -> Result<Proved, ProveError> {
     let failed = |source| ProveError::Vault { vault: target.name.clone(), source };
-    let canary = canary::canary(target).map_err(failed)?;
-    let probes = target.vault.prove_lock(&canary).map_err(failed)?;
+    let attempt = |canary: Lock| Ok((target.vault.prove_lock(&canary)?, canary));
+    let proved = match canary::of_month(target).and_then(attempt) {
+        Err(error) if canary::is_spoiled(&error) => {
+            monitor.warn(&format!(
+                "vault {}: the month's canary is spoiled, and another is put: {error}",
+                target.name
+            ));
+            canary::another(target).and_then(attempt)
+        }
+        proved => proved,
+    };
+    let (probes, canary) = proved.map_err(failed)?;
     for probe in &probes {
         monitor.detail(&format!("vault {}: {}: {}", target.name, probe.call, probe.outcome));
     }
@@ -61,17 +71,25 @@ impl Proved {
         self.probes.iter().filter(|probe| which(&probe.outcome)).count()
     }
 
+    /// Whether somebody should look at it, although no lock was broken.
+    #[must_use]
+    pub fn is_doubtful(&self) -> bool {
+        self.count(|outcome| matches!(outcome, Outcome::ByAgreement { .. }) || is_unclear(outcome)) > 0
+    }
+
     /// One line for people.
     #[must_use]
     pub fn summary(&self) -> String {
         let refused = self.count(|outcome| matches!(outcome, Outcome::Refused { .. }));
         let broken = self.count(Outcome::is_broken);
         let agreed = self.count(|outcome| matches!(outcome, Outcome::ByAgreement { .. }));
-        let tail = match agreed {
-            0 => String::new(),
-            agreed => format!(", {agreed} held by agreement only"),
-        };
-        format!("vault {}: {refused} attempts refused, {broken} not refused{tail}", self.vault)
+        let mut text = format!("vault {}: {refused} attempts refused, {broken} not refused", self.vault);
+        for (number, what) in [(agreed, "held by agreement only"), (self.count(is_unclear), "unclear")] {
+            if number > 0 {
+                text = format!("{text}, {number} {what}");
+            }
+        }
+        text
     }
 
     /// For the report.
@@ -86,4 +104,8 @@ impl Proved {
             "probes": self.probes.iter().map(probe).collect::<Vec<_>>(),
         })
     }
+}
+
+fn is_unclear(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Unclear { .. })
 }

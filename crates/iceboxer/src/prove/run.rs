@@ -36,6 +36,9 @@ pub fn after(plan: &Plan, failures: &mut Vec<Failed>, monitor: &dyn Monitor) {
 
 fn hold(target: &Target, monitor: &dyn Monitor) -> Result<(), Failed> {
     let proved = prove(target, monitor)?;
-    monitor.info(&proved.summary());
+    match proved.is_doubtful() {
+        true => monitor.warn(&proved.summary()),
+        false => monitor.info(&proved.summary()),
+    }
     Ok(proved.require_held()?)
 }

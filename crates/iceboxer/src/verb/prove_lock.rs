@@ -32,7 +32,7 @@ pub fn prove_lock(settings: &Settings, names: &[String], run: &mut Run) -> Resul
         run.report()
             .count("refused", proved.count(|outcome| matches!(outcome, Outcome::Refused { .. })) as u64);
         run.report().count("broken", proved.count(Outcome::is_broken) as u64);
-        if proved.count(|outcome| matches!(outcome, Outcome::ByAgreement { .. })) > 0 {
+        if proved.is_doubtful() {
             console.warn(&proved.summary());
         }
         all.push(proved.as_json());

@@ -142,8 +142,41 @@ fn a_month_has_one_canary_and_a_spoiled_one_is_left_for_the_next() {
     bucket.server.arm(Fault::ShortenAllowed, Times::Always);
     assert!(!broken(&bucket.proved(&scratch)).is_empty());
     bucket.server.disarm(Fault::ShortenAllowed);
-    assert_eq!(broken(&bucket.proved(&scratch)), Vec::<&str>::new());
-    assert_eq!(canaries(), [first.clone(), format!("{first}.1")]);
+    let next = bucket.proved(&scratch);
+    assert_eq!(broken(&next), Vec::<&str>::new());
+    assert_eq!(canaries(), [first.clone(), next.canary.clone()]);
+    assert!(
+        next.canary.starts_with(&format!("{first}.")) && next.canary.len() > first.len() + 30,
+        "{next:?}"
+    );
+}
+
+#[test]
+fn a_thief_who_knows_the_name_of_the_canary_stops_no_proof() {
+    let scratch = Scratch::new();
+    let bucket = Bucketed::new(None);
+    let target = bucket.target(&scratch);
+    // Announced and locked as the month's canary is; that its bytes are others shows when they are read.
+    let month = bucket.proved(&scratch).canary;
+    let version = bucket.server.versions("example-ice", &month).last().unwrap().version_id.clone();
+    assert!(bucket.server.flip_bit("example-ice", &month, &version, 0, 0));
+    assert!(target.vault.lock(&month.parse::<vault::ObjectName>().unwrap().into()).is_ok());
+    let proved = bucket.proved(&scratch);
+    proved.require_held().unwrap();
+    assert!(proved.canary.len() > month.len() + 30, "{}", proved.canary);
+}
+
+#[test]
+fn attempts_that_tell_nothing_are_counted_and_somebody_should_look() {
+    let probe = |outcome| vault::Probe { call: "a call", outcome };
+    let refused = || probe(Outcome::Refused { by: "403".to_owned() });
+    let unclear = || probe(Outcome::Unclear { why: "400".to_owned() });
+    let proved =
+        |probes| Proved { vault: "off-site".to_owned(), canary: "canary/2026-01".to_owned(), probes };
+    assert!(!proved(vec![refused()]).is_doubtful());
+    let doubtful = proved(vec![refused(), unclear(), unclear()]);
+    assert!(doubtful.is_doubtful() && doubtful.require_held().is_ok());
+    assert_eq!(doubtful.summary(), "vault off-site: 1 attempts refused, 0 not refused, 2 unclear");
 }
 
 #[test]

@@ -1,58 +1,39 @@
 //! What lies in the vault, as the provider counts it about once a day. A vault that this machine knows nothing of is asked for its inventory, and that
 //! takes hours.
 
-use chrono::{DateTime, Utc};
-use serde::Deserialize;
+use std::io;
 
-use super::description::Description;
+use chrono::{DateTime, Utc};
+
 use super::index::Archive;
 use super::jobs::Progress;
-use super::store::{Store, date, unanswered};
-use super::tree::TreeHash;
+use super::store::{Store, date};
+use super::tally::{self, Chunks};
 use crate::s3::fault::Fault;
 use crate::{Result, VaultError};
 
-/// Longest inventory: some hundred thousand archives.
-const BYTES_MAX: usize = 256 << 20;
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Inventory {
-    inventory_date: String,
-    archive_list: Vec<Item>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Item {
-    archive_id: String,
-    #[serde(default)]
-    archive_description: String,
-    creation_date: String,
-    size: u64,
-    #[serde(rename = "SHA256TreeHash")]
-    tree: String,
-}
-
-impl Item {
-    /// None for an archive that no put of ours made.
-    fn archive(&self) -> Option<Archive> {
-        let Description { name, bytes, hash, .. } = Description::read(&self.archive_description)?;
-        let (id, tree) = (self.archive_id.parse().ok()?, TreeHash::read(&self.tree)?);
-        let stored = date(Some(&self.creation_date))?;
-        (bytes == self.size).then_some(Archive { name, id, bytes, hash, tree, stored })
-    }
-}
-
-fn parse(bytes: &[u8]) -> Option<(DateTime<Utc>, Vec<Archive>)> {
-    let inventory: Inventory = serde_json::from_slice(bytes).ok()?;
-    let archives = inventory.archive_list.iter().filter_map(Item::archive).collect();
-    Some((date(Some(&inventory.inventory_date))?, archives))
-}
+/// Chunks of an inventory that have come and were not read yet.
+const CHUNKS_AHEAD: usize = 4;
 
 impl Store {
-    /// Returns when this machine knows what the vault holds: by its own puts, by an inventory, or because nothing was ever counted there.
+    /// Returns when this machine knows what the vault holds: by its own puts, by an inventory, or because it was counted and found empty.
     pub(super) async fn known(&self) -> Result<()> {
+        if self.index.is_begun()? {
+            return Ok(());
+        }
+        let found = self.describe().await?;
+        match (found.number_of_archives(), date(found.last_inventory_date())) {
+            (0, Some(_)) => Ok(()),
+            // There may be ice in it, put a moment ago from elsewhere.
+            (0, None) => {
+                Err(VaultError::Inventory { why: "it was never counted, which is done about once a day" })
+            }
+            _ => self.take_inventory().await,
+        }
+    }
+
+    /// The same for who wants to put: names that are not known are free, where nothing was ever counted.
+    pub(super) async fn known_or_uncounted(&self) -> Result<()> {
         if self.index.is_begun()? || self.describe().await?.number_of_archives() == 0 {
             return Ok(());
         }
@@ -88,9 +69,7 @@ impl Store {
             }
         }
         if let Some((_, job)) = newest {
-            let bytes = self.inventory_output(&job).await?;
-            let wrong = || unanswered("read the inventory", "it is none, or longer than 256 MiB");
-            let (date, archives) = parse(&bytes).ok_or_else(wrong)?;
+            let (date, archives) = self.inventory_output(&job).await?;
             return self.index.add_inventory(&archives, date, &job);
         }
         if underway {
@@ -100,53 +79,21 @@ impl Store {
         Err(VaultError::Inventory { why: "it is asked for now" })
     }
 
-    /// The output whole, cut off where it is longer than can be.
-    async fn inventory_output(&self, job: &str) -> Result<Vec<u8>> {
+    /// Read as it comes, on a thread of its own: it is as long as whoever may put has made it.
+    async fn inventory_output(&self, job: &str) -> Result<(DateTime<Utc>, Vec<Archive>)> {
         let call = self.client.get_job_output().account_id("-").vault_name(&self.vault).job_id(job);
         let failed =
             |fault: Fault| fault.into_error("read the inventory of", &self.vault, "glacier:GetJobOutput");
         let mut body = call.send().await.map_err(|error| failed(error.into()))?.body;
-        let mut bytes = Vec::new();
+        let (sender, chunks) = tokio::sync::mpsc::channel(CHUNKS_AHEAD);
+        let reading = tokio::task::spawn_blocking(move || tally::read(Chunks::new(chunks)));
         while let Some(chunk) = body.next().await {
-            let chunk = chunk.map_err(|error| {
-                VaultError::failed("read the inventory of", &self.vault)(std::io::Error::other(error))
-            })?;
-            if bytes.len() + chunk.len() > BYTES_MAX {
+            if sender.send(chunk.map_err(io::Error::other)).await.is_err() {
                 break;
             }
-            bytes.extend_from_slice(&chunk);
         }
-        Ok(bytes)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn of_an_inventory_only_our_own_archives_are_taken() {
-        let hash = formats::ContentHash::of(b"abc");
-        let tree = TreeHash::of(b"abc");
-        let item = |description: &str, size: u64| {
-            format!(
-                r#"{{"ArchiveId":"id","ArchiveDescription":"{description}","CreationDate":"2026-01-02T03:04:05.678Z","Size":{size},"SHA256TreeHash":"{tree}"}}"#
-            )
-        };
-        let ours = format!("firn/1 ice/a 3 {hash} 00ff");
-        let list = [item(&ours, 3), item(&ours, 4), item("holiday pictures", 3)].join(",");
-        let text =
-            format!(r#"{{"VaultARN":"x","InventoryDate":"2026-01-03T00:00:00Z","ArchiveList":[{list}]}}"#);
-        let (at, archives) = parse(text.as_bytes()).unwrap();
-        assert_eq!(crate::stamp::utc_text(&at), "2026-01-03T00:00:00Z");
-        let [archive] = &archives[..] else { panic!("{archives:?}") };
-        assert_eq!(
-            crate::stamp::utc_text(&archive.stored),
-            "2026-01-02T03:04:05Z",
-            "never later than it was"
-        );
-        for bad in ["", "[]", "{}", r#"{"InventoryDate":"yesterday","ArchiveList":[]}"#] {
-            assert!(parse(bad.as_bytes()).is_none(), "{bad}");
-        }
+        drop(sender);
+        let read = reading.await.map_err(io::Error::other).and_then(|read| read.map_err(io::Error::from));
+        read.map_err(VaultError::failed("read the inventory of", &self.vault))
     }
 }

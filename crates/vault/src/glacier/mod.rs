@@ -22,6 +22,7 @@ mod policy;
 mod probe;
 mod put;
 mod store;
+mod tally;
 mod tree;
 
 use std::future::Future;

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use super::GlacierVault;
 use super::description::Description;
 use super::put::{Made, RIGHT};
-use super::store::{Store, date, patience, unanswered};
+use super::store::{Store, date, unanswered};
 use super::tree::TreeHash;
 use crate::content::Incoming;
 use crate::s3::fault::Fault;
@@ -99,7 +99,7 @@ impl Upload {
         let call = call.upload_id(&self.id).checksum(tree.to_string()).body(piece.into());
         let call = call.range(format!("bytes {from}-{}/*", from + bytes.saturating_sub(1)));
         let on = format!("a part of {}", self.on);
-        let sent = call.customize().config_override(patience(bytes)).send().await;
+        let sent = call.customize().config_override(store.patience(bytes)).send().await;
         let sent = sent.map_err(|error| Fault::from(error).into_error("send", &on, RIGHT))?;
         if sent.checksum() != Some(&tree.to_string()) {
             return Err(unanswered(

@@ -16,7 +16,7 @@ use super::GlacierVault;
 use super::description::Description;
 use super::index::Archive;
 use super::locks::lock_of;
-use super::store::{Store, patience};
+use super::store::Store;
 use super::tree::TreeHash;
 use crate::content::Incoming;
 use crate::s3::fault::Fault;
@@ -44,7 +44,7 @@ pub(super) fn put(
 ) -> Result<Lock> {
     let store = &vault.store;
     let until = rounded_up(until);
-    vault.wait(store.known())?;
+    vault.wait(store.known_or_uncounted())?;
     if store.index.has(name)? {
         return Err(VaultError::Exists { object: name.clone() });
     }
@@ -110,7 +110,7 @@ impl Store {
         let call = self.client.upload_archive().account_id("-").vault_name(&self.vault);
         let call =
             call.archive_description(description.text()?).checksum(tree.to_string()).body(whole.into());
-        let sent = call.customize().config_override(patience(description.bytes)).send().await;
+        let sent = call.customize().config_override(self.patience(description.bytes)).send().await;
         let sent =
             sent.map_err(|error| Fault::from(error).into_error("store", description.name.as_str(), RIGHT))?;
         Ok(Made { id: sent.archive_id, told: sent.checksum, tree, stored })

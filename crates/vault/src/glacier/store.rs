@@ -7,15 +7,17 @@ use std::time::Duration;
 use aws_sdk_glacier::Client;
 use aws_sdk_glacier::config::retry::RetryConfig;
 use aws_sdk_glacier::config::timeout::TimeoutConfig;
-use aws_sdk_glacier::config::{BehaviorVersion, Builder, Config, Credentials as AwsCredentials, Region};
+use aws_sdk_glacier::config::{BehaviorVersion, Builder, Config, Region, SharedCredentialsProvider};
 use aws_sdk_glacier::operation::describe_vault::DescribeVaultOutput;
 use chrono::{DateTime, SubsecRound as _, Utc};
 
 use super::index::Index;
 use crate::clock::SeenClock;
+use crate::pace::Slowest;
+use crate::s3::bound::{ANSWER_BYTES_MAX, Bound};
 use crate::s3::clock::Watch;
 use crate::s3::fault::Fault;
-use crate::secret::Credentials;
+use crate::secret::renewed;
 use crate::settings::Settings;
 use crate::{Result, VaultError};
 
@@ -27,8 +29,6 @@ const LONGEST_WAIT: Duration = Duration::from_secs(20);
 const CONNECT_WAIT: Duration = Duration::from_secs(10);
 /// One try of a call that carries no object.
 const CALL_WAIT: Duration = Duration::from_secs(60);
-/// An upload slower than this many bytes a second is given up, and tried again.
-const SLOWEST_BYTES_PER_SECOND: u64 = 16 * 1024;
 /// "Of the account whose credentials these are."
 const ACCOUNT: &str = "-";
 
@@ -42,24 +42,33 @@ pub(super) struct Store {
     pub(super) parallel_parts: usize,
     /// Shorter archives are asked for by whoever wants to read them.
     pub(super) small_bytes: u64,
+    slowest: Slowest,
     clock: Arc<SeenClock>,
 }
 
 impl Store {
     pub(super) fn new(settings: &Settings, vault: &str) -> Result<Store> {
         let folder = settings.check_glacier()?;
-        let credentials = Credentials::load(settings.source()?)?;
+        let credentials = renewed::provider(settings)?;
         let clock = Arc::new(SeenClock::default());
-        let config = config(settings, &credentials).interceptor(Watch(Arc::clone(&clock))).build();
+        let config = config(settings, credentials)
+            .interceptor(Watch(Arc::clone(&clock)))
+            .interceptor(Bound { most: ANSWER_BYTES_MAX });
         Ok(Store {
-            client: Client::from_conf(config),
+            client: Client::from_conf(config.build()),
             vault: vault.to_owned(),
             index: Index::open(folder, vault)?,
             part_bytes: settings.part_bytes,
             parallel_parts: settings.parallel_parts,
             small_bytes: settings.archive_from_bytes,
+            slowest: Slowest::new(settings.parallel_parts, None),
             clock,
         })
+    }
+
+    /// A change of one call: how long one try of sending `bytes` may take.
+    pub(super) fn patience(&self, bytes: u64) -> Builder {
+        waiting(CALL_WAIT + self.slowest.wait(bytes))
     }
 
     pub(super) async fn describe(&self) -> Result<DescribeVaultOutput> {
@@ -96,33 +105,22 @@ pub(super) fn date(text: Option<&str>) -> Option<DateTime<Utc>> {
     Some(DateTime::parse_from_rfc3339(text?).ok()?.to_utc().trunc_subsecs(0))
 }
 
-/// A change of one call: how long one try of sending `bytes` may take.
-pub(super) fn patience(bytes: u64) -> Builder {
-    let longest = CALL_WAIT + Duration::from_secs(bytes / SLOWEST_BYTES_PER_SECOND);
+fn waiting(longest: Duration) -> Builder {
     let wait =
         TimeoutConfig::builder().connect_timeout(CONNECT_WAIT).operation_attempt_timeout(longest).build();
     Config::builder().timeout_config(wait)
 }
 
-fn config(settings: &Settings, credentials: &Credentials) -> Builder {
-    let token = credentials.session_token.as_ref().map(|token| token.to_string());
-    // The SDK wipes its copies when it drops them.
-    let known = AwsCredentials::new(
-        credentials.access_key_id.as_str(),
-        credentials.secret_access_key.as_str(),
-        token,
-        None,
-        "firn",
-    );
+fn config(settings: &Settings, credentials: SharedCredentialsProvider) -> Builder {
     let retries = RetryConfig::standard()
         .with_max_attempts(ATTEMPTS)
         .with_initial_backoff(FIRST_WAIT)
         .with_max_backoff(LONGEST_WAIT);
     let region = settings.region.clone().unwrap_or_else(|| "us-east-1".to_owned());
-    let config = patience(0)
+    let config = waiting(CALL_WAIT)
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(region))
-        .credentials_provider(known)
+        .credentials_provider(credentials)
         .retry_config(retries);
     match &settings.endpoint {
         Some(endpoint) => config.endpoint_url(endpoint),

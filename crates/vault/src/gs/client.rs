@@ -23,7 +23,8 @@ const CALL_WAIT: Duration = Duration::from_secs(60);
 const SLOWEST_BYTES_PER_SECOND: u64 = 16 * 1024;
 /// The last part of an upload, on which a provider may work for minutes.
 const FINISH_WAIT: Duration = Duration::from_secs(600);
-/// Longest answer that is read into memory: a page of a listing has at most 1,000 short items.
+/// Longest answer that is read into memory. A page of a listing has at most 500 items; a name of 1,024 control characters, each written as six
+/// bytes, and what stands around it come to less than 7 KiB.
 const ANSWER_BYTES_MAX: usize = 4 << 20;
 
 /// A call. It can be made again.

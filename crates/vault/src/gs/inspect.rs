@@ -9,11 +9,11 @@ use serde::Deserialize;
 use super::client::Call;
 use super::fault::Fault;
 use super::store::Store;
-use crate::Inspection;
 use crate::inspection::{
-    Access, Bucket, Encryption, Fact, LifecycleRule, ObjectLock, Obstacle, ObstacleKind, Strength,
+    Access, Bucket, Encryption, Fact, LifecycleRule, ObjectLock, Obstacle, ObstacleKind, Strength, Support,
     Versioning, When,
 };
+use crate::{Inspection, VaultError};
 
 const DAY_SECONDS: u64 = 86_400;
 /// Google itself forgets an upload that does not end.
@@ -21,13 +21,9 @@ const UPLOAD_DAYS: u32 = 7;
 /// What reading the bucket needs.
 const READ: &str = "storage.buckets.get";
 /// What a vault needs, beside the right to read its bucket.
-const NEEDED: [&str; 5] = [
-    "storage.objects.create",
-    "storage.objects.get",
-    "storage.objects.list",
-    "storage.objects.setRetention",
-    "storage.objects.update",
-];
+const NEEDED: [&str; 3] = ["storage.objects.create", "storage.objects.get", "storage.objects.list"];
+/// Without these no lock is moved to a later date.
+const LOCKING: [&str; 2] = ["storage.objects.setRetention", "storage.objects.update"];
 const FIELDS: &str = "retentionPolicy,objectRetention,lifecycle,encryption,iamConfiguration";
 
 /// A bucket, as far as it is asked about.
@@ -111,13 +107,14 @@ impl Store {
             Err(fault) if fault.status == Some(403) => None,
             Err(fault) => return unusable(&fault),
         };
-        let rights = self.rights(&[destructive, &NEEDED].concat()).await;
+        let rights = self.rights(&[destructive, &NEEDED, &LOCKING].concat()).await;
         let clock_ahead = self.clock_now().ok().map(|there| there - Utc::now());
         Inspection::Bucket(Box::new(Bucket {
             clock_ahead,
             // Where nothing that is locked can be replaced, there is nothing to keep a version of.
             versioning: Fact::Seen(Versioning::NotNeeded),
             object_lock: told(found.as_ref(), object_lock),
+            locks_move: self.locks_move().await,
             lifecycle: told(found.as_ref(), |found| rules(&found.lifecycle.rule, self)),
             encryption: told(found.as_ref(), encryption),
             public_access_open: told(found.as_ref(), open_doors),
@@ -130,6 +127,25 @@ impl Store {
             destructive: destructive.iter().map(|right| (*right, right_of(&rights, right))).collect(),
             needed: NEEDED.iter().map(|right| (*right, right_of(&rights, right))).collect(),
         }))
+    }
+
+    /// Whether the lock of an object can be moved to a later date: if the bucket takes locks of objects, and the account may set them.
+    pub(super) async fn locks_move(&self) -> Fact<Support> {
+        if let Some(known) = self.locks_move.get() {
+            return Fact::Seen(*known);
+        }
+        let takes_locks = match self.policy().await {
+            Ok(policy) => policy.takes_object_locks,
+            // Who may not look at the bucket can still lock each object.
+            Err(VaultError::Denied { .. }) => true,
+            Err(error) => return Fact::Unanswered { why: error.to_string() },
+        };
+        let may_lock = match self.rights(&LOCKING).await {
+            Ok(rights) => LOCKING.into_iter().all(|right| rights.contains(right)),
+            Err(fault) => return Fact::Unanswered { why: fault.text() },
+        };
+        let found = if takes_locks && may_lock { Support::Possible } else { Support::Absent };
+        Fact::Seen(*self.locks_move.get_or_init(|| found))
     }
 
     /// Which of these permissions Google says that the asker has.

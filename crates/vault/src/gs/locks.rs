@@ -80,6 +80,15 @@ impl Store {
         })
     }
 
+    async fn is_held_by_bucket(&self, lock: &Lock) -> Result<bool> {
+        let policy = match self.policy().await {
+            Err(VaultError::Denied { .. }) => return Ok(false),
+            policy => policy?,
+        };
+        let now = self.clock_now()?;
+        Ok(policy.holds(lock.stored).is_some_and(|until| until > now))
+    }
+
     /// Asks for a lock.
     async fn set_retention(&self, name: &ObjectName, version: i64, until: DateTime<Utc>) -> Result<()> {
         let url = self.object_url(name, version, &[("fields", "generation")])?;
@@ -143,7 +152,13 @@ impl Store {
             return Ok(lock);
         }
         let own = lock.object_ref();
-        self.set_retention(name, self.version_of(&own).await?, until).await?;
+        match self.set_retention(name, self.version_of(&own).await?, until).await {
+            // Without the right to lock, a bucket's own lock is all there is.
+            Err(VaultError::Denied { .. }) if self.is_held_by_bucket(&lock).await? => {
+                return Err(refused(name, until));
+            }
+            set => set?,
+        }
         let longer = self.lock(&own).await?;
         if longer.retain_until < until {
             return Err(VaultError::LockMissing { object: name.clone(), why: SHORT });
@@ -171,6 +186,6 @@ pub(super) fn lock_of(
 }
 
 pub(super) fn refused(name: &ObjectName, asked: DateTime<Utc>) -> VaultError {
-    let why = "neither the bucket's locked retention policy nor a lock of the object's own reaches so far: see whether the bucket has object retention";
+    let why = "neither the bucket's locked retention policy nor a lock of the object's own reaches so far: see whether the bucket has object retention, and the account storage.objects.setRetention";
     VaultError::LockRefused { object: name.clone(), asked, why }
 }

@@ -29,6 +29,7 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
 use self::store::Store;
+use crate::inspection::{Fact, Support};
 use crate::open::not_a_vault;
 use crate::settings::Settings;
 use crate::{
@@ -122,6 +123,11 @@ impl Vault for GsVault {
 
     fn extend_lock(&self, object: &ObjectRef, retain_until: DateTime<Utc>) -> Result<Lock> {
         self.wait(self.store.extend(object, retain_until))
+    }
+
+    fn can_extend(&self) -> bool {
+        // What is not known now is for the extension itself to say.
+        !matches!(self.wait(self.store.locks_move()), Fact::Seen(Support::Absent))
     }
 
     fn end_stale_puts(&self, _before: DateTime<Utc>) -> Result<u64> {

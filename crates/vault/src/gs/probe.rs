@@ -53,9 +53,19 @@ pub(super) fn prove(vault: &GsVault, canary: &Lock) -> Result<Vec<Probe>> {
     }
     let store = &vault.store;
     let mut probes = Vec::new();
-    for (call, attempt) in on_canary(store, canary, version)? {
-        probes.push(vault.wait(store.attempt(call, &attempt))?);
+    for (call, attempt) in changes(store, canary, version)? {
+        let mut probe = vault.wait(store.attempt(call, &attempt))?;
+        if let Outcome::Done { what } = &mut probe.outcome {
+            match broken(vault, canary)? {
+                // A first lock of its own, within the bucket's, takes nothing away.
+                None => probe.outcome = Outcome::Held { by: "the bucket's own lock holds it" },
+                Some(seen) => *what = format!("{what}, and {seen}"),
+            }
+        }
+        probes.push(probe);
     }
+    let (call, attempt) = over(store, canary)?;
+    probes.push(vault.wait(store.attempt(call, &attempt))?);
     probes.extend(vault.wait(store.on_bucket())?);
     probes.extend(vault.wait(store.permissions())?);
     for (call, attempt) in removals(store, canary, version)? {
@@ -63,9 +73,9 @@ pub(super) fn prove(vault: &GsVault, canary: &Lock) -> Result<Vec<Probe>> {
     }
     // What broke it before leaves nothing to refuse.
     let is_broken = probes.iter().any(|probe| probe.outcome.is_broken());
-    let is_refused = |probe: &&Probe| matches!(probe.outcome, Outcome::Refused { .. });
-    let refused: Vec<_> = probes.iter().filter(is_refused).map(|probe| probe.call).collect();
-    if let Some(call) = CORE.into_iter().find(|call| !is_broken && !refused.contains(call)) {
+    let is_held = |probe: &&Probe| matches!(probe.outcome, Outcome::Refused { .. } | Outcome::Held { .. });
+    let held: Vec<_> = probes.iter().filter(is_held).map(|probe| probe.call).collect();
+    if let Some(call) = CORE.into_iter().find(|call| !is_broken && !held.contains(call)) {
         let source = io::Error::other(format!("the store does not refuse {call} in so many words"));
         return Err(VaultError::Unreachable { step: format!("prove the lock of {name}"), source });
     }
@@ -104,10 +114,10 @@ fn broken(vault: &GsVault, canary: &Lock) -> Result<Option<&'static str>> {
     Ok(None)
 }
 
-type Attempts = Vec<(&'static str, Call)>;
+type Attempt = (&'static str, Call);
 
-/// What would shorten its lock, or put others in its place.
-fn on_canary(store: &Store, canary: &Lock, version: i64) -> Result<Attempts> {
+/// What would shorten its lock, or lift it.
+fn changes(store: &Store, canary: &Lock, version: i64) -> Result<Vec<Attempt>> {
     let name = &canary.object;
     let shorter = utc_text(&(canary.retain_until - TimeDelta::days(1)));
     let same = utc_text(&canary.retain_until);
@@ -127,19 +137,23 @@ fn on_canary(store: &Store, canary: &Lock, version: i64) -> Result<Attempts> {
         ("objects.patch, no retention", Value::Null, &[]),
         ("objects.patch, no retention, with override", Value::Null, &OVERRIDE),
     ];
-    let mut all = Attempts::new();
+    let mut all = Vec::new();
     for (call, retention, query) in changes {
         let url = store.object_url(name, version, query)?;
         all.push((call, Call::new(Method::PATCH, url).json(&json!({ "retention": retention }))));
     }
-    let key = store.key(name)?;
-    let over = store.upload_url(&[("uploadType", "media"), ("name", &key)]);
-    all.push(("objects.insert, over it", Call::new(Method::POST, over).json(&json!("firn"))));
     Ok(all)
 }
 
+/// What would put others in its place.
+fn over(store: &Store, canary: &Lock) -> Result<Attempt> {
+    let key = store.key(&canary.object)?;
+    let over = store.upload_url(&[("uploadType", "media"), ("name", &key)]);
+    Ok(("objects.insert, over it", Call::new(Method::POST, over).json(&json!("firn"))))
+}
+
 /// What would remove it; last.
-fn removals(store: &Store, canary: &Lock, version: i64) -> Result<Attempts> {
+fn removals(store: &Store, canary: &Lock, version: i64) -> Result<Vec<Attempt>> {
     let name = &canary.object;
     Ok(vec![
         ("buckets.delete", Call::new(Method::DELETE, store.bucket_url(&[]))),

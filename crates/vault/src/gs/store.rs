@@ -10,6 +10,7 @@ use super::client::{Call, Client};
 use super::key::Account;
 use super::model::Policy;
 use crate::clock::SeenClock;
+use crate::inspection::Support;
 use crate::pace::Pace;
 use crate::settings::Settings;
 use crate::{ObjectFolder, ObjectName, Result, VaultError};
@@ -33,6 +34,8 @@ pub(super) struct Store {
     clock: Arc<SeenClock>,
     /// The bucket's policy, once it was seen locked: from then on it can only grow.
     pub(super) locked_policy: OnceLock<Policy>,
+    /// Whether locks can be moved, once it is known.
+    pub(super) locks_move: OnceLock<Support>,
 }
 
 impl Store {
@@ -56,6 +59,7 @@ impl Store {
             part_bytes: settings.part_bytes.next_multiple_of(PART_STEP),
             clock,
             locked_policy: OnceLock::new(),
+            locks_move: OnceLock::new(),
         })
     }
 

@@ -193,6 +193,20 @@ fn a_listing_goes_over_many_pages_and_past_keys_that_are_no_names() {
 }
 
 #[test]
+fn names_as_long_as_can_be_written_make_no_list_unreadable() {
+    let rig = Rig::locked();
+    let (vault, admin) = (rig.writer(), rig.admin());
+    put(&vault, "ice/a", b"x", later(92)).unwrap();
+    // A thief's, who may only create.
+    for number in 0..700 {
+        let name = format!("ice/{}{number:04}", "\u{1}".repeat(1_024 - "firn/ice/0000".len()));
+        assert_eq!(overwrite(&admin, &name, b"y"), 200);
+    }
+    assert_eq!(listed(&vault, "ice/"), ["ice/a"]);
+    assert_eq!(fetched(&vault, "ice/a"), b"x");
+}
+
+#[test]
 fn every_class_is_read_at_once() {
     let rig = Rig::locked();
     for class in [StorageClass::Nearline, StorageClass::Coldline, StorageClass::Archive] {

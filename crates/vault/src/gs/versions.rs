@@ -12,13 +12,20 @@ use super::store::Store;
 use crate::{Names, ObjectFolder, ObjectName, Result, VaultError};
 
 const LIST: &str = "storage.objects.list";
+/// Items of a page: whoever may put can name objects so that a page is as long as it can be, and it must be read all the same.
+const PAGE_ITEMS: &str = "500";
 /// Longest mark of the next page that is sent back.
 const TOKEN_BYTES_MAX: usize = 8 * 1024;
 
 impl Store {
     /// One page of generations, names in order, and where the next begins.
     async fn page(&self, prefix: &str, token: Option<&str>) -> Result<(Vec<Item>, Option<String>)> {
-        let mut query = vec![("versions", "true"), ("prefix", prefix), ("fields", PAGE_FIELDS)];
+        let mut query = vec![
+            ("versions", "true"),
+            ("maxResults", PAGE_ITEMS),
+            ("prefix", prefix),
+            ("fields", PAGE_FIELDS),
+        ];
         query.extend(token.map(|token| ("pageToken", token)));
         let failed = |fault: Fault| fault.into_error("list the generations of", prefix, LIST);
         let answer = self.client.ask(&Call::new(Method::GET, self.list_url(&query))).await.map_err(failed)?;

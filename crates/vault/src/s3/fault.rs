@@ -11,6 +11,21 @@ use crate::{ObjectName, VaultError};
 /// Longest message of a provider that is passed on.
 const MESSAGE_CHARS_MAX: usize = 300;
 
+/// Answers to somebody whom the provider does not know, or no longer: they show nothing about what the credentials may do.
+pub(super) const UNKNOWN_SENDER: [&str; 11] = [
+    "AccountProblem",
+    "ExpiredToken",
+    "InvalidAccessKeyId",
+    "InvalidSecurity",
+    "InvalidToken",
+    "NotSignedUp",
+    "RequestExpired",
+    "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch",
+    "TokenRefreshRequired",
+    "AuthorizationHeaderMalformed",
+];
+
 /// A call that failed, after all its retries.
 #[derive(Debug)]
 pub(crate) struct Fault {
@@ -85,10 +100,23 @@ impl Fault {
         }
     }
 
-    /// The answer means that this is no version id of theirs. HEAD has no body to say so in.
+    /// The answer means that this is no version id of theirs.
     pub(crate) fn is_bad_version(&self) -> bool {
         self.status == Some(400)
-            && matches!(self.code.as_str(), "" | "BadRequest" | "InvalidArgument" | "NoSuchVersion")
+            && matches!(self.code.as_str(), "BadRequest" | "InvalidArgument" | "NoSuchVersion")
+    }
+
+    /// An answer to HEAD, which has no body to say why: there is no such object, version or bucket, or the credentials have run out.
+    pub(crate) fn may_be_missing(&self) -> bool {
+        self.is_missing() || self.is_bad_version() || (self.status == Some(400) && self.code.is_empty())
+    }
+
+    /// The session token has run out, or is none. Some providers say so with 400.
+    fn is_of_token(&self) -> bool {
+        matches!(
+            self.code.as_str(),
+            "ExpiredToken" | "ExpiredTokenException" | "InvalidToken" | "TokenRefreshRequired"
+        )
     }
 
     /// The answer means that the object has no lock.
@@ -107,6 +135,11 @@ impl Fault {
     /// The answer is a good one, to another call: who does not know `?retention` may give the object itself.
     pub(super) fn is_of_another_call(&self) -> bool {
         self.status == Some(200)
+    }
+
+    /// Nothing was said about what was asked: ask again, or with other credentials.
+    pub(super) fn is_no_answer(&self) -> bool {
+        matches!(self.status, Some(408 | 429)) || UNKNOWN_SENDER.contains(&self.code.as_str())
     }
 
     /// `If-None-Match` was not fulfilled, or another put of the same name is under way.
@@ -129,7 +162,7 @@ impl Fault {
     /// Whatever else it is: refused credentials, or an answer that is not known. `step` and `on` name the call, `permission` what it needs.
     pub(crate) fn into_error(self, step: &str, on: &str, permission: &'static str) -> VaultError {
         let step = format!("{step} {on}");
-        if matches!(self.status, Some(401 | 403)) {
+        if matches!(self.status, Some(401 | 403)) || self.is_of_token() {
             // HEAD has no body to say why in; most often it is this.
             let known = matches!(
                 self.code.as_str(),

@@ -17,7 +17,8 @@ use super::fault::{Fault, plain};
 use super::store::{Store, waiting};
 use crate::Inspection;
 use crate::inspection::{
-    Bucket, Encryption, Fact, LifecycleRule, ObjectLock, Obstacle, ObstacleKind, Strength, Versioning, When,
+    Bucket, Encryption, Fact, LifecycleRule, ObjectLock, Obstacle, ObstacleKind, Strength, Support,
+    Versioning, When,
 };
 
 /// Tries of one question, each no longer than this: somebody sits and waits.
@@ -53,6 +54,8 @@ impl Store {
             clock_ahead,
             versioning,
             object_lock: self.ask_object_lock().await,
+            // Every put locks its object with the right that this takes.
+            locks_move: Fact::Seen(Support::Possible),
             lifecycle: self.ask_lifecycle().await,
             encryption: self.ask_encryption().await,
             public_access_open: self.ask_public_access().await,

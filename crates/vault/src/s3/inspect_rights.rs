@@ -77,7 +77,7 @@ impl Store {
     }
 }
 
-/// Refused is refused; any other answer was given to somebody who may.
+/// Refused is refused; any other answer was given to somebody who may, unless it says nothing about who asks.
 fn access<T, E>(answer: Result<T, SdkError<E, HttpResponse>>) -> Fact<Access>
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
@@ -85,6 +85,7 @@ where
     match answer.map_err(Fault::from) {
         Ok(_) => Fact::Seen(Access::Granted),
         Err(fault) => match fault.status {
+            _ if fault.is_no_answer() => Fact::Unanswered { why: fault.seen() },
             Some(401 | 403) => Fact::Seen(Access::Refused),
             Some(200..500) if !fault.is_unsupported() => Fact::Seen(Access::Granted),
             _ => Fact::Unanswered { why: fault.seen() },

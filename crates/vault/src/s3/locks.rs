@@ -62,7 +62,15 @@ impl Store {
         }
         let call = self.client.head_object().bucket(&self.bucket).key(self.key(name)?);
         let call = call.version_id(version.as_str()).checksum_mode(ChecksumMode::Enabled);
-        call.send().await.map_err(|error| Fault::from(error).on("look at", name, "s3:GetObjectVersion"))
+        match call.send().await.map_err(Fault::from) {
+            Ok(head) => Ok(head),
+            Err(fault) if fault.may_be_missing() => {
+                // A bucket that is gone and a token that has run out answer HEAD alike; a list says what it is.
+                self.ask_clock().await?;
+                Err(VaultError::Missing { object: name.clone() })
+            }
+            Err(fault) => Err(fault.on("look at", name, "s3:GetObjectVersion")),
+        }
     }
 
     /// The lock of a version, asked for now.

@@ -5,6 +5,7 @@
 //!
 //! Async ends at this module: the SDK runs on threads of this vault, and every call waits for its answer.
 
+pub(crate) mod bound;
 mod checksum;
 pub(crate) mod clock;
 pub(crate) mod fault;
@@ -37,6 +38,9 @@ use crate::{
 
 /// Threads on which the SDK runs: encrypting for TLS and waiting.
 const THREADS: usize = 2;
+
+/// Under these everything lies that a vault is given.
+const OWN_FOLDERS: [&str; 2] = ["ice/", "canary/"];
 
 /// A vault in an S3 bucket.
 #[derive(Debug)]
@@ -113,7 +117,15 @@ impl Vault for S3Vault {
     }
 
     fn end_stale_puts(&self, before: DateTime<Utc>) -> Result<u64> {
-        self.wait(self.store.abort_stale("", |_, begun| begun.is_some_and(|begun| begun < before)))
+        // Another program's uploads may lie under the same prefix.
+        let is_ours = |key: &str| {
+            let name = self.store.name(key);
+            name.is_some_and(|name| OWN_FOLDERS.iter().any(|folder| name.as_str().starts_with(folder)))
+        };
+        let is_stale = |key: &str, begun: Option<DateTime<Utc>>| {
+            is_ours(key) && begun.is_some_and(|begun| begun < before)
+        };
+        self.wait(self.store.abort_stale("", is_stale))
     }
 
     fn prove_lock(&self, canary: &Lock) -> Result<Vec<Probe>> {

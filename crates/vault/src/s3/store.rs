@@ -8,18 +8,19 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
-    BehaviorVersion, Builder, Config, Credentials as AwsCredentials, Region, RequestChecksumCalculation,
-    ResponseChecksumValidation,
+    BehaviorVersion, Builder, Config, Region, RequestChecksumCalculation, ResponseChecksumValidation,
+    SharedCredentialsProvider,
 };
 use aws_sdk_s3::primitives::SdkBody;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
+use super::bound::{ANSWER_BYTES_MAX, Bound};
 use super::clock::Watch;
 use super::fault::Fault;
 use crate::clock::SeenClock;
-use crate::pace::Pace;
-use crate::secret::Credentials;
+use crate::pace::{Pace, Slowest};
+use crate::secret::renewed;
 use crate::settings::{Settings, StorageClass};
 use crate::{ObjectFolder, ObjectName, Result, VaultError};
 
@@ -33,8 +34,6 @@ const CONNECT_WAIT: Duration = Duration::from_secs(10);
 const CALL_WAIT: Duration = Duration::from_secs(60);
 /// One try of the call that puts the parts together, on which a provider may work for minutes.
 pub(super) const COMPLETE_WAIT: Duration = Duration::from_secs(600);
-/// An upload slower than this many bytes a second is given up, and tried again.
-const SLOWEST_BYTES_PER_SECOND: u64 = 16 * 1024;
 /// Longest key.
 const KEY_BYTES: usize = 1_024;
 
@@ -50,6 +49,7 @@ pub(super) struct Store {
     pub(super) part_bytes: u64,
     pub(super) parallel_parts: usize,
     pace: Option<Arc<Pace>>,
+    slowest: Slowest,
     pub(super) clock: Arc<SeenClock>,
     /// This provider does not answer GetObjectRetention.
     pub(super) retention_by_head: AtomicBool,
@@ -58,17 +58,20 @@ pub(super) struct Store {
 impl Store {
     pub(super) fn new(settings: &Settings, bucket: &str, prefix: &str) -> Result<Store> {
         settings.check_s3()?;
-        let credentials = Credentials::load(settings.source()?)?;
+        let credentials = renewed::provider(settings)?;
         let clock = Arc::new(SeenClock::default());
-        let config = config(settings, &credentials).interceptor(Watch(Arc::clone(&clock))).build();
+        let config = config(settings, credentials)
+            .interceptor(Watch(Arc::clone(&clock)))
+            .interceptor(Bound { most: ANSWER_BYTES_MAX });
         Ok(Store {
-            client: Client::from_conf(config),
+            client: Client::from_conf(config.build()),
             bucket: bucket.to_owned(),
             prefix: prefix.to_owned(),
             class: settings.class(),
             archive_from_bytes: settings.archive_from_bytes,
             part_bytes: settings.part_bytes,
             parallel_parts: settings.parallel_parts,
+            slowest: Slowest::new(settings.parallel_parts, settings.upload_bytes_per_second),
             pace: settings.upload_bytes_per_second.map(|rate| Arc::new(Pace::new(rate))),
             clock,
             retention_by_head: AtomicBool::new(false),
@@ -134,9 +137,9 @@ impl Store {
         }
     }
 
-    /// How long one try of sending `bytes` may take.
+    /// A change of one call: how long one try of sending `bytes` may take.
     pub(super) fn patience(&self, bytes: u64) -> Builder {
-        waiting(CALL_WAIT + Duration::from_secs(bytes / SLOWEST_BYTES_PER_SECOND))
+        waiting(CALL_WAIT + self.slowest.wait(bytes))
     }
 }
 
@@ -147,16 +150,7 @@ pub(super) fn waiting(longest: Duration) -> Builder {
     Config::builder().timeout_config(wait)
 }
 
-fn config(settings: &Settings, credentials: &Credentials) -> Builder {
-    let token = credentials.session_token.as_ref().map(|token| token.to_string());
-    // The SDK wipes its copies when it drops them.
-    let known = AwsCredentials::new(
-        credentials.access_key_id.as_str(),
-        credentials.secret_access_key.as_str(),
-        token,
-        None,
-        "firn",
-    );
+pub(super) fn config(settings: &Settings, credentials: SharedCredentialsProvider) -> Builder {
     let retries = RetryConfig::standard()
         .with_max_attempts(ATTEMPTS)
         .with_initial_backoff(FIRST_WAIT)
@@ -165,7 +159,7 @@ fn config(settings: &Settings, credentials: &Credentials) -> Builder {
     let mut config = waiting(CALL_WAIT)
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(region))
-        .credentials_provider(known)
+        .credentials_provider(credentials)
         .force_path_style(settings.path_style)
         .retry_config(retries)
         // Every upload names its own checksum; whoever fetches knows the hash.

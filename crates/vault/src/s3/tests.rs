@@ -1,5 +1,6 @@
 //! An `s3:` vault on a server that enforces what AWS does, with credentials that may do what iceboxer's may and no more.
 
+mod credentials;
 mod faults;
 mod locks;
 mod moto;
@@ -63,9 +64,7 @@ impl Rig {
 
     fn vault_at(&self, key: &Key, at: &str, change: impl FnOnce(&mut Settings)) -> S3Vault {
         let file = self.folder.path().join(&key.access);
-        let lines = format!("access_key_id = \"{}\"\nsecret_access_key = \"{}\"\n", key.access, key.secret);
-        std::fs::write(&file, lines).unwrap();
-        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+        self.write_key(&file, key, None);
         let mut settings = Settings::new("off-site", &format!("s3:{at}"));
         settings.endpoint = Some(self.server.endpoint());
         settings.path_style = true;
@@ -73,6 +72,14 @@ impl Rig {
         settings.credentials_file = Some(file);
         change(&mut settings);
         S3Vault::open(&settings, at).unwrap()
+    }
+
+    fn write_key(&self, file: &std::path::Path, key: &Key, token: Option<&str>) {
+        let token = token.map(|token| format!("session_token = \"{token}\"\n")).unwrap_or_default();
+        let Key { access, secret } = key;
+        let lines = format!("access_key_id = \"{access}\"\nsecret_access_key = \"{secret}\"\n{token}");
+        std::fs::write(file, lines).unwrap();
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)).unwrap();
     }
 
     /// What somebody else puts on top, with rights that iceboxer does not have.
@@ -159,15 +166,28 @@ fn parts_of_any_name_are_given_up_when_they_are_old() {
         let call = vault.store.client.create_multipart_upload().bucket("ice").key(key);
         vault.wait(call.send()).unwrap();
     };
-    begin("firn/ice/old");
-    begin("other/ice/old");
+    for key in [
+        "firn/ice/old",
+        "firn/canary/old",
+        "other/ice/old",
+        "firn/old",
+        "firn/ice-cream/old",
+        "firn/ice/old name",
+    ] {
+        begin(key);
+    }
     let before = || vault.clock().unwrap() - TimeDelta::days(7);
     assert_eq!(vault.end_stale_puts(before()).unwrap(), 0);
     rig.server.advance_days(8);
     begin("firn/ice/new");
-    assert_eq!(vault.end_stale_puts(before()).unwrap(), 1);
-    let left: Vec<_> = rig.server.uploads("ice").into_iter().map(|upload| upload.key).collect();
-    assert_eq!(left, ["firn/ice/new", "other/ice/old"], "another prefix is another vault");
+    assert_eq!(vault.end_stale_puts(before()).unwrap(), 2);
+    let mut left: Vec<_> = rig.server.uploads("ice").into_iter().map(|upload| upload.key).collect();
+    left.sort();
+    assert_eq!(
+        left,
+        ["firn/ice-cream/old", "firn/ice/new", "firn/ice/old name", "firn/old", "other/ice/old"],
+        "what no vault would put is somebody else's"
+    );
 }
 
 #[test]
@@ -265,4 +285,36 @@ fn uploads_are_no_faster_than_the_settings_allow() {
     put(&vault, "ice/a", &bytes, later(92)).unwrap();
     assert!(begun.elapsed().as_secs_f64() > 1.8, "{:?}", begun.elapsed());
     assert!(fetched(&vault, "ice/a") == bytes);
+}
+
+#[test]
+fn no_answer_is_read_whole_that_is_longer_than_any_should_be() {
+    use super::bound::Bound;
+    let rig = Rig::locked();
+    let vault = rig.admin();
+    put(&vault, "ice/a", &large(100_000), later(92)).unwrap();
+    for number in 0..10 {
+        rig.overwrite(&vault, &format!("ice/{number}"), b"x");
+    }
+    let settings =
+        Settings { endpoint: Some(rig.server.endpoint()), path_style: true, ..Settings::new("a", "s3:ice") };
+    let key = rig.server.add_admin();
+    let known = aws_sdk_s3::config::Credentials::new(key.access, key.secret, None, None, "test");
+    let provider = aws_sdk_s3::config::SharedCredentialsProvider::new(known);
+    let config = super::store::config(&settings, provider).interceptor(Bound { most: 1_500 });
+    let config = config.retry_config(aws_sdk_s3::config::retry::RetryConfig::disabled());
+    let client = aws_sdk_s3::Client::from_conf(config.build());
+    let page = |most| {
+        let page = vault.wait(client.list_objects_v2().bucket("ice").max_keys(most).send());
+        page.map(|page| page.contents().len()).map_err(super::fault::Fault::from)
+    };
+    assert_eq!(page(1).unwrap(), 1);
+    let error = page(11).unwrap_err();
+    assert!(error.seen().contains("longer than any should be"), "{}", error.seen());
+    let got = vault.wait(client.get_object().bucket("ice").key("firn/ice/a").send()).unwrap();
+    assert_eq!(
+        vault.wait(got.body.collect()).unwrap().into_bytes().len(),
+        100_000,
+        "a body that is streamed may be long"
+    );
 }

@@ -8,7 +8,7 @@ use chrono::{TimeDelta, Utc};
 use iceboxer::preflight::{Finding, preflight};
 
 use super::world::{World, codes};
-use crate::rig::{claim_size, everything, meta, output};
+use crate::rig::{claim_size, everything, meta, output, run};
 
 fn recipients(files: &[(&std::path::Path, &str)]) -> String {
     let one = |(file, print): &(&std::path::Path, &str)| {
@@ -85,6 +85,29 @@ fn folders_that_are_not_there_and_a_history_that_is_not_sound_are_named() {
     assert_eq!(codes(&world.found()), ["history-unsound"]);
     fs::rename(&history, world.scratch.path("elsewhere")).unwrap();
     assert_eq!(codes(&world.found()), ["history-missing"]);
+}
+
+#[test]
+fn drills_that_nobody_did_are_named_once_there_is_ice() {
+    let world = World::new();
+    let drills = world.scratch.path("drills");
+    assert_eq!(world.found(), [], "the control: nothing to drill yet");
+    let unset = world
+        .text(None)
+        .lines()
+        .filter(|line| !line.starts_with("drill_records"))
+        .collect::<Vec<_>>()
+        .join("\n");
+    assert_eq!(codes(&preflight(&world.settings(&unset), &[], Utc::now()).unwrap()), ["no-drill-record"]);
+
+    world.scratch.snapshot("web01", &everything());
+    let recipients = [world.scratch.recipient("three")];
+    assert_eq!(run(world.scratch.plan(&recipients, vec![world.scratch.target()])).unwrap(), cli::Exit::WHOLE);
+    assert_eq!(codes(&world.found()), ["no-drill-record"]);
+    fs::write(drills.join("2026-01-01.json"), "{}\n").unwrap();
+    assert_eq!(world.found(), []);
+    fs::remove_dir_all(&drills).unwrap();
+    assert_eq!(codes(&world.found()), ["folder-unusable"], "a run would end there");
 }
 
 #[test]

@@ -45,6 +45,7 @@ fn a_provider_that_does_not_answer_is_never_taken_for_good() {
         clock_ahead: None,
         versioning: Fact::Seen(Versioning::Enabled),
         object_lock: Fact::Seen(ObjectLock::Default { strength: Strength::Compliance, days: 200 }),
+        locks_move: Fact::Seen(Support::Possible),
         lifecycle: Fact::Seen(vec![abort]),
         encryption: Fact::Seen(Encryption::Provider),
         public_access_open: Fact::Seen(Vec::new()),
@@ -57,6 +58,7 @@ fn a_provider_that_does_not_answer_is_never_taken_for_good() {
     for (silent, severity) in [
         (Bucket { versioning: silent(), ..good.clone() }, Severity::Warning),
         (Bucket { object_lock: silent(), ..good.clone() }, Severity::Warning),
+        (Bucket { locks_move: silent(), ..good.clone() }, Severity::Warning),
         (Bucket { lifecycle: silent(), ..good.clone() }, Severity::Warning),
         (Bucket { encryption: silent(), ..good.clone() }, Severity::Warning),
         (Bucket { destructive: rights.clone(), ..good.clone() }, Severity::Warning),

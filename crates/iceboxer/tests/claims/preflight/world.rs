@@ -95,7 +95,7 @@ impl World {
             vaults: String::new(),
         };
         world.prints = ["one", "two"].map(|name| world.scratch.recipient(name).fingerprint().to_string());
-        for folder in ["staging", "ledger"] {
+        for folder in ["staging", "ledger", "drills"] {
             fs::create_dir(world.scratch.path(folder)).unwrap();
         }
         let (bucket, rights) = good();
@@ -145,9 +145,9 @@ impl World {
         });
         let both = both.concat();
         let recipients = recipients.unwrap_or(&both);
-        let [history, staging, ledger] = ["history", "staging", "ledger"].map(at);
+        let [history, staging, ledger, drills] = ["history", "staging", "ledger", "drills"].map(at);
         format!(
-            "history = {history:?}\nstaging = {staging:?}\nledger = {ledger:?}\n{recipients}{}",
+            "history = {history:?}\nstaging = {staging:?}\nledger = {ledger:?}\ndrill_records = {drills:?}\n{recipients}{}",
             self.vaults
         )
     }

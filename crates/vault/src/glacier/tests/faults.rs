@@ -8,6 +8,7 @@ use super::*;
 fn an_answer_that_names_another_tree_hash_is_believed_by_nobody() {
     for bytes in [100, 3 * MIB] {
         let rig = Rig::keeping(93);
+        rig.server.count("ice");
         let vault = rig.writer();
         rig.server.arm(Fault::WrongTreeHash, Times::Count(1));
         let error = put(&vault, "ice/a", &large(bytes), later(92)).unwrap_err();
@@ -41,6 +42,7 @@ fn an_archive_whose_answer_was_lost_is_stored_again_and_both_are_as_announced() 
 #[test]
 fn parts_whose_last_answer_was_lost_are_not_known_and_can_be_put_again() {
     let rig = Rig::keeping(93);
+    rig.server.count("ice");
     let vault = rig.both();
     let bytes = large(3 * MIB);
     rig.server.arm(Fault::CutAnswer, Times::Count(1));

@@ -11,7 +11,19 @@ fn another_machine_learns_from_the_inventory_what_there_is() {
     let foreign = writer.store.client.upload_archive().account_id("-").vault_name("ice");
     writer.wait(foreign.archive_description("holiday pictures").body(b"xyz".to_vec().into()).send()).unwrap();
     let reader = rig.reader();
-    assert!(listed(&reader, "").is_empty(), "nothing was ever counted");
+    for asked in [
+        reader.list(&ObjectFolder::all()).map(drop),
+        reader.lock(&lock.object_ref()).map(drop),
+        reader.thaw(&lock.object_ref(), STANDARD).map(drop),
+        reader.fetch(&object("ice/web01/s/0000.pgp")).map(drop),
+    ] {
+        let unknown = asked.unwrap_err();
+        assert!(
+            matches!(unknown, VaultError::Inventory { .. }),
+            "never counted is not known to be empty: {unknown}"
+        );
+        assert_eq!(unknown.exit_code(), 35);
+    }
     rig.hours(25);
     let folder: ObjectFolder = "ice/".parse().unwrap();
     for _ in 0..2 {

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::{Rig, WRITER, delete, overwrite, raw};
 use crate::conformance::{fetched, later, listed, object, put};
 use crate::gs::client::Call;
+use crate::inspection::{Fact, Support};
 use crate::stamp::utc_text;
 use crate::{Vault, VaultError};
 
@@ -77,11 +78,51 @@ fn a_locked_policy_of_the_bucket_is_a_lock_and_needs_no_more_than_to_create() {
     let error = put(&vault, "ice/b", b"abc", later(93)).unwrap_err();
     assert!(matches!(error, VaultError::LockRefused { .. }), "{error:?}");
     assert_eq!(listed(&vault, ""), ["ice/a"]);
-    let error = vault.extend_lock(&object("ice/a"), later(93)).unwrap_err();
-    assert_eq!(error.exit_code(), 36, "{error:?}");
-    let error = rig.writer().extend_lock(&object("ice/a"), later(93)).unwrap_err();
-    assert!(matches!(error, VaultError::LockRefused { .. }), "{error:?}");
+    for vault in [vault, rig.writer(), rig.admin()] {
+        assert!(!vault.can_extend());
+        let error = vault.extend_lock(&object("ice/a"), later(93)).unwrap_err();
+        assert!(matches!(error, VaultError::LockRefused { .. }), "{error:?}");
+    }
     assert_eq!([overwrite(&rig.admin(), "ice/a", b"x"), delete(&rig.admin(), "ice/a")], [403, 403]);
+}
+
+#[test]
+fn locks_move_only_where_the_bucket_takes_them_and_the_account_may_set_them() {
+    let without =
+        |denied: &str| -> Vec<&str> { WRITER.into_iter().filter(|right| *right != denied).collect() };
+    let locked = Bucket {
+        object_retention: true,
+        retention_seconds: Some(92 * DAY),
+        locked: true,
+        ..Bucket::default()
+    };
+    for (plan, rights, moves) in [
+        (locked.clone(), WRITER.to_vec(), true),
+        (Bucket { retention_seconds: None, locked: false, ..locked.clone() }, WRITER.to_vec(), true),
+        (Bucket { object_retention: false, ..locked.clone() }, WRITER.to_vec(), false),
+        (locked.clone(), without("storage.objects.setRetention"), false),
+        (locked.clone(), without("storage.objects.update"), false),
+        (locked.clone(), without("storage.buckets.get"), true),
+    ] {
+        let rig = Rig::new(plan.clone());
+        let vault =
+            rig.vault(vec![Grant::role("roles/storage.objectCreator"), Grant::permissions(&rights)], |_| {});
+        assert_eq!(vault.can_extend(), moves, "{plan:?} {rights:?}");
+        let asked = rig.asked("buckets.testIamPermissions");
+        assert_eq!(vault.can_extend(), moves);
+        assert_eq!(rig.asked("buckets.testIamPermissions"), asked, "asked for once");
+        let found = vault.inspect();
+        let crate::Inspection::Bucket(found) = found else { panic!("a bucket") };
+        let support = if moves { Support::Possible } else { Support::Absent };
+        assert_eq!(found.locks_move, Fact::Seen(support));
+        let until = later(92) - TimeDelta::minutes(1);
+        put(&vault, "ice/a", b"abc", until).unwrap();
+        let extended = vault.extend_lock(&object("ice/a"), later(93));
+        assert_eq!(extended.is_ok(), moves, "{plan:?} {rights:?}: {extended:?}");
+        if let Err(error) = extended {
+            assert!(matches!(error, VaultError::LockRefused { .. }), "{error:?}");
+        }
+    }
 }
 
 #[test]

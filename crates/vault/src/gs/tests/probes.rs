@@ -38,6 +38,42 @@ fn every_call_that_could_break_a_lock_is_refused_to_the_writer() {
 }
 
 #[test]
+fn a_bucket_that_locks_for_longer_than_asked_is_no_broken_lock() {
+    for object_retention in [true, false] {
+        let rig = Rig::new(Bucket {
+            object_retention,
+            retention_seconds: Some(200 * 86_400),
+            locked: true,
+            ..Bucket::default()
+        });
+        let vault = rig.writer();
+        let canary = canary(&vault);
+        // The second time it has a lock of its own.
+        for _ in 0..2 {
+            let probes = vault.prove_lock(&canary).unwrap();
+            assert_eq!(broken(&probes), Vec::<&str>::new());
+            let taken = probes.iter().filter(|probe| matches!(probe.outcome, Outcome::Held { .. })).count();
+            assert_eq!(taken > 0, object_retention, "{probes:?}");
+        }
+        assert_eq!(vault.lock(&canary.object_ref()).unwrap(), canary);
+    }
+}
+
+#[test]
+fn a_lock_of_its_own_beyond_the_buckets_that_gives_way_is_named() {
+    let rig = Rig::new(Bucket {
+        object_retention: true,
+        retention_seconds: Some(30 * 86_400),
+        locked: true,
+        ..Bucket::default()
+    });
+    let vault = rig.writer();
+    let canary = canary(&vault);
+    rig.server.arm(Fault::ShortenAllowed, Times::Always);
+    assert!(broken(&vault.prove_lock(&canary).unwrap()).contains(&"objects.patch, a day shorter"));
+}
+
+#[test]
 fn a_right_too_many_is_named_with_the_calls_that_it_opens() {
     const BUCKET: [&str; 4] = [
         "buckets.patch, retentionPolicy",

@@ -1,5 +1,6 @@
 //! What an answer shows.
 
+use super::super::fault::UNKNOWN_SENDER;
 use super::ask::Answer;
 
 /// What one answer comes to, whatever was asked.
@@ -16,21 +17,6 @@ pub(super) enum Weight {
     /// It was understood as something else than a question of permission.
     Other,
 }
-
-/// 403 for another reason than what the credentials may do: then nothing was shown.
-const UNKNOWN_SENDER: [&str; 11] = [
-    "AccountProblem",
-    "ExpiredToken",
-    "InvalidAccessKeyId",
-    "InvalidSecurity",
-    "InvalidToken",
-    "NotSignedUp",
-    "RequestExpired",
-    "RequestTimeTooSkewed",
-    "SignatureDoesNotMatch",
-    "TokenRefreshRequired",
-    "AuthorizationHeaderMalformed",
-];
 
 pub(super) fn weigh(answer: &Answer) -> Weight {
     let code = answer.code.as_str();

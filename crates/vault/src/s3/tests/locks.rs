@@ -80,6 +80,10 @@ fn a_bucket_that_is_not_there_is_out_of_reach_and_nothing_is_missing() {
     let vault = rig.admin();
     rig.server.add_bucket("other", Bucket::default());
     vault.wait(vault.store.client.delete_bucket().bucket("ice").send()).unwrap();
-    let error = vault.lock(&object("ice/a")).unwrap_err();
-    assert_eq!(error.exit_code(), 30, "{error:?}");
+    let mut named = object("ice/a");
+    named.version = "a-version".parse().ok();
+    for object in [object("ice/a"), named] {
+        let error = vault.lock(&object).unwrap_err();
+        assert_eq!(error.exit_code(), 30, "{error:?}");
+    }
 }

@@ -14,6 +14,7 @@ mod ice;
 mod image;
 mod judge;
 mod key;
+mod noting;
 mod outline;
 mod pairs;
 mod passphrase;

@@ -5,6 +5,7 @@
 mod catalogues;
 mod disk;
 mod every_kind;
+mod going_on;
 mod hostile_images;
 mod hostile_messages;
 mod hostile_records;
@@ -18,6 +19,7 @@ mod quarantine;
 mod restoring;
 mod secrets;
 mod servers;
+mod several_vaults;
 mod stock_tools;
 mod tree;
 mod verifying;

@@ -35,7 +35,8 @@ const VERIFY_EXAMPLES: &str = "Examples:
   restore-drill verify web01/20260102T030405Z-0000000001 --key /media/usb/secret.asc
   restore-drill verify web01/latest --keep-image /srv/web01.squashfs
 
-Ends with 0 if everything was read and is what its manifest says, and writes a record either way.";
+Ends with 0 if everything was read and is what its manifest says, and writes a record, also if the ice is damaged or gone. If a vault or this
+machine fails, what was fetched stays in the quarantine for a week, and the same command goes on there.";
 
 const THAW_EXAMPLES: &str = "Examples:
   restore-drill thaw web01/latest
@@ -49,7 +50,8 @@ const RESTORE_EXAMPLES: &str = "Examples:
   restore-drill restore web01/latest --snapshot 20260102T030405Z-0000000001 --to /tmp/web01
 
 Paths keep their place: etc/nginx comes back as DIR/etc/nginx. Owners, devices and some attributes need root. Ends with 3 if something
-could not be restored, and names it.";
+could not be restored, and names it. If a vault or this machine fails, what was fetched stays in the quarantine for a week, and the same
+command goes on there.";
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Verb {
@@ -143,6 +145,9 @@ pub(crate) struct Source {
     /// Keep the decrypted image as FILE, which must not exist
     #[arg(long, value_name = "FILE")]
     pub(crate) keep_image: Option<PathBuf>,
+    /// Fetch all of it, and remove what runs that broke off have left in the quarantine
+    #[arg(long)]
+    pub(crate) anew: bool,
 }
 
 impl Verb {

@@ -12,9 +12,10 @@ use formats::records::ice_id::{Fingerprint, IceId};
 use sequoia_openpgp::Cert;
 use sequoia_openpgp::cert::CertParser;
 use sequoia_openpgp::parse::Parse;
+use vault::VaultError;
 
 use crate::key::Secrets;
-use crate::shelf::Shelf;
+use crate::shelf::{Shelf, exit_while_reading, while_reading};
 use crate::unseal::{UnsealError, Wanted, unseal};
 
 /// Longest catalogue: a record, and what sealing adds.
@@ -40,7 +41,7 @@ pub(crate) enum CatalogueError {
 impl Failure for CatalogueError {
     fn exit(&self) -> Exit {
         match self {
-            CatalogueError::Fetch { .. } => Exit::VAULT_UNREACHABLE,
+            CatalogueError::Fetch { source, .. } => exit_while_reading(source),
             CatalogueError::TooLong { .. } => Exit::DECRYPTION,
             CatalogueError::Unseal { source, .. } => source.exit(),
             CatalogueError::Other { .. } => Exit::UNSIGNED,
@@ -50,6 +51,7 @@ impl Failure for CatalogueError {
 
     fn advice(&self) -> Option<String> {
         match self {
+            CatalogueError::Fetch { source, .. } => while_reading(source).and_then(VaultError::advice),
             CatalogueError::Unseal { source: UnsealError::Unsigned { .. }, .. } => Some(
                 "somebody else may have laid this ice there: another one or another vault may hold what the server made; see also whether the clock of this machine is right".to_owned(),
             ),
@@ -68,7 +70,12 @@ impl Failure for CatalogueError {
 pub(crate) fn servers(files: &[PathBuf]) -> Result<Vec<Cert>, CatalogueError> {
     let mut servers = Vec::new();
     for path in files {
-        let all = read(path).map_err(|source| CatalogueError::Certificate { path: path.clone(), source })?;
+        let failed = |source| CatalogueError::Certificate { path: path.clone(), source };
+        let all = read(path).map_err(failed)?;
+        // An empty list would mean that any signature will do.
+        if all.is_empty() {
+            return Err(failed(io::Error::new(io::ErrorKind::InvalidData, "it holds no certificate")));
+        }
         servers.extend(all);
     }
     Ok(servers)

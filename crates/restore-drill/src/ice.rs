@@ -11,6 +11,8 @@ use formats::records::ice_id::{IceId, IceIdError};
 use formats::records::{Record, RecordError};
 use formats::{ContentHash, HostId};
 
+use crate::shelf::exit_while_reading;
+
 /// Sealing a segment adds less than this: packet heads, one key packet for each recipient.
 const SEALING_BYTES_MAX: u64 = 1 << 20;
 
@@ -63,7 +65,7 @@ pub(crate) enum RecordFault {
 impl Failure for RecordFault {
     fn exit(&self) -> Exit {
         match self {
-            RecordFault::Read { .. } => Exit::VAULT_UNREACHABLE,
+            RecordFault::Read { source, .. } => exit_while_reading(source),
             _ => Exit::DAMAGED,
         }
     }

@@ -74,6 +74,12 @@ pub(crate) struct Candidate<'a> {
 }
 
 impl Secrets {
+    /// None at all.
+    #[cfg(test)]
+    pub(crate) fn none() -> Self {
+        Secrets(Vec::new())
+    }
+
     /// Reads and unlocks the keys that the command line names, or else the settings.
     ///
     /// Neither expiry nor revocation matter here: what was sealed once must be opened years later.

@@ -1,6 +1,6 @@
 //! Ice back to files, and the proof that it can be done.
 //!
-//! A verb ([`verbs`]) finds an ice in a vault ([`shelf`], [`ice`]), brings its segments into a [`quarantine`] and opens them with the secret key
+//! A verb ([`verbs`]) finds an ice in a vault ([`search`], [`shelf`], [`ice`]), brings its segments into a [`quarantine`] and opens them with the secret key
 //! ([`thaw`], [`outline`], [`unseal`], [`key`]). Nothing is used before its hash is checked. A child without files or privileges reads the image ([`image`]);
 //! what it says is walked side by side with the manifest ([`pairs`]), which is the authority: `verify` compares ([`judge`]) and keeps a record
 //! ([`record`]), `restore` writes ([`place`]).
@@ -13,13 +13,16 @@ mod differences;
 mod ice;
 mod image;
 mod judge;
+mod kept;
 mod key;
+mod noting;
 mod outline;
 mod pairs;
 mod passphrase;
 mod place;
 mod quarantine;
 mod record;
+mod search;
 mod select;
 mod settings;
 mod shelf;

@@ -83,6 +83,6 @@ impl<'a> Pairs<'a> {
 
     fn take_entry(&mut self) -> Result<Option<Entry>, Failed> {
         let entry = self.entries.next().transpose();
-        Ok(entry.map_err(|source| self.manifest.damaged(source))?)
+        Ok(entry.map_err(|source| self.manifest.lost(source))?)
     }
 }

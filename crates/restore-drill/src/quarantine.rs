@@ -1,6 +1,7 @@
-//! The folder in which nothing is good yet: ciphertext, images and manifests lie here until they are checked, and are removed at the end.
+//! The folder in which nothing is good yet: ciphertext, images and manifests lie here until they are checked, and are removed at the end; only
+//! an image that is not whole may be [`kept`].
 //!
-//! One run at a time holds it. What a killed run left is removed by the next.
+//! One run at a time holds it. What a killed run left is removed by the next, or gone on with.
 
 use std::fs::{DirBuilder, File};
 use std::os::unix::fs::DirBuilderExt;
@@ -9,9 +10,15 @@ use std::path::{Path, PathBuf};
 use cli::{Exit, Failed, Failure, Monitor, shown};
 use durable::{Dir, Lock, Name, Stat};
 
+use crate::kept::{self, ImageName};
+
 const LOCK: Name<'static> = Name::literal("lock");
 /// What the name of a run's folder begins with.
 const RUN: &str = "run-";
+
+/// Failures that say nothing about the image: this machine's, the vault's, and a wrong path.
+const MAY_PASS: [Exit; 5] =
+    [Exit::MACHINE, Exit::VAULT_UNREACHABLE, Exit::FROZEN, Exit::VAULT_DENIED, Exit::NOTHING];
 
 /// Why the quarantine cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -75,15 +82,45 @@ impl Quarantine {
             monitor.info("removing what a killed run left in the quarantine");
             folder.remove_tree(Name::new(left)?)?;
         }
+        kept::remove_old(&folder)?;
         let run_name = format!("{RUN}{}", std::process::id());
         let run = folder.make_dir(Name::new(run_name.as_bytes())?, 0o700)?;
         Ok(Quarantine { folder, run, run_name, monitor, _lock: lock })
     }
 
-    /// Fails if less than `needed` bytes are free.
-    pub(crate) fn require(&self, needed: u64) -> Result<(), QuarantineError> {
+    /// Fails if less than `needed` bytes are free for an image of which some may be here. Other images make room for it.
+    pub(crate) fn require(&self, needed: u64, image: &ImageName) -> Result<(), QuarantineError> {
+        let needed = needed.saturating_sub(kept::bytes(&self.folder, image)?);
+        if needed > self.run.free_bytes()? {
+            kept::remove_others(&self.folder, image)?;
+        }
         let free = self.run.free_bytes()?;
         if needed > free { Err(QuarantineError::NoRoom { needed, free }) } else { Ok(()) }
+    }
+
+    /// The image, as far as an earlier run brought it: what is in it is unchecked.
+    pub(crate) fn image(&self, image: &ImageName) -> Result<File, QuarantineError> {
+        Ok(kept::open(&self.folder, image)?)
+    }
+
+    /// Removes all images that earlier runs left.
+    pub(crate) fn forget_images(&self) -> Result<(), QuarantineError> {
+        Ok(kept::remove_all(&self.folder)?)
+    }
+
+    /// Ends the run. Its images stay if it failed for a reason that may pass; how much stays is said.
+    pub(crate) fn close(self, images: &[ImageName], failed: Option<Exit>) -> Result<(), QuarantineError> {
+        let may_pass = failed.is_some_and(|exit| MAY_PASS.contains(&exit));
+        for image in images {
+            match kept::bytes(&self.folder, image)? {
+                0 => kept::forget(&self.folder, image)?,
+                bytes if may_pass => self.monitor.warn(&format!(
+                    "{bytes} bytes of the image stay decrypted in the quarantine for a week: the same command goes on there, --anew removes them"
+                )),
+                _ => kept::forget(&self.folder, image)?,
+            }
+        }
+        Ok(())
     }
 
     /// A new file that only this run sees.

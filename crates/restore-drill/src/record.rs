@@ -18,6 +18,11 @@ use vault::stamp::utc_text;
 use crate::args::PROGRAM;
 use crate::thaw::Tally;
 
+/// Records of the same second, ice and vault.
+const SAME_SECOND_MAX: u32 = 999;
+/// Letters of a vault's name in that of a record.
+const VAULT_LETTERS_MAX: usize = 64;
+
 /// Why the folder of records cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RecordsError {
@@ -91,9 +96,34 @@ pub(crate) fn keep(
     started: DateTime<Utc>,
 ) -> Result<String, RecordsError> {
     let time = started.format("%Y%m%dT%H%M%SZ");
-    let name = format!("{time}-{}.json", record.ice.to_string().replace('/', "-"));
-    folder.write_whole(Name::new(name.as_bytes())?, &record.to_line()?, 0o640)?;
-    Ok(name)
+    let stem = format!("{time}-{}-{}", record.ice.to_string().replace('/', "-"), in_name(&record.vault));
+    let unfinished = format!(".unfinished-drill-{}", std::process::id());
+    let unfinished = Name::new(unfinished.as_bytes())?;
+    folder.write_whole(unfinished, &record.to_line()?, 0o640)?;
+    let mut number = 1;
+    loop {
+        let name = match number {
+            1 => format!("{stem}.json"),
+            // Sorted after the first.
+            number => format!("{stem}_{number:03}.json"),
+        };
+        match folder.rename_new(unfinished, folder, Name::new(name.as_bytes())?) {
+            Ok(()) => return Ok(name),
+            // No record takes the place of another.
+            Err(error) if error.is_exists() && number < SAME_SECOND_MAX => number += 1,
+            Err(error) => {
+                // The first error is the one to tell; `report` passes over what is left.
+                let _ = folder.unlink(unfinished);
+                return Err(error.into());
+            }
+        }
+    }
+}
+
+/// A vault's name as a part of a file's: letters, digits, dots and dashes, and not very many.
+fn in_name(vault: &str) -> String {
+    let fits = |letter: char| letter.is_ascii_alphanumeric() || letter == '.' || letter == '-';
+    vault.chars().take(VAULT_LETTERS_MAX).map(|letter| if fits(letter) { letter } else { '_' }).collect()
 }
 
 /// The names of all records, oldest first.

@@ -1,5 +1,6 @@
 //! The settings: `/etc/firn/drill.toml`.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use cli::Failed;
@@ -60,6 +61,11 @@ pub(crate) fn read(path: &Path) -> Result<Settings, Failed> {
     }
     if settings.vaults.is_empty() {
         return Err(SettingsError::value(path, "vaults", "must name at least one vault").into());
+    }
+    let mut names = HashSet::new();
+    if !settings.vaults.iter().all(|vault| names.insert(vault.name.as_str())) {
+        // Records tell vaults apart by their names.
+        return Err(SettingsError::value(path, "vaults", "must not give two vaults the same name").into());
     }
     Ok(settings)
 }

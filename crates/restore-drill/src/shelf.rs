@@ -1,8 +1,8 @@
 //! The vaults of the settings, and the ices in them.
 
-use std::io::Read;
+use std::io::{self, Read};
 
-use cli::{Exit, Failed, Failure, Monitor, shown};
+use cli::{Exit, Failure, shown};
 use formats::HostId;
 use formats::records::ice::Segment;
 use formats::records::ice_id::IceId;
@@ -55,6 +55,16 @@ impl Failure for ShelfError {
     }
 }
 
+/// Whose fault it is that the body of an object cannot be read on. A vault asks for the rest where a line breaks, and may then be refused.
+pub(crate) fn while_reading(error: &io::Error) -> Option<&VaultError> {
+    error.get_ref().and_then(|inner| inner.downcast_ref())
+}
+
+/// With which code a run ends that cannot read the body of an object on.
+pub(crate) fn exit_while_reading(error: &io::Error) -> Exit {
+    while_reading(error).map_or(Exit::VAULT_UNREACHABLE, |fault| Exit::of(fault.exit_code()))
+}
+
 /// The vaults that could be opened, and why the others could not.
 pub(crate) struct Shelves {
     /// In the order of the settings.
@@ -83,40 +93,6 @@ impl Shelves {
             _ => Ok(shelves),
         }
     }
-
-    /// Finds an ice. If a vault that might hold it did not open, that is said, and is the error if no other vault has it.
-    pub(crate) fn find(
-        mut self,
-        which: &Which,
-        monitor: &dyn Monitor,
-    ) -> Result<(Shelf, StoredRecord), Failed> {
-        let mut found: Option<(usize, IceId)> = None;
-        for (place, shelf) in self.open.iter().enumerate() {
-            let newest = match which {
-                Which::Exactly(id) => shelf.holds(id)?.then(|| id.clone()),
-                Which::Latest(host) => shelf.ids(Some(host))?.into_iter().max(),
-            };
-            if let Some(id) = newest
-                && found.as_ref().is_none_or(|(_, best)| *best < id)
-            {
-                found = Some((place, id));
-            }
-        }
-        let closed = std::mem::take(&mut self.closed);
-        match found {
-            Some((place, id)) => {
-                closed.into_iter().for_each(|error| monitor.warn(&Failed::from(error).chain()));
-                let shelf = self.open.swap_remove(place);
-                let record = shelf.record(&id)?;
-                Ok((shelf, record))
-            }
-            None => Err(closed
-                .into_iter()
-                .next()
-                .unwrap_or_else(|| ShelfError::Nothing { ice: which.clone() })
-                .into()),
-        }
-    }
 }
 
 impl Shelf {
@@ -133,9 +109,10 @@ impl Shelf {
         Ok(ids)
     }
 
-    fn holds(&self, id: &IceId) -> Result<bool, ShelfError> {
+    /// Whether the record of an ice is there.
+    pub(crate) fn holds(&self, id: &IceId) -> Result<bool, ShelfError> {
         match self.fetch(&id.record_object()) {
-            Ok(_) => Ok(true),
+            Ok(_) | Err(ShelfError::Vault { source: VaultError::Frozen { .. }, .. }) => Ok(true),
             Err(ShelfError::Vault { source: VaultError::Missing { .. }, .. }) => Ok(false),
             Err(error) => Err(error),
         }
@@ -171,6 +148,16 @@ impl Shelf {
         self.of_segment(segment, |object| self.vault.thaw(object, wish))
     }
 
+    /// Asks for an object without a version to be made readable; none if it is not there.
+    pub(crate) fn thaw_object(&self, object: &str, wish: Wish) -> Result<Option<Thawed>, ShelfError> {
+        let name: ObjectName = object.parse()?;
+        match self.vault.thaw(&name.into(), wish) {
+            Ok(thawed) => Ok(Some(thawed)),
+            Err(VaultError::Missing { .. }) => Ok(None),
+            Err(source) => Err(self.failed(source)),
+        }
+    }
+
     /// By the version that the record names. A copy of the objects in another vault has other versions or none, and is as good: its hash is
     /// compared in any case.
     fn of_segment<T>(
@@ -190,5 +177,27 @@ impl Shelf {
 
     fn failed(&self, source: VaultError) -> ShelfError {
         ShelfError::Vault { vault: self.name.clone(), source }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vault_that_refuses_or_has_frozen_the_rest_of_a_body_is_told_as_such() {
+        let said = || io::Error::other("said");
+        let denied = VaultError::Denied { step: "fetch it".to_owned(), permission: None, source: said() };
+        let frozen = VaultError::Frozen { object: "ice/web01/x".parse().unwrap() };
+        let away = VaultError::Unreachable { step: "fetch it".to_owned(), source: said() };
+        for (error, exit) in [
+            (io::Error::other(denied), Exit::VAULT_DENIED),
+            (io::Error::other(frozen), Exit::FROZEN),
+            (io::Error::other(away), Exit::VAULT_UNREACHABLE),
+            (said(), Exit::VAULT_UNREACHABLE),
+            (io::ErrorKind::TimedOut.into(), Exit::VAULT_UNREACHABLE),
+        ] {
+            assert_eq!(exit_while_reading(&error), exit, "{error:?}");
+        }
     }
 }

@@ -1,33 +1,37 @@
 //! An ice, brought from its vault into the quarantine as an image.
 //!
 //! For each segment, in this order: fetch; length and hash of the ciphertext; decrypt; length and hash of the content. Then the hash of the
-//! whole image. An error at any step ends it, and no byte of the image is looked at before the last.
+//! whole image. An error at any step ends it, and no byte of the image is looked at before the last. What an earlier run decrypted is hashed again,
+//! and what comes after it is fetched.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 
 use cli::{Amount, Exit, Failed, Failure, Monitor, Task};
 use formats::ContentHash;
-use formats::records::ice::{IceRecord, Segment};
-use formats::records::ice_id::Fingerprint;
+use formats::records::ice::Segment;
+use formats::records::ice_id::{Fingerprint, IceId};
+use vault::VaultError;
 
+use crate::kept::ImageName;
 use crate::key::Secrets;
 use crate::quarantine::Quarantine;
-use crate::shelf::Shelf;
+use crate::search::Copy;
+use crate::shelf::{Shelf, exit_while_reading, while_reading};
 use crate::unseal::{UnsealError, Wanted, unseal};
 
-/// The image while it is not whole, and after: it never gets a name that says it is good.
-const IMAGE: &str = "image.partial";
 const SEGMENT: &str = "segment.partial";
 const BUFFER_BYTES: usize = 1 << 20;
 
 /// How far it came; kept for the record even when it failed.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Tally {
-    /// Segments fetched and decrypted.
+    /// Segments fetched and decrypted, by this run or the one that it goes on with.
     pub(crate) segments: u64,
-    /// Bytes fetched.
+    /// Bytes fetched, by either.
     pub(crate) bytes: u64,
+    /// Segments of them that an earlier run had fetched.
+    pub(crate) kept_segments: u64,
     /// The certificate whose key decrypted.
     pub(crate) key: Option<Fingerprint>,
     /// Hash of the image, once it is whole.
@@ -41,6 +45,8 @@ pub(crate) enum ThawError {
     Fetch { object: String, source: io::Error },
     #[error("{object}: failed to keep it in the quarantine")]
     Keep { object: String, source: io::Error },
+    #[error("what is kept of {ice} in the quarantine cannot be read")]
+    Kept { ice: IceId, source: io::Error },
     #[error("{object} is damaged: {what}")]
     Damaged { object: String, what: &'static str },
     #[error("{object}")]
@@ -52,8 +58,8 @@ pub(crate) enum ThawError {
 impl Failure for ThawError {
     fn exit(&self) -> Exit {
         match self {
-            ThawError::Fetch { .. } => Exit::VAULT_UNREACHABLE,
-            ThawError::Keep { .. } => Exit::MACHINE,
+            ThawError::Fetch { source, .. } => exit_while_reading(source),
+            ThawError::Keep { .. } | ThawError::Kept { .. } => Exit::MACHINE,
             ThawError::Damaged { .. } => Exit::DECRYPTION,
             ThawError::Unseal { source, .. } => source.exit(),
             ThawError::Image => Exit::DAMAGED,
@@ -62,6 +68,7 @@ impl Failure for ThawError {
 
     fn advice(&self) -> Option<String> {
         match self {
+            ThawError::Fetch { source, .. } => while_reading(source).and_then(VaultError::advice),
             ThawError::Damaged { .. } => Some("another vault may hold a whole copy: --vault NAME".to_owned()),
             ThawError::Unseal { source: UnsealError::OtherKey { .. }, .. } => {
                 Some("name the file of one of these keys with --key".to_owned())
@@ -73,19 +80,30 @@ impl Failure for ThawError {
 
 /// Fetches, checks and decrypts all segments of `record`. The file that comes back is the image, whole and checked.
 pub(crate) fn thaw(
-    shelf: &Shelf,
-    record: &IceRecord,
+    Copy { shelf, stored }: &Copy,
     secrets: &Secrets,
     quarantine: &Quarantine,
     monitor: &dyn Monitor,
     tally: &mut Tally,
 ) -> Result<File, Failed> {
+    let record = &stored.record;
+    let name = ImageName::new(&shelf.name, &stored.line);
     let longest = record.segments.iter().map(|segment| segment.bytes).max().unwrap_or(0);
-    quarantine.require(record.image.bytes.saturating_add(longest))?;
-    let total = record.segments.iter().fold(0u64, |sum, segment| sum.saturating_add(segment.bytes));
-    let task = monitor.task("fetching and decrypting", Amount::Bytes(Some(total)));
-    let mut image = Image { file: quarantine.create(IMAGE)?, hasher: blake3::Hasher::new() };
-    for segment in &record.segments {
+    quarantine.require(record.image.bytes.saturating_add(longest), &name)?;
+    let sealed_bytes =
+        |segments: &[Segment]| segments.iter().fold(0u64, |sum, one| sum.saturating_add(one.bytes));
+    let task = monitor.task("fetching and decrypting", Amount::Bytes(Some(sealed_bytes(&record.segments))));
+    let keep = |source| ThawError::Kept { ice: record.ice.clone(), source };
+    let (mut image, kept) = Image::resume(quarantine.image(&name)?, &record.segments).map_err(keep)?;
+    let (before, missing) = record.segments.split_at_checked(kept).unwrap_or((&[], &record.segments));
+    if kept > 0 {
+        monitor.info(&format!("{kept} segments are here already, of {}", record.segments.len()));
+        tally.kept_segments = kept as u64;
+        tally.segments = kept as u64;
+        tally.bytes = sealed_bytes(before);
+        task.advance(tally.bytes);
+    }
+    for segment in missing {
         let sealed = fetch(shelf, segment, quarantine, &task)?;
         tally.bytes = tally.bytes.saturating_add(segment.bytes);
         open(sealed, segment, secrets, &mut image, tally)
@@ -158,6 +176,46 @@ fn open(
 struct Image {
     file: File,
     hasher: blake3::Hasher,
+}
+
+impl Image {
+    /// Goes on after the segments that are in `file` already, and tells how many. Each is hashed again; from the first that is not what the record
+    /// says, all is cut off.
+    fn resume(file: File, segments: &[Segment]) -> io::Result<(Image, usize)> {
+        let mut image = Image { file, hasher: blake3::Hasher::new() };
+        let (mut whole, mut end) = (0, 0u64);
+        for segment in segments {
+            let mut hasher = image.hasher.clone();
+            if !is_whole(&image.file, segment, &mut hasher)? {
+                break;
+            }
+            image.hasher = hasher;
+            whole += 1;
+            end = end.saturating_add(segment.plain_bytes);
+        }
+        image.file.set_len(end)?;
+        image.file.seek(io::SeekFrom::Start(end))?;
+        Ok((image, whole))
+    }
+}
+
+/// Whether the next bytes of `file` are the content of `segment`; `hasher` takes them too.
+fn is_whole(file: &File, segment: &Segment, hasher: &mut blake3::Hasher) -> io::Result<bool> {
+    let mut own = blake3::Hasher::new();
+    let mut from = file.take(segment.plain_bytes);
+    let mut buffer = vec![0; BUFFER_BYTES];
+    loop {
+        let read = match from.read(&mut buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            read => read?,
+        };
+        let bytes = buffer.get(..read).unwrap_or_default();
+        if bytes.is_empty() {
+            return Ok(from.limit() == 0 && own.finalize().as_bytes() == segment.plain_hash.as_bytes());
+        }
+        own.update(bytes);
+        hasher.update(bytes);
+    }
 }
 
 impl Write for Image {

@@ -18,6 +18,7 @@ use sequoia_openpgp::types::SymmetricAlgorithm;
 use sequoia_openpgp::{Error as OpenPgpError, KeyHandle, Result as OpenPgpResult};
 
 use crate::key::Secrets;
+use crate::noting::Noting;
 use crate::outline::{self, OutlineError};
 
 /// Bytes moved at a time, and bytes that sequoia holds back until the end is checked.
@@ -58,6 +59,8 @@ pub(crate) enum UnsealError {
     Unsigned { why: String },
     #[error("writing the image to the quarantine")]
     Write(#[source] io::Error),
+    #[error("reading it in the quarantine")]
+    Read(#[source] io::Error),
 }
 
 impl Failure for UnsealError {
@@ -65,7 +68,7 @@ impl Failure for UnsealError {
         match self {
             UnsealError::OtherKey { .. } => Exit::WRONG_KEY,
             UnsealError::Unsigned { .. } => Exit::UNSIGNED,
-            UnsealError::Write(_) => Exit::MACHINE,
+            UnsealError::Write(_) | UnsealError::Read(_) => Exit::MACHINE,
             _ => Exit::DECRYPTION,
         }
     }
@@ -73,6 +76,21 @@ impl Failure for UnsealError {
 
 /// Decrypts one message to `to`. What was written counts only if this returns without an error: the message ends with a check of itself.
 pub(crate) fn unseal(
+    sealed: impl Read + Seek + Send + Sync,
+    sealed_bytes: u64,
+    plain_bytes: u64,
+    with: (&Secrets, Wanted<'_>),
+    to: &mut dyn Write,
+) -> Result<Unsealed, UnsealError> {
+    let (sealed, trouble) = Noting::new(sealed);
+    let outcome = checked(sealed, sealed_bytes, plain_bytes, with, to);
+    match trouble.take() {
+        Some(error) => Err(UnsealError::Read(error)),
+        None => outcome,
+    }
+}
+
+fn checked(
     mut sealed: impl Read + Seek + Send + Sync,
     sealed_bytes: u64,
     plain_bytes: u64,
@@ -84,7 +102,7 @@ pub(crate) fn unseal(
         OutlineError::Shape(what) => UnsealError::Shape { what },
         OutlineError::Read(error) => UnsealError::Broken { text: error.to_string() },
     })?;
-    sealed.rewind().map_err(UnsealError::Write)?;
+    sealed.rewind().map_err(UnsealError::Read)?;
     let opener = Opener { secrets, wanted, shape: Shape::default(), opened: None, signer: None };
     let mut refused = Refusal::default();
     let opener = Watched { opener, refusal: &mut refused };
@@ -299,5 +317,43 @@ impl DecryptionHelper for Watched<'_, '_, '_> {
             *self.refusal = Refusal::OtherKey(names.join(", "));
         }
         stop()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A disk that fails when so many bytes were read.
+    struct Failing(io::Cursor<Vec<u8>>, u64);
+
+    impl Read for Failing {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            match self.0.position() >= self.1 {
+                true => Err(rustix::io::Errno::IO.into()),
+                false => self.0.read(buffer.get_mut(..1).unwrap_or_default()),
+            }
+        }
+    }
+
+    impl Seek for Failing {
+        fn seek(&mut self, to: io::SeekFrom) -> io::Result<u64> {
+            self.0.seek(to)
+        }
+    }
+
+    #[test]
+    fn a_disk_that_fails_is_not_a_damaged_message() {
+        // One recipient, and a container that nobody can open.
+        let message = [&[0x84, 2, 9, 9][..], &[0xd2, 40, 1], &[7; 39]].concat();
+        let unsealed = |fails_at| {
+            let sealed = Failing(io::Cursor::new(message.clone()), fails_at);
+            let with = (&Secrets::none(), Wanted::Segment);
+            unseal(sealed, message.len() as u64, 10, with, &mut io::sink()).unwrap_err().exit()
+        };
+        assert_eq!(unsealed(u64::MAX), Exit::DECRYPTION);
+        for fails_at in 0..4 {
+            assert_eq!(unsealed(fails_at), Exit::MACHINE, "{fails_at}");
+        }
     }
 }

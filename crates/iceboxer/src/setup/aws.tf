@@ -138,8 +138,14 @@ resource "aws_iam_user_policy_attachment" "writer" {
 }
 
 # The role of a person who restores: reads and thaws, never writes. Not for the backup server: thawing all of it is a bill of its own.
+# A large ice takes longer than the hour that a session lasts unless more is asked for. Twelve hours are the most:
+#
+#   aws sts assume-role --role-arn ROLE --role-session-name restore --duration-seconds 43200 --serial-number DEVICE --token-code CODE
+#
+# A restore that outlives its session ends with 36, and goes on where it ended with new credentials.
 resource "aws_iam_role" "restore" {
-  name = "firn-ice-restore"
+  name                 = "firn-ice-restore"
+  max_session_duration = 43200
 
   assume_role_policy = <<-JSON
     @RESTORE_TRUST@

@@ -12,6 +12,7 @@ use backhand::{BackhandError, FilesystemReader, InnerNode, Node, SquashfsFileRea
 use sandbox::{Confinement, Landlock, Profile, Threads, limits};
 
 use super::talk::{Kind, Message, PIECE_BYTES_MAX, SEND, TORN, Told};
+use crate::noting::{Noting, Trouble};
 
 /// Room for the recursion of a reader that goes as deep as the image's folders do. Taken as it is used.
 const STACK_BYTES: usize = 256 << 20;
@@ -19,17 +20,20 @@ const STACK_BYTES: usize = 256 << 20;
 const OUT_BYTES: usize = 256 << 10;
 /// `frag_index` of a file whose last bytes are in blocks of its own.
 const NO_FRAGMENT: usize = 0xffff_ffff;
+/// What a seek to an impossible place is answered with.
+const EINVAL: i32 = rustix::io::Errno::INVAL.raw_os_error();
 
 /// What a process may take so that a child of it has `memory_bytes` for an image.
 pub(crate) fn address_space(memory_bytes: u64) -> u64 {
     memory_bytes.saturating_add(STACK_BYTES as u64)
 }
 
-/// Runs the child to its end. Everything that goes wrong with the image is said in the talk; the code only tells whether there was one.
+/// Runs the child to its end. Everything that is wrong with the image is said in the talk. What is wrong with this machine ends the talk without a word:
+/// it says nothing about the image.
 pub(crate) fn serve(memory_bytes: u64, wanted: &[OsString]) -> ExitCode {
     match confined(memory_bytes).and_then(|()| in_deep_thread(memory_bytes, wanted)) {
         Ok(()) => cli::Exit::WHOLE.into(),
-        Err(_) => cli::Exit::BUG.into(),
+        Err(_) => cli::Exit::MACHINE.into(),
     }
 }
 
@@ -65,7 +69,7 @@ fn tell(memory_bytes: u64, wanted: &[OsString]) -> io::Result<()> {
     let last = match teller.all(&image) {
         Ok(()) => Message::End,
         Err(Stop::Image(error)) => Message::Broken(words(&error)),
-        Err(Stop::Parent(error)) => return Err(error),
+        Err(Stop::Machine(error)) => return Err(error),
     };
     last.write(&mut teller.to)?;
     teller.to.flush()
@@ -74,12 +78,24 @@ fn tell(memory_bytes: u64, wanted: &[OsString]) -> io::Result<()> {
 /// Why the telling stops.
 enum Stop {
     Image(BackhandError),
-    Parent(io::Error),
+    /// The parent is gone, the disk cannot be read, memory has run out.
+    Machine(io::Error),
 }
 
 impl From<io::Error> for Stop {
     fn from(error: io::Error) -> Self {
-        Stop::Parent(error)
+        Stop::Machine(error)
+    }
+}
+
+impl Stop {
+    /// Whose fault it is that the image cannot be read. A seek beyond what there is can be the image's.
+    fn of(error: BackhandError, trouble: &Trouble) -> Stop {
+        match (trouble.take(), error) {
+            (Some(trouble), _) if trouble.raw_os_error() != Some(EINVAL) => Stop::Machine(trouble),
+            (_, BackhandError::TryReserveError(_)) => Stop::Machine(io::ErrorKind::OutOfMemory.into()),
+            (_, error) => Stop::Image(error),
+        }
     }
 }
 
@@ -107,13 +123,14 @@ impl Teller<'_> {
 
     /// Tells from number `first` on; the number to go on with if it had to stop for memory.
     fn some(&mut self, image: &File, first: usize) -> Result<Option<usize>, Stop> {
-        let mut reader = BufReader::new(image.try_clone()?);
+        let (reader, trouble) = Noting::new(image.try_clone()?);
+        let mut reader = BufReader::new(reader);
         reader.rewind()?;
-        let system = FilesystemReader::from_reader(reader).map_err(Stop::Image)?;
+        let system = FilesystemReader::from_reader(reader).map_err(|error| Stop::of(error, &trouble))?;
         self.fragments.expanded.clear();
         for (number, node) in system.files().enumerate().skip(first) {
             if self.is_wanted(path_of(node)) {
-                self.one(&system, node)?;
+                self.one(&system, node, &trouble)?;
             }
             if self.fragments.are_too_many(system.block_size) {
                 return Ok(Some(number + 1));
@@ -131,15 +148,25 @@ impl Teller<'_> {
         !path.is_empty() && self.wanted.iter().any(fits)
     }
 
-    fn one(&mut self, system: &FilesystemReader<'_>, node: &Node<SquashfsFileReader>) -> Result<(), Stop> {
+    fn one(
+        &mut self,
+        system: &FilesystemReader<'_>,
+        node: &Node<SquashfsFileReader>,
+        trouble: &Trouble,
+    ) -> Result<(), Stop> {
         Message::Name(told(node)).write(&mut self.to)?;
         match &node.inner {
-            InnerNode::File(file) if file.file_len() > 0 => self.content(system, file),
+            InnerNode::File(file) if file.file_len() > 0 => self.content(system, file, trouble),
             _ => Ok(()),
         }
     }
 
-    fn content(&mut self, system: &FilesystemReader<'_>, file: &SquashfsFileReader) -> Result<(), Stop> {
+    fn content(
+        &mut self,
+        system: &FilesystemReader<'_>,
+        file: &SquashfsFileReader,
+        trouble: &Trouble,
+    ) -> Result<(), Stop> {
         self.to.flush()?;
         let mut answer = [0u8];
         self.from.read_exact(&mut answer)?;
@@ -150,13 +177,19 @@ impl Teller<'_> {
             self.fragments.expanded.insert(file.frag_index());
         }
         let Ok(mut content) = system.file(file).reader_checked() else {
-            return Ok(self.to.write_all(&TORN.to_le_bytes())?);
+            return match trouble.take() {
+                Some(trouble) => Err(trouble.into()),
+                None => Ok(self.to.write_all(&TORN.to_le_bytes())?),
+            };
         };
         let mut piece = vec![0; PIECE_BYTES_MAX.min(file.file_len())];
         loop {
             let read = match content.read(&mut piece) {
                 Ok(read) => read,
-                Err(_) => return Ok(self.to.write_all(&TORN.to_le_bytes())?),
+                Err(error) => match Stop::of(error.into(), trouble) {
+                    Stop::Image(_) => return Ok(self.to.write_all(&TORN.to_le_bytes())?),
+                    stop => return Err(stop),
+                },
             };
             self.to.write_all(&u32::try_from(read).unwrap_or(TORN).to_le_bytes())?;
             self.to.write_all(piece.get(..read).unwrap_or_default())?;
@@ -182,7 +215,6 @@ fn words(error: &BackhandError) -> String {
         BackhandError::InvalidFilePath => "a name is no name",
         BackhandError::InvalidIdTable => "an owner is not in its table",
         BackhandError::UnsupportedSquashfsVersion(..) => "its version of squashfs is not 4.0",
-        BackhandError::TryReserveError(_) => "a table takes more memory than is allowed",
         BackhandError::UnexpectedInode => "a folder's entry leads to something else",
         _ => "its tables do not fit together",
     };

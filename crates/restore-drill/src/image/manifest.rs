@@ -25,6 +25,8 @@ pub(crate) enum Unusable {
     Other { snapshot: String },
     #[error("the manifest of {snapshot} could not be kept in the quarantine")]
     Keep { snapshot: String, source: io::Error },
+    #[error("the manifest of {snapshot} was good, and cannot be read in the quarantine any more")]
+    Lost { snapshot: String, source: ManifestError },
     #[error(transparent)]
     Image(#[from] ImageError),
 }
@@ -32,7 +34,7 @@ pub(crate) enum Unusable {
 impl Failure for Unusable {
     fn exit(&self) -> Exit {
         match self {
-            Unusable::Keep { .. } => Exit::MACHINE,
+            Unusable::Keep { .. } | Unusable::Lost { .. } => Exit::MACHINE,
             Unusable::Image(error) => error.exit(),
             _ => Exit::IMAGE_DIFFERS,
         }
@@ -67,11 +69,18 @@ impl Manifest {
         let file = quarantine.create(&format!("{}.manifest.partial", snapshot.name))?;
         let mut kept = Kept { from: image.content(), to: file, trouble: None };
         let read = check(snapshot, BufReader::new(&mut kept), see);
-        let Kept { to: mut file, trouble, .. } = kept;
+        let Kept { to: mut file, trouble, from: _ } = kept;
         let keep = |source| Unusable::Keep { snapshot: snapshot.name.clone(), source };
-        match trouble {
-            Some(source) => return Err(keep(source).into()),
-            None => read?,
+        match (trouble, read) {
+            (Some(source), _) => return Err(keep(source).into()),
+            (None, Ok(())) => {}
+            (None, Err(error)) => {
+                // If the reader of the image is gone, that is why, and says nothing about the manifest.
+                if matches!(error, Unusable::Damaged { source: ManifestError::Io(_), .. }) {
+                    image.peek()?;
+                }
+                return Err(error.into());
+            }
         }
         file.rewind().map_err(keep)?;
         Ok(Manifest { snapshot: snapshot.clone(), file })
@@ -82,12 +91,12 @@ impl Manifest {
         let keep = |source| Unusable::Keep { snapshot: self.snapshot.name.clone(), source };
         let mut file = self.file.try_clone().map_err(keep)?;
         file.rewind().map_err(keep)?;
-        ManifestReader::new(BufReader::with_capacity(1 << 18, file)).map_err(|source| self.damaged(source))
+        ManifestReader::new(BufReader::with_capacity(1 << 18, file)).map_err(|source| self.lost(source))
     }
 
-    /// What is wrong with it now, though it was good when it was brought out.
-    pub(crate) fn damaged(&self, source: ManifestError) -> Unusable {
-        Unusable::Damaged { snapshot: self.snapshot.name.clone(), source }
+    /// What is wrong with it now, though it was good when it was brought out: this machine's disk.
+    pub(crate) fn lost(&self, source: ManifestError) -> Unusable {
+        Unusable::Lost { snapshot: self.snapshot.name.clone(), source }
     }
 }
 

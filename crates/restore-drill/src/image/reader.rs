@@ -42,15 +42,18 @@ pub(crate) enum ImageError {
 impl Failure for ImageError {
     fn exit(&self) -> Exit {
         match self {
-            ImageError::Start(_) => Exit::MACHINE,
+            // What breaks the rules of the talk was led astray by the image.
+            ImageError::Talk(error) if error.kind() == io::ErrorKind::InvalidData => Exit::IMAGE_DIFFERS,
+            // Killed, out of memory, stuck: nothing of that is the image's fault, and it may be whole.
+            ImageError::Start(_) | ImageError::Died { .. } | ImageError::Talk(_) => Exit::MACHINE,
             _ => Exit::IMAGE_DIFFERS,
         }
     }
 
     fn advice(&self) -> Option<String> {
         match self {
-            ImageError::Died { .. } => {
-                Some("if it has very many files, give it more memory_bytes in the settings".to_owned())
+            ImageError::Died { .. } | ImageError::Talk(_) => {
+                Some("this machine is too small or too slow, or its disk cannot be read, which the kernel's log tells; an image with very many files needs more memory_bytes in the settings".to_owned())
             }
             _ => None,
         }
@@ -78,6 +81,8 @@ pub(crate) struct ImageReader {
     ahead: Option<Node>,
     last: Option<RelPath>,
     content: Content,
+    /// What broke off the talk within a content: whoever looks for the next name is told.
+    broke: Option<io::ErrorKind>,
     ended: bool,
 }
 
@@ -117,11 +122,15 @@ impl ImageReader {
             .map_err(ImageError::Start)?;
         let to = ours.try_clone().map_err(ImageError::Start)?;
         let from = BufReader::with_capacity(1 << 18, ours);
-        Ok(ImageReader { child, from, to, ahead: None, last: None, content: Content::Done, ended: false })
+        let (ahead, last, broke) = (None, None, None);
+        Ok(ImageReader { child, from, to, ahead, last, content: Content::Done, broke, ended: false })
     }
 
     /// The next name, which stays the next.
     pub(crate) fn peek(&mut self) -> Result<Option<&Node>, ImageError> {
+        if let Some(kind) = self.broke {
+            return Err(self.why(kind.into()));
+        }
         if self.ahead.is_none() && !self.ended {
             self.pass_content().map_err(|error| self.why(error))?;
             match Message::read(&mut self.from).map_err(|error| self.why(error))? {
@@ -145,8 +154,8 @@ impl ImageReader {
         Ok(node)
     }
 
-    /// The content of the file that was taken last. An error while reading it says nothing about the rest of the image.
-    pub(crate) fn content(&mut self) -> impl Read {
+    /// The content of the file that was taken last. That it cannot be expanded says nothing about the rest of the image; any other error ends the talk.
+    pub(crate) fn content(&mut self) -> ContentReader<'_> {
         ContentReader { image: self }
     }
 
@@ -193,7 +202,13 @@ impl ImageReader {
         }
         let Content::Within(left) = self.content else { return Ok(0) };
         let room = buffer.len().min(left as usize);
-        let read = self.from.read(buffer.get_mut(..room).unwrap_or_default())?;
+        let read = loop {
+            match self.from.read(buffer.get_mut(..room).unwrap_or_default()) {
+                // To stop and continue a process ends a wait that has a limit.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read?,
+            }
+        };
         if read == 0 && room > 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
@@ -203,7 +218,8 @@ impl ImageReader {
 
     /// What became of the child, if the talk broke off because it is gone.
     fn why(&mut self, error: io::Error) -> ImageError {
-        if error.kind() != io::ErrorKind::UnexpectedEof && error.kind() != io::ErrorKind::BrokenPipe {
+        use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+        if ![BrokenPipe, ConnectionReset, UnexpectedEof].contains(&error.kind()) {
             return ImageError::Talk(error);
         }
         for _ in 0..FAREWELL_TRIES {
@@ -226,15 +242,21 @@ impl Drop for ImageReader {
     }
 }
 
-struct ContentReader<'a> {
+pub(crate) struct ContentReader<'a> {
     image: &'a mut ImageReader,
 }
 
 impl Read for ContentReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match buffer.is_empty() {
-            true => Ok(0),
-            false => self.image.read_content(buffer),
+        if buffer.is_empty() {
+            return Ok(0);
         }
+        let read = self.image.read_content(buffer);
+        if let Err(error) = &read
+            && self.image.content != Content::Done
+        {
+            self.image.broke = Some(error.kind());
+        }
+        read
     }
 }

@@ -8,7 +8,8 @@ use std::os::unix::fs::FileExt;
 use cli::Task;
 use durable::{Dir, Name};
 use formats::{ContentHash, Node, RelPath};
-use rustix::fs::RenameFlags;
+use rustix::fs::{AtFlags, RenameFlags};
+use rustix::io::Errno;
 
 use super::meta::Handle;
 use super::{Place, Trouble, expect};
@@ -124,11 +125,28 @@ fn write_data(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
     file.write_all_at(bytes.get(run.clone()).unwrap_or_default(), at + run.start as u64)
 }
 
-/// The final name, which must not be there.
+/// The final name, which must not be there. NFS, many FUSE file systems and older ZFS cannot rename with that condition: there a link does it, which
+/// replaces nothing either, and where there are no links, a look at the name first. The folder is this run's, so nobody else makes names in it.
 fn give_name(folder: &Dir, temporary: Name<'_>, path: &RelPath) -> Result<(), Trouble> {
     let name = Name::new(path.file_name())?;
-    rustix::fs::renameat_with(folder, temporary, folder, name, RenameFlags::NOREPLACE)
-        .map_err(|errno| Trouble::of("giving it its name", errno))
+    let refused = |errno| matches!(errno, Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP);
+    let named = match rustix::fs::renameat_with(folder, temporary, folder, name, RenameFlags::NOREPLACE) {
+        Err(errno) if refused(errno) => link_or_rename(folder, temporary, name),
+        named => named,
+    };
+    named.map_err(|errno| Trouble::of("giving it its name", errno))
+}
+
+fn link_or_rename(folder: &Dir, temporary: Name<'_>, name: Name<'_>) -> Result<(), Errno> {
+    match rustix::fs::linkat(folder, temporary, folder, name, AtFlags::empty()) {
+        Ok(()) => rustix::fs::unlinkat(folder, temporary, AtFlags::empty()),
+        Err(Errno::EXIST) => Err(Errno::EXIST),
+        Err(_) => match rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => rustix::fs::renameat(folder, temporary, folder, name),
+            Ok(_) => Err(Errno::EXIST),
+            Err(errno) => Err(errno),
+        },
+    }
 }
 
 #[cfg(test)]

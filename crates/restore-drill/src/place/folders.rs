@@ -15,7 +15,7 @@ impl Place<'_> {
     pub(super) fn settle_folders(&mut self, manifest: &Manifest) -> Result<(), Failed> {
         let mut open: Vec<(RelPath, Meta)> = Vec::new();
         for entry in manifest.entries()? {
-            let Entry { path, body } = entry.map_err(|source| manifest.damaged(source))?;
+            let Entry { path, body } = entry.map_err(|source| manifest.lost(source))?;
             let formats::Body::Node(node) = body else { continue };
             if node.kind != formats::Kind::Folder || !self.selection.holds(&path) {
                 continue;

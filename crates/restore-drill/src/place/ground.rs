@@ -68,7 +68,8 @@ impl Ground {
         match std::fs::create_dir(path) {
             Ok(()) => {
                 let ground = Ground::hold(path)?;
-                ground.root.set_mode(0o700)?;
+                // Where it cannot be set, whoever mounted the file system has decided who may enter.
+                let _ = ground.root.set_mode(0o700);
                 match rustix::fs::fremovexattr(&*ground.root, DEFAULT_ACL) {
                     Ok(()) | Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(ground),
                     Err(errno) => Err(GroundError::Make { path: path.to_owned(), source: errno.into() }),
@@ -106,6 +107,11 @@ impl Ground {
     /// The folder's own name, for people.
     pub(crate) fn name(&self) -> &[u8] {
         self.path.as_os_str().as_encoded_bytes()
+    }
+
+    /// Bytes that may still be written there.
+    pub(crate) fn free_bytes(&self) -> Result<u64, GroundError> {
+        Ok(self.root.free_bytes()?)
     }
 
     /// The folder in which `path` lies, reached beneath the held folder and through no link.

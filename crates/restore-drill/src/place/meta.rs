@@ -42,17 +42,26 @@ impl Place<'_> {
         for attribute in extended().filter(|attribute| attribute.name != CAPABILITY) {
             handle.attribute(attribute, &mut left)?;
         }
-        handle.mode(mode)?;
+        leave(handle.mode(mode), &mut left)?;
         for attribute in extended().filter(|attribute| attribute.name == CAPABILITY) {
             handle.attribute(attribute, &mut left)?;
         }
-        handle.time(meta)?;
+        leave(handle.time(meta), &mut left)?;
         handle.check(mode, meta, &mut left)?;
         for why in left {
             self.run.leave_out(path.as_bytes(), &why);
         }
         Ok(())
     }
+}
+
+/// What this file system cannot have is named; the content stays, which is worth more.
+fn leave(set: Result<(), Trouble>, left: &mut Vec<String>) -> Result<(), Trouble> {
+    match set {
+        Err(Trouble::LeftOut(why)) => left.push(why),
+        set => set?,
+    }
+    Ok(())
 }
 
 /// Whether owner and group are those of the manifest.
@@ -88,8 +97,11 @@ impl Handle<'_> {
         // Whoever is not root may still be in the group.
         match chown(Some(owner)).or_else(|_| chown(None)) {
             Ok(()) if is_right(&self.stat()?) => Ok(Owned::Yes),
-            Ok(()) | Err(rustix::io::Errno::PERM | rustix::io::Errno::INVAL) => Ok(Owned::No),
-            Err(errno) => Err(Trouble::of("setting its owner", errno)),
+            Ok(()) => Ok(Owned::No),
+            Err(errno) => match Trouble::of("setting its owner", errno) {
+                Trouble::LeftOut(_) => Ok(Owned::No),
+                trouble => Err(trouble),
+            },
         }
     }
 

@@ -88,7 +88,10 @@ impl Place<'_> {
         }
         self.settle_folders(manifest)?;
         if self.owners > 0 {
-            let why = format!("the owners of {} names were not restored: only root can do that", self.owners);
+            let why = format!(
+                "the owners of {} names were not restored: only root can do that, and not on every file system",
+                self.owners
+            );
             self.run.leave_out(self.ground.name(), &why);
         }
         self.ground.sync()
@@ -136,13 +139,16 @@ impl Place<'_> {
         let Some(at) = self.leaders.at(first).cloned() else { return Ok(false) };
         let from = self.ground.folder_of(&at)?;
         let to = self.ground.folder_of(path)?;
-        match from.link(Name::new(at.file_name())?, &to, Name::new(path.file_name())?)? {
-            Linked::Made => Ok(true),
-            Linked::Full => {
-                self.run.leave_out(path.as_bytes(), "its hard link was split: the file has too many names");
-                Ok(false)
+        let why = match from.link(Name::new(at.file_name())?, &to, Name::new(path.file_name())?) {
+            Ok(Linked::Made) => return Ok(true),
+            Ok(Linked::Full) => "its hard link was split: the file has too many names",
+            Err(error) if has_no_links(error.raw_os_error()) => {
+                "its hard link was split: this file system gives no file a second name"
             }
-        }
+            Err(error) => return Err(error.into()),
+        };
+        self.run.leave_out(path.as_bytes(), why);
+        Ok(false)
     }
 
     fn node(
@@ -202,6 +208,13 @@ impl Trouble {
             false => Trouble::LeftOut(format!("{doing}: {error}")),
         }
     }
+}
+
+/// What file systems without hard links answer.
+fn has_no_links(errno: Option<i32>) -> bool {
+    use rustix::io::Errno;
+    let answers = [Errno::PERM, Errno::NOSYS, Errno::OPNOTSUPP, Errno::INVAL];
+    errno.is_some_and(|errno| answers.iter().any(|answer| answer.raw_os_error() == errno))
 }
 
 /// Errors that would meet every other name too.

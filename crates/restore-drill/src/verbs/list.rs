@@ -17,17 +17,24 @@ pub(super) fn list(
     host: Option<&HostId>,
     vault: Option<&str>,
 ) -> Result<Exit, Failed> {
-    let Shelves { open, closed } = Shelves::open(settings, vault)?;
+    let Shelves { open, mut closed } = Shelves::open(settings, vault)?;
+    let mut answered = Vec::new();
+    for shelf in &open {
+        match shelf.ids(host) {
+            Ok(ids) => answered.push((shelf, ids)),
+            Err(error) => closed.push(error),
+        }
+    }
     for error in closed {
-        if open.is_empty() {
+        if answered.is_empty() {
             return Err(error.into());
         }
         let vault = vault_of(&error);
         run.leave_out(&vault, &Failed::from(error).chain());
     }
     let mut ices = Vec::new();
-    for shelf in &open {
-        for id in shelf.ids(host)? {
+    for (shelf, ids) in answered {
+        for id in ids {
             match shelf.record(&id) {
                 Ok(stored) => ices.push(one(run, shelf, &stored.record)),
                 Err(error) => run.leave_out(id.to_string().as_bytes(), &Failed::from(error).chain()),

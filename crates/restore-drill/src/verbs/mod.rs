@@ -1,6 +1,7 @@
 //! One file for each verb.
 
 mod image;
+mod keep_image;
 mod list;
 mod report;
 mod restore;

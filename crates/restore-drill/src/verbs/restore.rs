@@ -7,7 +7,7 @@ use cli::{Amount, Exit, Failed, Failure, Monitor, Run, shown};
 use formats::records::ice::IceSnapshot;
 use formats::{Entry, Kind};
 
-use super::image::{Found, find};
+use super::image::{Found, search};
 use crate::args::Source;
 use crate::differences::Differences;
 use crate::image::{ImageReader, Manifest, layout};
@@ -52,11 +52,28 @@ pub(super) fn restore(
 ) -> Result<Exit, Failed> {
     let selection = Selection::parse(wanted.path.as_deref())?;
     ground::check(&wanted.to)?;
-    let found = find(run, settings, source)?;
-    let snapshot = choose(&found, wanted)?;
-    run.report().detail("snapshot", snapshot.name.clone());
+    let mut found = Found::new(run, settings, source, search(settings, source)?)?;
+    choose(&found, wanted)?;
     let quarantine = Quarantine::enter(&settings.quarantine, Box::new(run.console()))?;
-    let image = found.thaw(run, source, &quarantine, &mut Tally::default())?;
+    if source.anew {
+        quarantine.forget_images()?;
+    }
+    // Before all is fetched: what cannot be written to is told now.
+    let ground = Ground::prepare(&wanted.to)?;
+    let restored = restore_within(run, settings, &quarantine, &mut found, (selection, wanted, ground));
+    found.close(quarantine, restored)
+}
+
+fn restore_within(
+    run: &mut Run,
+    settings: &Settings,
+    quarantine: &Quarantine,
+    found: &mut Found,
+    (selection, wanted, ground): (Selection, &Wanted, Ground),
+) -> Result<Exit, Failed> {
+    let image = found.thaw(run, quarantine, &mut Tally::default())?;
+    let snapshot = choose(found, wanted)?;
+    run.report().detail("snapshot", snapshot.name.clone());
     let beneath = match &selection {
         Selection::All => None,
         Selection::Beneath(path) => Some(path),
@@ -67,7 +84,7 @@ pub(super) fn restore(
     layout::pass_manifests(&mut image, &mut differences)?;
     let mut seen = Gathered::new(&selection);
     let see = &mut |entry: &Entry| seen.gather(entry);
-    let manifest = Manifest::bring_out(&mut image, &snapshot, &quarantine, &mut differences, see)?;
+    let manifest = Manifest::bring_out(&mut image, &snapshot, quarantine, &mut differences, see)?;
     if let (Selection::Beneath(path), false) = (&selection, seen.found) {
         let path = path.as_bytes().to_vec();
         return Err(Absent::Path { path, snapshot: snapshot.name }.into());
@@ -76,7 +93,13 @@ pub(super) fn restore(
     layout::pass_snapshots(&mut image, &mut differences)?;
     layout::pass_snapshot(&mut image, &snapshot, &mut differences)?;
     let task = run.console().task("restoring", Amount::Bytes(Some(bytes)));
-    let ground = Ground::prepare(&wanted.to)?;
+    let free = ground.free_bytes()?;
+    if bytes > free {
+        let text = format!(
+            "up to {bytes} bytes are restored, and {free} are free there: it will do only if there are holes"
+        );
+        run.console().warn(&text);
+    }
     let counts = Counts::default();
     let mut place = Place { ground, leaders, selection, run, differences, counts, owners: 0 };
     let placed = place.all(&manifest, &mut image, &task);
@@ -89,14 +112,14 @@ pub(super) fn restore(
         counts.files,
         counts.folders,
         counts.symlinks + counts.links + counts.specials,
-        found.record.ice,
+        found.record().ice,
         shown(wanted.to.as_os_str().as_encoded_bytes()),
     ));
     Ok(Exit::WHOLE)
 }
 
 fn choose(found: &Found, wanted: &Wanted) -> Result<IceSnapshot, Absent> {
-    let snapshots = &found.record.snapshots;
+    let snapshots = &found.record().snapshots;
     let chosen = match &wanted.snapshot {
         Some(name) => snapshots.iter().find(|snapshot| snapshot.name == *name),
         None => snapshots.last(),

@@ -1,4 +1,4 @@
-//! `thaw`: asks a vault to make an archived ice readable.
+//! `thaw`: asks a vault to make an archived ice readable: its segments, its record and its catalogue.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use cli::{Exit, Failed, Run, shown};
@@ -7,6 +7,7 @@ use vault::{Thawed, Tier, Wish};
 
 use crate::args::TierArg;
 use crate::ice::{StoredRecord, Which};
+use crate::search::{Copy, Fault, Search};
 use crate::settings::Settings;
 use crate::shelf::Shelves;
 
@@ -19,12 +20,12 @@ pub(super) fn wish(tier: TierArg, days: u32) -> Wish {
     Wish { tier, days }
 }
 
-/// How far the segments of an ice are.
+/// How far the objects of an ice are.
 #[derive(Debug, Default)]
 struct Tally {
     ready: u64,
     underway: u64,
-    /// The longest that a segment asked for now takes; none if none was.
+    /// The longest that an object asked for now takes; none if none was.
     within: Option<TimeDelta>,
     /// Until when all that are ready stay so; none if for good.
     until: Option<DateTime<Utc>>,
@@ -45,7 +46,7 @@ impl Tally {
     }
 }
 
-/// Asks for every segment. Ends with 35 while one of them cannot be read.
+/// Asks for every object. Ends with 35 while one of them cannot be read.
 pub(super) fn thaw(
     run: &mut Run,
     settings: &Settings,
@@ -54,8 +55,22 @@ pub(super) fn thaw(
     wish: Wish,
 ) -> Result<Exit, Failed> {
     let shelves = Shelves::open(settings, vault)?;
-    let (shelf, StoredRecord { record, .. }) = shelves.find(which, &run.console())?;
+    let search = Search::begin(shelves, which);
+    if search.copies.is_empty() {
+        let frozen = search.faults.iter().filter(|fault| fault.failed.exit() == Exit::FROZEN);
+        // Without its record it is not known what else to ask for.
+        for Fault { ice, shelf, .. } in frozen {
+            for object in [ice.record_object(), ice.catalogue_object()] {
+                shelf.thaw_object(&object, wish)?;
+            }
+        }
+    }
+    let (copy, _) = search.copies(which, &run.console())?;
+    let Copy { shelf, stored: StoredRecord { record, .. } } = copy;
     let mut tally = Tally::default();
+    for object in [record.ice.record_object(), record.ice.catalogue_object()] {
+        shelf.thaw_object(&object, wish)?.into_iter().for_each(|thawed| tally.count(thawed));
+    }
     for segment in &record.segments {
         tally.count(shelf.thaw(segment, wish)?);
     }
@@ -76,7 +91,7 @@ pub(super) fn thaw(
         Some(within) => format!("ready within {}", hours(within)),
         None => "asked for before, and not ready yet".to_owned(),
     };
-    run.line(&format!("{ice} is thawing, {} of {all} segments are ready: {when}", tally.ready));
+    run.line(&format!("{ice} is thawing, {} of {all} objects are ready: {when}", tally.ready));
     Ok(Exit::FROZEN)
 }
 

@@ -1,62 +1,87 @@
 //! `verify`: the whole of an ice, read and compared; the record says how it went, either way.
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use cli::{Amount, Exit, Failed, Monitor, Run, shown};
+use durable::Dir;
 use formats::Entry;
 
-use super::image::{Found, find};
+use super::image::{Found, search};
 use crate::args::Source;
 use crate::image::{ImageReader, Manifest, layout};
 use crate::judge::{Findings, Owners, judge};
 use crate::quarantine::Quarantine;
 use crate::record::{self, Proof};
+use crate::search::{Fault, is_about_the_ice};
 use crate::settings::Settings;
-
-/// Failures below this code say nothing about the ice, and leave no record.
-const ABOUT_THE_ICE: u8 = 20;
-
-fn is_about_the_ice(exit: Exit) -> bool {
-    // What is archived was not read: it may be whole.
-    exit.code() >= ABOUT_THE_ICE && exit != Exit::FROZEN
-}
 
 /// Proves one ice, or records why not.
 pub(super) fn verify(run: &mut Run, settings: &Settings, source: &Source) -> Result<Exit, Failed> {
     let started = Utc::now();
     let records = record::open(&settings.records)?;
-    let found = find(run, settings, source)?;
+    let search = search(settings, source)?;
+    for fault in &search.faults {
+        record_fault(run, &records, started, fault)?;
+    }
+    let mut found = Found::new(run, settings, source, search)?;
     let mut proof = Proof::default();
-    let proved = prove(run, settings, source, &found, &mut proof);
+    let proved = prove(run, settings, source, &mut found, &mut proof);
     for snapshot in &proof.snapshots {
         run.report().count("entries", snapshot.entries);
         run.report().count("files", snapshot.files);
         run.report().count("content_bytes", snapshot.content_bytes);
     }
     if proved.as_ref().err().is_none_or(|failed| is_about_the_ice(failed.exit())) {
-        let ice = &found.record.ice;
-        let record = record::closed(ice, &found.shelf.name, started, proof, proved.as_ref().err());
+        let ice = &found.record().ice;
+        let record = record::closed(ice, found.vault(), started, proof, proved.as_ref().err());
         let name = record::keep(&records, &record, started)?;
         run.report().detail("record", name);
         run.report().detail("from_manifest", serde_json::json!(record.from_manifest));
     }
     proved?;
-    run.line(&format!("{} is proved: every entry read and compared", found.record.ice));
+    run.line(&format!("{} is proved: every entry read and compared", found.record().ice));
     Ok(Exit::WHOLE)
+}
+
+/// A copy whose record is damaged or gone failed its drill before it began. If another copy is there, the run goes on with it, and is not whole.
+fn record_fault(run: &mut Run, records: &Dir, started: DateTime<Utc>, fault: &Fault) -> Result<(), Failed> {
+    if !is_about_the_ice(fault.failed.exit()) {
+        return Ok(());
+    }
+    let failed = Some(&fault.failed);
+    let record = record::closed(&fault.ice, &fault.shelf.name, started, Proof::default(), failed);
+    let name = record::keep(records, &record, started)?;
+    run.report().detail("record", name);
+    run.leave_out(fault.shelf.name.as_bytes(), &fault.failed.chain());
+    Ok(())
 }
 
 fn prove(
     run: &mut Run,
     settings: &Settings,
     source: &Source,
-    found: &Found,
+    found: &mut Found,
     proof: &mut Proof,
 ) -> Result<(), Failed> {
     let quarantine = Quarantine::enter(&settings.quarantine, Box::new(run.console()))?;
-    let image = found.thaw(run, source, &quarantine, &mut proof.tally)?;
+    if source.anew {
+        quarantine.forget_images()?;
+    }
+    let proved = prove_within(run, settings, &quarantine, found, proof);
+    found.close(quarantine, proved)
+}
+
+fn prove_within(
+    run: &mut Run,
+    settings: &Settings,
+    quarantine: &Quarantine,
+    found: &mut Found,
+    proof: &mut Proof,
+) -> Result<(), Failed> {
+    let image = found.thaw(run, quarantine, &mut proof.tally)?;
     // The whole of the image is told about, so that nothing in it is passed over.
     let mut image = ImageReader::start(&image, &[Vec::new()], settings.memory_bytes)?;
     let mut findings = Findings::default();
-    let compared = compare(run, found, &quarantine, &mut image, &mut findings, proof);
+    let compared = compare(run, found, quarantine, &mut image, &mut findings, proof);
     proof.from_manifest = findings.supplied();
     for (path, what) in &findings.differences.named {
         run.console().warn(&format!("differs: {}: {what}", shown(path)));
@@ -80,7 +105,7 @@ fn compare(
     proof: &mut Proof,
 ) -> Result<(), Failed> {
     // As they come in the image.
-    let mut snapshots: Vec<_> = found.record.snapshots.iter().collect();
+    let mut snapshots: Vec<_> = found.record().snapshots.iter().collect();
     snapshots.sort_by(|a, b| a.name.cmp(&b.name));
     let mut manifests = Vec::new();
     let mut owners = Owners::default();

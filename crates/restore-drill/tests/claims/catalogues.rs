@@ -120,3 +120,17 @@ fn a_segment_may_lie_in_the_folder_of_an_earlier_ice() {
     machine.lay_object(earlier, &ice.segments[1]);
     machine.verify().ends_with(0);
 }
+
+#[test]
+fn a_named_file_without_a_certificate_is_refused_and_turns_nothing_off() {
+    let machine = Machine::with(&signed(Signature::OtherServer));
+    let good = fs::read(machine.path("server.asc")).unwrap();
+    for empty in [&b""[..], b"\n", b"no certificate\n"] {
+        fs::write(machine.path("server.asc"), empty).unwrap();
+        let ran = machine.verify().ends_with(2).because("the server's certificate");
+        assert!(ran.report["error"]["advice"].as_str().unwrap().contains("signing-key.asc"));
+        machine.restore().ends_with(2);
+    }
+    fs::write(machine.path("server.asc"), good).unwrap();
+    machine.verify().ends_with(44);
+}

@@ -25,9 +25,8 @@ fn another_key_opens_nothing() {
         machine.assert_nothing_restored();
         machine.run(&[&["verify", "web01/latest"][..], &key].concat()).ends_with(40);
     }
-    let records = machine.records();
-    assert_eq!(records.last().unwrap()["failure"]["code"], 40);
-    assert_eq!(records.last().unwrap()["result"], "failed");
+    // Which says nothing about the ice.
+    assert!(machine.records().is_empty());
 }
 
 #[test]

@@ -91,10 +91,16 @@ impl Shelves {
         monitor: &dyn Monitor,
     ) -> Result<(Shelf, StoredRecord), Failed> {
         let mut found: Option<(usize, IceId)> = None;
+        let mut dated_last: Option<IceId> = None;
         for (place, shelf) in self.open.iter().enumerate() {
             let newest = match which {
                 Which::Exactly(id) => shelf.holds(id)?.then(|| id.clone()),
-                Which::Latest(host) => shelf.ids(Some(host))?.into_iter().max(),
+                Which::Latest(host) => {
+                    let ids = shelf.ids(Some(host))?;
+                    let dated = ids.iter().chain(&dated_last).max_by(|a, b| a.snapshot().cmp(b.snapshot()));
+                    dated_last = dated.cloned();
+                    ids.into_iter().max()
+                }
             };
             if let Some(id) = newest
                 && found.as_ref().is_none_or(|(_, best)| *best < id)
@@ -106,6 +112,11 @@ impl Shelves {
         match found {
             Some((place, id)) => {
                 closed.into_iter().for_each(|error| monitor.warn(&Failed::from(error).chain()));
+                if let Some(other) = dated_last.filter(|other| other.snapshot() > id.snapshot()) {
+                    monitor.warn(&format!(
+                        "the latest is {id} by its number, but {other} has a later date: the server's clock was ahead once, or its history was begun anew; in that case name {other}"
+                    ));
+                }
                 let shelf = self.open.swap_remove(place);
                 let record = shelf.record(&id)?;
                 Ok((shelf, record))

@@ -3,6 +3,7 @@
 use std::io;
 
 use cli::{Exit, Failure};
+use formats::records::ice::IceError;
 use formats::records::ice_id::IceIdError;
 use vault::VaultError;
 
@@ -39,6 +40,9 @@ pub enum StoreError {
     /// The image has changed since it was proved.
     #[error("the image in the staging folder is not the one that was proved")]
     ImageChanged,
+    /// The record that was put together would be refused by whoever reads it.
+    #[error("no record can be made of this ice, and nothing of it counts")]
+    Record(#[source] IceError),
     /// A worker panicked.
     #[error("a worker ended before its segment was stored")]
     Worker,
@@ -56,7 +60,7 @@ impl Failure for StoreError {
             StoreError::Seal(SealError::Write(error)) if is_full(error.as_ref()) => Exit::NO_STAGING,
             StoreError::Seal(SealError::Recipients) | StoreError::Worker | StoreError::Id(_) => Exit::BUG,
             StoreError::Seal(_) => Exit::MACHINE,
-            StoreError::ImageChanged => Exit::DAMAGED,
+            StoreError::ImageChanged | StoreError::Record(_) => Exit::DAMAGED,
         }
     }
 
@@ -70,6 +74,9 @@ impl Failure for StoreError {
             StoreError::ImageChanged => {
                 Some("check the disk of the staging folder; remove the image there to begin anew".to_owned())
             }
+            StoreError::Record(_) => Some(
+                "empty this host's staging folder, so that the next run makes a new image; if it fails again, report it: iceboxer run --again seals without what the vault has already".to_owned(),
+            ),
             _ => None,
         }
     }

@@ -159,7 +159,7 @@ impl Job<'_> {
             log_head: staged.log_head,
         };
         // What a reader would refuse must not be written.
-        record.check().map_err(|_| StoreError::ImageChanged)?;
+        record.check().map_err(StoreError::Record)?;
         Ok(record)
     }
 }

@@ -96,6 +96,12 @@ fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
 /// Said of an object that is there, but is another one.
 pub(super) const OTHER_OBJECT: &str = "it is not the object that was put there";
 
+/// Said of a lock that a vault did not make as long as it said it would.
+pub(super) const SHORT: &str = "it is locked for less than was asked";
+
+/// Said of an object of an unfinished ice whose lock nobody can make longer.
+pub(super) const TOO_SHORT: &str = "its lock is too short, and cannot be made longer";
+
 /// Said of an ice that was all but whole when an earlier run was cut short.
 pub(super) const LOST: &str = "a segment that was there before is not there any more";
 
@@ -108,11 +114,11 @@ impl StoreError {
         )
     }
 
-    /// The folder holds something that this run did not put there.
+    /// What the folder holds is of no use for the ice under way.
     pub(super) fn is_spoiled(&self) -> bool {
         match self {
             StoreError::Vault { source: VaultError::Exists { .. } | VaultError::Altered { .. }, .. } => true,
-            StoreError::Lock { what, .. } => *what == OTHER_OBJECT || *what == LOST,
+            StoreError::Lock { what, .. } => [OTHER_OBJECT, LOST, TOO_SHORT].contains(what),
             _ => false,
         }
     }

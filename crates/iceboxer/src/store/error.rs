@@ -31,6 +31,20 @@ pub enum StoreError {
         /// What is wrong.
         what: &'static str,
     },
+    /// Locks of an ice are not as long as they should be; those of its other objects are.
+    #[error("vault {vault}: {number} objects of {ice} do not stay locked: {objects}")]
+    Unextended {
+        /// Its name.
+        vault: String,
+        /// Which ice.
+        ice: String,
+        /// How many objects.
+        number: usize,
+        /// Their names, or those of the first.
+        objects: String,
+        /// Why the first of them.
+        source: Box<StoreError>,
+    },
     /// The staging folder failed.
     #[error(transparent)]
     Staging(#[from] StagingError),
@@ -56,6 +70,7 @@ impl Failure for StoreError {
         match self {
             StoreError::Vault { source, .. } => Exit::of(source.exit_code()),
             StoreError::Lock { .. } => Exit::LOCK_MISSING,
+            StoreError::Unextended { source, .. } => source.exit(),
             StoreError::Staging(error) => error.exit(),
             StoreError::Seal(SealError::Write(error)) if is_full(error.as_ref()) => Exit::NO_STAGING,
             StoreError::Seal(SealError::Recipients) | StoreError::Worker | StoreError::Id(_) => Exit::BUG,
@@ -70,6 +85,9 @@ impl Failure for StoreError {
                 Some("the image is kept: the next run goes on where this one stopped".to_owned())
             }
             StoreError::Vault { source, .. } => source.advice(),
+            StoreError::Unextended { .. } => Some(
+                "see what became of them: restore-drill verify; iceboxer run --again seals the newest snapshot anew".to_owned(),
+            ),
             StoreError::Staging(error) => error.advice(),
             StoreError::ImageChanged => {
                 Some("check the disk of the staging folder; remove the image there to begin anew".to_owned())

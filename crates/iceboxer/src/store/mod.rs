@@ -39,7 +39,7 @@ use self::locks::receipt;
 use self::segments::Placed;
 
 pub use self::error::StoreError;
-pub(crate) use self::extend::{Extended, extend};
+pub(crate) use self::extend::{Extended, Extension, extend};
 pub use self::known::KnownSegments;
 
 /// How often a spoiled folder is left for the next before giving up.

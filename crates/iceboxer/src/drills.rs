@@ -90,7 +90,7 @@ impl Drills {
         }
     }
 
-    /// The newest ice of `host` in `vault` that a drill has proved.
+    /// The newest ice of `host` in `vault` that a drill has proved: the one that was stored last.
     pub(crate) fn newest_proved<'l>(
         &self,
         ledger: &'l LedgerState,
@@ -102,7 +102,7 @@ impl Drills {
             says == Some(&Says::Proved(Some(entry.record.image.hash)))
         };
         let of_host = ledger.entries().iter().filter(|e| e.vault == vault && e.ice.host() == host);
-        of_host.filter(is_proved).max_by(|a, b| a.ice.cmp(&b.ice))
+        of_host.rev().find(is_proved)
     }
 
     /// The segments in `vault` of ices that a drill has found damaged, by name.

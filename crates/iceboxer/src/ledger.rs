@@ -28,6 +28,9 @@ pub enum LedgerError {
     /// Another iceboxer writes to it.
     #[error("another iceboxer writes to this ledger")]
     Busy,
+    /// A line could not be added, nor what was written of it be removed.
+    #[error("nothing more is added to the ledger, whose end is not known after an error")]
+    Unknown,
     /// A line is not a ledger line.
     #[error("ledger, line {line}")]
     Line {
@@ -49,7 +52,7 @@ pub enum LedgerError {
 impl Failure for LedgerError {
     fn exit(&self) -> Exit {
         match self {
-            LedgerError::Folder(_) | LedgerError::Io(_) => Exit::MACHINE,
+            LedgerError::Folder(_) | LedgerError::Io(_) | LedgerError::Unknown => Exit::MACHINE,
             LedgerError::Busy => Exit::BUSY,
             LedgerError::Line { .. } | LedgerError::Chain { .. } => Exit::DAMAGED,
         }
@@ -148,11 +151,13 @@ impl LedgerState {
             let number = state.lines + 1;
             let line =
                 LedgerLine::from_line(&bytes).map_err(|source| LedgerError::Line { line: number, source })?;
-            state.take(line, &bytes)?;
+            state.check(&line)?;
+            state.take(line, &bytes);
         }
     }
 
-    fn take(&mut self, line: LedgerLine, bytes: &[u8]) -> Result<(), LedgerError> {
+    /// Refuses a line that does not follow.
+    fn check(&self, line: &LedgerLine) -> Result<(), LedgerError> {
         let refuse = |what| Err(LedgerError::Chain { line: self.lines + 1, what });
         if line.line != self.lines + 1 {
             return refuse("it has another number");
@@ -166,11 +171,19 @@ impl LedgerState {
         if !line.receipts.iter().map(|receipt| receipt.object.as_str()).eq(names(&line.ice).iter()) {
             return refuse("its receipts are not those of its objects");
         }
-        let known = self.entries.iter().position(|e| e.vault == line.vault && e.ice == line.ice.ice);
-        match known.and_then(|place| self.entries.get_mut(place)) {
-            Some(entry) if entry.record != line.ice => {
-                return refuse("it says another thing of the same ice");
-            }
+        match self.place_of(line).and_then(|place| self.entries.get(place)) {
+            Some(entry) if entry.record != line.ice => refuse("it says another thing of the same ice"),
+            _ => Ok(()),
+        }
+    }
+
+    fn place_of(&self, line: &LedgerLine) -> Option<usize> {
+        self.entries.iter().position(|entry| entry.vault == line.vault && entry.ice == line.ice.ice)
+    }
+
+    /// Takes in a line that was checked.
+    fn take(&mut self, line: LedgerLine, bytes: &[u8]) {
+        match self.place_of(&line).and_then(|place| self.entries.get_mut(place)) {
             Some(entry) => (entry.retain_until, entry.objects) = (line.retain_until, line.receipts),
             None => self.entries.push(LedgerEntry {
                 time: line.time,
@@ -184,7 +197,6 @@ impl LedgerState {
         self.lines += 1;
         self.head = ContentHash::of(bytes);
         self.bytes += bytes.len() as u64;
-        Ok(())
     }
 }
 
@@ -199,6 +211,7 @@ fn names(ice: &IceRecord) -> Vec<String> {
 pub(crate) struct Ledger {
     file: File,
     state: LedgerState,
+    is_end_known: bool,
     _lock: Lock,
 }
 
@@ -218,14 +231,15 @@ impl Ledger {
             file.set_len(state.bytes)?;
             file.sync_all()?;
         }
-        Ok(Self { file, state, _lock: lock })
+        Ok(Self { file, state, is_end_known: true, _lock: lock })
     }
 
     pub(crate) fn state(&self) -> &LedgerState {
         &self.state
     }
 
-    /// Adds a line and brings it to the disk.
+    /// Adds a line and brings it to the disk. After an error the ledger ends where it did before: a shorter line that came next would leave the rest
+    /// of this one behind it. Where that cannot be had, nothing more is added.
     pub(crate) fn append(
         &mut self,
         time: String,
@@ -246,8 +260,96 @@ impl Ledger {
             receipts,
         };
         let bytes = line.to_line().map_err(|source| LedgerError::Line { line: number, source })?;
-        self.file.write_all_at(&bytes, self.state.bytes)?;
-        self.file.sync_all()?;
-        self.state.take(line, &bytes)
+        self.state.check(&line)?;
+        if !self.is_end_known {
+            return Err(LedgerError::Unknown);
+        }
+        let end = self.state.bytes;
+        let written = self.file.write_all_at(&bytes, end).and_then(|()| self.file.sync_all());
+        if let Err(error) = written {
+            self.is_end_known = self.file.set_len(end).is_ok();
+            return Err(error.into());
+        }
+        self.state.take(line, &bytes);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+
+    use std::collections::BTreeMap;
+    use std::fs;
+
+    use formats::records::ice::{FIRST_SEGMENT_BYTES, IceSnapshot, Image, Segment};
+    use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
+
+    use super::*;
+
+    /// Adds an ice of this host, whose name makes the line longer.
+    fn append(ledger: &mut Ledger, host: &str) -> Result<(), LedgerError> {
+        let ice: IceId = format!("{host}/20260102T030405Z-0000000001").parse().unwrap();
+        let hash = ContentHash::of(b"x");
+        let (plain_bytes, bytes) = (FIRST_SEGMENT_BYTES, 5_000);
+        let object = ice.segment_object(0);
+        let root = formats::Root::from_bytes([1; 32]);
+        let record = IceRecord {
+            format: IceRecord::format(),
+            host: ice.host().clone(),
+            created: "2026-01-02T03:04:05Z".to_owned(),
+            snapshots: vec![IceSnapshot { name: ice.snapshot().to_owned(), sequence: 1, root, entries: 1 }],
+            image: Image { bytes: plain_bytes, hash },
+            segment_bytes: 65_536,
+            segments: vec![Segment { object, version: None, plain_bytes, plain_hash: hash, bytes, hash }],
+            recipients: Vec::new(),
+            left_out: 0,
+            log_head: hash,
+            ice,
+        };
+        let until = "2026-04-05T00:00:00Z".to_owned();
+        let receipt = |object| LedgerReceipt { object, version: None, bytes, retain_until: until.clone() };
+        let receipts = names(&record).into_iter().map(receipt).collect();
+        ledger.append("2026-01-02T03:04:05Z".to_owned(), "local", until.clone(), record, receipts)
+    }
+
+    /// From now on this thread is told that its disk cannot be written.
+    fn break_the_disk() {
+        let rules = BTreeMap::from([(libc::SYS_fsync, Vec::new())]);
+        let (allow, fail) = (SeccompAction::Allow, SeccompAction::Errno(5));
+        let filter = SeccompFilter::new(rules, allow, fail, std::env::consts::ARCH.try_into().unwrap());
+        let program: BpfProgram = filter.unwrap().try_into().unwrap();
+        seccompiler::apply_filter(&program).unwrap();
+    }
+
+    #[test]
+    fn a_line_that_did_not_reach_the_disk_leaves_nothing_behind_the_next_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut ledger = Ledger::open(folder.path()).unwrap();
+        append(&mut ledger, "first").unwrap();
+        let failed = std::thread::scope(|scope| {
+            let longer = || {
+                break_the_disk();
+                append(&mut ledger, &"long".repeat(12))
+            };
+            scope.spawn(longer).join().unwrap()
+        });
+        assert!(matches!(failed, Err(LedgerError::Io(_))), "{failed:?}");
+        append(&mut ledger, "b").unwrap();
+        let read = LedgerState::read(folder.path()).unwrap();
+        let hosts: Vec<&str> = read.entries().iter().map(|entry| entry.ice.host().as_str()).collect();
+        assert_eq!(hosts, ["first", "b"]);
+        let length = fs::metadata(folder.path().join("ledger")).unwrap().len();
+        assert_eq!((read.bytes, read.torn_bytes), (length, 0));
+    }
+
+    #[test]
+    fn where_its_end_is_not_known_nothing_more_is_added() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut ledger = Ledger::open(folder.path()).unwrap();
+        // It takes every line, brings none to a disk, and cannot be cut.
+        ledger.file = File::options().read(true).write(true).open("/dev/null").unwrap();
+        assert!(matches!(append(&mut ledger, "web01"), Err(LedgerError::Io(_))));
+        assert!(matches!(append(&mut ledger, "b"), Err(LedgerError::Unknown)));
     }
 }

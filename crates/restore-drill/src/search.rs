@@ -27,6 +27,8 @@ pub(crate) struct Search {
     pub(crate) faults: Vec<Fault>,
     /// Vaults that did not answer.
     closed: Vec<Failed>,
+    /// Of the host's ices, the one whose name has the latest date.
+    dated_last: Option<IceId>,
 }
 
 /// Whether a failure tells that the ice itself is damaged, gone or not what it should be. Any other may pass: the ice may be whole.
@@ -54,7 +56,11 @@ impl Search {
         for shelf in open {
             let newest = match which {
                 Which::Exactly(id) => shelf.holds(id).map(|holds| holds.then(|| id.clone())),
-                Which::Latest(host) => shelf.ids(Some(host)).map(|ids| ids.into_iter().max()),
+                Which::Latest(host) => shelf.ids(Some(host)).map(|ids| {
+                    let dated = ids.iter().chain(&search.dated_last).max_by_key(|id| id.snapshot());
+                    search.dated_last = dated.cloned();
+                    ids.into_iter().max()
+                }),
             };
             match newest {
                 Ok(Some(id)) => holders.push((id, shelf)),
@@ -87,6 +93,12 @@ impl Search {
         match copies.next() {
             Some(first) => {
                 reasons.for_each(|failed| monitor.warn(&failed.chain()));
+                let id = &first.stored.record.ice;
+                if let Some(other) = self.dated_last.filter(|other| other.snapshot() > id.snapshot()) {
+                    monitor.warn(&format!(
+                        "the latest is {id} by its number, but {other} has a later date: the server's clock was ahead once, or its history was begun anew; in that case name {other}"
+                    ));
+                }
                 Ok((first, copies.collect()))
             }
             None => {

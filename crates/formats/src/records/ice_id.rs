@@ -11,10 +11,12 @@ use crate::id::HostId;
 const ATTEMPTS: u32 = 9_999;
 
 /// The id of an ice: its host, its newest snapshot, and which sealing of that it is. Text: `<host>/<snapshot name>`, and from the second sealing
-/// `<host>/<snapshot name>.N`. Ids of one host sort by age.
+/// `<host>/<snapshot name>.N`. Ids of one host sort by the sequence of that snapshot, never by its time: a clock that was ahead once must not make
+/// one the newest for years. So the order of the fields is that of the ids.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct IceId {
     host: HostId,
+    sequence: u64,
     snapshot: String,
     attempt: u32,
 }
@@ -33,10 +35,8 @@ pub enum IceIdError {
 impl IceId {
     /// The id of the first sealing of `snapshot`, which must be a snapshot's name.
     pub fn new(host: HostId, snapshot: &str) -> Result<Self, IceIdError> {
-        if !is_snapshot_name(snapshot) {
-            return Err(IceIdError::Ice);
-        }
-        Ok(Self { host, snapshot: snapshot.to_owned(), attempt: 1 })
+        let sequence = sequence_of(snapshot).ok_or(IceIdError::Ice)?;
+        Ok(Self { host, sequence, snapshot: snapshot.to_owned(), attempt: 1 })
     }
 
     /// The id of the next sealing of the same snapshot; none after the 9,999th.
@@ -115,11 +115,13 @@ fn parse_attempt(text: &str) -> Option<u32> {
     (plain && attempt >= 2).then_some(attempt)
 }
 
-/// `YYYYMMDDThhmmssZ-NNNNNNNNNN`.
-fn is_snapshot_name(text: &str) -> bool {
+/// The last ten digits of `YYYYMMDDThhmmssZ-NNNNNNNNNN`; none for a text of any other shape.
+fn sequence_of(text: &str) -> Option<u64> {
     const SHAPE: &[u8] = b"00000000T000000Z-0000000000";
     let fits = |(byte, shape): (&u8, &u8)| if *shape == b'0' { byte.is_ascii_digit() } else { byte == shape };
-    text.len() == SHAPE.len() && text.as_bytes().iter().zip(SHAPE).all(fits)
+    let is_name = text.len() == SHAPE.len() && text.as_bytes().iter().zip(SHAPE).all(fits);
+    let (_, sequence) = text.split_once('-').filter(|_| is_name)?;
+    sequence.parse().ok()
 }
 
 /// The fingerprint of an OpenPGP certificate (version 4): 40 hexadecimal digits, written in upper case.
@@ -170,6 +172,8 @@ as_text!(Fingerprint);
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const ID: &str = "web01/20260102T030405Z-0000000001";
@@ -206,6 +210,31 @@ mod tests {
             assert!(bad.parse::<IceId>().is_err(), "{bad:?}");
         }
         assert!(IceId::of_record_object(&format!("ice/{ID}/0001.pgp")).is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn ids_of_a_host_sort_by_sequence_then_attempt_whatever_their_times_say(
+            times in ("[0-9]{8}T[0-9]{6}Z", "[0-9]{8}T[0-9]{6}Z"), sequence in 0u64..9_999_999_999, more in 1u64..1_000,
+        ) {
+            let id = |time: &str, sequence: u64| -> IceId {
+                format!("web01/{time}-{sequence:010}").parse().unwrap()
+            };
+            let later = (sequence + more).min(9_999_999_999);
+            let (first, second) = (id(&times.0, sequence), id(&times.1, later));
+            prop_assert!(first < second);
+            prop_assert!(first.next_attempt().unwrap() < second);
+            prop_assert!(first < first.next_attempt().unwrap());
+            // Two histories can give one number to two snapshots: then the time decides, and what is not equal is not the same.
+            prop_assert_eq!(first.cmp(&id(&times.1, sequence)), times.0.cmp(&times.1));
+        }
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_once_makes_no_ice_the_newest() {
+        let ahead: IceId = "web01/20270101T000000Z-0000000007".parse().unwrap();
+        let right: IceId = "web01/20260102T000000Z-0000000008".parse().unwrap();
+        assert_eq!([&right, &ahead].into_iter().max(), Some(&right));
     }
 
     #[test]

@@ -4,10 +4,8 @@ use chrono::{DateTime, Utc};
 use formats::ContentHash;
 use formats::records::Record;
 use formats::records::ice::{IceRecord, Image};
-use formats::records::ledger::LedgerReceipt;
-use vault::Content;
+use vault::{Content, Lock};
 
-use super::locks::receipt;
 use super::{Job, StoreError, object_name};
 use crate::seal::{check_recipients, seal_signed};
 use crate::staging::{Progress, StagingError};
@@ -20,11 +18,11 @@ impl Job<'_> {
         progress: &mut Progress,
         record: &IceRecord,
         until: DateTime<Utc>,
-        receipts: &mut Vec<LedgerReceipt>,
+        locks: &mut Vec<Lock>,
     ) -> Result<u64, StoreError> {
         let object = object_name(&record.ice.catalogue_object())?;
         if let Some(lock) = self.stored_before(&object, progress.catalogue.as_ref())? {
-            receipts.push(self.locked(&lock.object_ref(), lock.bytes, lock.hash, until)?);
+            locks.push(self.locked(&lock.object_ref(), lock.bytes, lock.hash, until)?);
             return Ok(0);
         }
         let line = line(record)?;
@@ -36,7 +34,7 @@ impl Job<'_> {
         progress.catalogue = Some(Image { bytes, hash });
         self.staging.save_progress(&self.target.name, progress)?;
         let lock = self.put(&object, Content { bytes, hash, reader: &mut sealed.as_slice() }, until)?;
-        receipts.push(receipt(&lock));
+        locks.push(lock);
         Ok(bytes)
     }
 
@@ -45,18 +43,18 @@ impl Job<'_> {
         &self,
         record: &IceRecord,
         until: DateTime<Utc>,
-        receipts: &mut Vec<LedgerReceipt>,
+        locks: &mut Vec<Lock>,
     ) -> Result<u64, StoreError> {
         let line = line(record)?;
         let (bytes, hash) = (line.len() as u64, ContentHash::of(&line));
         let object = object_name(&record.ice.record_object())?;
         // A run that was killed before the ledger line finds the record where it put it.
         if let Some(lock) = self.stored_before(&object, Some(&Image { bytes, hash }))? {
-            receipts.push(self.locked(&lock.object_ref(), bytes, hash, until)?);
+            locks.push(self.locked(&lock.object_ref(), bytes, hash, until)?);
             return Ok(0);
         }
         let lock = self.put(&object, Content { bytes, hash, reader: &mut line.as_slice() }, until)?;
-        receipts.push(receipt(&lock));
+        locks.push(lock);
         Ok(bytes)
     }
 }

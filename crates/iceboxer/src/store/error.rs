@@ -3,6 +3,7 @@
 use std::io;
 
 use cli::{Exit, Failure};
+use formats::records::ice::IceError;
 use formats::records::ice_id::IceIdError;
 use vault::VaultError;
 
@@ -30,6 +31,20 @@ pub enum StoreError {
         /// What is wrong.
         what: &'static str,
     },
+    /// Locks of an ice are not as long as they should be; those of its other objects are.
+    #[error("vault {vault}: {number} objects of {ice} do not stay locked: {objects}")]
+    Unextended {
+        /// Its name.
+        vault: String,
+        /// Which ice.
+        ice: String,
+        /// How many objects.
+        number: usize,
+        /// Their names, or those of the first.
+        objects: String,
+        /// Why the first of them.
+        source: Box<StoreError>,
+    },
     /// The staging folder failed.
     #[error(transparent)]
     Staging(#[from] StagingError),
@@ -39,6 +54,9 @@ pub enum StoreError {
     /// The image has changed since it was proved.
     #[error("the image in the staging folder is not the one that was proved")]
     ImageChanged,
+    /// The record that was put together would be refused by whoever reads it.
+    #[error("no record can be made of this ice, and nothing of it counts")]
+    Record(#[source] IceError),
     /// A worker panicked.
     #[error("a worker ended before its segment was stored")]
     Worker,
@@ -52,11 +70,12 @@ impl Failure for StoreError {
         match self {
             StoreError::Vault { source, .. } => Exit::of(source.exit_code()),
             StoreError::Lock { .. } => Exit::LOCK_MISSING,
+            StoreError::Unextended { source, .. } => source.exit(),
             StoreError::Staging(error) => error.exit(),
             StoreError::Seal(SealError::Write(error)) if is_full(error.as_ref()) => Exit::NO_STAGING,
             StoreError::Seal(SealError::Recipients) | StoreError::Worker | StoreError::Id(_) => Exit::BUG,
             StoreError::Seal(_) => Exit::MACHINE,
-            StoreError::ImageChanged => Exit::DAMAGED,
+            StoreError::ImageChanged | StoreError::Record(_) => Exit::DAMAGED,
         }
     }
 
@@ -66,10 +85,16 @@ impl Failure for StoreError {
                 Some("the image is kept: the next run goes on where this one stopped".to_owned())
             }
             StoreError::Vault { source, .. } => source.advice(),
+            StoreError::Unextended { .. } => Some(
+                "see what became of them: restore-drill verify; iceboxer run --again seals the newest snapshot anew".to_owned(),
+            ),
             StoreError::Staging(error) => error.advice(),
             StoreError::ImageChanged => {
                 Some("check the disk of the staging folder; remove the image there to begin anew".to_owned())
             }
+            StoreError::Record(_) => Some(
+                "empty this host's staging folder, so that the next run makes a new image; if it fails again, report it: iceboxer run --again seals without what the vault has already".to_owned(),
+            ),
             _ => None,
         }
     }
@@ -89,6 +114,12 @@ fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
 /// Said of an object that is there, but is another one.
 pub(super) const OTHER_OBJECT: &str = "it is not the object that was put there";
 
+/// Said of a lock that a vault did not make as long as it said it would.
+pub(super) const SHORT: &str = "it is locked for less than was asked";
+
+/// Said of an object of an unfinished ice whose lock nobody can make longer.
+pub(super) const TOO_SHORT: &str = "its lock is too short, and cannot be made longer";
+
 /// Said of an ice that was all but whole when an earlier run was cut short.
 pub(super) const LOST: &str = "a segment that was there before is not there any more";
 
@@ -101,11 +132,11 @@ impl StoreError {
         )
     }
 
-    /// The folder holds something that this run did not put there.
+    /// What the folder holds is of no use for the ice under way.
     pub(super) fn is_spoiled(&self) -> bool {
         match self {
             StoreError::Vault { source: VaultError::Exists { .. } | VaultError::Altered { .. }, .. } => true,
-            StoreError::Lock { what, .. } => *what == OTHER_OBJECT || *what == LOST,
+            StoreError::Lock { what, .. } => [OTHER_OBJECT, LOST, TOO_SHORT].contains(what),
             _ => false,
         }
     }

@@ -1,19 +1,26 @@
 //! Segments that a vault has already: an image that keeps most of its bytes costs only the new ones.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use cli::Level;
 use formats::records::ice::Segment;
 use formats::records::ice_id::Fingerprint;
 use formats::{ContentHash, HostId};
 use vault::{Lock, VaultError};
 
+use super::locks::is_refusal;
 use super::{Job, StoreError, object_ref};
 use crate::certificate::Recipient;
 use crate::ledger::{LedgerEntry, LedgerState};
 
 /// Segments of one host in one vault, by length and BLAKE3 of their content.
 #[derive(Debug, Default)]
-pub struct KnownSegments(HashMap<(u64, ContentHash), Segment>);
+pub struct KnownSegments {
+    by_content: HashMap<(u64, ContentHash), Segment>,
+    /// The vault has refused to make a lock longer, and a person was told.
+    refused: AtomicBool,
+}
 
 impl KnownSegments {
     /// What the ledger says of `vault` and `host`, as far as it is sealed to just these recipients and is none of the `suspects`.
@@ -31,19 +38,19 @@ impl KnownSegments {
                 && entry.ice.host() == host
                 && entry.record.recipients.iter().collect::<BTreeSet<_>>() == wanted
         };
-        let mut known = HashMap::new();
+        let mut by_content = HashMap::new();
         let segments = ledger.entries().iter().filter(fits).flat_map(|entry| &entry.record.segments);
         for segment in segments.filter(|segment| !suspects.contains(&segment.object)) {
             // The newest of several is locked longest.
-            known.insert((segment.plain_bytes, segment.plain_hash), segment.clone());
+            by_content.insert((segment.plain_bytes, segment.plain_hash), segment.clone());
         }
-        KnownSegments(known)
+        KnownSegments { by_content, refused: AtomicBool::new(false) }
     }
 
     /// True if a segment of this content is known.
     #[must_use]
     pub fn has(&self, bytes: u64, hash: ContentHash) -> bool {
-        self.0.contains_key(&(bytes, hash))
+        self.by_content.contains_key(&(bytes, hash))
     }
 }
 
@@ -51,7 +58,7 @@ impl Job<'_> {
     /// A segment of this content that the vault has: its lock extended, and read back. One that is missing, another, or locked for less than is
     /// asked is as good as none: it is sealed anew.
     pub(super) fn known_before(&self, bytes: u64, hash: ContentHash) -> Result<Option<Lock>, StoreError> {
-        let Some(segment) = self.known.0.get(&(bytes, hash)) else { return Ok(None) };
+        let Some(segment) = self.known.by_content.get(&(bytes, hash)) else { return Ok(None) };
         let object = object_ref(&segment.object, segment.version.as_deref())?;
         let until = self.retain_until()?;
         let mut lock = match self.target.vault.lock(&object) {
@@ -61,8 +68,12 @@ impl Job<'_> {
         if lock.bytes != segment.bytes || lock.hash != segment.hash {
             return Ok(self.anew(segment, "it is another object now"));
         }
+        if lock.retain_until < until && !self.target.vault.can_extend() {
+            return Ok(None);
+        }
         if lock.retain_until < until {
             lock = match self.target.vault.extend_lock(&object, until) {
+                Err(error) if is_refusal(&error) => return Ok(self.refused(&error)),
                 Err(error) if is_no_more(&error) => return Ok(self.anew(segment, &error.to_string())),
                 answer => answer.map_err(self.vault_error())?,
             };
@@ -80,15 +91,23 @@ impl Job<'_> {
             .warn(&format!("vault {vault}: {object} cannot be used again, and is sealed anew: {why}"));
         None
     }
+
+    /// What refuses for one segment mostly does for all: it is said once, not a thousand times.
+    fn refused(&self, error: &VaultError) -> Option<Lock> {
+        let vault = &self.target.name;
+        let level = match self.known.refused.swap(true, Ordering::Relaxed) {
+            false => Level::Warning,
+            true => Level::Detail,
+        };
+        self.monitor.say(
+            level,
+            &format!("vault {vault}: what it has is sealed anew where its lock is too short: {error}"),
+        );
+        None
+    }
 }
 
-/// The object is lost or cannot be locked; anything else may pass, and ends the run.
+/// The object is lost or not locked; anything else may pass, and ends the run.
 fn is_no_more(error: &VaultError) -> bool {
-    matches!(
-        error,
-        VaultError::Missing { .. }
-            | VaultError::LockMissing { .. }
-            | VaultError::LockRefused { .. }
-            | VaultError::Altered { .. }
-    )
+    matches!(error, VaultError::Missing { .. } | VaultError::LockMissing { .. } | VaultError::Altered { .. })
 }

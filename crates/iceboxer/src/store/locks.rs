@@ -7,12 +7,12 @@ use formats::records::ledger::LedgerReceipt;
 use vault::stamp::utc_text;
 use vault::{Content, Lock, ObjectName, ObjectRef, VaultError};
 
-use super::error::OTHER_OBJECT;
+use super::error::{OTHER_OBJECT, SHORT, TOO_SHORT};
 use super::{Job, StoreError, Target};
 use crate::settings::RETENTION_DAYS_MIN;
 
 impl Job<'_> {
-    /// The lock of an object that the vault holds as it was noted; none if it holds nothing under this name.
+    /// The lock of an object that the vault holds as an earlier run noted it; none if it holds nothing under this name.
     pub(super) fn stored_before(
         &self,
         object: &ObjectName,
@@ -47,20 +47,40 @@ impl Job<'_> {
         Ok(lock)
     }
 
-    /// Step 3 for one object: its lock as the vault has it now, at least until `until`.
+    /// Step 3 for one object: its lock as the vault has it now, at least until `until` where it can be made as long.
     pub(super) fn locked(
         &self,
         object: &ObjectRef,
         bytes: u64,
         hash: ContentHash,
         until: DateTime<Utc>,
-    ) -> Result<LedgerReceipt, StoreError> {
-        let mut lock = self.target.vault.lock(object).map_err(self.vault_error())?;
-        if lock.retain_until < until {
-            lock = self.target.vault.extend_lock(&lock.object_ref(), until).map_err(self.vault_error())?;
+    ) -> Result<Lock, StoreError> {
+        let lock = self.target.vault.lock(object).map_err(self.vault_error())?;
+        if lock.bytes != bytes || lock.hash != hash {
+            return Err(self.target.lock_error(object.name.as_str(), OTHER_OBJECT));
         }
-        self.compare(&object.name, &lock, bytes, hash, until)?;
-        Ok(receipt(&lock))
+        if lock.retain_until >= until { Ok(lock) } else { self.longer(lock, until) }
+    }
+
+    /// The lock, moved to `until`. Where nobody can move it, it is long enough if it lasts for the retention counted from when its object was stored:
+    /// else what was begun on one day could not be completed on the next. One that is not even that long is as good as none.
+    fn longer(&self, lock: Lock, until: DateTime<Utc>) -> Result<Lock, StoreError> {
+        let vault = &self.target.vault;
+        let now = vault.clock().map_err(self.vault_error())?;
+        let is_enough = lock.retain_until >= self.target.lock_date(lock.stored) && lock.retain_until > now;
+        let object = lock.object_ref();
+        if vault.can_extend() {
+            match vault.extend_lock(&object, until) {
+                Ok(longer) if longer.retain_until >= until => return Ok(longer),
+                Ok(_) => return Err(self.target.lock_error(object.name.as_str(), SHORT)),
+                Err(error @ VaultError::Denied { .. }) if !is_enough => {
+                    return Err(self.vault_error()(error));
+                }
+                Err(error) if is_refusal(&error) => self.monitor.detail(&error.to_string()),
+                Err(error) => return Err(self.vault_error()(error)),
+            }
+        }
+        if is_enough { Ok(lock) } else { Err(self.target.lock_error(object.name.as_str(), TOO_SHORT)) }
     }
 
     fn compare(
@@ -75,7 +95,7 @@ impl Job<'_> {
             return Err(self.target.lock_error(object.as_str(), OTHER_OBJECT));
         }
         if lock.retain_until < until {
-            return Err(self.target.lock_error(object.as_str(), "it is locked for less than was asked"));
+            return Err(self.target.lock_error(object.as_str(), SHORT));
         }
         Ok(())
     }
@@ -88,6 +108,11 @@ impl Job<'_> {
         let vault = self.target.name.clone();
         move |source| StoreError::Vault { vault, source }
     }
+}
+
+/// This lock is as long as it will ever be; anything else may pass.
+pub(super) fn is_refusal(error: &VaultError) -> bool {
+    matches!(error, VaultError::LockRefused { .. } | VaultError::Denied { .. })
 }
 
 /// Until when new ice is locked there, by the vault's own clock.

@@ -6,7 +6,8 @@
 //! 2. Segment by segment ([`segments`]), several at once: one whose content the vault [has already](known) is not put, but its lock extended;
 //!    any other is sealed into a file, noted with its hash, then put. A restarted run keeps what the vault holds with the noted hash, and seals
 //!    the rest anew. An object that is not the noted one spoils the folder: what lies there is left, and the next id is taken.
-//! 3. The record is noted: from here on it stays as it is. All locks are read back and, where the date has moved on meanwhile, extended.
+//! 3. The record is noted: from here on it stays as it is. All locks are read back and, where the date has moved on meanwhile, extended. In a
+//!    vault that extends none, each must last for the retention from when its object was stored.
 //! 4. The catalogue, which is the record signed and sealed, is put; then the ice record. From here on the ice counts.
 //! 5. The caller writes the ledger line.
 
@@ -22,7 +23,7 @@ mod segments;
 use std::fs::File;
 
 use chrono::{DateTime, Utc};
-use cli::Monitor;
+use cli::{Failed, Monitor};
 use formats::records::Record;
 use formats::records::ice::{IceRecord, Segment, segment_lengths};
 use formats::records::ice_id::{IceId, IceIdError};
@@ -34,10 +35,11 @@ use crate::signer::Signer;
 use crate::staging::{HostStaging, Progress, StagedImage};
 
 use self::busy::Timing;
+use self::locks::receipt;
 use self::segments::Placed;
 
 pub use self::error::StoreError;
-pub(crate) use self::extend::{Extended, extend};
+pub(crate) use self::extend::{Extended, Extension, extend};
 pub use self::known::KnownSegments;
 
 /// How often a spoiled folder is left for the next before giving up.
@@ -57,6 +59,7 @@ pub struct Target {
 #[derive(Debug)]
 pub(crate) struct Stored {
     pub(crate) record: IceRecord,
+    /// When the first of its locks ends.
     pub(crate) retain_until: DateTime<Utc>,
     pub(crate) receipts: Vec<LedgerReceipt>,
     /// Bytes put by this run.
@@ -90,8 +93,9 @@ impl Job<'_> {
                 Err(error) if error.is_spoiled() && spoiled < SPOILED_MAX => {
                     spoiled += 1;
                     let vault = &self.target.name;
+                    let why = Failed::from(error).chain();
                     self.monitor.warn(&format!(
-                        "vault {vault}: the folder of {ice} holds something that was not put there by this run; beginning again under another id"
+                        "vault {vault}: {ice} cannot be completed, and is begun again under another id: {why}"
                     ));
                     self.staging.drop_progress(&self.target.name)?;
                 }
@@ -114,20 +118,22 @@ impl Job<'_> {
         };
         progress.record = Some(record.clone());
         self.staging.save_progress(&self.target.name, &progress)?;
-        let retain_until = self.retain_until()?;
-        let mut receipts = Vec::with_capacity(record.segments.len() + 2);
+        let until = self.retain_until()?;
+        let mut locks = Vec::with_capacity(record.segments.len() + 2);
         for segment in &record.segments {
             let object = object_ref(&segment.object, segment.version.as_deref())?;
-            match self.locked(&object, segment.bytes, segment.hash, retain_until) {
+            match self.locked(&object, segment.bytes, segment.hash, until) {
                 // The record stays as it is, and so cannot name another: the whole is begun again.
                 Err(error) if error.is_lost() => {
                     return Err(self.target.lock_error(&segment.object, error::LOST));
                 }
-                answer => receipts.push(answer?),
+                answer => locks.push(answer?),
             }
         }
-        put_bytes += self.put_catalogue(&mut progress, &record, retain_until, &mut receipts)?;
-        put_bytes += self.put_record(&record, retain_until, &mut receipts)?;
+        put_bytes += self.put_catalogue(&mut progress, &record, until, &mut locks)?;
+        put_bytes += self.put_record(&record, until, &mut locks)?;
+        let retain_until = locks.iter().map(|lock| lock.retain_until).min().unwrap_or(until);
+        let receipts = locks.iter().map(receipt).collect();
         Ok(Stored { record, retain_until, receipts, put_bytes, timing })
     }
 
@@ -159,7 +165,7 @@ impl Job<'_> {
             log_head: staged.log_head,
         };
         // What a reader would refuse must not be written.
-        record.check().map_err(|_| StoreError::ImageChanged)?;
+        record.check().map_err(StoreError::Record)?;
         Ok(record)
     }
 }

@@ -27,10 +27,7 @@ pub fn status(settings: &Settings, run: &mut Run) -> Result<Exit, Failed> {
     let now = Utc::now();
     let mut newest: BTreeMap<(&HostId, &str), &LedgerEntry> = BTreeMap::new();
     for entry in ledger.entries() {
-        let known = newest.entry((entry.ice.host(), &entry.vault)).or_insert(entry);
-        if known.ice <= entry.ice {
-            *known = entry;
-        }
+        newest.insert((entry.ice.host(), &entry.vault), entry);
     }
     if newest.is_empty() {
         run.line("no ice yet");

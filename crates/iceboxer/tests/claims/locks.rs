@@ -13,7 +13,7 @@ use serde_json::json;
 use vault::stamp::utc_text;
 
 use crate::cost::write_ledger;
-use crate::rig::{Scratch, Spec, Tree, days_from_now, meta, output, run};
+use crate::rig::{Scratch, Spec, Tree, days_from_now, meta, noise, output, run};
 
 fn tree(content: &str) -> Tree {
     vec![(b"a", Spec::File(content.into()), meta(0o644, 0, 1))]
@@ -101,6 +101,43 @@ fn the_newest_proved_ice_stays_locked_until_a_newer_one_is_proved() {
     drilled(&scratch, &ices[2], 42, "2026-07-01T00:00:00Z");
     run(plan()).unwrap();
     assert!(days_locked(&scratch, &ices[1]) >= 92);
+}
+
+#[test]
+fn a_lost_segment_lets_no_other_object_of_a_proved_ice_lapse() {
+    let scratch = Scratch::new();
+    let recipients = [scratch.recipient("one")];
+    let plan = || with_drills(&scratch, scratch.plan(&recipients, vec![scratch.target()]));
+    let many = vec![(&b"a"[..], Spec::File(noise(900_000, 3)), meta(0o644, 0, 1))];
+    let ice = format!("web01/{}", scratch.snapshot("web01", &many));
+    fs::create_dir(scratch.path("drills")).unwrap();
+    run(plan()).unwrap();
+    drilled(&scratch, &ice, 0, "2026-02-01T00:00:00Z");
+    ends_in(&scratch, &ice, 5);
+    let lost = [format!("objects/ice/{ice}/0001.pgp"), format!("locks/ice/{ice}/0003.pgp.json")];
+    lost.iter().for_each(|file| fs::remove_file(scratch.path("vault").join(file)).unwrap());
+    // As long as it was, and other bytes.
+    let altered = scratch.path(&format!("vault/locks/ice/{ice}/0004.pgp.json"));
+    let text = fs::read_to_string(&altered).unwrap();
+    let hash = entry(&scratch, &ice).record.segments[4].hash.to_string();
+    fs::remove_file(&altered).unwrap();
+    fs::write(&altered, text.replace(&hash, &"ab".repeat(32))).unwrap();
+
+    let failed = run(plan()).unwrap_err();
+    let told = failed.chain();
+    assert!(told.contains("3 objects") && !told.contains("0002.pgp"), "{told}");
+    assert!(["0001.pgp", "0003.pgp", "0004.pgp"].iter().all(|name| told.contains(name)), "{told}");
+    let (vault, receipts) = (scratch.target().vault, entry(&scratch, &ice).objects);
+    for receipt in &receipts {
+        if !["0001.pgp", "0003.pgp", "0004.pgp"].iter().any(|name| receipt.object.ends_with(name)) {
+            let name: vault::ObjectName = receipt.object.parse().unwrap();
+            let until = vault.lock(&name.into()).unwrap().retain_until;
+            assert!(until >= Utc::now() + TimeDelta::days(92), "{}", receipt.object);
+            assert_eq!(receipt.retain_until, utc_text(&until), "the ledger knows");
+        }
+    }
+    let first = receipts.iter().map(|receipt| &receipt.retain_until).min().unwrap();
+    assert_eq!(entry(&scratch, &ice).retain_until, *first, "and promises no more than all of them hold");
 }
 
 #[test]

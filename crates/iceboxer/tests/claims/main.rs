@@ -6,6 +6,7 @@ mod budget;
 mod certificates;
 mod check;
 mod cost;
+mod fixed_locks;
 mod gcs;
 mod image;
 mod killed;

@@ -17,7 +17,7 @@ use crate::rig::{Scratch, everything, meta, run};
 
 /// When a call to the vault fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Moment {
+pub(crate) enum Moment {
     /// Before anything was done.
     Before,
     /// After all was done: the answer is lost.
@@ -64,6 +64,9 @@ impl Vault for Dying {
     fn lock(&self, object: &ObjectRef) -> Result<Lock> {
         self.call(|| self.inner.lock(object))
     }
+    fn can_extend(&self) -> bool {
+        self.inner.can_extend()
+    }
     fn end_stale_puts(&self, before: DateTime<Utc>) -> Result<u64> {
         self.inner.end_stale_puts(before)
     }
@@ -80,10 +83,15 @@ impl Vault for Dying {
     }
 }
 
-fn dying(scratch: &Scratch, dies_at: usize, moment: Moment) -> (Target, Arc<AtomicUsize>) {
+/// The same vault, which dies at this call; and how many calls there were.
+pub(crate) fn dies(target: Target, dies_at: usize, moment: Moment) -> (Target, Arc<AtomicUsize>) {
     let calls = Arc::new(AtomicUsize::new(0));
-    let vault = Dying { inner: scratch.target().vault, dies_at, moment, calls: Arc::clone(&calls) };
-    (scratch.target_of("local", Box::new(vault)), calls)
+    let vault = Dying { inner: target.vault, dies_at, moment, calls: Arc::clone(&calls) };
+    (Target { vault: Box::new(vault), ..target }, calls)
+}
+
+fn dying(scratch: &Scratch, dies_at: usize, moment: Moment) -> (Target, Arc<AtomicUsize>) {
+    dies(scratch.target(), dies_at, moment)
 }
 
 #[test]

@@ -48,10 +48,20 @@ pub(crate) fn stage(scratch: &Scratch, snapshot: &str, image: &[u8], segment_byt
 /// A history whose newest snapshot is the one that the staged image is of, so that the run has nothing else to do.
 fn run_staged(scratch: &Scratch, recipients: &[Recipient], image: &[u8]) -> String {
     let name = scratch.snapshot("web01", &vec![(b"a", Spec::File(noise(10, 1)), meta(0o644, 0, 1))]);
-    stage(scratch, &name, image, SEGMENT_BYTES);
+    run_staged_as(scratch, recipients, image, &name);
+    name
+}
+
+fn run_staged_as(scratch: &Scratch, recipients: &[Recipient], image: &[u8], name: &str) {
+    stage(scratch, name, image, SEGMENT_BYTES);
     let plan = Plan { segment_bytes: SEGMENT_BYTES, ..scratch.plan(recipients, vec![scratch.target()]) };
     assert_eq!(run(plan).unwrap(), Exit::WHOLE);
-    name
+}
+
+/// How many segments of an ice lie in its own folder.
+fn own_segments(scratch: &Scratch, name: &str) -> usize {
+    let record = scratch.record(&format!("web01/{name}"));
+    record.segments.iter().filter(|segment| segment.object.contains(name)).count()
 }
 
 fn image() -> Vec<u8> {
@@ -148,9 +158,11 @@ fn a_segment_that_is_lost_is_sent_anew() {
     }
     let second_image = changed(&image(), &[]);
     let second = run_staged(&scratch, &recipients, &second_image);
-    let record = scratch.record(&format!("web01/{second}"));
-    let new = record.segments.iter().filter(|segment| segment.object.contains(&second)).count();
-    assert_eq!(new, 3, "the two that are lost or not locked, and the first 4 KiB");
+    assert_eq!(
+        own_segments(&scratch, &second),
+        3,
+        "the two that are lost or not locked, and the first 4 KiB"
+    );
     assert_eq!(fs::read(scratch.thaw(&format!("web01/{second}"))).unwrap(), second_image);
 }
 
@@ -177,6 +189,32 @@ fn what_is_used_again_is_locked_as_long_as_what_is_new() {
     let ledger = LedgerState::read(&scratch.path("ledger")).unwrap();
     let last = ledger.entries().last().unwrap();
     assert!(last.objects.iter().all(|receipt| days_from_now(&receipt.retain_until) >= 91));
+}
+
+#[test]
+fn a_clock_that_was_ahead_once_and_a_history_begun_anew_keep_no_host_from_its_next_ice() {
+    let scratch = Scratch::new();
+    let recipients = [scratch.recipient("one")];
+    let tree = || vec![(&b"a"[..], Spec::Folder, meta(0o755, 0, 1))];
+    let (right, ahead) = (1_767_322_930, 1_767_322_930 + 400 * 86_400);
+    let mut names = Vec::new();
+    for clock in [right, ahead, right + 15 * 86_400] {
+        let name = scratch.snapshot_at("web01", &tree(), clock);
+        run_staged_as(&scratch, &recipients, &changed(&image(), &[names.len()]), &name);
+        names.push(name);
+    }
+    assert!(names[2] < names[1], "the newest does not have the latest date");
+    // It counts from 1 again.
+    fs::remove_dir_all(scratch.path("history/web01")).unwrap();
+    let again = scratch.snapshot_at("web01", &tree(), right + 30 * 86_400);
+    assert!(again.ends_with("-0000000001"));
+    let last_image = changed(&image(), &[7]);
+    run_staged_as(&scratch, &recipients, &last_image, &again);
+    assert_eq!(fs::read(scratch.thaw(&format!("web01/{again}"))).unwrap(), last_image);
+    names.push(again);
+    let own: Vec<usize> = names.iter().map(|name| own_segments(&scratch, name)).collect();
+    // Then the one that changes and the one that changes back; from the third on the latter is in the second ice.
+    assert_eq!(own, [SEGMENTS + 1, 2, 1, 1]);
 }
 
 #[test]

@@ -155,12 +155,17 @@ impl Scratch {
 
     /// Adds a snapshot to a host's history, as an ingest would have; gives back its name.
     pub(crate) fn snapshot(&self, host: &str, tree: &Tree) -> String {
+        self.snapshot_at(host, tree, 1_767_322_930)
+    }
+
+    /// The same, by a clock that shows so many seconds since 1970, and one more for each snapshot.
+    pub(crate) fn snapshot_at(&self, host: &str, tree: &Tree, clock: i64) -> String {
         let host = HostId::parse(host).unwrap();
         let history = History::open(&self.path("history")).unwrap().host_or_new(&host).unwrap();
         let writing = history.write_lock().unwrap().unwrap();
         let mut log = LogAppender::open(&history, &writing).unwrap();
         let sequence = log.log().next_sequence();
-        let now = DateTime::from_timestamp(1_767_322_930 + i64::try_from(sequence).unwrap(), 0).unwrap();
+        let now = DateTime::from_timestamp(clock + i64::try_from(sequence).unwrap(), 0).unwrap();
         let name = SnapshotName::new(now, sequence).unwrap();
         let folder = self.path("history").join(host.as_str());
         fs::create_dir_all(folder.join("manifests")).unwrap();

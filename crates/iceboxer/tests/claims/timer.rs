@@ -4,6 +4,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
+use cli::Exit;
+
 use crate::rig::output;
 
 fn unit(name: &str) -> (PathBuf, String) {
@@ -51,6 +53,15 @@ fn systemd_accepts_the_units() {
     };
     let service = unit("firn-ice.service").1.replace("/usr/bin/iceboxer", env!("CARGO_BIN_EXE_iceboxer"));
     assert_eq!(verify(&service), (true, Vec::new()));
+    for line in ["Restart=always", "StartLimitBurst=many", "RestartPreventExitStatus=two"] {
+        let (key, _) = line.split_once('=').unwrap();
+        let wrong: String = service
+            .lines()
+            .map(|found| if found.starts_with(&format!("{key}=")) { line } else { found })
+            .flat_map(|found| [found, "\n"])
+            .collect();
+        assert!(!verify(&wrong).1.is_empty(), "{line}");
+    }
     // The positive controls: it does look.
     let wrong = service.replace("ProtectSystem=strict", "ProtectSystem=always");
     assert!(verify(&wrong).1.iter().any(|line| line.contains("ignoring: always")));
@@ -76,6 +87,24 @@ fn it_runs_on_days_1_and_15_and_makes_up_for_what_was_missed() {
         let at = rest.find(day).unwrap_or_else(|| panic!("{day} in {text}"));
         rest = &rest[at..];
     }
+}
+
+#[test]
+fn a_run_that_was_cut_short_goes_on_within_hours_and_what_a_person_must_mend_is_not_tried_again() {
+    let (_, service) = unit("firn-ice.service");
+    let value = |key: &str| {
+        let line = service.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+        line.unwrap_or_else(|| panic!("no {key}"))
+    };
+    assert_eq!((value("Restart"), value("RestartSec")), ("on-failure", "6h"));
+    assert_eq!((value("StartLimitIntervalSec"), value("StartLimitBurst")), ("3d", "8"));
+    let prevented: Vec<u8> =
+        value("RestartPreventExitStatus").split(' ').map(|code| code.parse().unwrap()).collect();
+    // What iceboxer ends with, as docs/exit-codes.md has it.
+    let may_pass = [Exit::BUSY, Exit::VAULT_UNREACHABLE, Exit::FROZEN].map(|exit| exit.code());
+    let codes = [1, 2, 4, 10].into_iter().chain(28..=38);
+    let expected: Vec<u8> = codes.filter(|code| !may_pass.contains(code)).collect();
+    assert_eq!(prevented, expected);
 }
 
 #[test]

@@ -69,6 +69,23 @@ fn the_latest_is_the_newest_snapshot_sealed_last() {
 }
 
 #[test]
+fn the_latest_has_the_highest_number_though_the_servers_clock_was_ahead_once() {
+    let mut old = snapshots(&[small()]);
+    "20370102T030405Z-0000000001".clone_into(&mut old[0].name);
+    let image = images::write(&images::names(&old));
+    let machine = Machine::with(&seal(&old, &image, 1 << 20, key()));
+    let ran = machine.verify().ends_with(0);
+    assert!(!ran.stderr.contains("later date"), "{}", ran.stderr);
+    let two = snapshots(&[small(), small()]);
+    machine.lay(&seal(&two, &images::write(&images::names(&two)), 1 << 20, key()));
+    let ran = machine.verify().ends_with(0);
+    assert!(ran.stderr.contains("web01/20370102T030405Z-0000000001 has a later date"), "{}", ran.stderr);
+    assert_eq!(ran.report["details"]["ice"], format!("web01/{}", images::name(2)));
+    let listed = machine.run(&["list", "web01"]).ends_with(0).report["details"]["ices"].clone();
+    assert_eq!(listed[1]["ice"], format!("web01/{}", images::name(2)), "newest last");
+}
+
+#[test]
 fn names_that_are_no_ice_are_usage_errors() {
     let machine = Machine::with(&ice_of(&small()));
     for bad in [

@@ -13,7 +13,7 @@ use crate::certificate::Recipient;
 use crate::drills::Drills;
 use crate::ledger::{Ledger, LedgerEntry};
 use crate::plan::{Again, Plan};
-use crate::store::{Extended, StoreError, Target, extend};
+use crate::store::{Extended, Extension, StoreError, Target, extend};
 
 /// No put is under way for longer.
 const STALE: TimeDelta = TimeDelta::days(7);
@@ -57,12 +57,14 @@ pub(super) fn keep_proved(plan: &Plan, ledger: &mut Ledger, drills: &Drills, run
 
 /// Extends the locks of an ice; the ledger's next line says so.
 fn extend_in(target: &Target, entry: &LedgerEntry, ledger: &mut Ledger, run: &mut Run) -> Result<(), Failed> {
-    let Some(Extended { retain_until, receipts }) = extend(target, entry)? else { return Ok(()) };
-    let (now, until) = (utc_text(&Utc::now()), utc_text(&retain_until));
-    ledger.append(now, &target.name, until.clone(), entry.record.clone(), receipts)?;
-    run.report().count("extended", 1);
-    run.line(&format!("{} in vault {} stays locked until {until}", entry.ice, target.name));
-    Ok(())
+    let Extension { changed, failed } = extend(target, entry)?;
+    if let Some(Extended { retain_until, receipts }) = changed {
+        let (now, until) = (utc_text(&Utc::now()), utc_text(&retain_until));
+        ledger.append(now, &target.name, until.clone(), entry.record.clone(), receipts)?;
+        run.report().count("extended", 1);
+        run.line(&format!("{} in vault {} stays locked until {until}", entry.ice, target.name));
+    }
+    failed.map_or(Ok(()), |error| Err(error.into()))
 }
 
 impl<'a> Icing<'a> {

@@ -49,6 +49,8 @@ pub(crate) fn build(
     let host = history.host();
     let survey = survey(history, snapshots)?;
     let room = room_needed(survey.image_bytes_max, segment_bytes, workers);
+    // Half an image that a killed run left, or one that gives way, takes no room from this one.
+    place.clear()?;
     staging.has_room(room)?;
     if segment_lengths(survey.image_bytes_max, segment_bytes).nth(SEGMENTS).is_some() {
         return Err(ImageError::Segments { most: SEGMENTS, segment_bytes }.into());

@@ -170,9 +170,8 @@ impl HostStaging {
         }
     }
 
-    /// Begins a new image; what was here is gone.
+    /// Begins a new image, where all is cleared.
     pub(crate) fn begin(&self) -> Result<File, StagingError> {
-        self.clear()?;
         Ok(self.dir.create_new(IMAGE, 0o600)?)
     }
 

@@ -6,6 +6,7 @@ use std::process::{Command, Output};
 use iceboxer::ledger::LedgerState;
 
 use crate::cost::{GIB, write_ledger};
+use crate::locks::drilled;
 use crate::rig::{Scratch, Spec, Tree, everything, meta, noise, output};
 
 const STORAGE: &str = "storage_per_gb_month = \"1000.00\"\nput_per_1000 = \"0\"";
@@ -119,6 +120,47 @@ fn a_host_that_grew_is_stopped_and_the_others_are_served() {
     let again = scratch.snapshot("aaa", &small("three"));
     assert_eq!(iceboxer(&["run", "--config", &config]).status.code(), Some(0));
     scratch.record(&format!("aaa/{again}"));
+}
+
+#[test]
+fn a_host_whose_content_lies_there_already_is_not_counted_twice() {
+    for unchanged in ["seal", "extend"] {
+        let scratch = Scratch::new();
+        let recipient = scratch.recipient("one");
+        let top = format!("unchanged = {unchanged:?}");
+        let more = BUDGET.replace("3.00", "6.00");
+        let config = settings(&scratch, recipient.fingerprint().as_str(), &top, PRICED, STORAGE, &more);
+        // 4 MB cost 3.7 a month: once is within the budget, twice is not.
+        let tree: Tree = vec![(b"a", Spec::File(noise(4_000_000, 1)), meta(0o644, 0, 1))];
+        for _ in 0..2 {
+            scratch.snapshot("web01", &tree);
+            let ran = iceboxer(&["run", "--config", &config]);
+            assert_eq!(ran.status.code(), Some(0), "{unchanged}: {}", errors(&ran));
+        }
+        // The control.
+        scratch.snapshot("web01", &vec![(b"a", Spec::File(noise(4_000_000, 2)), meta(0o644, 0, 1))]);
+        assert_eq!(iceboxer(&["run", "--config", &config]).status.code(), Some(38), "{unchanged}");
+    }
+}
+
+#[test]
+fn a_run_that_the_budget_stops_has_kept_its_locks_and_tells_first_what_failed_before() {
+    let scratch = Scratch::new();
+    let recipient = scratch.recipient("one");
+    let name = scratch.snapshot("web01", &everything());
+    let top = format!("drill_records = {:?}", scratch.path("drills"));
+    let config = |more: &str| settings(&scratch, recipient.fingerprint().as_str(), &top, PRICED, PUTS, more);
+    fs::create_dir(scratch.path("drills")).unwrap();
+    assert_eq!(iceboxer(&["run", "--config", &config("")]).status.code(), Some(0));
+    let ice = format!("web01/{name}");
+    drilled(&scratch, &ice, 0, "2026-03-01T00:00:00Z");
+    scratch.snapshot("web01", &vec![(b"a", Spec::File(noise(2_000_000, 2)), meta(0o644, 0, 1))]);
+    let stopped = iceboxer(&["run", "--config", &config(BUDGET)]);
+    assert_eq!(stopped.status.code(), Some(38), "{}", errors(&stopped));
+    fs::remove_file(scratch.path(&format!("vault/locks/ice/{ice}/0001.pgp.json"))).unwrap();
+    let stopped = iceboxer(&["run", "--config", &config(BUDGET)]);
+    assert_eq!(stopped.status.code(), Some(32), "{}", errors(&stopped));
+    assert!(errors(&stopped).contains("the budget is 3.00 EUR"), "{}", errors(&stopped));
 }
 
 #[test]

@@ -17,7 +17,7 @@ use crate::rig::{Scratch, everything, meta, run};
 
 /// When a call to the vault fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Moment {
+pub(crate) enum Moment {
     /// Before anything was done.
     Before,
     /// After all was done: the answer is lost.
@@ -81,9 +81,14 @@ impl Vault for Dying {
 }
 
 fn dying(scratch: &Scratch, dies_at: usize, moment: Moment) -> (Target, Arc<AtomicUsize>) {
+    dying_at(scratch.target(), dies_at, moment)
+}
+
+/// The vault of `target`, as one that dies; and how many calls it got.
+pub(crate) fn dying_at(target: Target, dies_at: usize, moment: Moment) -> (Target, Arc<AtomicUsize>) {
     let calls = Arc::new(AtomicUsize::new(0));
-    let vault = Dying { inner: scratch.target().vault, dies_at, moment, calls: Arc::clone(&calls) };
-    (scratch.target_of("local", Box::new(vault)), calls)
+    let vault = Dying { inner: target.vault, dies_at, moment, calls: Arc::clone(&calls) };
+    (Target { vault: Box::new(vault), ..target }, calls)
 }
 
 #[test]
@@ -193,7 +198,7 @@ fn a_ledger_line_that_was_lost_is_written_by_the_next_run() {
 fn an_image_that_changed_while_it_waited_is_not_uploaded() {
     let scratch = Scratch::new();
     let recipients = [scratch.recipient("one")];
-    scratch.snapshot("web01", &everything());
+    let name = scratch.snapshot("web01", &everything());
     let (target, _) = dying(&scratch, 3, Moment::Before);
     run(scratch.plan(&recipients, vec![target])).unwrap_err();
     let image = scratch.path("staging/web01/image");
@@ -203,7 +208,11 @@ fn an_image_that_changed_while_it_waited_is_not_uploaded() {
     fs::write(&image, bytes).unwrap();
     let failed = run(scratch.plan(&recipients, vec![scratch.target()])).unwrap_err();
     assert_eq!(failed.exit(), Exit::DAMAGED, "{}", failed.chain());
-    assert!(scratch.objects().iter().all(|object| !object.ends_with("ice.json")));
+    // It stands in the way of nothing: the same run makes a new one, under another id.
+    let ices: Vec<String> = scratch.objects().into_iter().filter(|name| name.ends_with("ice.json")).collect();
+    assert_eq!(ices, [format!("web01/{name}.2/ice.json")]);
+    scratch.thaw(&format!("web01/{name}.2"));
+    assert!(scratch.is_staging_empty("web01"));
 }
 
 #[test]

@@ -77,6 +77,10 @@ enum Finding {
 impl Drills {
     /// Reads the records in `folder`. One that cannot be read is named, and passed over.
     pub(crate) fn read(folder: Option<&Path>, monitor: &dyn Monitor) -> Result<Self, DrillsError> {
+        Self::read_newest(RECORDS_MAX, folder, monitor)
+    }
+
+    fn read_newest(most: usize, folder: Option<&Path>, monitor: &dyn Monitor) -> Result<Self, DrillsError> {
         let mut drills = Self::default();
         let Some(path) = folder else { return Ok(drills) };
         let failed = |source| DrillsError { folder: path.to_owned(), source };
@@ -84,10 +88,10 @@ impl Drills {
         let mut names = folder.names().map_err(failed)?;
         names.retain(|name| name.ends_with(b".json") && !is_unfinished(name));
         // They begin with their time: the newest are the last.
-        let passed_over = names.len().saturating_sub(RECORDS_MAX);
+        let passed_over = names.len().saturating_sub(most);
         if passed_over > 0 {
             monitor.warn(&format!(
-                "of the drill records only the newest {RECORDS_MAX} are read, {passed_over} are passed over: move old ones away"
+                "of the drill records only the newest {most} are read, {passed_over} are passed over: move old ones away"
             ));
         }
         for name in names.iter().skip(passed_over) {
@@ -214,4 +218,34 @@ fn record(folder: &Dir, name: &[u8]) -> Option<DrillRecord> {
     let file = folder.open_read(Name::new(name).ok()?).ok()?;
     file.take(DRILL_RECORD_BYTES as u64 + 1).read_to_end(&mut line).ok()?;
     DrillRecord::from_line(&line).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_too_many_records_the_newest_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        for day in 1..=4 {
+            let at = format!("2026-03-0{day}T00:00:00Z");
+            let record = serde_json::json!({
+                "format": "firn.drill/1.0", "ice": format!("web01/20260302T000000Z-000000000{day}"), "vault": "local",
+                "started": at, "finished": at, "tool": "restore-drill 1", "result": "proved", "failure": null,
+                "segments": 1, "bytes": 1, "snapshots": [], "from_manifest": [], "key": null,
+                "image_hash": ContentHash::of(b"image"),
+            });
+            let name = format!("2026030{day}T000000Z-web01.json");
+            std::fs::write(folder.path().join(name), format!("{record}\n")).unwrap();
+        }
+        let console = cli::Common::default().console();
+        let read = |most| {
+            let drills = Drills::read_newest(most, Some(folder.path()), &console).unwrap();
+            let mut ices: Vec<String> = drills.ices.keys().map(|(_, ice)| ice.to_string()).collect();
+            ices.sort();
+            ices
+        };
+        assert_eq!(read(4).len(), 4, "the control");
+        assert_eq!(read(1), ["web01/20260302T000000Z-0000000004"]);
+    }
 }

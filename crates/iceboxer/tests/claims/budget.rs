@@ -3,11 +3,16 @@
 use std::fs;
 use std::process::{Command, Output};
 
+use cli::Exit;
+use iceboxer::cost::budget::{Budget, OverBudget};
 use iceboxer::ledger::LedgerState;
+use iceboxer::plan::Plan;
+use iceboxer::settings::Settings;
 
 use crate::cost::{GIB, write_ledger};
-use crate::locks::drilled;
-use crate::rig::{Scratch, Spec, Tree, everything, meta, noise, output};
+use crate::kept::{later, later_for_good};
+use crate::locks::{drilled, tree};
+use crate::rig::{Scratch, Spec, Tree, everything, meta, noise, output, run};
 
 const STORAGE: &str = "storage_per_gb_month = \"1000.00\"\nput_per_1000 = \"0\"";
 const PUTS: &str = "storage_per_gb_month = \"0\"\nput_per_1000 = \"1000.00\"";
@@ -141,6 +146,31 @@ fn a_host_whose_content_lies_there_already_is_not_counted_twice() {
         scratch.snapshot("web01", &vec![(b"a", Spec::File(noise(4_000_000, 2)), meta(0o644, 0, 1))]);
         assert_eq!(iceboxer(&["run", "--config", &config]).status.code(), Some(38), "{unchanged}");
     }
+}
+
+#[test]
+fn what_is_too_old_to_be_used_again_is_counted() {
+    let scratch = Scratch::new();
+    let recipient = scratch.recipient("one");
+    let more = BUDGET.replace("3.00", "6.00");
+    let config = settings(&scratch, recipient.fingerprint().as_str(), "", PRICED, STORAGE, &more);
+    let plan = |target| Plan {
+        budget: Budget::of(&Settings::load(config.as_ref()).unwrap(), OverBudget::Stop),
+        segment_bytes: 65_536,
+        ..scratch.plan(std::slice::from_ref(&recipient), vec![target])
+    };
+    let large: Tree = vec![(b"a", Spec::File(noise(4_000_000, 1)), meta(0o644, 0, 1))];
+    for tree in [&large, &tree("small")] {
+        scratch.snapshot("web01", tree);
+        run(Plan { budget: Budget::unlimited(), ..plan(scratch.target()) }).unwrap();
+    }
+    // A month later: the first ice is locked for two more, and what is new is to be locked for three.
+    scratch.snapshot("web01", &large);
+    let stopped = run(plan(later_for_good(&scratch, 30))).unwrap_err();
+    assert_eq!(stopped.exit(), Exit::TOO_COSTLY, "{}", stopped.chain());
+    assert!(stopped.chain().contains("the image of web01"), "{}", stopped.chain());
+    // The control: where the locks can be extended, it is used again, and costs nothing more.
+    assert_eq!(run(plan(later(&scratch, 30))).unwrap(), Exit::WHOLE);
 }
 
 #[test]

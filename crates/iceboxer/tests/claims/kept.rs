@@ -60,12 +60,12 @@ impl Vault for Later {
     }
 }
 
-fn later(scratch: &Scratch, days: i64) -> Target {
+pub(crate) fn later(scratch: &Scratch, days: i64) -> Target {
     let target = scratch.target();
     Target { vault: Box::new(Later { inner: target.vault, days, extends: true }), ..target }
 }
 
-fn later_for_good(scratch: &Scratch, days: i64) -> Target {
+pub(crate) fn later_for_good(scratch: &Scratch, days: i64) -> Target {
     let target = scratch.target();
     Target { vault: Box::new(Later { inner: target.vault, days, extends: false }), ..target }
 }

@@ -13,6 +13,7 @@ use vault::stamp::utc_text;
 
 use crate::image::survey::{Survey, survey};
 use crate::image::{ImageError, check::check, write::write};
+use crate::plan::Again;
 use crate::seal::{BUFFER_BYTES, hash_of};
 use crate::settings::Scope;
 use crate::staging::{HostStaging, StagedImage, Staging};
@@ -43,6 +44,7 @@ pub(crate) fn build(
     snapshots: &[Snapshot],
     (segment_bytes, workers): (u64, usize),
     (staging, place): (&Staging, &HostStaging),
+    again: Again,
     monitor: &dyn Monitor,
 ) -> Result<(StagedImage, File), Failed> {
     let _reading = history.read_lock().map_err(ImageError::from)?;
@@ -77,6 +79,9 @@ pub(crate) fn build(
         left_out: survey.left_out,
         log_head: log.log_head(),
     };
+    if again == Again::Seal {
+        place.set_alone()?;
+    }
     place.commit(&staged)?;
     Ok((staged, file))
 }

@@ -44,6 +44,7 @@ pub fn run(mut plan: Plan, run: &mut Run) -> Result<Exit, Failed> {
     let mut unopened = std::mem::take(&mut plan.unopened);
     // Then nothing can be sealed, as on a machine whose clock is years off. Locks are kept all the same, where there are any.
     if plan.recipients.is_empty() && !unopened.is_empty() && !plan.ledger.is_dir() {
+        unopened.iter().for_each(|failed| console.warn(&failed.chain()));
         return Err(unopened.swap_remove(0));
     }
     let ledger = Ledger::open(&plan.ledger)?;
@@ -147,7 +148,9 @@ impl<'a> Icing<'a, '_> {
         }
         let snapshots = wanted(&log, self.plan.scope);
         let sizes = (self.plan.segment_bytes, self.plan.workers);
-        let (staged, image) = build(history, &log, snapshots, sizes, (&self.staging, &place), &self.console)?;
+        let folders = (&self.staging, &place);
+        let (staged, image) =
+            build(history, &log, snapshots, sizes, folders, self.plan.again, &self.console)?;
         self.keeper.run.report().count("image_bytes", staged.image.bytes);
         self.keeper.run.report().count("manifest_only", staged.left_out);
         self.store(&staged, &image, &place, &targets)?;
@@ -187,7 +190,9 @@ impl<'a> Icing<'a, '_> {
         place: &HostStaging,
         targets: &[&'a Target],
     ) -> Result<Option<Waiting>, Failed> {
-        if !self.is_affordable(staged, targets) {
+        // Of a second ice that was asked for: it must not lean on the first.
+        let again = if place.is_alone()? { Again::Seal } else { self.plan.again };
+        if !self.is_affordable(staged, targets, again) {
             let waiting = self.waiting(staged, place, BTreeSet::new())?;
             if !waiting.is_begun {
                 // Nothing of it was put: it takes no room from a newer and smaller one.
@@ -199,7 +204,7 @@ impl<'a> Icing<'a, '_> {
         let recipients = self.recipients(&staged.host)?;
         for &target in targets {
             let console = self.console.clone();
-            let known = self.known(target, &staged.host);
+            let known = self.known(target, &staged.host, again);
             let job = Job {
                 staged,
                 image,
@@ -242,10 +247,9 @@ impl<'a> Icing<'a, '_> {
         }
     }
 
-    fn known(&self, target: &Target, host: &HostId) -> KnownSegments {
+    fn known(&self, target: &Target, host: &HostId, again: Again) -> KnownSegments {
         let recipients = Recipient::of_host(&self.plan.recipients, host);
-        match self.plan.again {
-            // A second, independent one: it must not lean on the first.
+        match again {
             Again::Seal => KnownSegments::default(),
             Again::Skip => {
                 let (ledger, unfit) = (self.keeper.ledger.state(), self.standing().unfit(target));
@@ -255,9 +259,9 @@ impl<'a> Icing<'a, '_> {
     }
 
     /// What the image costs is asked before any of it is put, in all vaults at once.
-    fn is_affordable(&mut self, staged: &StagedImage, targets: &[&'a Target]) -> bool {
+    fn is_affordable(&mut self, staged: &StagedImage, targets: &[&'a Target], again: Again) -> bool {
         let addition = |target: &&'a Target| {
-            let known = self.known(target, &staged.host);
+            let known = self.known(target, &staged.host, again);
             let lengths = segment_lengths(staged.image.bytes, staged.segment_bytes);
             let new = lengths.zip(&staged.plain).filter(|(bytes, hash)| !known.has(*bytes, **hash));
             Addition {

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use chrono::{DateTime, Utc};
 use cli::Exit;
 use iceboxer::ledger::LedgerState;
+use iceboxer::plan::{Again, Plan};
 use iceboxer::store::Target;
 use vault::{
     Content, Lock, Names, ObjectFolder, ObjectName, ObjectRef, Probe, Result, Thawed, Vault, VaultError, Wish,
@@ -150,6 +151,30 @@ fn other_recipients_than_an_unfinished_ice_has_begin_anew() {
     run(scratch.plan(std::slice::from_ref(&two), vec![scratch.target()])).unwrap();
     let record = scratch.record(&format!("web01/{name}.2"));
     assert_eq!(record.recipients, [two.fingerprint().clone()]);
+}
+
+#[test]
+fn an_ice_that_was_asked_for_once_more_is_finished_without_the_first_in_every_vault() {
+    let scratch = Scratch::new();
+    let recipients = [scratch.recipient("one")];
+    let name = scratch.snapshot("web01", &everything());
+    let both = || vec![scratch.target(), scratch.other()];
+    run(scratch.plan(&recipients, both())).unwrap();
+    // An image is told by its hash, and that by the second in which it was made.
+    std::thread::sleep(std::time::Duration::from_millis(1_100));
+    // Cut short in the first vault, before anything of it is in the second: by a failure here, as by a death.
+    let (target, _) = dying(&scratch, 4, Moment::Before);
+    run(Plan { again: Again::Seal, ..scratch.plan(&recipients, vec![target]) }).unwrap_err();
+    assert_eq!(run(scratch.plan(&recipients, both())).unwrap(), Exit::WHOLE);
+    let again = format!("web01/{name}.2");
+    let record = scratch.record(&again);
+    assert!(record.segments.iter().all(|segment| segment.object.contains(&again)));
+    assert!(scratch.path("other/objects/ice").join(&again).join("ice.json").exists());
+    assert!(scratch.is_staging_empty("web01"));
+    // And not a third time.
+    let objects = scratch.objects();
+    run(scratch.plan(&recipients, both())).unwrap();
+    assert_eq!(scratch.objects(), objects);
 }
 
 #[test]

@@ -46,37 +46,26 @@ impl Keeper<'_> {
     /// anything that may end a run: no history, no staging folder, no budget and no other vault may let it lapse.
     pub(super) fn keep_locked(&mut self, plan: &Plan, hosts: Option<&[HostId]>) {
         for target in plan.targets.iter().filter(|target| target.vault.can_extend()) {
-            let of_vault = self.ledger.state().entries().iter().filter(|entry| entry.vault == target.name);
-            let known: BTreeSet<HostId> = of_vault.map(|entry| entry.ice.host().clone()).collect();
-            let is_wanted = |host: &&HostId| plan.hosts.is_empty() || plan.hosts.contains(host);
-            for host in known.iter().filter(is_wanted) {
-                for entry in self.kept(target, host, hosts) {
-                    self.extend(target, &entry);
-                }
+            let now = target.vault.clock();
+            let ends = |entry: &LedgerEntry| now.as_ref().is_ok_and(|now| !is_locked(entry, *now));
+            let is_wanted = |host: &HostId| plan.hosts.is_empty() || plan.hosts.contains(host);
+            let is_there = |host: &HostId| hosts.is_none_or(|hosts| hosts.contains(host));
+            let state = self.ledger.state();
+            let of_vault = state.entries().iter().filter(|entry| entry.vault == target.name);
+            let known: BTreeSet<&HostId> = of_vault.map(|entry| entry.ice.host()).collect();
+            let mut kept: Vec<LedgerEntry> = Vec::new();
+            for host in known.into_iter().filter(|host| is_wanted(host)) {
+                let mut of_this = self.drills.kept(state, &target.name, host);
+                let newest = of_host(state, &target.name, host).next();
+                let newest = newest.filter(|entry| is_there(host) && ends(entry));
+                of_this.extend(newest.filter(|newest| of_this.iter().all(|kept| kept.ice != newest.ice)));
+                kept.extend(of_this.into_iter().cloned());
+            }
+            kept.iter().for_each(|entry| self.extend(target, entry));
+            if let Err(source) = now {
+                self.fail_all(StoreError::Vault { vault: target.name.clone(), source }.into());
             }
         }
-    }
-
-    fn kept(&mut self, target: &Target, host: &HostId, hosts: Option<&[HostId]>) -> Vec<LedgerEntry> {
-        let state = self.ledger.state();
-        let mut kept: Vec<LedgerEntry> =
-            self.drills.kept(state, &target.name, host).into_iter().cloned().collect();
-        if hosts.is_some_and(|hosts| !hosts.contains(host)) {
-            return kept;
-        }
-        let newest = of_host(state, &target.name, host).next();
-        let Some(newest) = newest.filter(|newest| kept.iter().all(|kept| kept.ice != newest.ice)) else {
-            return kept;
-        };
-        match target.vault.clock() {
-            Ok(now) if is_locked(newest, now) => {}
-            Ok(_) => kept.push(newest.clone()),
-            Err(source) => {
-                let error = StoreError::Vault { vault: target.name.clone(), source };
-                self.fail(host, error.into());
-            }
-        }
-        kept
     }
 
     /// Extends the locks of an ice. If that fails, the rest is done all the same; ice that is not what it was is noted as lost.

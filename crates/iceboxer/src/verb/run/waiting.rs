@@ -9,6 +9,7 @@ use vault::stamp::parse_utc;
 
 use super::Icing;
 use crate::staging::{HostStaging, StagedImage, StagingError};
+use crate::standing::of_host;
 use crate::store::Target;
 
 /// While some of an image is in a vault that lacks the rest, nothing newer takes its place for so many days: that vault has the next run of the
@@ -67,8 +68,13 @@ impl<'a> Icing<'a, '_> {
     /// Vaults that an image from an earlier run was meant for and has not reached.
     fn unfinished(&self, staged: &StagedImage, place: &HostStaging) -> Result<Vec<&'a Target>, Failed> {
         let mut open = Vec::new();
+        let is_alone = place.is_alone()?;
         for target in &self.plan.targets {
-            let has = self.standing().of_snapshot(target, &staged.host, newest_of(staged)).is_some();
+            let has = match is_alone {
+                true => of_host(self.keeper.ledger.state(), &target.name, &staged.host)
+                    .any(|entry| entry.record.image.hash == staged.image.hash),
+                false => self.standing().of_snapshot(target, &staged.host, newest_of(staged)).is_some(),
+            };
             if !has || self.is_begun(&target.name, place)? {
                 open.push(target);
             }

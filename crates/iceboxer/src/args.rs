@@ -88,7 +88,8 @@ Examples:
   iceboxer run web01 db1.example.org
   iceboxer run --again web01       a second, independent ice of the same snapshot
 
-A run that was cut short goes on where it stopped: just start it again.";
+A run that was cut short goes on where it stopped: just start it again. Before anything else it locks for longer what
+is proved, and what is newest and near the end of its lock; whatever fails after that.";
 
 const PROVE_EXAMPLES: &str = "\
 Examples:
@@ -114,7 +115,8 @@ Examples:
   iceboxer status --json           for a monitor: exit 3 and `warnings` when a person should look
 
 No vault is asked: it reads the ledger, and the drill records that the settings name. Warned of are locks that end
-within 45 days, hosts without new ice for 35 days, and hosts of which no drill has proved anything.";
+within 45 days, hosts without new ice for 35 days, hosts without any ice in a vault, hosts of which no drill has proved
+anything or one has found damage, and drill records that count for nothing.";
 
 const COST_EXAMPLES: &str = "\
 Examples:

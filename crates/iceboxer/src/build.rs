@@ -13,6 +13,7 @@ use vault::stamp::utc_text;
 
 use crate::image::survey::{Survey, survey};
 use crate::image::{ImageError, check::check, write::write};
+use crate::plan::Again;
 use crate::seal::{BUFFER_BYTES, hash_of};
 use crate::settings::Scope;
 use crate::staging::{HostStaging, StagedImage, Staging};
@@ -43,12 +44,15 @@ pub(crate) fn build(
     snapshots: &[Snapshot],
     (segment_bytes, workers): (u64, usize),
     (staging, place): (&Staging, &HostStaging),
+    again: Again,
     monitor: &dyn Monitor,
 ) -> Result<(StagedImage, File), Failed> {
     let _reading = history.read_lock().map_err(ImageError::from)?;
     let host = history.host();
     let survey = survey(history, snapshots)?;
     let room = room_needed(survey.image_bytes_max, segment_bytes, workers);
+    // Half an image that a killed run left, or one that gives way, takes no room from this one.
+    place.clear()?;
     staging.has_room(room)?;
     if segment_lengths(survey.image_bytes_max, segment_bytes).nth(SEGMENTS).is_some() {
         return Err(ImageError::Segments { most: SEGMENTS, segment_bytes }.into());
@@ -75,6 +79,9 @@ pub(crate) fn build(
         left_out: survey.left_out,
         log_head: log.log_head(),
     };
+    if again == Again::Seal {
+        place.set_alone()?;
+    }
     place.commit(&staged)?;
     Ok((staged, file))
 }

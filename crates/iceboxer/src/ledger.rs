@@ -7,11 +7,11 @@ use std::path::Path;
 
 use cli::{Exit, Failure};
 use durable::{Dir, Lock, Name};
+use formats::ContentHash;
 use formats::records::ice::IceRecord;
 use formats::records::ice_id::IceId;
 use formats::records::ledger::{LEDGER_LINE_BYTES, LedgerLine, LedgerReceipt};
 use formats::records::{Record, RecordError};
-use formats::{ContentHash, HostId};
 
 const LEDGER: Name<'static> = Name::literal("ledger");
 const LOCK: Name<'static> = Name::literal("lock");
@@ -120,13 +120,6 @@ impl LedgerState {
     #[must_use]
     pub fn entries(&self) -> &[LedgerEntry] {
         &self.entries
-    }
-
-    /// True if `vault` holds ice of `host` whose newest snapshot is `snapshot`.
-    pub(crate) fn holds(&self, vault: &str, host: &HostId, snapshot: &str) -> bool {
-        self.entries
-            .iter()
-            .any(|entry| entry.vault == vault && entry.ice.host() == host && entry.ice.snapshot() == snapshot)
     }
 
     /// True if the ledger names this very ice in `vault`.

@@ -33,6 +33,7 @@ pub mod settings;
 pub mod setup;
 pub mod signer;
 pub mod staging;
+mod standing;
 pub mod store;
 mod strangers;
 pub mod verb;

@@ -19,7 +19,7 @@ fn main() -> ExitCode {
             Verb::Run { hosts, again, over_budget } => {
                 let over = if *over_budget { OverBudget::Allow } else { OverBudget::Stop };
                 let again = if *again { Again::Seal } else { Again::Skip };
-                verb::run::run(Plan::new(&settings()?, hosts.clone(), again, over, &run.console())?, run)
+                verb::run::run(Plan::new(&settings()?, hosts.clone(), again, over, &run.console()), run)
             }
             Verb::ProveLock { vaults } => verb::prove_lock::prove_lock(&settings()?, vaults, run),
             Verb::Status => verb::status::status(&settings()?, run),

@@ -44,9 +44,11 @@ pub struct Plan {
     pub unchanged: Unchanged,
     /// Where ice is kept.
     pub targets: Vec<Target>,
+    /// Names of all vaults of the settings, also of those that are not among the targets.
+    pub vaults: BTreeSet<String>,
     /// Names of those whose locks are proved before the first put and after the last.
     pub proved: BTreeSet<String>,
-    /// Certificates that cannot be used and vaults that could not be opened. The rest is done, and the run fails at its end.
+    /// Certificates that cannot be used and vaults that could not be opened, for whatever reason. The rest is done, and the run fails at its end.
     pub unopened: Vec<Failed>,
     /// Which hosts; all if empty.
     pub hosts: Vec<HostId>,
@@ -57,17 +59,16 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Vets all certificates, tells of those that end soon, and opens the vaults.
-    ///
-    /// # Errors
-    /// A vault's URL that is none (exit 2).
+    /// Vets all certificates, tells of those that end soon, and opens the vaults. What cannot be used is noted: it must not keep the run from the
+    /// locks of the rest.
+    #[must_use]
     pub fn new(
         settings: &Settings,
         hosts: Vec<HostId>,
         again: Again,
         over: OverBudget,
         monitor: &dyn Monitor,
-    ) -> Result<Plan, Failed> {
+    ) -> Plan {
         let mut targets = Vec::new();
         let mut unopened = Vec::new();
         let recipients = recipients(settings, monitor).unwrap_or_else(|failed| {
@@ -77,14 +78,12 @@ impl Plan {
         for settings in &settings.vaults {
             match open(settings) {
                 Ok(target) => targets.push(target),
-                Err(StoreError::Vault { source, vault }) if source.is_setting() => {
-                    return Err(StoreError::Vault { source, vault }.into());
-                }
                 Err(error) => unopened.push(error.into()),
             }
         }
         let each_run = settings.vaults.iter().filter(|vault| vault.prove_lock == ProveLock::EachRun);
-        Ok(Plan {
+        Plan {
+            vaults: settings.vaults.iter().map(|vault| vault.store.name.clone()).collect(),
             proved: each_run.map(|vault| vault.store.name.clone()).collect(),
             history: settings.history.clone(),
             staging: settings.staging.clone(),
@@ -100,7 +99,7 @@ impl Plan {
             hosts,
             again,
             budget: Budget::of(settings, over),
-        })
+        }
     }
 }
 

@@ -196,6 +196,10 @@ impl Settings {
         if self.drill_records.as_ref().is_some_and(|folder| !folder.is_absolute()) {
             return Err(("drill_records", "must be an absolute path".to_owned()));
         }
+        if self.scope == Scope::All && self.unchanged == Unchanged::Extend {
+            // Ice of the same newest state still lacks the snapshots that came between.
+            return Err(("unchanged", "cannot be \"extend\" where scope is \"all\"".to_owned()));
+        }
         self.check_recipients()?;
         self.check_vaults()?;
         crate::cost::settings::check(self)

@@ -4,6 +4,7 @@
 //! <staging>/lock                 held by the one iceboxer that works here
 //! <staging>/<host>/image         the image, mode 0600
 //! <staging>/<host>/image.json    written after the image was read back and proved: without it the image does not count
+//! <staging>/<host>/alone         that the image was asked for once more: nothing in a vault is used again for it
 //! <staging>/<host>/to-<vault>.json  what has been sealed for one vault so far
 //! <staging>/<host>/sealed-<n>    the segment that worker n has under way
 //! ```
@@ -28,6 +29,7 @@ use serde::{Deserialize, Serialize};
 
 const LOCK: Name<'static> = Name::literal("lock");
 const IMAGE: Name<'static> = Name::literal("image");
+const ALONE: Name<'static> = Name::literal("alone");
 const IMAGE_RECORD: Name<'static> = Name::literal("image.json");
 
 /// Why the staging folder cannot be used.
@@ -170,10 +172,23 @@ impl HostStaging {
         }
     }
 
-    /// Begins a new image; what was here is gone.
+    /// Begins a new image, where all is cleared.
     pub(crate) fn begin(&self) -> Result<File, StagingError> {
-        self.clear()?;
         Ok(self.dir.create_new(IMAGE, 0o600)?)
+    }
+
+    /// The image that is made here is to lean on no other ice, whichever run stores it.
+    pub(crate) fn set_alone(&self) -> Result<(), StagingError> {
+        Ok(self.dir.write_whole(ALONE, b"", 0o600)?)
+    }
+
+    /// True if that was said of it.
+    pub(crate) fn is_alone(&self) -> Result<bool, StagingError> {
+        match self.dir.open_read(ALONE) {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_not_found() => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// From now on the image counts.

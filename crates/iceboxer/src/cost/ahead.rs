@@ -7,36 +7,32 @@ use super::budget::Addition;
 use super::stock::{lengths, lengths_of_image};
 use crate::build::wanted;
 use crate::image::survey::survey;
-use crate::ledger::LedgerState;
-use crate::plan::{Again, Plan};
+use crate::plan::Again;
+use crate::standing::Standing;
+use crate::store::Target;
 
 /// For each host whose newest snapshot a vault lacks: as much as its newest ice in any vault has. Where there is none yet, what the manifests allow an
-/// image to have at most. A host that cannot be read is passed over here; the run itself will say so.
-pub(crate) fn ahead<'a>(
-    plan: &'a Plan,
-    history: &History,
-    hosts: &[HostId],
-    ledger: &LedgerState,
-) -> Vec<Addition<'a>> {
-    hosts.iter().flat_map(|host| of_host(plan, history, host, ledger).unwrap_or_default()).collect()
+/// image to have at most. Nothing where its newest ice there has the same content, which is used again: each image is counted once it is made. A
+/// host that cannot be read is passed over here; the run itself will say so.
+pub(crate) fn ahead<'a>(standing: Standing<'a>, history: &History, hosts: &[HostId]) -> Vec<Addition<'a>> {
+    hosts.iter().flat_map(|host| of_host(standing, history, host).unwrap_or_default()).collect()
 }
 
-fn of_host<'a>(
-    plan: &'a Plan,
-    history: &History,
-    host: &HostId,
-    ledger: &LedgerState,
-) -> Option<Vec<Addition<'a>>> {
+fn of_host<'a>(standing: Standing<'a>, history: &History, host: &HostId) -> Option<Vec<Addition<'a>>> {
     let history = history.host(host).ok()?;
     let log = history.log().ok()?;
     let newest = log.latest()?;
-    let lacks = |vault: &str| plan.again == Again::Seal || !ledger.holds(vault, host, newest.name.as_str());
-    let lacking: Vec<&str> =
-        plan.targets.iter().map(|target| target.name.as_str()).filter(|name| lacks(name)).collect();
+    let plan = standing.plan;
+    let is_reused = |target: &Target| {
+        let is_there = || standing.of_content(target, host, newest).is_some();
+        plan.again == Again::Skip && target.vault.can_extend() && is_there()
+    };
+    let lacks = |target: &&Target| standing.of_newest(target, host, newest).is_none() && !is_reused(target);
+    let lacking: Vec<&str> = plan.targets.iter().filter(lacks).map(|target| target.name.as_str()).collect();
     if lacking.is_empty() {
         return None;
     }
-    let last = ledger.entries().iter().rev().find(|entry| entry.ice.host() == host);
+    let last = standing.ledger.entries().iter().rev().find(|entry| entry.ice.host() == host);
     let lengths: Vec<u64> = match last {
         Some(entry) => lengths(entry).collect(),
         None => {

@@ -1,15 +1,17 @@
 //! `iceboxer run`: every host's newest snapshot into every vault.
 
+mod hosts;
 mod keep;
+mod waiting;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs::File;
 
 use chrono::Utc;
 use cli::{Amount, Console, Exit, Failed, Failure, Monitor, Run};
 use formats::HostId;
 use formats::records::ice::segment_lengths;
-use history::{History, HostHistory};
+use history::{HostHistory, Snapshot};
 use serde_json::{Value, json};
 use vault::stamp::utc_text;
 
@@ -23,63 +25,71 @@ use crate::image::ImageError;
 use crate::ledger::Ledger;
 use crate::plan::{Again, Plan};
 use crate::prove;
-use crate::settings::{Scope, Unchanged};
+use crate::settings::Unchanged;
 use crate::signer::Signer;
 use crate::staging::{HostStaging, StagedImage, Staging};
-use crate::store::{Job, KnownSegments, Stored, Target};
+use crate::standing::{Lost, Standing};
+use crate::store::{Job, KnownSegments, StoreError, Stored, Target};
 use crate::strangers;
+
+use self::keep::Keeper;
+use self::waiting::Waiting;
 
 /// Does what the plan says. One host's or one vault's failure does not stop the others.
 ///
 /// # Errors
 /// The first failure, after all that could be done is done.
 pub fn run(mut plan: Plan, run: &mut Run) -> Result<Exit, Failed> {
-    let mut failures = std::mem::take(&mut plan.unopened);
-    // Then nothing can be sealed, as on a machine whose clock is years off. Locks are kept all the same, where there are any.
-    if plan.recipients.is_empty() && !failures.is_empty() && !plan.ledger.is_dir() {
-        return Err(failures.swap_remove(0));
-    }
-    let staging = Staging::open(&plan.staging)?;
-    let mut ledger = Ledger::open(&plan.ledger)?;
-    let history = History::open(&plan.history).map_err(ImageError::from)?;
-    let hosts = match plan.hosts.is_empty() {
-        _ if plan.recipients.is_empty() => Vec::new(),
-        true => history.hosts().map_err(ImageError::from)?,
-        false => plan.hosts.clone(),
-    };
-    let signer = Signer::open(&plan.ledger)?;
     let console = run.console();
-    let drills = Drills::read(plan.drill_records.as_deref(), &console)?;
+    let mut unopened = std::mem::take(&mut plan.unopened);
+    // Then nothing can be sealed, as on a machine whose clock is years off. Locks are kept all the same, where there are any.
+    if plan.recipients.is_empty() && !unopened.is_empty() && !plan.ledger.is_dir() {
+        unopened.iter().for_each(|failed| console.warn(&failed.chain()));
+        return Err(unopened.swap_remove(0));
+    }
+    let ledger = Ledger::open(&plan.ledger)?;
+    let mut keeper =
+        Keeper { ledger, drills: Drills::default(), lost: Lost::new(), failures: Vec::new(), run };
+    unopened.into_iter().for_each(|failed| keeper.fail_all(failed));
+    match Drills::read(plan.drill_records.as_deref(), &console) {
+        Ok(drills) => keeper.drills = drills,
+        Err(error) => keeper.fail_all(error.into()),
+    }
+    for (what, why) in keeper.drills.unused(keeper.ledger.state(), |vault| plan.vaults.contains(vault)) {
+        keeper.run.leave_out(what.as_bytes(), why);
+    }
+    let found = hosts::hosts(&plan, keeper.ledger.state());
+    keeper.keep_locked(&plan, found.as_ref().ok().map(|(_, hosts)| hosts.as_slice()));
     keep::end_stale_puts(&plan, &console);
-    failures.extend(keep::keep_proved(&plan, &mut ledger, &drills, run));
-    if !plan.budget.is_unlimited() {
-        let coming = ahead(&plan, &history, &hosts, ledger.state());
-        plan.budget.admit("this run", ledger.state(), &coming, &console)?;
-    }
-    prove::before(&mut plan, &mut failures, &console);
-    if plan.targets.is_empty() && !failures.is_empty() {
-        return Err(failures.swap_remove(0));
-    }
-    let mut icing = Icing {
-        plan: &plan,
-        staging,
-        ledger,
-        signer,
-        drills,
-        console,
-        failures,
-        made: HashSet::new(),
-        ices: Vec::new(),
-        run,
+    let rest =
+        found.and_then(|found| Ok((found, Staging::open(&plan.staging)?, Signer::open(&plan.ledger)?)));
+    let ((history, mut hosts), staging, signer) = match rest {
+        Ok(rest) => rest,
+        Err(failed) => return keeper.end_with(failed),
     };
+    if plan.recipients.is_empty() {
+        hosts.clear();
+    }
+    if !plan.budget.is_unlimited() {
+        let coming = ahead(keeper.standing(&plan), &history, &hosts);
+        if let Err(failed) = plan.budget.admit("this run", keeper.ledger.state(), &coming, &console) {
+            return keeper.end_with(failed);
+        }
+    }
+    prove::before(&mut plan, &mut keeper.failures, &console);
+    if plan.targets.is_empty() && !keeper.failures.is_empty() {
+        return keeper.end();
+    }
+    let (made, ices) = (HashSet::new(), Vec::new());
+    let mut icing = Icing { plan: &plan, staging, signer, console, keeper, made, ices };
     for host in &hosts {
-        icing.run.report().count("hosts", 1);
+        icing.keeper.run.report().count("hosts", 1);
         let outcome = history
             .host(host)
             .map_err(|error| ImageError::from(error).into())
             .and_then(|history| icing.host(&history));
         if let Err(failed) = outcome {
-            icing.fail(&host.to_string(), failed);
+            icing.keeper.fail(host, failed);
         }
     }
     icing.end()
@@ -103,31 +113,22 @@ impl Failure for NoRecipient {
 }
 
 /// A run under way.
-struct Icing<'a> {
+struct Icing<'a, 'r> {
     plan: &'a Plan,
     staging: Staging,
-    ledger: Ledger,
     signer: Signer,
-    drills: Drills,
     console: Console,
-    failures: Vec<Failed>,
+    keeper: Keeper<'r>,
     /// Vaults and snapshots that were served by this run.
     made: HashSet<(String, HostId, String)>,
     ices: Vec<Value>,
-    run: &'a mut Run,
 }
 
-impl<'a> Icing<'a> {
+impl<'a> Icing<'a, '_> {
     fn host(&mut self, history: &HostHistory) -> Result<(), Failed> {
         let host = history.host();
         let place = self.staging.host(host)?;
-        if let Some((staged, image)) = place.load()? {
-            self.console.info(&format!("{host}: going on with the image that waits in the staging folder"));
-            let targets = self.unfinished(&staged, &place)?;
-            if !self.store(&staged, &image, &place, &targets)? {
-                return Ok(());
-            }
-        }
+        let waiting = self.go_on(&place)?;
         let present = strangers::present(history).map_err(ImageError::from)?;
         let log = history.log().map_err(ImageError::from)?;
         strangers::require_none(&present, &log)?;
@@ -135,72 +136,75 @@ impl<'a> Icing<'a> {
             self.console.info(&format!("{host}: no snapshot yet"));
             return Ok(());
         };
-        let mut targets = self.open_targets(host, newest.name.as_str());
-        if self.plan.unchanged == Unchanged::Extend && self.plan.scope == Scope::Latest {
-            targets = self.changed_targets(targets, host, newest)?;
-        }
+        let targets = self.lacking(host, newest);
         if targets.is_empty() {
-            self.run.report().count("unchanged_hosts", 1);
+            self.keeper.run.report().count("unchanged_hosts", 1);
             self.console.info(&format!("{host}: its newest snapshot is off-site already"));
-            return Ok(place.clear()?);
+            return if waiting.is_some() { Ok(()) } else { Ok(place.clear()?) };
+        }
+        if waiting.is_some_and(|waiting| !waiting.gives_way_to(newest, &targets)) {
+            self.console.info(&format!("{host}: the image that waits is kept, and no newer one is made"));
+            return Ok(());
         }
         let snapshots = wanted(&log, self.plan.scope);
         let sizes = (self.plan.segment_bytes, self.plan.workers);
-        let (staged, image) = build(history, &log, snapshots, sizes, (&self.staging, &place), &self.console)?;
-        self.run.report().count("image_bytes", staged.image.bytes);
-        self.run.report().count("manifest_only", staged.left_out);
+        let folders = (&self.staging, &place);
+        let (staged, image) =
+            build(history, &log, snapshots, sizes, folders, self.plan.again, &self.console)?;
+        self.keeper.run.report().count("image_bytes", staged.image.bytes);
+        self.keeper.run.report().count("manifest_only", staged.left_out);
         self.store(&staged, &image, &place, &targets)?;
         Ok(())
     }
 
-    /// Vaults that do not have this snapshot yet, or should get it again.
-    fn open_targets(&self, host: &HostId, snapshot: &str) -> Vec<&'a Target> {
-        let open = |target: &&Target| {
-            let made = self.made.contains(&(target.name.clone(), host.clone(), snapshot.to_owned()));
-            let held = self.ledger.state().holds(&target.name, host, snapshot);
-            !made && (!held || self.plan.again == Again::Seal)
-        };
-        self.plan.targets.iter().filter(open).collect()
-    }
-
-    /// Vaults that an image from an earlier run was meant for and has not reached.
-    fn unfinished(&self, staged: &StagedImage, place: &HostStaging) -> Result<Vec<&'a Target>, Failed> {
-        let snapshot = staged.snapshots.last().map_or("", |newest| newest.name.as_str());
-        let mut open = Vec::new();
+    /// Vaults that have no ice of this snapshot that can stay. Where the settings say so, the locks of what stays are extended.
+    fn lacking(&mut self, host: &HostId, newest: &Snapshot) -> Vec<&'a Target> {
+        let mut lacking = Vec::new();
         for target in &self.plan.targets {
-            let begun = place
-                .progress(&target.name)?
-                .is_some_and(|p| !self.ledger.state().names(&target.name, &p.ice));
-            if begun || !self.ledger.state().holds(&target.name, &staged.host, snapshot) {
-                open.push(target);
+            if self.made.contains(&(target.name.clone(), host.clone(), newest.name.to_string())) {
+                continue;
+            }
+            let held = self.standing().of_newest(target, host, newest).cloned();
+            if let (Some(entry), Unchanged::Extend, true) =
+                (held, self.plan.unchanged, target.vault.can_extend())
+            {
+                self.keeper.extend(target, &entry);
+            }
+            // Asked again: what turned out to be lost meanwhile is made anew.
+            if self.standing().of_newest(target, host, newest).is_none() {
+                lacking.push(target);
             }
         }
-        Ok(open)
+        lacking
     }
 
-    /// Stores an image in all these vaults. True if all have it: then the staging folder is empty again.
+    fn standing(&self) -> Standing<'_> {
+        self.keeper.standing(self.plan)
+    }
+
+    /// Stores an image in all these vaults. None if nothing is left of it: every vault has it, or none ever can.
     fn store(
         &mut self,
         staged: &StagedImage,
         image: &File,
         place: &HostStaging,
         targets: &[&'a Target],
-    ) -> Result<bool, Failed> {
-        if !self.is_affordable(staged, targets) {
-            // Unless something of it was put, it must not stand in the way of a newer and smaller one.
-            let begun = |target: &&Target| place.progress(&target.name).map(|begun| begun.is_some());
-            let begun: Result<Vec<bool>, _> =
-                self.plan.targets.iter().collect::<Vec<_>>().iter().map(begun).collect();
-            if !begun?.contains(&true) {
+    ) -> Result<Option<Waiting>, Failed> {
+        // Of a second ice that was asked for: it must not lean on the first.
+        let again = if place.is_alone()? { Again::Seal } else { self.plan.again };
+        if !self.is_affordable(staged, targets, again) {
+            let waiting = self.waiting(staged, place, BTreeSet::new())?;
+            if !waiting.is_begun {
+                // Nothing of it was put: it takes no room from a newer and smaller one.
                 place.clear()?;
             }
-            return Ok(false);
+            return Ok(Some(waiting));
         }
-        let mut whole = true;
+        let mut failed = BTreeSet::new();
         let recipients = self.recipients(&staged.host)?;
         for &target in targets {
             let console = self.console.clone();
-            let known = self.known(target, &staged.host);
+            let known = self.known(target, &staged.host, again);
             let job = Job {
                 staged,
                 image,
@@ -212,19 +216,27 @@ impl<'a> Icing<'a> {
                 workers: self.plan.workers,
                 monitor: &console,
             };
-            let state = self.ledger.state();
+            let state = self.keeper.ledger.state();
             match job.store(|ice| state.names(&target.name, ice)) {
                 Ok(stored) => self.enter(target, stored)?,
                 Err(error) => {
-                    whole = false;
-                    self.fail(&staged.host.to_string(), error.into());
+                    let is_spoiled = matches!(error, StoreError::ImageChanged);
+                    self.keeper.fail(&staged.host, error.into());
+                    if is_spoiled {
+                        // No run could ever finish it.
+                        place.clear()?;
+                        return Ok(None);
+                    }
+                    failed.insert(target.name.clone());
                 }
             }
         }
-        if whole {
+        let waiting = self.waiting(staged, place, failed)?;
+        if waiting.is_over() {
             place.clear()?;
+            return Ok(None);
         }
-        Ok(whole)
+        Ok(Some(waiting))
     }
 
     fn recipients(&self, host: &HostId) -> Result<Vec<Recipient>, Failed> {
@@ -235,20 +247,21 @@ impl<'a> Icing<'a> {
         }
     }
 
-    fn known(&self, target: &Target, host: &HostId) -> KnownSegments {
-        let (ledger, recipients) = (self.ledger.state(), Recipient::of_host(&self.plan.recipients, host));
-        let suspects = self.drills.suspects(ledger, &target.name);
-        match self.plan.again {
-            // A second, independent one: it must not lean on the first.
+    fn known(&self, target: &Target, host: &HostId, again: Again) -> KnownSegments {
+        let recipients = Recipient::of_host(&self.plan.recipients, host);
+        match again {
             Again::Seal => KnownSegments::default(),
-            Again::Skip => KnownSegments::of(ledger, &target.name, host, &recipients, &suspects),
+            Again::Skip => {
+                let (ledger, unfit) = (self.keeper.ledger.state(), self.standing().unfit(target));
+                KnownSegments::of(ledger, &target.name, host, &recipients, &unfit)
+            }
         }
     }
 
     /// What the image costs is asked before any of it is put, in all vaults at once.
-    fn is_affordable(&mut self, staged: &StagedImage, targets: &[&'a Target]) -> bool {
+    fn is_affordable(&mut self, staged: &StagedImage, targets: &[&'a Target], again: Again) -> bool {
         let addition = |target: &&'a Target| {
-            let known = self.known(target, &staged.host);
+            let known = self.known(target, &staged.host, again);
             let lengths = segment_lengths(staged.image.bytes, staged.segment_bytes);
             let new = lengths.zip(&staged.plain).filter(|(bytes, hash)| !known.has(*bytes, **hash));
             Addition {
@@ -257,12 +270,11 @@ impl<'a> Icing<'a> {
             }
         };
         let additions: Vec<Addition<'_>> = targets.iter().map(addition).collect();
-        let host = staged.host.to_string();
-        let image = format!("the image of {host}");
-        match self.plan.budget.admit(&image, self.ledger.state(), &additions, &self.console) {
+        let image = format!("the image of {}", staged.host);
+        match self.plan.budget.admit(&image, self.keeper.ledger.state(), &additions, &self.console) {
             Ok(()) => true,
             Err(failed) => {
-                self.fail(&host, failed);
+                self.keeper.fail(&staged.host, failed);
                 false
             }
         }
@@ -286,27 +298,19 @@ impl<'a> Icing<'a> {
             "sealing_seconds": timing.sealing.as_secs_f64(),
             "putting_seconds": timing.putting.as_secs_f64(),
         }));
-        self.ledger.append(utc_text(&Utc::now()), &target.name, until.clone(), record, receipts)?;
+        self.keeper.ledger.append(utc_text(&Utc::now()), &target.name, until.clone(), record, receipts)?;
         self.made.insert((target.name.clone(), ice.host().clone(), ice.snapshot().to_owned()));
-        self.run.report().count("ices", 1);
-        self.run.report().count("put_bytes", put_bytes);
-        self.run.line(&format!("{ice} is in vault {}: {size}, locked until {until}", target.name));
+        let run = &mut *self.keeper.run;
+        run.report().count("ices", 1);
+        run.report().count("put_bytes", put_bytes);
+        run.line(&format!("{ice} is in vault {}: {size}, locked until {until}", target.name));
         Ok(())
     }
 
-    fn fail(&mut self, host: &str, failed: Failed) {
-        self.console.warn(&format!("{host}: {}", failed.chain()));
-        self.failures.push(failed);
-    }
-
     fn end(self) -> Result<Exit, Failed> {
-        let Icing { mut failures, ices, run, plan, console, .. } = self;
-        prove::after(plan, &mut failures, &console);
-        run.report().detail("ices", ices);
-        run.report().count("failures", failures.len() as u64);
-        match failures.into_iter().next() {
-            Some(first) => Err(first),
-            None => Ok(Exit::WHOLE),
-        }
+        let Icing { mut keeper, ices, plan, console, .. } = self;
+        prove::after(plan, &mut keeper.failures, &console);
+        keeper.run.report().detail("ices", ices);
+        keeper.end()
     }
 }

@@ -3,10 +3,16 @@
 use std::fs;
 use std::process::{Command, Output};
 
+use cli::Exit;
+use iceboxer::cost::budget::{Budget, OverBudget};
 use iceboxer::ledger::LedgerState;
+use iceboxer::plan::Plan;
+use iceboxer::settings::Settings;
 
 use crate::cost::{GIB, write_ledger};
-use crate::rig::{Scratch, Spec, Tree, everything, meta, noise, output};
+use crate::kept::{later, later_for_good};
+use crate::locks::{drilled, tree};
+use crate::rig::{Scratch, Spec, Tree, everything, meta, noise, output, run};
 
 const STORAGE: &str = "storage_per_gb_month = \"1000.00\"\nput_per_1000 = \"0\"";
 const PUTS: &str = "storage_per_gb_month = \"0\"\nput_per_1000 = \"1000.00\"";
@@ -119,6 +125,72 @@ fn a_host_that_grew_is_stopped_and_the_others_are_served() {
     let again = scratch.snapshot("aaa", &small("three"));
     assert_eq!(iceboxer(&["run", "--config", &config]).status.code(), Some(0));
     scratch.record(&format!("aaa/{again}"));
+}
+
+#[test]
+fn a_host_whose_content_lies_there_already_is_not_counted_twice() {
+    for unchanged in ["seal", "extend"] {
+        let scratch = Scratch::new();
+        let recipient = scratch.recipient("one");
+        let top = format!("unchanged = {unchanged:?}");
+        let more = BUDGET.replace("3.00", "6.00");
+        let config = settings(&scratch, recipient.fingerprint().as_str(), &top, PRICED, STORAGE, &more);
+        // 4 MB cost 3.7 a month: once is within the budget, twice is not.
+        let tree: Tree = vec![(b"a", Spec::File(noise(4_000_000, 1)), meta(0o644, 0, 1))];
+        for _ in 0..2 {
+            scratch.snapshot("web01", &tree);
+            let ran = iceboxer(&["run", "--config", &config]);
+            assert_eq!(ran.status.code(), Some(0), "{unchanged}: {}", errors(&ran));
+        }
+        // The control.
+        scratch.snapshot("web01", &vec![(b"a", Spec::File(noise(4_000_000, 2)), meta(0o644, 0, 1))]);
+        assert_eq!(iceboxer(&["run", "--config", &config]).status.code(), Some(38), "{unchanged}");
+    }
+}
+
+#[test]
+fn what_is_too_old_to_be_used_again_is_counted() {
+    let scratch = Scratch::new();
+    let recipient = scratch.recipient("one");
+    let more = BUDGET.replace("3.00", "6.00");
+    let config = settings(&scratch, recipient.fingerprint().as_str(), "", PRICED, STORAGE, &more);
+    let plan = |target| Plan {
+        budget: Budget::of(&Settings::load(config.as_ref()).unwrap(), OverBudget::Stop),
+        segment_bytes: 65_536,
+        ..scratch.plan(std::slice::from_ref(&recipient), vec![target])
+    };
+    let large: Tree = vec![(b"a", Spec::File(noise(4_000_000, 1)), meta(0o644, 0, 1))];
+    for tree in [&large, &tree("small")] {
+        scratch.snapshot("web01", tree);
+        run(Plan { budget: Budget::unlimited(), ..plan(scratch.target()) }).unwrap();
+    }
+    // A month later: the first ice is locked for two more, and what is new is to be locked for three.
+    scratch.snapshot("web01", &large);
+    let stopped = run(plan(later_for_good(&scratch, 30))).unwrap_err();
+    assert_eq!(stopped.exit(), Exit::TOO_COSTLY, "{}", stopped.chain());
+    assert!(stopped.chain().contains("the image of web01"), "{}", stopped.chain());
+    // The control: where the locks can be extended, it is used again, and costs nothing more.
+    assert_eq!(run(plan(later(&scratch, 30))).unwrap(), Exit::WHOLE);
+}
+
+#[test]
+fn a_run_that_the_budget_stops_has_kept_its_locks_and_tells_first_what_failed_before() {
+    let scratch = Scratch::new();
+    let recipient = scratch.recipient("one");
+    let name = scratch.snapshot("web01", &everything());
+    let top = format!("drill_records = {:?}", scratch.path("drills"));
+    let config = |more: &str| settings(&scratch, recipient.fingerprint().as_str(), &top, PRICED, PUTS, more);
+    fs::create_dir(scratch.path("drills")).unwrap();
+    assert_eq!(iceboxer(&["run", "--config", &config("")]).status.code(), Some(0));
+    let ice = format!("web01/{name}");
+    drilled(&scratch, &ice, 0, "2026-03-01T00:00:00Z");
+    scratch.snapshot("web01", &vec![(b"a", Spec::File(noise(2_000_000, 2)), meta(0o644, 0, 1))]);
+    let stopped = iceboxer(&["run", "--config", &config(BUDGET)]);
+    assert_eq!(stopped.status.code(), Some(38), "{}", errors(&stopped));
+    fs::remove_file(scratch.path(&format!("vault/locks/ice/{ice}/0001.pgp.json"))).unwrap();
+    let stopped = iceboxer(&["run", "--config", &config(BUDGET)]);
+    assert_eq!(stopped.status.code(), Some(32), "{}", errors(&stopped));
+    assert!(errors(&stopped).contains("the budget is 3.00 EUR"), "{}", errors(&stopped));
 }
 
 #[test]

@@ -15,20 +15,20 @@ use vault::stamp::utc_text;
 use crate::cost::write_ledger;
 use crate::rig::{Scratch, Spec, Tree, days_from_now, meta, noise, output, run};
 
-fn tree(content: &str) -> Tree {
+pub(crate) fn tree(content: &str) -> Tree {
     vec![(b"a", Spec::File(content.into()), meta(0o644, 0, 1))]
 }
 
-fn ledger(scratch: &Scratch) -> LedgerState {
+pub(crate) fn ledger(scratch: &Scratch) -> LedgerState {
     LedgerState::read(&scratch.path("ledger")).unwrap()
 }
 
-fn entry(scratch: &Scratch, ice: &str) -> LedgerEntry {
+pub(crate) fn entry(scratch: &Scratch, ice: &str) -> LedgerEntry {
     ledger(scratch).entries().iter().find(|entry| entry.ice.to_string() == ice).unwrap().clone()
 }
 
 /// As if the ice had been stored so long ago that its locks end in `days`; negative for locks that ran out.
-fn ends_in(scratch: &Scratch, ice: &str, days: i64) {
+pub(crate) fn ends_in(scratch: &Scratch, ice: &str, days: i64) {
     for object in entry(scratch, ice).objects {
         let file = scratch.path(&format!("vault/locks/{}.json", object.object));
         let text = fs::read_to_string(&file).unwrap();
@@ -40,7 +40,7 @@ fn ends_in(scratch: &Scratch, ice: &str, days: i64) {
 }
 
 /// Days until the first of its locks ends, as the vault says.
-fn days_locked(scratch: &Scratch, ice: &str) -> i64 {
+pub(crate) fn days_locked(scratch: &Scratch, ice: &str) -> i64 {
     let vault = scratch.target().vault;
     let days = entry(scratch, ice).objects.into_iter().map(|object| {
         let name: vault::ObjectName = object.object.parse().unwrap();
@@ -50,7 +50,7 @@ fn days_locked(scratch: &Scratch, ice: &str) -> i64 {
 }
 
 /// A drill record, as restore-drill writes it.
-fn drilled(scratch: &Scratch, ice: &str, code: u8, at: &str) {
+pub(crate) fn drilled(scratch: &Scratch, ice: &str, code: u8, at: &str) {
     let entry = entry(scratch, ice);
     let hash = entry.record.image.hash;
     let failure = (code > 0).then(|| json!({"code": code, "text": "x"}));
@@ -65,7 +65,7 @@ fn drilled(scratch: &Scratch, ice: &str, code: u8, at: &str) {
     fs::write(scratch.path(&name), format!("{record}\n")).unwrap();
 }
 
-fn with_drills(scratch: &Scratch, plan: Plan) -> Plan {
+pub(crate) fn with_drills(scratch: &Scratch, plan: Plan) -> Plan {
     Plan { drill_records: Some(scratch.path("drills")), ..plan }
 }
 
@@ -97,10 +97,12 @@ fn the_newest_proved_ice_stays_locked_until_a_newer_one_is_proved() {
     ices.iter().for_each(|ice| ends_in(&scratch, ice, 5));
     run(plan()).unwrap();
     assert!(days_locked(&scratch, &ices[1]) < 6 && days_locked(&scratch, &ices[2]) >= 92);
-    // A later drill finds it damaged: the one before counts again.
+    // A later drill finds it damaged: the one before counts again. Whether that word is true nobody knows here: it ends no lock.
     drilled(&scratch, &ices[2], 42, "2026-07-01T00:00:00Z");
+    ices.iter().for_each(|ice| ends_in(&scratch, ice, 5));
     run(plan()).unwrap();
-    assert!(days_locked(&scratch, &ices[1]) >= 92);
+    assert!(days_locked(&scratch, &ices[1]) >= 92 && days_locked(&scratch, &ices[2]) >= 92);
+    assert!(days_locked(&scratch, &ices[0]) < 6, "not all that was ever proved");
 }
 
 #[test]
@@ -188,7 +190,7 @@ fn a_host_that_has_not_changed_gets_a_longer_lock_when_the_settings_say_so() {
 }
 
 /// A settings file for the verbs that read the ledger only.
-fn settings(scratch: &Scratch, more: &str) -> String {
+pub(crate) fn settings(scratch: &Scratch, more: &str) -> String {
     let file = scratch.path("ice.toml");
     let text = format!(
         "history = \"/srv\"\nstaging = \"/srv\"\nledger = {:?}\n{more}\n[[recipients]]\ncertificate = \"/a\"\nfingerprint = \"{}\"\n[[vaults]]\nname = \"local\"\nurl = \"file:/srv\"\nretention_days = 92\n",
@@ -199,7 +201,7 @@ fn settings(scratch: &Scratch, more: &str) -> String {
     file.display().to_string()
 }
 
-fn status(config: &str) -> (Option<i32>, String, serde_json::Value) {
+pub(crate) fn status(config: &str) -> (Option<i32>, String, serde_json::Value) {
     let program = env!("CARGO_BIN_EXE_iceboxer");
     let ran = output(Command::new(program).args(["status", "--json", "--config", config]));
     let stdout = String::from_utf8(ran.stdout).unwrap();
@@ -210,7 +212,9 @@ fn status(config: &str) -> (Option<i32>, String, serde_json::Value) {
 #[test]
 fn the_end_of_every_lock_is_forecast_by_status_and_ledger() {
     let scratch = Scratch::new();
-    assert_eq!(status(&settings(&scratch, "")).0, Some(0), "nothing to warn of");
+    let (code, told, _) = status(&settings(&scratch, ""));
+    assert_eq!(code, Some(3), "{told}");
+    assert!(told.contains("vault local: no ice yet"), "{told}");
     // Six months without iceboxer: what was locked for 92 days is so no more.
     write_ledger(&scratch.path("ledger"), &[("local", "1", 182, 92, 100)]);
     let (code, told, report) = status(&settings(&scratch, ""));

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use chrono::{DateTime, Utc};
 use cli::Exit;
 use iceboxer::ledger::LedgerState;
+use iceboxer::plan::{Again, Plan};
 use iceboxer::store::Target;
 use vault::{
     Content, Lock, Names, ObjectFolder, ObjectName, ObjectRef, Probe, Result, Thawed, Vault, VaultError, Wish,
@@ -156,6 +157,30 @@ fn other_recipients_than_an_unfinished_ice_has_begin_anew() {
 }
 
 #[test]
+fn an_ice_that_was_asked_for_once_more_is_finished_without_the_first_in_every_vault() {
+    let scratch = Scratch::new();
+    let recipients = [scratch.recipient("one")];
+    let name = scratch.snapshot("web01", &everything());
+    let both = || vec![scratch.target(), scratch.other()];
+    run(scratch.plan(&recipients, both())).unwrap();
+    // An image is told by its hash, and that by the second in which it was made.
+    std::thread::sleep(std::time::Duration::from_millis(1_100));
+    // Cut short in the first vault, before anything of it is in the second: by a failure here, as by a death.
+    let (target, _) = dying(&scratch, 4, Moment::Before);
+    run(Plan { again: Again::Seal, ..scratch.plan(&recipients, vec![target]) }).unwrap_err();
+    assert_eq!(run(scratch.plan(&recipients, both())).unwrap(), Exit::WHOLE);
+    let again = format!("web01/{name}.2");
+    let record = scratch.record(&again);
+    assert!(record.segments.iter().all(|segment| segment.object.contains(&again)));
+    assert!(scratch.path("other/objects/ice").join(&again).join("ice.json").exists());
+    assert!(scratch.is_staging_empty("web01"));
+    // And not a third time.
+    let objects = scratch.objects();
+    run(scratch.plan(&recipients, both())).unwrap();
+    assert_eq!(scratch.objects(), objects);
+}
+
+#[test]
 fn an_object_that_somebody_else_put_spoils_the_folder_and_is_not_used() {
     let scratch = Scratch::new();
     let recipients = [scratch.recipient("one")];
@@ -201,7 +226,7 @@ fn a_ledger_line_that_was_lost_is_written_by_the_next_run() {
 fn an_image_that_changed_while_it_waited_is_not_uploaded() {
     let scratch = Scratch::new();
     let recipients = [scratch.recipient("one")];
-    scratch.snapshot("web01", &everything());
+    let name = scratch.snapshot("web01", &everything());
     let (target, _) = dying(&scratch, 3, Moment::Before);
     run(scratch.plan(&recipients, vec![target])).unwrap_err();
     let image = scratch.path("staging/web01/image");
@@ -211,7 +236,11 @@ fn an_image_that_changed_while_it_waited_is_not_uploaded() {
     fs::write(&image, bytes).unwrap();
     let failed = run(scratch.plan(&recipients, vec![scratch.target()])).unwrap_err();
     assert_eq!(failed.exit(), Exit::DAMAGED, "{}", failed.chain());
-    assert!(scratch.objects().iter().all(|object| !object.ends_with("ice.json")));
+    // It stands in the way of nothing: the same run makes a new one, under another id.
+    let ices: Vec<String> = scratch.objects().into_iter().filter(|name| name.ends_with("ice.json")).collect();
+    assert_eq!(ices, [format!("web01/{name}.2/ice.json")]);
+    scratch.thaw(&format!("web01/{name}.2"));
+    assert!(scratch.is_staging_empty("web01"));
 }
 
 #[test]

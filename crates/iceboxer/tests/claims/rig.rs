@@ -194,6 +194,13 @@ impl Scratch {
         Target { name: name.to_owned(), vault, retention_days: 92 }
     }
 
+    /// Another `file:` vault.
+    pub(crate) fn other(&self) -> Target {
+        fs::create_dir_all(self.path("other")).unwrap();
+        let url = format!("file:{}", self.path("other").display());
+        self.target_of("other", vault::open(&vault::Settings::new("other", &url)).unwrap())
+    }
+
     pub(crate) fn plan(&self, recipients: &[Recipient], targets: Vec<Target>) -> Plan {
         Plan {
             history: self.path("history"),
@@ -205,6 +212,7 @@ impl Scratch {
             workers: 2,
             drill_records: None,
             unchanged: Unchanged::Seal,
+            vaults: targets.iter().map(|target| target.name.clone()).collect(),
             targets,
             proved: Default::default(),
             unopened: Vec::new(),
@@ -313,8 +321,15 @@ fn ingest(name: &SnapshotName, root: Root, entries: u64) -> Ingest {
 }
 
 pub(crate) fn run(plan: Plan) -> Result<Exit, Failed> {
+    left_out(plan).0
+}
+
+/// How a run ends, and how much it left out.
+pub(crate) fn left_out(plan: Plan) -> (Result<Exit, Failed>, u64) {
     let _no_forks = FORKS.read().unwrap_or_else(PoisonError::into_inner);
-    iceboxer::verb::run::run(plan, &mut Run::new("iceboxer", "run", &Common::default()))
+    let mut run = Run::new("iceboxer", "run", &Common::default());
+    let ended = iceboxer::verb::run::run(plan, &mut run);
+    (ended, run.report().left_out())
 }
 
 pub(crate) fn days_from_now(until: &str) -> i64 {

@@ -97,18 +97,10 @@ fn every_vault_gets_its_own_ice_and_one_that_lacks_it_gets_it_later() {
     let recipients = [scratch.recipient("one")];
     scratch.snapshot("web01", &everything());
     run(scratch.plan(&recipients, vec![scratch.target()])).unwrap();
-    let other = || {
-        scratch.target_of(
-            "other",
-            vault::open(&vault::Settings::new("other", &format!("file:{}", scratch.path("other").display())))
-                .unwrap(),
-        )
-    };
-    fs::create_dir(scratch.path("other")).unwrap();
     let before = scratch.objects();
-    run(scratch.plan(&recipients, vec![scratch.target(), other()])).unwrap();
+    run(scratch.plan(&recipients, vec![scratch.target(), scratch.other()])).unwrap();
     assert_eq!(scratch.objects(), before, "the first vault has it already");
-    assert_eq!(other().vault.list(&"ice/".parse().unwrap()).unwrap().count(), before.len());
+    assert_eq!(scratch.other().vault.list(&"ice/".parse().unwrap()).unwrap().count(), before.len());
     let vaults: Vec<String> = LedgerState::read(&scratch.path("ledger"))
         .unwrap()
         .entries()

@@ -60,6 +60,7 @@ fn settings_that_cannot_be_meant_end_with_2_before_anything_is_read() {
         ("ABCD", 92, "", "fingerprint"),
         (&print, 92, "scope = \"newest\"", "scope"),
         (&print, 92, "retention = 5", "retention"),
+        (&print, 92, "scope = \"all\"\nunchanged = \"extend\"", "`unchanged` cannot be"),
     ] {
         let config = write_settings(&scratch, fingerprint, days, more);
         let output = iceboxer(&["run", "--json", "--config", &config]);

@@ -1,18 +1,16 @@
-//! What a run keeps in order beside the new ice: locks that must last, and leftovers that cost.
+//! What a run keeps in order before it makes new ice: locks that must last, and leftovers that cost.
 
 use std::collections::BTreeSet;
 
 use chrono::{TimeDelta, Utc};
-use cli::{Console, Failed, Monitor, Run};
+use cli::{Console, Exit, Failed, Monitor, Run};
 use formats::HostId;
-use history::Snapshot;
 use vault::stamp::utc_text;
 
-use super::Icing;
-use crate::certificate::Recipient;
 use crate::drills::Drills;
 use crate::ledger::{Ledger, LedgerEntry};
-use crate::plan::{Again, Plan};
+use crate::plan::Plan;
+use crate::standing::{Lost, Standing, is_locked, of_host};
 use crate::store::{Extended, Extension, StoreError, Target, extend};
 
 /// No put is under way for longer.
@@ -33,26 +31,80 @@ pub(super) fn end_stale_puts(plan: &Plan, console: &Console) {
     }
 }
 
-/// The newest ice that a drill has proved stays locked, for every host that the ledger knows, until a newer one is proved. Not in vaults whose
-/// locks nobody can extend. Before anything else that may end a run: no budget and no fault of a vault may let it lapse. Gives back what failed.
-pub(super) fn keep_proved(plan: &Plan, ledger: &mut Ledger, drills: &Drills, run: &mut Run) -> Vec<Failed> {
-    let mut failures = Vec::new();
-    for target in plan.targets.iter().filter(|target| target.vault.can_extend()) {
-        let mut hosts = BTreeSet::new();
-        let wanted = |entry: &&LedgerEntry| {
-            entry.vault == target.name && (plan.hosts.is_empty() || plan.hosts.contains(entry.ice.host()))
-        };
-        hosts.extend(ledger.state().entries().iter().filter(wanted).map(|e| e.ice.host().clone()));
-        for host in hosts {
-            let proved = drills.newest_proved(ledger.state(), &target.name, &host).cloned();
-            let kept = proved.map_or(Ok(()), |entry| extend_in(target, &entry, ledger, run));
-            if let Err(failed) = kept {
-                run.console().warn(&format!("{host}: {}", failed.chain()));
-                failures.push(failed);
+/// Keeps locks and the ledger, and what failed meanwhile.
+pub(super) struct Keeper<'r> {
+    pub(super) ledger: Ledger,
+    pub(super) drills: Drills,
+    pub(super) lost: Lost,
+    pub(super) failures: Vec<Failed>,
+    pub(super) run: &'r mut Run,
+}
+
+impl Keeper<'_> {
+    /// Locks anew what must not lapse, in vaults whose locks can be extended: what the drills have proved, of every host that the ledger knows; and
+    /// the newest ice of each of `hosts` (of all that the ledger knows, if it is not known which there are) once its lock comes to its end. Before
+    /// anything that may end a run: no history, no staging folder, no budget and no other vault may let it lapse.
+    pub(super) fn keep_locked(&mut self, plan: &Plan, hosts: Option<&[HostId]>) {
+        for target in plan.targets.iter().filter(|target| target.vault.can_extend()) {
+            let now = target.vault.clock();
+            let ends = |entry: &LedgerEntry| now.as_ref().is_ok_and(|now| !is_locked(entry, *now));
+            let is_wanted = |host: &HostId| plan.hosts.is_empty() || plan.hosts.contains(host);
+            let is_there = |host: &HostId| hosts.is_none_or(|hosts| hosts.contains(host));
+            let state = self.ledger.state();
+            let of_vault = state.entries().iter().filter(|entry| entry.vault == target.name);
+            let known: BTreeSet<&HostId> = of_vault.map(|entry| entry.ice.host()).collect();
+            let mut kept: Vec<LedgerEntry> = Vec::new();
+            for host in known.into_iter().filter(|host| is_wanted(host)) {
+                let mut of_this = self.drills.kept(state, &target.name, host);
+                let newest = of_host(state, &target.name, host).next();
+                let newest = newest.filter(|entry| is_there(host) && ends(entry));
+                of_this.extend(newest.filter(|newest| of_this.iter().all(|kept| kept.ice != newest.ice)));
+                kept.extend(of_this.into_iter().cloned());
+            }
+            kept.iter().for_each(|entry| self.extend(target, entry));
+            if let Err(source) = now {
+                self.fail_all(StoreError::Vault { vault: target.name.clone(), source }.into());
             }
         }
     }
-    failures
+
+    /// Extends the locks of an ice. If that fails, the rest is done all the same; ice that is not what it was is noted as lost.
+    pub(super) fn extend(&mut self, target: &Target, entry: &LedgerEntry) {
+        let Err(failed) = extend_in(target, entry, &mut self.ledger, self.run) else { return };
+        if matches!(failed.exit(), Exit::OBJECT_MISSING | Exit::LOCK_MISSING | Exit::ALTERED) {
+            self.lost.insert((entry.vault.clone(), entry.ice.clone()));
+        }
+        self.fail(entry.ice.host(), failed);
+    }
+
+    /// Names what failed for a host. The run goes on, and fails at its end.
+    pub(super) fn fail(&mut self, host: &HostId, failed: Failed) {
+        self.run.console().warn(&format!("{host}: {}", failed.chain()));
+        self.failures.push(failed);
+    }
+
+    /// The same, of what is no host's.
+    pub(super) fn fail_all(&mut self, failed: Failed) {
+        self.run.console().warn(&failed.chain());
+        self.failures.push(failed);
+    }
+
+    /// What is known of the ice that is off-site.
+    pub(super) fn standing<'s>(&'s self, plan: &'s Plan) -> Standing<'s> {
+        Standing { plan, ledger: self.ledger.state(), drills: &self.drills, lost: &self.lost }
+    }
+
+    /// Ends the run, as it cannot go on.
+    pub(super) fn end_with(mut self, failed: Failed) -> Result<Exit, Failed> {
+        self.fail_all(failed);
+        self.end()
+    }
+
+    /// What the run ends with: the first failure, where there is any.
+    pub(super) fn end(self) -> Result<Exit, Failed> {
+        self.run.report().count("failures", self.failures.len() as u64);
+        self.failures.into_iter().next().map_or(Ok(Exit::WHOLE), Err)
+    }
 }
 
 /// Extends the locks of an ice; the ledger's next line says so.
@@ -65,31 +117,4 @@ fn extend_in(target: &Target, entry: &LedgerEntry, ledger: &mut Ledger, run: &mu
         run.line(&format!("{} in vault {} stays locked until {until}", entry.ice, target.name));
     }
     failed.map_or(Ok(()), |error| Err(error.into()))
-}
-
-impl<'a> Icing<'a> {
-    /// Of these vaults, the ones whose newest ice of the host holds another snapshot; of the others, the locks are extended.
-    pub(super) fn changed_targets(
-        &mut self,
-        targets: Vec<&'a Target>,
-        host: &HostId,
-        newest: &Snapshot,
-    ) -> Result<Vec<&'a Target>, Failed> {
-        let recipients = Recipient::of_host(&self.plan.recipients, host);
-        let mut changed = Vec::new();
-        for target in targets {
-            let entries = self.ledger.state().entries().iter();
-            let last = entries.rev().find(|e| e.vault == target.name && e.ice.host() == host).cloned();
-            let is_same = |entry: &LedgerEntry| {
-                let ends = entry.record.snapshots.last().is_some_and(|last| last.root == newest.root);
-                let sealed_to = recipients.iter().map(Recipient::fingerprint);
-                ends && self.plan.again == Again::Skip && sealed_to.eq(&entry.record.recipients)
-            };
-            match last.filter(is_same).filter(|_| target.vault.can_extend()) {
-                Some(entry) => extend_in(target, &entry, &mut self.ledger, self.run)?,
-                None => changed.push(target),
-            }
-        }
-        Ok(changed)
-    }
 }

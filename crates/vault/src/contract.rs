@@ -80,8 +80,8 @@ pub trait Vault: Send + Sync {
     /// Fails as [`Vault::lock`] does (but a provider that has lost the lock of a new object is asked for it again), and with [`LockRefused`](crate::VaultError::LockRefused) (32) if `retain_until` is earlier than the lock's own.
     fn extend_lock(&self, object: &ObjectRef, retain_until: DateTime<Utc>) -> Result<Lock>;
 
-    /// Whether [`extend_lock`](Vault::extend_lock) can move a lock at all. Not where locks go by age alone: there what must be kept for longer is put
-    /// again.
+    /// Whether [`extend_lock`](Vault::extend_lock) can move a lock at all. Not where locks go by age alone, of archives or by a bucket's own
+    /// policy: there what must be kept for longer is put again.
     fn can_extend(&self) -> bool {
         true
     }

@@ -3,10 +3,11 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use cli::{Exit, Failure, shown};
 use formats::HostId;
 use formats::records::ice_id::Fingerprint;
@@ -26,6 +27,9 @@ use openpgp::types::{KeyFlags, RevocationStatus};
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 /// Days before the end at which a person is told, the last one with the most urgency.
 const WARN_DAYS: [i64; 3] = [180, 90, 30];
+
+/// A key made so soon after its certificate was made with it: slow machines take minutes.
+const WITH_ITS_CERTIFICATE: TimeDelta = TimeDelta::hours(1);
 
 /// Why a certificate cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -114,6 +118,7 @@ impl Failure for CertificateError {
 pub struct Recipient {
     fingerprint: Fingerprint,
     key: Key<PublicParts, SubordinateRole>,
+    key_since: DateTime<Utc>,
     container: Container,
     ends: Option<DateTime<Utc>>,
     hosts: Vec<HostId>,
@@ -135,11 +140,16 @@ impl Recipient {
     /// [`CertificateError`] (exit 33).
     pub fn load(path: &Path, pinned: &Fingerprint, now: SystemTime) -> Result<Self, CertificateError> {
         read(path)
-            .and_then(|bytes| Self::vet(&bytes, pinned, now))
+            .and_then(|(bytes, changed)| Self::vet(&bytes, changed, pinned, now))
             .map_err(|source| CertificateError { path: path.to_owned(), source })
     }
 
-    fn vet(bytes: &[u8], pinned: &Fingerprint, now: SystemTime) -> Result<Self, Fault> {
+    fn vet(
+        bytes: &[u8],
+        changed: DateTime<Utc>,
+        pinned: &Fingerprint,
+        now: SystemTime,
+    ) -> Result<Self, Fault> {
         let cert = single(bytes)?;
         let found = cert.fingerprint().to_hex();
         if found != pinned.as_str() {
@@ -155,9 +165,11 @@ impl Recipient {
         let ends = [key_ends, valid.primary_key().key_expiration_time()].into_iter().flatten().min();
         let aead = valid.features().is_some_and(|features| features.supports_seipdv2());
         let container = if aead { Container::Seipd2 } else { Container::Seipd1 };
+        let key_since = key_since(&key, valid.cert(), changed);
         Ok(Self {
             fingerprint: pinned.clone(),
             key,
+            key_since,
             container,
             ends: ends.map(DateTime::from),
             hosts: Vec::new(),
@@ -191,6 +203,11 @@ impl Recipient {
         &self.key
     }
 
+    /// What is older than this was sealed to another key of the certificate, or may have been: it is as good as sealed to somebody else.
+    pub(crate) fn key_since(&self) -> DateTime<Utc> {
+        self.key_since
+    }
+
     /// The best that its owner can read.
     pub(crate) fn container(&self) -> Container {
         self.container
@@ -218,11 +235,27 @@ impl Recipient {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Fault> {
+/// What is in the file, and when it came to be so. Not when it was last written: a copy can bring that along from elsewhere.
+fn read(path: &Path) -> Result<(Vec<u8>, DateTime<Utc>), Fault> {
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(Fault::Unreadable)?;
+    let changed = file.metadata().map_err(Fault::Unreadable)?.ctime();
     file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(Fault::Unreadable)?;
-    if bytes.len() as u64 > FILE_BYTES_MAX { Err(Fault::TooLong) } else { Ok(bytes) }
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(Fault::TooLong);
+    }
+    Ok((bytes, DateTime::from_timestamp(changed, 0).unwrap_or(DateTime::<Utc>::MAX_UTC)))
+}
+
+/// From when on what is sealed here is sealed to this key, of this certificate. Where all keys were made with the certificate, from the day it was
+/// made. Where one came later, this key may have taken the place of another, or another that of this one for a while: that ended when the
+/// certificate was brought here, which may be long after its keys were made.
+fn key_since(key: &Key<PublicParts, SubordinateRole>, cert: &Cert, changed: DateTime<Utc>) -> DateTime<Utc> {
+    let made = DateTime::<Utc>::from(key.creation_time());
+    let first = DateTime::<Utc>::from(cert.primary_key().key().creation_time());
+    let came_later = |made: SystemTime| DateTime::<Utc>::from(made) - first > WITH_ITS_CERTIFICATE;
+    let is_rotated = cert.keys().subkeys().any(|other| came_later(other.key().creation_time()));
+    if is_rotated { made.max(changed) } else { made }
 }
 
 /// The one certificate in a file, armoured or binary. The parser stops after the first armoured block, so blocks are counted by their headers.

@@ -44,7 +44,12 @@ impl Job<'_> {
         let mut id = IceId::new(self.staged.host.clone(), self.newest()).map_err(StoreError::Id)?;
         loop {
             let folder = id.folder().parse().map_err(|_| StoreError::Id(IceIdError::Ice))?;
-            match self.target.vault.list(&folder).map_err(self.vault_error())?.next() {
+            let mut names = match self.target.vault.list(&folder) {
+                // What is not known yet is for the put to find out.
+                Err(VaultError::Inventory { .. }) => return Ok(id),
+                names => names.map_err(self.vault_error())?,
+            };
+            match names.next() {
                 None => return Ok(id),
                 Some(found) => found.map_err(self.vault_error())?,
             };

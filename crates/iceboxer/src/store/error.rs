@@ -120,6 +120,9 @@ pub(super) const SHORT: &str = "it is locked for less than was asked";
 /// Said of an object of an unfinished ice whose lock nobody can make longer.
 pub(super) const TOO_SHORT: &str = "its lock is too short, and cannot be made longer";
 
+/// Said of an object that was stored before a certificate had the key that it has now.
+pub(super) const OTHER_KEY: &str = "a certificate had another key when it was sealed";
+
 /// Said of an ice that was all but whole when an earlier run was cut short.
 pub(super) const LOST: &str = "a segment that was there before is not there any more";
 
@@ -136,7 +139,7 @@ impl StoreError {
     pub(super) fn is_spoiled(&self) -> bool {
         match self {
             StoreError::Vault { source: VaultError::Exists { .. } | VaultError::Altered { .. }, .. } => true,
-            StoreError::Lock { what, .. } => [OTHER_OBJECT, LOST, TOO_SHORT].contains(what),
+            StoreError::Lock { what, .. } => [OTHER_OBJECT, OTHER_KEY, LOST, TOO_SHORT].contains(what),
             _ => false,
         }
     }

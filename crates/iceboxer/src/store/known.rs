@@ -7,8 +7,10 @@ use cli::Level;
 use formats::records::ice::Segment;
 use formats::records::ice_id::Fingerprint;
 use formats::{ContentHash, HostId};
+use vault::stamp::parse_utc;
 use vault::{Lock, VaultError};
 
+use super::error::OTHER_KEY;
 use super::locks::is_refusal;
 use super::{Job, StoreError, object_ref};
 use crate::certificate::Recipient;
@@ -23,7 +25,8 @@ pub struct KnownSegments {
 }
 
 impl KnownSegments {
-    /// What the ledger says of `vault` and `host`, as far as it is sealed to just these recipients and is none of the `suspects`.
+    /// What the ledger says of `vault` and `host`, as far as it is sealed to just these recipients, with the keys they have now, and is none of the
+    /// `suspects`.
     #[must_use]
     pub fn of(
         ledger: &LedgerState,
@@ -33,9 +36,11 @@ impl KnownSegments {
         suspects: &HashSet<String>,
     ) -> Self {
         let wanted: BTreeSet<&Fingerprint> = recipients.iter().map(Recipient::fingerprint).collect();
+        let since = recipients.iter().map(Recipient::key_since).max();
         let fits = |entry: &&LedgerEntry| {
             entry.vault == vault
                 && entry.ice.host() == host
+                && parse_utc(&entry.record.created) >= since
                 && entry.record.recipients.iter().collect::<BTreeSet<_>>() == wanted
         };
         let mut by_content = HashMap::new();
@@ -68,6 +73,9 @@ impl Job<'_> {
         if lock.bytes != segment.bytes || lock.hash != segment.hash {
             return Ok(self.anew(segment, "it is another object now"));
         }
+        if !self.is_to_keys_of_now(&lock) {
+            return Ok(self.anew(segment, OTHER_KEY));
+        }
         if lock.retain_until < until && !self.target.vault.can_extend() {
             return Ok(None);
         }
@@ -83,6 +91,12 @@ impl Job<'_> {
         }
         self.monitor.detail(&format!("vault {}: {} is used again", self.target.name, segment.object));
         Ok(Some(lock))
+    }
+
+    /// False if it was stored before one of the certificates had its key of now: then that key may not open it. The vault's own date says so, as the
+    /// clock here may have been ahead.
+    pub(super) fn is_to_keys_of_now(&self, lock: &Lock) -> bool {
+        self.recipients.iter().all(|recipient| recipient.key_since() <= lock.stored)
     }
 
     fn anew(&self, segment: &Segment, why: &str) -> Option<Lock> {

@@ -7,7 +7,7 @@ use formats::records::ledger::LedgerReceipt;
 use vault::stamp::utc_text;
 use vault::{Content, Lock, ObjectName, ObjectRef, VaultError};
 
-use super::error::{OTHER_OBJECT, SHORT, TOO_SHORT};
+use super::error::{OTHER_KEY, OTHER_OBJECT, SHORT, TOO_SHORT};
 use super::{Job, StoreError, Target};
 use crate::settings::RETENTION_DAYS_MIN;
 
@@ -27,10 +27,22 @@ impl Job<'_> {
             found => found,
         };
         match found {
-            Ok(lock) if lock.bytes == noted.bytes && lock.hash == noted.hash => Ok(Some(lock)),
+            Ok(lock) if lock.bytes == noted.bytes && lock.hash == noted.hash => {
+                self.require_keys_of_now(&lock)?;
+                Ok(Some(lock))
+            }
             Ok(_) => Err(self.target.lock_error(object.as_str(), OTHER_OBJECT)),
-            Err(VaultError::Missing { .. }) => Ok(None),
+            // What is not known yet is for the put to find out.
+            Err(VaultError::Missing { .. } | VaultError::Inventory { .. }) => Ok(None),
             Err(error) => Err(self.vault_error()(error)),
+        }
+    }
+
+    /// Refuses what an earlier run stored when a certificate had another key: an ice to a key that was lost would be none.
+    pub(super) fn require_keys_of_now(&self, lock: &Lock) -> Result<(), StoreError> {
+        match self.is_to_keys_of_now(lock) {
+            true => Ok(()),
+            false => Err(self.target.lock_error(lock.object.as_str(), OTHER_KEY)),
         }
     }
 

@@ -107,7 +107,9 @@ impl Job<'_> {
     /// Steps 2 to 4.
     fn store_as(&self, mut progress: Progress) -> Result<Stored, StoreError> {
         let (mut put_bytes, mut timing) = (0, Timing::default());
-        let record = match progress.record.take() {
+        let noted = progress.record.take();
+        let is_noted = noted.is_some();
+        let record = match noted {
             Some(record) => record,
             None => {
                 let segments = self.place(progress)?;
@@ -126,6 +128,10 @@ impl Job<'_> {
                 // The record stays as it is, and so cannot name another: the whole is begun again.
                 Err(error) if error.is_lost() => {
                     return Err(self.target.lock_error(&segment.object, error::LOST));
+                }
+                Ok(lock) if is_noted => {
+                    self.require_keys_of_now(&lock)?;
+                    locks.push(lock);
                 }
                 answer => locks.push(answer?),
             }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
 
 use chrono::{TimeDelta, Utc};
 use cli::Exit;
@@ -12,7 +13,9 @@ use iceboxer::certificate::Recipient;
 use iceboxer::ledger::LedgerState;
 use iceboxer::plan::Plan;
 use serde_json::json;
+use vault::stamp::utc_text;
 
+use crate::restart::{Moment, dies};
 use crate::rig::{Scratch, Spec, days_from_now, everything, meta, noise, run};
 
 const SEGMENT_BYTES: u64 = 64 * 1024;
@@ -36,7 +39,7 @@ pub(crate) fn stage(scratch: &Scratch, snapshot: &str, image: &[u8], segment_byt
         .collect();
     let sequence: u64 = snapshot.rsplit('-').next().unwrap().parse().unwrap();
     let record = json!({
-        "format": "firn.staged/1.0", "host": "web01", "created": "2026-01-02T03:04:05Z",
+        "format": "firn.staged/1.0", "host": "web01", "created": utc_text(&Utc::now()),
         "snapshots": [{"name": snapshot, "sequence": sequence, "root": hash(b"root"), "entries": 1}],
         "image": {"bytes": image.len(), "hash": hash(image)},
         "segment_bytes": segment_bytes, "plain": plain, "left_out": 0, "log_head": hash(b"log"),
@@ -215,6 +218,66 @@ fn a_clock_that_was_ahead_once_and_a_history_begun_anew_keep_no_host_from_its_ne
     let own: Vec<usize> = names.iter().map(|name| own_segments(&scratch, name)).collect();
     // Then the one that changes and the one that changes back; from the third on the latter is in the second ice.
     assert_eq!(own, [SEGMENTS + 1, 2, 1, 1]);
+}
+
+/// A certificate made years ago, with a key for encryption, and what the settings pin.
+fn certificate(scratch: &Scratch) -> String {
+    let past = ["--faked-system-time", "20250102T000000"];
+    let fingerprint = scratch.key("one", "ed25519", "cert", "10y", &past);
+    scratch.gpg_ok(&[&past[..], &["--quick-add-key", &fingerprint, "cv25519", "encr", "10y"]].concat());
+    fingerprint
+}
+
+/// The certificate as it is brought to the server.
+fn brought(scratch: &Scratch, fingerprint: &str) -> [Recipient; 1] {
+    let file = scratch.export("one", &["--armor", "--export", fingerprint]);
+    [Recipient::load(&file, &fingerprint.parse().unwrap(), SystemTime::now()).unwrap()]
+}
+
+/// The secret part of the key is lost, and another key is made: on this day, long before its certificate is brought.
+fn lose_the_key(scratch: &Scratch, fingerprint: &str) {
+    let listing = scratch.gpg_ok(&["--list-keys", "--with-colons", "--with-keygrip"]);
+    let listing = String::from_utf8(listing).unwrap();
+    let grip = listing.lines().rfind(|line| line.starts_with("grp:")).unwrap();
+    let grip = grip.split(':').find(|field| field.len() == 40).unwrap();
+    fs::remove_file(scratch.path(&format!("gpg/private-keys-v1.d/{grip}.key"))).unwrap();
+    let day = ["--faked-system-time", "20260102T000000"];
+    scratch.gpg_ok(&[&day[..], &["--quick-add-key", fingerprint, "cv25519", "encr", "9y"]].concat());
+    // Dates are whole seconds.
+    std::thread::sleep(Duration::from_millis(1_100));
+}
+
+#[test]
+fn a_key_that_took_the_place_of_a_lost_one_opens_all_that_is_sealed_from_then_on() {
+    let scratch = Scratch::new();
+    let fingerprint = certificate(&scratch);
+    let first = run_staged(&scratch, &brought(&scratch, &fingerprint), &image());
+    let second = run_staged(&scratch, &brought(&scratch, &fingerprint), &changed(&image(), &[1]));
+    assert_eq!(own_segments(&scratch, &second), 2, "it is the same key still, though its file is another");
+    lose_the_key(&scratch, &fingerprint);
+    let third_image = changed(&image(), &[2]);
+    let third = run_staged(&scratch, &brought(&scratch, &fingerprint), &third_image);
+    assert_eq!(own_segments(&scratch, &third), SEGMENTS + 1);
+    assert_eq!(fs::read(scratch.thaw(&format!("web01/{third}"))).unwrap(), third_image);
+    let lost = scratch.object(&format!("{first}/0003.pgp"));
+    assert!(!scratch.gpg(&["--decrypt", lost.to_str().unwrap()]).status.success());
+}
+
+#[test]
+fn an_ice_that_was_begun_to_a_lost_key_is_begun_anew() {
+    // While segments are put, and when all that is missing is the catalogue.
+    for dies_at in [4, 10] {
+        let scratch = Scratch::new();
+        let fingerprint = certificate(&scratch);
+        let name = scratch.snapshot("web01", &everything());
+        let (target, _) = dies(scratch.target(), dies_at, Moment::After);
+        run(scratch.plan(&brought(&scratch, &fingerprint), vec![target])).unwrap_err();
+        assert!(!scratch.objects().is_empty());
+        lose_the_key(&scratch, &fingerprint);
+        let recipients = brought(&scratch, &fingerprint);
+        assert_eq!(run(scratch.plan(&recipients, vec![scratch.target()])).unwrap(), Exit::WHOLE);
+        scratch.thaw(&format!("web01/{name}.2"));
+    }
 }
 
 #[test]

@@ -35,8 +35,8 @@ const CONTRADICTIONS: &[(&str, Spoil)] = &[
     ("a segment too many", |r| push_copy(r, "ice/web01/20260102T030401Z-0000000001/0002.pgp")),
     ("a segment twice", |r| push_copy(r, "ice/web01/20260102T030401Z-0000000001/0001.pgp")),
     ("segments out of order", |r| r["segments"].as_array_mut().unwrap().reverse()),
-    ("a segment of another ice", |r| {
-        r["segments"][1]["object"] = json!("ice/web01/20260102T030402Z-0000000002/0001.pgp")
+    ("a part of another ice that is no segment", |r| {
+        r["segments"][1]["object"] = json!("ice/web01/20260102T030402Z-0000000002/catalogue.pgp")
     }),
     ("a segment of another host", |r| {
         r["segments"][1]["object"] = json!("ice/web02/20260102T030401Z-0000000001/0001.pgp")
@@ -128,6 +128,18 @@ fn a_record_that_contradicts_itself_or_is_none_is_refused() {
     }
     // A restore says nothing.
     assert_eq!(machine.records().len(), proved + CONTRADICTIONS.len() + MALFORMED.len());
+}
+
+#[test]
+fn a_segment_of_another_ice_is_taken_only_if_the_server_has_signed_for_it() {
+    let ice = ice_of(&small());
+    let machine = Machine::with(&ice);
+    let mut record = ice.record.clone();
+    record["segments"][1]["object"] = json!("ice/web01/20260102T030402Z-0000000002/0001.pgp");
+    machine.lay_record(ice.id(), record.to_string().as_bytes());
+    machine.verify().ends_with(44);
+    machine.restore().ends_with(44);
+    machine.assert_nothing_restored();
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use formats::records::Record;
 use formats::records::ice::IceRecord;
 use formats::records::ice_id::{Fingerprint, IceId, IceIdError};
+use vault::VaultError;
 
 use super::{Job, StoreError};
 use crate::staging::Progress;

@@ -27,7 +27,7 @@ impl World {
 }
 
 /// Per cent of the second ice that was uploaded, after one small file has changed.
-fn share(name: &str, small_files: usize) -> u64 {
+fn share(name: &str, small_files: u64) -> u64 {
     let world = World::new(SEGMENT_BYTES, FILE_BYTES);
     data::write_small_files(&world.host.roots[0].join("many"), 7, small_files, 40).unwrap();
     world.snapshot("one");

@@ -64,6 +64,8 @@ pub enum Times {
     Count(u64),
     /// Once, when so many chances have gone by.
     After(u64),
+    /// Until it is disarmed, when so many chances have gone by.
+    From(u64),
     /// Until it is disarmed.
     Always,
 }
@@ -97,7 +99,11 @@ impl Faults {
         self.with(|armed| {
             let (fault, times) = armed.faults.get_mut(&kind)?;
             match times {
-                Times::Always => {}
+                Times::Always | Times::From(0) => {}
+                Times::From(left) => {
+                    *left -= 1;
+                    return None;
+                }
                 Times::Count(left) => *left = left.checked_sub(1)?,
                 Times::After(0) => *times = Times::Count(0),
                 Times::After(left) => {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use fake_s3::{Bucket, FakeS3, Fault, Options, Statement, Times};
@@ -189,6 +189,12 @@ fn kill(pid: u32) {
     panic!("{pid} does not die");
 }
 
+/// The cases of this file, and how many kills they come to where every moment is tried.
+const CASES: u64 = 3;
+const POINTS_LEAST: u64 = 500;
+/// Cases that are through, and their kills.
+static SUM: Mutex<(u64, u64)> = Mutex::new((0, 0));
+
 /// Gives back after how many kills a segment was sent again.
 fn killed_everywhere(case: &Case) -> usize {
     let world = World::new(case);
@@ -216,6 +222,15 @@ fn killed_everywhere(case: &Case) -> usize {
     }
     println!("POINTS: {} {points} of {moments} moments, a segment sent again after {again}", case.name);
     assert!(points * step * 10 >= moments * 8, "{points} of {moments}");
+    let (cases, all) = {
+        let mut sum = SUM.lock().unwrap();
+        *sum = (sum.0 + 1, sum.1 + points);
+        *sum
+    };
+    if step == 1 && cases == CASES {
+        println!("POINTS: in all {all}");
+        assert!(all >= POINTS_LEAST, "only {all} kills in all");
+    }
     again
 }
 

@@ -2,7 +2,6 @@
 
 use chrono::Utc;
 use fake_s3::{Fault, Times};
-use pipeline_tests::Outcome;
 
 use super::{World, is_long};
 use crate::rig;
@@ -102,11 +101,6 @@ fn ends_where_every_part_is_cut(world: &World) {
     println!("CUTS: ever cut: code 30, and the next run completed");
 }
 
-/// Whether a drill has left a record.
-fn recorded(verified: &Outcome) -> bool {
-    verified.report().unwrap()["details"]["record"].is_string()
-}
-
 #[test]
 fn a_drill_whose_objects_are_cut_goes_on_or_refuses_and_proves_nothing_that_is_not_whole() {
     let _turn = rig::turn();
@@ -125,13 +119,23 @@ fn a_drill_whose_objects_are_cut_goes_on_or_refuses_and_proves_nothing_that_is_n
         let verified = world.scratch.verify(super::HOST).unwrap();
         assert_eq!(world.server.hits(Fault::CutGet), struck + 1, "{chance} did not strike");
         assert_eq!(verified.code, 0, "{chance}: {}", verified.said());
-        assert!(recorded(&verified), "{chance}");
+        assert_eq!(world.recorded(&verified), Some(0), "{chance}");
         cuts += 1;
     }
-    // A line that breaks every time proves nothing, and says nothing of the ice.
-    world.server.arm(Fault::CutGet, Times::Always);
+    println!("CUTS: {cuts} of {gets} reads, all resumed");
+    // A line that breaks every time, from the first read on or from one of a segment, proves nothing and says nothing of the ice.
+    for before in [0, gets as u64 / 2] {
+        world.server.arm(Fault::CutGet, Times::From(before));
+        let verified = world.scratch.verify(super::HOST).unwrap();
+        world.server.disarm(Fault::CutGet);
+        assert_eq!(verified.code, 30, "{before}: {}", verified.said());
+        assert_eq!(world.recorded(&verified), None, "{before}: {}", verified.said());
+        assert_eq!(verified.stderr.contains(".pgp"), before > 0, "{before}: {}", verified.said());
+        println!("CUTS: ever cut after {before} reads: code 30, no record");
+    }
+    // The second of them had some segments: the next goes on there.
     let verified = world.scratch.verify(super::HOST).unwrap();
-    assert_ne!(verified.code, 0, "{}", verified.said());
-    println!("CUTS: {cuts} of {gets} reads, all resumed; ever cut: code {}", verified.code);
-    assert!(!recorded(&verified), "{}", verified.said());
+    assert_eq!(world.recorded(&verified), Some(0), "{}", verified.said());
+    let kept = verified.report().unwrap()["counts"]["kept_segments"].as_u64().unwrap();
+    assert!(kept > 1, "{}", verified.said());
 }

@@ -1,6 +1,7 @@
 //! What must hold off-site, whatever happens between here and there: real programs, against a bucket as `iceboxer setup aws` prints it, with
 //! the credentials that it prints.
 
+mod again;
 mod cuts;
 mod flips;
 mod months;
@@ -130,6 +131,15 @@ impl World {
 
     fn asked(&self, operation: &str) -> usize {
         self.server.requests().iter().filter(|line| line.1 == operation).count()
+    }
+
+    /// The code of the failed drill that a run of restore-drill has left a record of; none if it left none.
+    fn recorded(&self, verified: &Outcome) -> Option<i32> {
+        let report = verified.report().unwrap();
+        let name = report["details"]["record"].as_str()?;
+        let text = fs::read_to_string(self.scratch.folder.join("drill/records").join(name)).unwrap();
+        let record: Value = serde_json::from_str(&text).unwrap();
+        Some(record["failure"]["code"].as_i64().map_or(0, |code| code as i32))
     }
 
     /// The ledger's lines, oldest first.

@@ -205,8 +205,12 @@ fn on_ceph_ice_is_sealed_proved_and_restored_and_no_lock_can_be_broken() {
         let (status, said) =
             send(world.rgw.port, &world.writer, &Request { method, path: &path, query, headers, body });
         assert_eq!(status, 403, "{method} {query}: {said}");
+        assert!(said.contains("<Code>AccessDenied</Code>"), "{method} {query}: {said}");
         denied += 1;
     }
+    // The control: what the writer may do is done, by the same hand.
+    let look = Request { method: "GET", path: &path, query: "versioning", headers: &[], body: "" };
+    assert_eq!(send(world.rgw.port, &world.writer, &look).0, 200);
     println!("DENIED: {denied} calls");
     assert!(denied >= 40, "{denied}");
     a_right_too_much_is_named(&scratch, &world);

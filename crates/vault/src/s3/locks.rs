@@ -80,9 +80,14 @@ impl Store {
         }
         let call = self.client.get_object_retention().bucket(&self.bucket).key(self.key(name)?);
         match call.version_id(version.as_str()).send().await.map_err(Fault::from) {
-            Ok(answer) => Ok(answer.retention().map_or(Retention::Absent, |found| {
-                retention(found.mode().map(ObjectLockRetentionMode::as_str), found.retain_until_date())
-            })),
+            Ok(answer) => match answer.retention() {
+                Some(found) => {
+                    let mode = found.mode().map(ObjectLockRetentionMode::as_str);
+                    Ok(retention(mode, found.retain_until_date()))
+                }
+                // S3 never says this: where there is no lock, it says 404.
+                None => Ok(retention_of(&self.head(name, version).await?)),
+            },
             Err(fault) if fault.is_no_lock() => Ok(Retention::Absent),
             Err(fault) if fault.is_unsupported() || fault.is_of_another_call() => {
                 let seen = retention_of(&self.head(name, version).await?);

@@ -163,17 +163,18 @@ impl Drills {
 
     /// True if a drill has found damage in this ice, or in a segment that it shares.
     pub(crate) fn is_suspect(&self, ledger: &LedgerState, entry: &LedgerEntry) -> bool {
-        let suspects = self.suspects(ledger, &entry.vault);
+        let suspects = self.suspects(ledger, &entry.vault, entry.ice.host());
         self.is_damaged(entry) || entry.record.segments.iter().any(|s| suspects.contains(s.object.as_str()))
     }
 
-    /// The segments in `vault` that are of an ice which a drill has found damaged, and of none that one has proved since; by name.
-    pub(crate) fn suspects(&self, ledger: &LedgerState, vault: &str) -> HashSet<String> {
+    /// The segments of `host` in `vault` that are of an ice which a drill has found damaged, and of none that one has proved since; by name. No
+    /// segment is of two hosts.
+    pub(crate) fn suspects(&self, ledger: &LedgerState, vault: &str, host: &HostId) -> HashSet<String> {
         let mut newest: HashMap<&str, (&str, Finding)> = HashMap::new();
         if self.ices.values().all(|word| word.damaged.is_none()) {
             return HashSet::new();
         }
-        for entry in ledger.entries().iter().filter(|entry| entry.vault == vault) {
+        for entry in of_host(ledger, vault, host) {
             let Some(word) = self.word(entry).and_then(|word| word.newest(entry)) else { continue };
             for segment in &entry.record.segments {
                 let known = newest.entry(&segment.object).or_insert(word);

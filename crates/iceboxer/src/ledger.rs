@@ -1,5 +1,6 @@
 //! The ledger: one hash-chained line for each ice and vault. Document: docs/formats/ice.md.
 
+use std::collections::HashMap;
 use std::fs::{DirBuilder, File};
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::{DirBuilderExt, FileExt};
@@ -97,6 +98,8 @@ impl LedgerEntry {
 #[derive(Debug, Clone)]
 pub struct LedgerState {
     entries: Vec<LedgerEntry>,
+    /// Where each stands among them, by vault and ice: a ledger of thousands of hosts has a hundred thousand.
+    places: HashMap<(String, IceId), usize>,
     lines: u64,
     head: ContentHash,
     bytes: u64,
@@ -124,11 +127,12 @@ impl LedgerState {
 
     /// True if the ledger names this very ice in `vault`.
     pub(crate) fn names(&self, vault: &str, ice: &IceId) -> bool {
-        self.entries.iter().any(|entry| entry.vault == vault && entry.ice == *ice)
+        self.place_of(vault, ice).is_some()
     }
 
     fn empty() -> Self {
-        Self { entries: Vec::new(), lines: 0, head: LedgerLine::first_previous(), bytes: 0, torn_bytes: 0 }
+        let (entries, places) = (Vec::new(), HashMap::new());
+        Self { entries, places, lines: 0, head: LedgerLine::first_previous(), bytes: 0, torn_bytes: 0 }
     }
 
     fn of(file: &File) -> Result<Self, LedgerError> {
@@ -164,28 +168,31 @@ impl LedgerState {
         if !line.receipts.iter().map(|receipt| receipt.object.as_str()).eq(names(&line.ice).iter()) {
             return refuse("its receipts are not those of its objects");
         }
-        match self.place_of(line).and_then(|place| self.entries.get(place)) {
+        match self.place_of(&line.vault, &line.ice.ice).and_then(|place| self.entries.get(place)) {
             Some(entry) if entry.record != line.ice => refuse("it says another thing of the same ice"),
             _ => Ok(()),
         }
     }
 
-    fn place_of(&self, line: &LedgerLine) -> Option<usize> {
-        self.entries.iter().position(|entry| entry.vault == line.vault && entry.ice == line.ice.ice)
+    fn place_of(&self, vault: &str, ice: &IceId) -> Option<usize> {
+        self.places.get(&(vault.to_owned(), ice.clone())).copied()
     }
 
     /// Takes in a line that was checked.
     fn take(&mut self, line: LedgerLine, bytes: &[u8]) {
-        match self.place_of(&line).and_then(|place| self.entries.get_mut(place)) {
+        match self.place_of(&line.vault, &line.ice.ice).and_then(|place| self.entries.get_mut(place)) {
             Some(entry) => (entry.retain_until, entry.objects) = (line.retain_until, line.receipts),
-            None => self.entries.push(LedgerEntry {
-                time: line.time,
-                vault: line.vault,
-                retain_until: line.retain_until,
-                ice: line.ice.ice.clone(),
-                objects: line.receipts,
-                record: line.ice,
-            }),
+            None => {
+                self.places.insert((line.vault.clone(), line.ice.ice.clone()), self.entries.len());
+                self.entries.push(LedgerEntry {
+                    time: line.time,
+                    vault: line.vault,
+                    retain_until: line.retain_until,
+                    ice: line.ice.ice.clone(),
+                    objects: line.receipts,
+                    record: line.ice,
+                });
+            }
         }
         self.lines += 1;
         self.head = ContentHash::of(bytes);
@@ -270,8 +277,6 @@ impl Ledger {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::panic)]
-
     use std::collections::BTreeMap;
     use std::fs;
 

@@ -18,6 +18,8 @@ use openpgp::types::{Features, SymmetricAlgorithm};
 use crate::certificate::{Container, Recipient};
 use crate::seipd1::Seipd1;
 
+/// What messages are encrypted with, in either container.
+pub(crate) const CIPHER: SymmetricAlgorithm = SymmetricAlgorithm::AES256;
 /// Bytes that are read at a time.
 pub(crate) const BUFFER_BYTES: usize = 262144;
 
@@ -149,7 +151,7 @@ fn seipd2<'a>(
         let key = recipient.key();
         To::new(Features::empty().set_seipdv2(), KeyHandle::from(key.fingerprint()), key)
     });
-    Encryptor::for_recipients(Message::new(to), keys).symmetric_algo(SymmetricAlgorithm::AES256).build()
+    Encryptor::for_recipients(Message::new(to), keys).symmetric_algo(CIPHER).build()
 }
 
 /// Reads the head of a sealed message and compares the keys it names with those it was to be sealed to.

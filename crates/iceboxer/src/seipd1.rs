@@ -1,8 +1,8 @@
 //! The container that GnuPG reads, SEIPD version 1, written with a plain SHA-1 at its end.
 //!
 //! The format asks for SHA-1 over what is inside, encrypted with it: a check against damage and meddling by those who have no key. The
-//! library computes it with a search for collisions, which no one but the sealer could place there and which takes half of the time
-//! of sealing. All else is the library's: session key, keys' packets, cipher and framing (docs/decisions/0012).
+//! library computes it with a search for collisions, which takes half of the time of sealing; and none can be laid there, as the hash begins with
+//! noise that nobody knows beforehand. All else is the library's: session key, keys' packets, cipher and framing (docs/decisions/0012).
 
 use std::io::{self, Write};
 
@@ -16,11 +16,10 @@ use openpgp::packet::Tag;
 use openpgp::packet::prelude::PKESK3;
 use openpgp::serialize::Serialize as _;
 use openpgp::serialize::stream::{ArbitraryWriter, Message};
-use openpgp::types::SymmetricAlgorithm;
 
 use crate::certificate::Recipient;
+use crate::seal::CIPHER;
 
-const CIPHER: SymmetricAlgorithm = SymmetricAlgorithm::AES256;
 /// Bytes of a block of the cipher.
 const BLOCK_BYTES: usize = 16;
 /// The version of the packet.

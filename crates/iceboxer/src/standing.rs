@@ -58,13 +58,13 @@ impl<'a> Standing<'a> {
         of_host.find(|entry| entry.ice.snapshot() == snapshot).filter(|entry| self.can_stay(target, entry))
     }
 
-    /// Segments in the vault, by name, that no new ice may use again: they are suspect, or their locks are too short and cannot be extended.
-    pub(crate) fn unfit(self, target: &Target) -> HashSet<String> {
-        let mut unfit = self.drills.suspects(self.ledger, &target.name);
+    /// Segments of the host in the vault, by name, that no new ice may use again: they are suspect, or their locks are too short and cannot be
+    /// extended.
+    pub(crate) fn unfit(self, target: &Target, host: &HostId) -> HashSet<String> {
+        let mut unfit = self.drills.suspects(self.ledger, &target.name, host);
         if !target.vault.can_extend() {
             let until = target.lock_date(now(target));
-            let of_vault = self.ledger.entries().iter().filter(|entry| entry.vault == target.name);
-            let short = of_vault
+            let short = of_host(self.ledger, &target.name, host)
                 .flat_map(|entry| &entry.objects)
                 .filter(|object| parse_utc(&object.retain_until).is_none_or(|locked| locked < until));
             unfit.extend(short.map(|object| object.object.clone()));

@@ -90,7 +90,7 @@ impl Failure for StoreError {
             ),
             StoreError::Staging(error) => error.advice(),
             StoreError::ImageChanged => {
-                Some("check the disk of the staging folder; remove the image there to begin anew".to_owned())
+                Some("check the disk of the staging folder; the image is dropped, and made anew".to_owned())
             }
             StoreError::Record(_) => Some(
                 "empty this host's staging folder, so that the next run makes a new image; if it fails again, report it: iceboxer run --again seals without what the vault has already".to_owned(),

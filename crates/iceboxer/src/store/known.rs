@@ -25,15 +25,14 @@ pub struct KnownSegments {
 }
 
 impl KnownSegments {
-    /// What the ledger says of `vault` and `host`, as far as it is sealed to just these recipients, with the keys they have now, and is none of the
-    /// `suspects`.
+    /// What the ledger says of `vault` and `host`, as far as it is sealed to just these recipients, with the keys they have now, and is not `unfit`.
     #[must_use]
     pub fn of(
         ledger: &LedgerState,
         vault: &str,
         host: &HostId,
         recipients: &[Recipient],
-        suspects: &HashSet<String>,
+        unfit: &HashSet<String>,
     ) -> Self {
         let wanted: BTreeSet<&Fingerprint> = recipients.iter().map(Recipient::fingerprint).collect();
         let since = recipients.iter().map(Recipient::key_since).max();
@@ -45,7 +44,7 @@ impl KnownSegments {
         };
         let mut by_content = HashMap::new();
         let segments = ledger.entries().iter().filter(fits).flat_map(|entry| &entry.record.segments);
-        for segment in segments.filter(|segment| !suspects.contains(&segment.object)) {
+        for segment in segments.filter(|segment| !unfit.contains(&segment.object)) {
             // The newest of several is locked longest.
             by_content.insert((segment.plain_bytes, segment.plain_hash), segment.clone());
         }
@@ -75,9 +74,6 @@ impl Job<'_> {
         }
         if !self.is_to_keys_of_now(&lock) {
             return Ok(self.anew(segment, OTHER_KEY));
-        }
-        if lock.retain_until < until && !self.target.vault.can_extend() {
-            return Ok(None);
         }
         if lock.retain_until < until {
             lock = match self.target.vault.extend_lock(&object, until) {

@@ -252,7 +252,7 @@ impl<'a> Icing<'a, '_> {
         match again {
             Again::Seal => KnownSegments::default(),
             Again::Skip => {
-                let (ledger, unfit) = (self.keeper.ledger.state(), self.standing().unfit(target));
+                let (ledger, unfit) = (self.keeper.ledger.state(), self.standing().unfit(target, host));
                 KnownSegments::of(ledger, &target.name, host, &recipients, &unfit)
             }
         }

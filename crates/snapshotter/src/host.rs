@@ -5,5 +5,8 @@ mod account_name;
 pub(crate) mod add;
 mod key;
 pub(crate) mod list;
+mod network;
+#[allow(dead_code, reason = "read by the verbs that follow")]
+pub(crate) mod record;
 pub(crate) mod sshd_config;
 mod step;

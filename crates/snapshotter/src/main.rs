@@ -12,6 +12,7 @@ mod args;
 mod decode;
 mod decoder;
 mod host;
+mod hours;
 mod ingest;
 mod ingest_host;
 mod list;

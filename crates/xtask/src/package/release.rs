@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::process::Command;
-use std::time::Duration;
 
 use pipeline_tests::Profile;
 use pipeline_tests::machine::workspace;
@@ -44,11 +43,6 @@ impl Release {
 
     pub(crate) fn file_name(&self, package: &str) -> String {
         format!("{package}_{}_{}.deb", self.version, self.architecture)
-    }
-
-    /// The same as [`Release::seconds`].
-    pub(crate) fn since_1970(seconds: u64) -> Duration {
-        Duration::from_secs(seconds)
     }
 }
 

@@ -4,11 +4,10 @@ use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use pipeline_tests::outcome::Outcome;
 
-use super::release::Release;
 use crate::trouble::{Result, Trouble};
 
 /// A tree on disk.
@@ -122,7 +121,7 @@ fn settle(path: &Path, seconds: u64) -> Result<()> {
             settle(&entry?.path(), seconds)?;
         }
     }
-    File::open(path)?.set_modified(UNIX_EPOCH + Release::since_1970(seconds))?;
+    File::open(path)?.set_modified(UNIX_EPOCH + Duration::from_secs(seconds))?;
     Ok(())
 }
 

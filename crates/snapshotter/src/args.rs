@@ -30,9 +30,13 @@ Started as root, every verb but `host` goes on as the account `owner` of the set
 const INGEST_EXAMPLES: &str = "Examples:
   snapshotter ingest
   snapshotter ingest web01 db1.example.org
+  snapshotter ingest --watch
 
 Ends with 0 when every sealed push has its verdict, also when that is a rejection: the host is told. A push that could not be judged stays
-sealed, and the code says why: 11 no room, 4 this machine, 28 or 29 the history.";
+sealed, and the code says why: 11 no room, 4 this machine, 28 or 29 the history.
+
+With --watch it stays until it is ended (SIGTERM; it finishes the push at work and ends with 0). A host that is added meanwhile is watched too. A push that
+could not be judged is said on standard error and tried again, after a minute and then after longer and longer, up to a quarter of an hour.";
 
 const VERIFY_EXAMPLES: &str = "Examples:
   snapshotter verify
@@ -48,6 +52,12 @@ pub(crate) enum Verb {
     Ingest {
         /// Only these hosts
         hosts: Vec<HostId>,
+        /// Stay, and judge each push soon after it is sealed
+        #[arg(long)]
+        watch: bool,
+        /// Seconds between two looks at all jails, whatever the kernel tells
+        #[arg(long, hide = true, requires = "watch", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
+        sweep_seconds: u64,
     },
     /// List the snapshots of all hosts, or of one
     List {

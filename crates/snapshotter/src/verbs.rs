@@ -1,13 +1,14 @@
 //! From the command line to the verb.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::CommandFactory;
 use cli::{Exit, Failed, Run};
 
 use crate::args::{Args, HostVerb, PROGRAM, Verb};
 use crate::settings::{SETTINGS_FILE, Settings};
-use crate::{account, decode, host, ingest, ingest_host, list, show, status, verify};
+use crate::{account, decode, host, ingest, ingest_host, list, show, status, verify, watch};
 
 /// Files that are made are for the account and its group only.
 const UMASK: u32 = 0o027;
@@ -42,7 +43,10 @@ fn verb(run: &mut Run, args: &Args) -> Result<Exit, Failed> {
 
 fn unprivileged(run: &mut Run, settings: &Settings, verb: &Verb) -> Result<Exit, Failed> {
     match verb {
-        Verb::Ingest { hosts } => ingest::run(run, settings, hosts),
+        Verb::Ingest { hosts, watch: true, sweep_seconds } => {
+            watch::run(run, settings, hosts, Duration::from_secs(*sweep_seconds))
+        }
+        Verb::Ingest { hosts, .. } => ingest::run(run, settings, hosts),
         Verb::IngestHost { host } => ingest_host::run(run, settings, host),
         Verb::List { host } => list::run(run, settings, host.as_ref()),
         Verb::Show { host, snapshot, entries } => {

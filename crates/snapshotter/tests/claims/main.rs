@@ -12,4 +12,5 @@ mod push;
 mod state;
 mod stories;
 mod verify;
+mod watch;
 mod world;

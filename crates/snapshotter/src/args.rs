@@ -24,6 +24,7 @@ const EXAMPLES: &str = "Examples:
   snapshotter list web01
   snapshotter show web01 latest --entries
   snapshotter verify
+  snapshotter status
 
 Started as root, every verb but `host` goes on as the account `owner` of the settings.";
 
@@ -44,6 +45,14 @@ const VERIFY_EXAMPLES: &str = "Examples:
 
 Reads the log, every manifest and every file again, and changes nothing. Ends with 28 if a log or a manifest is damaged, with 29 if a
 snapshot's files differ from its manifest.";
+
+const STATUS_EXAMPLES: &str = "Examples:
+  snapshotter status
+  snapshotter status web01
+  snapshotter status --json
+
+The worst come first. A push is late two hours after the host was due: at its own minute of the hours in its record or in the settings, by the clock of its
+zone. Ice and drills are known from what iceboxer publishes. Ends with 0 if nothing is late, with 5 if something is, with 28 if a log is damaged.";
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Verb {
@@ -85,8 +94,12 @@ pub(crate) enum Verb {
         #[command(subcommand)]
         verb: HostVerb,
     },
-    /// Tell how each host stands
-    Status,
+    /// Tell how each host stands, and what is late or missing
+    #[command(after_help = STATUS_EXAMPLES)]
+    Status {
+        /// Only these hosts; their sizes are told too
+        hosts: Vec<HostId>,
+    },
     /// One push of one host, confined; started by `ingest`
     #[command(hide = true)]
     IngestHost {
@@ -160,7 +173,7 @@ impl Verb {
             Verb::Host { verb: HostVerb::Add { .. } } => "host add",
             Verb::Host { verb: HostVerb::List } => "host list",
             Verb::Host { verb: HostVerb::SshdConfig } => "host sshd-config",
-            Verb::Status => "status",
+            Verb::Status { .. } => "status",
             Verb::IngestHost { .. } => "ingest-host",
             Verb::Decode(_) => "decode",
             Verb::Manual(_) => "manual",

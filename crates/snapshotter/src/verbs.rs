@@ -54,7 +54,7 @@ fn unprivileged(run: &mut Run, settings: &Settings, verb: &Verb) -> Result<Exit,
             show::run(run, settings, host, snapshot, depth)
         }
         Verb::Verify { host } => verify::run(run, settings, host.as_ref()),
-        Verb::Status => status::run(run, settings),
+        Verb::Status { hosts } => status::run(run, settings, hosts),
         Verb::Host { .. } => host::list::run(run, settings),
         Verb::Decode(_) | Verb::Manual(_) => Err(Failed::bug("choosing a verb", "it was chosen before")),
     }

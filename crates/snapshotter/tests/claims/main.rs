@@ -10,6 +10,7 @@ mod kill;
 mod losses;
 mod push;
 mod state;
+mod status;
 mod stories;
 mod verify;
 mod watch;

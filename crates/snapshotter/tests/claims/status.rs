@@ -1,10 +1,14 @@
 //! `status`: what is late is named, and seen in the exit code. When a host is late is proved beside the code that says so; here the facts are real.
 
 use std::fs;
+use std::time::Instant;
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use formats::records::Record;
+use formats::records::log::{Event, Ingest};
 use formats::records::standing::{Damage, DrillsKnown, StandingIce, StandingProved, StandingRecord};
+use formats::{HostId, InstallationId, PushId, Root};
+use history::{History, LogAppender};
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 use serde_json::Value;
 
@@ -188,4 +192,56 @@ fn what_iceboxer_published_is_told_and_judged() {
     fs::write(world.path("standing.json"), "{}").unwrap();
     let (ended, _) = status(&world, &[], 5);
     assert!(ended.out.contains("what iceboxer published cannot be read"), "{ended:?}");
+}
+
+/// So many hosts, each with the log of so many pushes, three a day until now.
+fn fleet(hosts: u32, pushes: u64) -> World {
+    let world = World::quick();
+    let history = History::open(&world.path("history")).unwrap();
+    for number in 0..hosts {
+        let host = format!("h{number:04}");
+        world.add(&host);
+        let place = history.host_or_new(&HostId::parse(&host).unwrap()).unwrap();
+        give_away(&world.path(&format!("history/{host}")));
+        let alone = place.write_lock().unwrap().unwrap();
+        drop(place.read_lock().unwrap());
+        let mut log = LogAppender::open(&place, &alone).unwrap();
+        for sequence in 1..=pushes {
+            let time = Utc::now() - TimeDelta::hours(8 * i64::try_from(pushes - sequence).unwrap());
+            log.append(ingested(sequence, time), time).unwrap();
+        }
+        for name in ["log", ".lock", ".readers"] {
+            give_away(&world.path(&format!("history/{host}/{name}")));
+        }
+    }
+    world
+}
+
+fn ingested(sequence: u64, time: DateTime<Utc>) -> Event {
+    Event::Ingest(Ingest {
+        sequence,
+        name: format!("{}-{sequence:010}", time.format("%Y%m%dT%H%M%SZ")),
+        root: Root::from_bytes([7; 32]),
+        entries: 100_000,
+        left_out: 0,
+        base: Some(Root::from_bytes([7; 32])),
+        push: PushId::from_bytes(u128::from(sequence).to_le_bytes()),
+        installation: InstallationId::from_bytes([1; 16]),
+        counter: sequence,
+        started: time.timestamp(),
+        zone: "Europe/Berlin".to_owned(),
+        new_bytes: 1_000_000,
+        changes: 100,
+    })
+}
+
+#[test]
+fn a_fleet_of_three_thousand_hosts_is_told_in_seconds() {
+    let world = fleet(3_000, 21);
+    let start = Instant::now();
+    let (_, hosts) = status(&world, &[], 0);
+    let seconds = start.elapsed().as_secs_f64();
+    println!("status of {} hosts with 21 log lines each: {seconds:.2} s", hosts.len());
+    assert_eq!(hosts.len(), 3_001);
+    assert!(seconds < 60.0, "{seconds}");
 }

@@ -173,6 +173,7 @@ fn what_no_event_tells_of_is_found_by_the_sweep_and_watched_from_then_on() {
 fn without_a_sweep_what_no_event_tells_of_would_stay() {
     let world = World::new();
     let watching = Watching::start(&world, NEVER);
+    watching.until("the first round is over", |_, _| world.path("jails/web01/state/base").exists());
     replace_sealed(&world);
     seal(&world, "web01", 1, &push(1));
     std::thread::sleep(Duration::from_secs(3));

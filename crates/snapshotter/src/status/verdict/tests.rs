@@ -61,7 +61,8 @@ fn a_push_a_little_before_its_slot_is_that_slots() {
 
 #[test]
 fn slots_are_those_of_the_hosts_zone_also_when_its_clock_is_put_forward_and_back() {
-    let pushed = |started: &str| Facts { schedule: schedule(Some("Europe/Berlin")), ..well(started) };
+    let pushed =
+        |started: &str| Facts { schedule: schedule(Some("Europe/Berlin")), first: None, ..well(started) };
     for (started, in_time, late_at) in [
         // 18:40 in winter is 17:40 UTC, in summer 16:40.
         ("2026-01-10T09:40:00Z", "2026-01-10T19:39:00Z", "2026-01-10T19:41:00Z"),

@@ -14,6 +14,8 @@ use crate::outcome::Outcome;
 pub enum Purpose {
     /// To build the programs.
     Build,
+    /// To build the Debian packages.
+    Package,
     /// To run a scratch server and to prove a restore with stock tools.
     Server,
     /// To run the tests.
@@ -63,6 +65,8 @@ pub const NEEDS: &[Need] = &[
     need("nettle-dev", Purpose::Build, Check::Header("nettle/nettle-types.h")),
     need("libgmp-dev", Purpose::Build, Check::Header("gmp.h")),
     need("clang", Purpose::Build, Check::Library("libclang")),
+    // finds the libraries that programs were linked to, and the versions they need
+    need("dpkg-dev", Purpose::Package, Check::Program("dpkg-shlibdeps")),
     need("openssh-server", Purpose::Server, Check::Program("sshd")),
     need("openssh-client", Purpose::Server, Check::Program("ssh-keygen")),
     need("gpg", Purpose::Server, Check::Program("gpg")),

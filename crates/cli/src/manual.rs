@@ -15,8 +15,8 @@ pub enum Manual {
     /// Print the man page of this program, or of one of its verbs
     #[command(hide = true)]
     Man {
-        /// The verb
-        verb: Option<String>,
+        /// The verb, and the one below it
+        verbs: Vec<String>,
     },
     /// Print the completions for a shell
     #[command(hide = true)]
@@ -45,18 +45,23 @@ impl Manual {
     /// A verb the command does not have (code 2), or what the writer said.
     pub fn write(&self, command: Command, out: &mut dyn Write) -> Result<Exit, Failed> {
         let written = match self {
-            Manual::Man { verb: None } => man(command, out),
-            Manual::Man { verb: Some(verb) } => man(of_verb(command, verb)?, out),
+            Manual::Man { verbs } => man(of_verbs(command, verbs)?, out),
             Manual::Completions { shell } => completions(*shell, command, out),
         };
         written.map(|()| Exit::WHOLE).map_err(|source| Failed::machine("writing the manual", source))
     }
 }
 
-fn of_verb(mut command: Command, verb: &str) -> Result<Command, NoVerb> {
-    // Fills in the names of verbs, so that a verb's page is called push-client-run.
-    command.build();
-    command.find_subcommand(verb).cloned().ok_or_else(|| NoVerb { verb: shown(verb.as_bytes()) })
+fn of_verbs(command: Command, verbs: &[String]) -> Result<Command, NoVerb> {
+    // A page about the page would be no help.
+    let mut command = command.disable_help_subcommand(true);
+    if !verbs.is_empty() {
+        // Fills in the names of verbs, so that a verb's page is called push-client-run.
+        command.build();
+    }
+    verbs.iter().try_fold(command, |command, verb| {
+        command.find_subcommand(verb).cloned().ok_or_else(|| NoVerb { verb: shown(verb.as_bytes()) })
+    })
 }
 
 /// The man page of `command`, as roff.
@@ -101,8 +106,19 @@ mod tests {
             #[arg(long)]
             dry: bool,
         },
+        /// Looks after hosts
+        Host {
+            #[command(subcommand)]
+            verb: HostVerb,
+        },
         #[command(flatten)]
         Manual(Manual),
+    }
+
+    #[derive(Debug, clap::Subcommand)]
+    enum HostVerb {
+        /// Makes its account
+        Add,
     }
 
     fn written(manual: &Manual) -> String {
@@ -113,18 +129,24 @@ mod tests {
 
     #[test]
     fn the_man_page_comes_from_the_help_and_hides_the_packagers_verbs() {
-        let page = written(&Manual::Man { verb: None });
+        let page = written(&Manual::Man { verbs: Vec::new() });
         assert!(page.contains(".TH push-client 1"), "{page}");
         assert!(page.contains("Pushes files"));
         assert!(!page.contains("completions"));
+        assert!(!page.contains("help(1)"), "{page}");
     }
 
     #[test]
     fn every_verb_has_a_man_page_of_its_own() {
-        let page = written(&Manual::Man { verb: Some("run".into()) });
+        let page = written(&Manual::Man { verbs: vec!["run".into()] });
         assert!(page.contains(".TH push-client-run 1"), "{page}");
         assert!(page.contains("Sends nothing"));
-        let error = Manual::Man { verb: Some("fly".into()) }.write(Args::command(), &mut Vec::new());
+        let page = written(&Manual::Man { verbs: vec!["host".into(), "add".into()] });
+        assert!(page.contains(".TH push-client-host-add 1"), "{page}");
+        assert!(page.contains("Makes its account"));
+        let page = written(&Manual::Man { verbs: vec!["host".into()] });
+        assert!(page.contains("host\\-add(1)") && !page.contains("help(1)"), "{page}");
+        let error = Manual::Man { verbs: vec!["fly".into()] }.write(Args::command(), &mut Vec::new());
         assert_eq!(error.unwrap_err().exit(), Exit::USAGE);
     }
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::trouble::Trouble;
-use crate::{bench, build, demo, fuzz, janitor, test, tidy};
+use crate::{bench, build, demo, fuzz, janitor, package, test, tidy};
 
 /// The project's own commands
 #[derive(Debug, Parser)]
@@ -24,6 +24,8 @@ enum Verb {
     Test(TestArgs),
     /// Build the five programs, and put them into a folder
     Build(BuildArgs),
+    /// Build the Debian packages
+    Package(PackageArgs),
     /// Measure ours and the peers side by side
     Bench(BenchArgs),
     /// Run each fuzz target for a while
@@ -66,6 +68,16 @@ pub(crate) struct BuildArgs {
 }
 
 #[derive(Debug, clap::Args)]
+pub(crate) struct PackageArgs {
+    /// The folder; `packages` of cargo's own if it is not given
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) to: Option<PathBuf>,
+    /// Build quickly instead of well, as the tests do
+    #[arg(long)]
+    pub(crate) dev: bool,
+}
+
+#[derive(Debug, clap::Args)]
 pub(crate) struct BenchArgs {
     /// Only rows whose id begins with this
     #[arg(long, value_name = "PREFIX", default_value = "")]
@@ -101,6 +113,7 @@ pub(crate) fn run() -> ExitCode {
         Verb::Demo(args) => demo::run(args),
         Verb::Test(args) => test::run(args),
         Verb::Build(args) => build::run(args),
+        Verb::Package(args) => package::run(args),
         Verb::Bench(args) => bench::run(args),
         Verb::Fuzz(args) => fuzz::run(args),
         Verb::Tidy => tidy::run(),

@@ -9,6 +9,7 @@ mod demo;
 mod fuzz;
 mod janitor;
 mod needs;
+mod package;
 mod screen;
 mod table;
 mod test;

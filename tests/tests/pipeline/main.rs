@@ -21,6 +21,8 @@ mod kills;
 mod moto;
 /// Off-site, through cuts, damage and wrong clocks.
 mod offsite;
+/// The Debian packages: built, looked into, installed, upgraded, purged.
+mod packages;
 /// Off-site on a server that we did not write.
 mod rgw;
 /// What the tests share: built programs, a scratch server, one look at what a server holds.
@@ -30,6 +32,8 @@ mod rig;
 mod stories;
 /// What the README tells people to type does what it says.
 mod tour;
+/// The units, read by systemd.
+mod units;
 /// Off-site, archived, and brought back.
 mod vaults;
 /// The same in a vault without names, where all takes hours.

@@ -21,7 +21,7 @@ use tally::Tally;
 const FUZZ_SECONDS: u32 = 60;
 
 pub(crate) fn run(args: &TestArgs) -> Result<ExitCode> {
-    needs::bring(&[Purpose::Build, Purpose::Server, Purpose::Test, Purpose::Fuzz])?;
+    needs::bring(&[Purpose::Build, Purpose::Package, Purpose::Server, Purpose::Test, Purpose::Fuzz])?;
     if args.long {
         needs::bring(&[Purpose::Long])?;
     }

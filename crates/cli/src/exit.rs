@@ -57,6 +57,10 @@ table! {
     LEFT_OUT = 3, "left out";
     /// This machine failed: a local file or folder could not be read or written, or a needed feature of the system is missing.
     MACHINE = 4, "machine";
+    /// Something is late or missing; each is named.
+    OVERDUE = 5, "overdue";
+    /// A requirement does not hold; each is named.
+    AUDIT_FAILED = 6, "audit failed";
     /// Another session of this jail lives, or too many pushes are queued.
     BUSY = 10, "busy";
     /// The server has no space for this push.

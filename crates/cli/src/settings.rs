@@ -46,10 +46,12 @@ pub enum SettingsError {
         mode: u32,
     },
     /// It is longer than any settings file.
-    #[error("{}: longer than {SETTINGS_BYTES_MAX} bytes", name(.path))]
+    #[error("{}: longer than {bytes_max} bytes", name(.path))]
     TooLong {
         /// The file.
         path: PathBuf,
+        /// The longest it may be.
+        bytes_max: u64,
     },
     /// One place in it is wrong: not TOML, an unknown key, a missing key, a value of another type.
     #[error("{}:{line}:{column}: {what}", name(.path))]
@@ -117,25 +119,33 @@ impl Failure for SettingsError {
 /// # Errors
 /// [`SettingsError`], whose code is 2.
 pub fn load<T: DeserializeOwned>(path: &Path) -> Result<T, SettingsError> {
-    let text = read(path)?;
+    let file = File::open(path).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => SettingsError::Missing { path: path.to_owned(), example: None },
+        _ => SettingsError::Unreadable { path: path.to_owned(), source },
+    })?;
+    load_open(path, file, SETTINGS_BYTES_MAX)
+}
+
+/// Reads an open file of at most `bytes_max` bytes into `T`, by the same rules; `path` is only how its errors name it.
+///
+/// # Errors
+/// [`SettingsError`], whose code is 2.
+pub fn load_open<T: DeserializeOwned>(path: &Path, file: File, bytes_max: u64) -> Result<T, SettingsError> {
+    let text = read(path, file, bytes_max)?;
     parse(path, &text)
 }
 
-fn read(path: &Path) -> Result<String, SettingsError> {
+fn read(path: &Path, file: File, bytes_max: u64) -> Result<String, SettingsError> {
     let unreadable = |source| SettingsError::Unreadable { path: path.to_owned(), source };
-    let file = File::open(path).map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound => SettingsError::Missing { path: path.to_owned(), example: None },
-        _ => unreadable(source),
-    })?;
     // Asked of the open file, so that what is checked is what is read.
     let meta = file.metadata().map_err(unreadable)?;
     if meta.is_file() && meta.mode() & WRITABLE_BY_ALL != 0 {
         return Err(SettingsError::WritableByAll { path: path.to_owned(), mode: meta.mode() & 0o7777 });
     }
     let mut bytes = Vec::new();
-    file.take(SETTINGS_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > SETTINGS_BYTES_MAX {
-        return Err(SettingsError::TooLong { path: path.to_owned() });
+    file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > bytes_max {
+        return Err(SettingsError::TooLong { path: path.to_owned(), bytes_max });
     }
     String::from_utf8(bytes).map_err(|error| {
         let (line, column) = place(error.as_bytes(), error.utf8_error().valid_up_to());

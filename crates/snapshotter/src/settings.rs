@@ -6,6 +6,8 @@ use cli::settings::SettingsError;
 use formats::published::{Limits, Sandbox};
 use serde::Deserialize;
 
+use crate::hours::Hours;
+
 /// Where the settings are, unless `--config` says otherwise.
 pub(crate) const SETTINGS_FILE: &str = "/etc/firn/server.toml";
 
@@ -31,6 +33,13 @@ pub(crate) struct Settings {
     pub(crate) history: PathBuf,
     /// Folder of the authorized keys, one file an account.
     pub(crate) keys: PathBuf,
+    /// Folder of the host records, one file a host.
+    pub(crate) hosts: PathBuf,
+    /// When a host is due whose record does not say.
+    pub(crate) hours: Hours,
+    /// What iceboxer publishes after each run.
+    #[allow(dead_code, reason = "read by the verbs that tell how the ice of a host stands")]
+    pub(crate) ice_standing: PathBuf,
     /// The static binary that is copied into each jail.
     pub(crate) receiver: PathBuf,
     /// What the account of each host begins with.
@@ -53,6 +62,12 @@ struct Typed {
     jails: PathBuf,
     history: PathBuf,
     keys: PathBuf,
+    #[serde(default = "Typed::hosts")]
+    hosts: PathBuf,
+    #[serde(default = "Typed::hours")]
+    hours: Vec<u8>,
+    #[serde(default = "Typed::ice_standing")]
+    ice_standing: PathBuf,
     receiver: PathBuf,
     #[serde(default = "Typed::account_prefix")]
     account_prefix: String,
@@ -89,6 +104,18 @@ struct TypedLimits {
 }
 
 impl Typed {
+    fn hosts() -> PathBuf {
+        PathBuf::from("/etc/firn/hosts")
+    }
+
+    fn hours() -> Vec<u8> {
+        vec![2, 10, 18]
+    }
+
+    fn ice_standing() -> PathBuf {
+        PathBuf::from("/var/lib/firn/ice-standing/standing.json")
+    }
+
     fn account_prefix() -> String {
         "firn-".to_owned()
     }
@@ -111,6 +138,8 @@ impl Settings {
             ("jails", &typed.jails),
             ("history", &typed.history),
             ("keys", &typed.keys),
+            ("hosts", &typed.hosts),
+            ("ice_standing", &typed.ice_standing),
             ("receiver", &typed.receiver),
         ] {
             if !folder.is_absolute() {
@@ -125,6 +154,7 @@ impl Settings {
                 return Err(SettingsError::value(path, key, what));
             }
         }
+        let hours = Hours::new(&typed.hours).map_err(|wrong| SettingsError::value(path, "hours", wrong))?;
         let limits = typed.limits.meant(&typed.sandbox);
         if limits.queued_pushes == 0 {
             return Err(SettingsError::value(path, "limits.queued_pushes", "must be at least 1"));
@@ -136,6 +166,9 @@ impl Settings {
             jails: typed.jails,
             history: typed.history,
             keys: typed.keys,
+            hosts: typed.hosts,
+            hours,
+            ice_standing: typed.ice_standing,
             receiver: typed.receiver,
             account_prefix: typed.account_prefix,
             owner: typed.owner,

@@ -69,6 +69,14 @@ pub(crate) enum Trouble {
         /// The id.
         host: String,
     },
+    /// What the deployment says about a host cannot be used.
+    #[error("record of host {host}")]
+    Record {
+        /// Whose.
+        host: HostId,
+        /// What is wrong with it.
+        source: cli::settings::SettingsError,
+    },
     /// This process cannot be confined.
     #[error("confining the process")]
     Sandbox(#[from] sandbox::SandboxError),
@@ -128,7 +136,7 @@ impl Failure for Trouble {
             Trouble::Defects { exit, .. } => *exit,
             Trouble::Busy { .. } => Exit::BUSY,
             Trouble::NoRoom { .. } => Exit::NO_ROOM,
-            Trouble::NoHost { .. } | Trouble::Usage { .. } => Exit::USAGE,
+            Trouble::NoHost { .. } | Trouble::Usage { .. } | Trouble::Record { .. } => Exit::USAGE,
         }
     }
 
@@ -145,6 +153,9 @@ impl Failure for Trouble {
             }
             Trouble::NoRoom { .. } => "free some space, or lower limits.free_bytes; nothing sealed is lost",
             Trouble::NoHost { .. } => "add it with `snapshotter host add`, or see `snapshotter host list`",
+            Trouble::Record { .. } => {
+                "docs/formats/host-record.md tells what may stand in it; nothing was changed"
+            }
             Trouble::Usage { advice, .. } => return advice.clone(),
             _ => return None,
         };

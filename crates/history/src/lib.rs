@@ -27,7 +27,7 @@ pub use error::{Error, LogDefect, Result};
 pub use host::{HostHistory, Manifest, Reading, Writing};
 pub use log::append::LogAppender;
 pub use log::reader::{LogReader, RawLine};
-pub use log::state::{Answered, Log, RaisedAlarm};
+pub use log::state::{Answered, Log, RaisedAlarm, RejectedPush};
 pub use name::{NameError, SnapshotName};
 pub use root::History;
 pub use snapshot::Snapshot;

@@ -122,6 +122,11 @@ impl Drills {
         true
     }
 
+    /// When the last drill ended that proved this ice.
+    pub(crate) fn proved_at(&self, entry: &LedgerEntry) -> Option<&str> {
+        self.word(entry)?.proof(entry)
+    }
+
     fn word(&self, entry: &LedgerEntry) -> Option<&Word> {
         self.ices.get(&(entry.vault.clone(), entry.ice.clone()))
     }
@@ -170,6 +175,7 @@ impl Drills {
     /// The segments in `vault` that are of an ice which a drill has found damaged, and of none that one has proved since; by name.
     pub(crate) fn suspects(&self, ledger: &LedgerState, vault: &str) -> HashSet<String> {
         let mut newest: HashMap<&str, (&str, Finding)> = HashMap::new();
+        // Nearly always so, and the rest is long.
         if self.ices.values().all(|word| word.damaged.is_none()) {
             return HashSet::new();
         }

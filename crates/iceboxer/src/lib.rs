@@ -5,7 +5,7 @@
 //! 1. [vets](certificate) the certificates it will seal to, before a byte of any history is read;
 //! 2. builds one squashfs [image] in the [staging] folder, and reads it back to prove it against the manifests;
 //! 3. [stores](store) it in every vault: cut in segments, each [sealed](seal) as an OpenPGP message and put under a retention lock;
-//! 4. writes a line into the [ledger].
+//! 4. writes a line into the [ledger], and publishes how everything stands for those who may not read it.
 //!
 //! Before the first put and after the last, each vault is [proved](prove): what could break its locks is tried, and must be refused. `iceboxer prove-lock`
 //! does that alone, and shows it.
@@ -27,6 +27,7 @@ pub mod ledger;
 pub mod plan;
 pub mod preflight;
 pub mod prove;
+pub mod publish;
 pub mod seal;
 mod seipd1;
 pub mod settings;

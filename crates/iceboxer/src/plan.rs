@@ -10,6 +10,7 @@ use formats::HostId;
 
 use crate::certificate::Recipient;
 use crate::cost::budget::{Budget, OverBudget};
+use crate::publish::Publisher;
 use crate::settings::{ProveLock, Scope, Settings, Unchanged, VaultSettings};
 use crate::store::{StoreError, Target};
 
@@ -56,6 +57,8 @@ pub struct Plan {
     pub again: Again,
     /// What it may cost.
     pub budget: Budget,
+    /// Who is told how everything stands.
+    pub publisher: Publisher,
 }
 
 impl Plan {
@@ -99,6 +102,7 @@ impl Plan {
             hosts,
             again,
             budget: Budget::of(settings, over),
+            publisher: Publisher::of(settings),
         }
     }
 }

@@ -48,6 +48,9 @@ pub struct Settings {
     pub staging: PathBuf,
     /// Folder of the ledger.
     pub ledger: PathBuf,
+    /// Where it is published how everything stands, for those who may not read the ledger.
+    #[serde(default = "standing")]
+    pub standing: PathBuf,
     /// Which snapshots go into an image.
     #[serde(default)]
     pub scope: Scope,
@@ -137,6 +140,10 @@ pub enum ProveLock {
     Never,
 }
 
+fn standing() -> PathBuf {
+    PathBuf::from("/var/lib/firn/ice-standing/standing.json")
+}
+
 fn retention_days_cap() -> u32 {
     RETENTION_DAYS_CAP
 }
@@ -185,6 +192,9 @@ impl Settings {
             if !folder.is_absolute() {
                 return Err((key, "must be an absolute path".to_owned()));
             }
+        }
+        if !self.standing.is_absolute() || self.standing.file_name().is_none() {
+            return Err(("standing", "must be an absolute path of a file".to_owned()));
         }
         if !(SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&self.segment_bytes) {
             let what = format!("must be {SEGMENT_BYTES_MIN} to {SEGMENT_BYTES_MAX}");

@@ -24,15 +24,20 @@ const EXAMPLES: &str = "Examples:
   snapshotter list web01
   snapshotter show web01 latest --entries
   snapshotter verify
+  snapshotter status
 
 Started as root, every verb but `host` goes on as the account `owner` of the settings.";
 
 const INGEST_EXAMPLES: &str = "Examples:
   snapshotter ingest
   snapshotter ingest web01 db1.example.org
+  snapshotter ingest --watch
 
 Ends with 0 when every sealed push has its verdict, also when that is a rejection: the host is told. A push that could not be judged stays
-sealed, and the code says why: 11 no room, 4 this machine, 28 or 29 the history.";
+sealed, and the code says why: 11 no room, 4 this machine, 28 or 29 the history.
+
+With --watch it stays until it is ended (SIGTERM; it finishes the push at work and ends with 0). A host that is added meanwhile is watched too. A push that
+could not be judged is said on standard error and tried again, after a minute and then after longer and longer, up to a quarter of an hour.";
 
 const VERIFY_EXAMPLES: &str = "Examples:
   snapshotter verify
@@ -41,6 +46,14 @@ const VERIFY_EXAMPLES: &str = "Examples:
 Reads the log, every manifest and every file again, and changes nothing. Ends with 28 if a log or a manifest is damaged, with 29 if a
 snapshot's files differ from its manifest.";
 
+const STATUS_EXAMPLES: &str = "Examples:
+  snapshotter status
+  snapshotter status web01
+  snapshotter status --json
+
+The worst come first. A push is late two hours after the host was due: at its own minute of the hours in its record or in the settings, by the clock of its
+zone. Ice and drills are known from what iceboxer publishes. Ends with 0 if nothing is late, with 5 if something is, with 28 if a log is damaged.";
+
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Verb {
     /// Judge every sealed push, and make a snapshot of each good one
@@ -48,6 +61,12 @@ pub(crate) enum Verb {
     Ingest {
         /// Only these hosts
         hosts: Vec<HostId>,
+        /// Stay, and judge each push soon after it is sealed
+        #[arg(long)]
+        watch: bool,
+        /// Seconds between two looks at all jails, whatever the kernel tells
+        #[arg(long, hide = true, requires = "watch", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
+        sweep_seconds: u64,
     },
     /// List the snapshots of all hosts, or of one
     List {
@@ -75,8 +94,12 @@ pub(crate) enum Verb {
         #[command(subcommand)]
         verb: HostVerb,
     },
-    /// Tell how each host stands
-    Status,
+    /// Tell how each host stands, and what is late or missing
+    #[command(after_help = STATUS_EXAMPLES)]
+    Status {
+        /// Only these hosts; their sizes are told too
+        hosts: Vec<HostId>,
+    },
     /// One push of one host, confined; started by `ingest`
     #[command(hide = true)]
     IngestHost {
@@ -116,7 +139,7 @@ impl Verb {
             Verb::Show { .. } => "show",
             Verb::Verify { .. } => "verify",
             Verb::Host { verb } => verb.word(),
-            Verb::Status => "status",
+            Verb::Status { .. } => "status",
             Verb::IngestHost { .. } => "ingest-host",
             Verb::Decode(_) => "decode",
             Verb::Manual(_) => "manual",

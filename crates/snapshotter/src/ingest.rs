@@ -108,7 +108,8 @@ fn worse(a: Exit, b: Exit) -> Exit {
     if weight(b) > weight(a) { b } else { a }
 }
 
-fn tell(run: &mut Run, host: &HostId, outcome: &Outcome) {
+/// Prints and counts what came of a push.
+pub(crate) fn tell(run: &mut Run, host: &HostId, outcome: &Outcome) {
     let console = run.console();
     if let Some(lost) = &outcome.lost {
         console.warn(&format!("{host}: {lost}; the next push will be whole"));

@@ -1,7 +1,7 @@
 //! Sealed push files in, hardlinked history out.
 //!
-//! [`ingest`] runs one confined process per host and push ([`ingest_host`]); what a host sent is parsed and expanded by a child that holds
-//! only descriptors ([`decode`]). [`verify`] reads everything again and names what is not as it should be. [`host`] makes and closes jails.
+//! [`ingest`] runs one confined process per host and push ([`ingest_host`]), [`watch`] does so whenever something arrives; what a host sent is parsed and expanded by a child that holds
+//! only descriptors ([`decode`]). [`verify`] reads everything again and names what is not as it should be. [`host`] makes jails.
 //! [`list`], [`show`] and [`status`] look.
 //!
 //! This program never works as root (only `host add` and `host retire` are root's), never follows a name that a host chose out of its folder, and never
@@ -23,6 +23,7 @@ mod status;
 mod trouble;
 mod verbs;
 mod verify;
+mod watch;
 
 fn main() -> std::process::ExitCode {
     match cli::parse::<args::Args>(args::PROGRAM) {

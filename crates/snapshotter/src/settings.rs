@@ -38,7 +38,6 @@ pub(crate) struct Settings {
     /// When a host is due whose record does not say.
     pub(crate) hours: Hours,
     /// What iceboxer publishes after each run.
-    #[allow(dead_code, reason = "read by the verbs that tell how the ice of a host stands")]
     pub(crate) ice_standing: PathBuf,
     /// The static binary that is copied into each jail.
     pub(crate) receiver: PathBuf,

@@ -1,85 +1,84 @@
-//! Tells how each host stands.
+//! Tells how each host stands, and what is late or missing.
 
-use cli::{Exit, Failed, Run};
-use durable::{Dir, Name};
+mod due;
+mod facts;
+mod ice;
+mod tell;
+mod verdict;
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use chrono::Utc;
+use cli::{Exit, Failed, Monitor, Run};
 use formats::HostId;
-use history::{HostHistory, Log};
 
-use crate::ingest::hosts;
-use crate::ingest_host::queue::Queue;
+use crate::ingest;
 use crate::list::open;
 use crate::settings::Settings;
 use crate::trouble::Trouble;
+use facts::{Found, Looking};
+use ice::Published;
+use tell::Told;
 
-/// Runs the verb. Ends with 28 if a log is damaged; the other hosts are told all the same.
-pub(crate) fn run(run: &mut Run, settings: &Settings) -> Result<Exit, Failed> {
+/// Most hosts that are looked at side by side.
+const WORKERS_MAX: usize = 8;
+
+/// Runs the verb. Ends with 5 if anything is late, with 28 if a log is damaged; the other hosts are told all the same.
+pub(crate) fn run(run: &mut Run, settings: &Settings, only: &[HostId]) -> Result<Exit, Failed> {
+    let published = Published::read(settings);
+    let sizes = if only.is_empty() { facts::Sizes::Skip } else { facts::Sizes::Count };
     let history = open(settings)?;
-    let jails = Dir::open_root(&settings.jails).map_err(Trouble::folder("opening the jails"))?;
+    let looking = Looking::new(settings, &history, &published, sizes)?;
+    let mut hosts: BTreeSet<HostId> = ingest::hosts(settings)?.into_iter().collect();
+    hosts.extend(history.hosts().map_err(Trouble::Histories)?);
+    if let Some(host) = only.iter().find(|host| !hosts.contains(host)) {
+        return Err(Trouble::NoHost { host: host.to_string() }.into());
+    }
+    hosts.retain(|host| only.is_empty() || only.contains(host));
+    let hosts: Vec<HostId> = hosts.into_iter().collect();
+    let now = Utc::now();
     let mut told = Vec::new();
     let mut first_trouble: Option<Failed> = None;
-    for host in hosts(settings)? {
-        let at = || Trouble::history(&host);
-        let log = match history.host(&host).and_then(|place| read(&place)) {
-            Ok(log) => Some(log),
-            Err(history::Error::NoHost { .. }) => None,
-            Err(error) => {
-                run.line(&format!("{host}: the history cannot be read"));
-                let _ = first_trouble.get_or_insert(at()(error).into());
-                continue;
-            }
-        };
-        let queued = queued(&jails, &host)?;
-        let value = facts(&host, log.as_ref(), queued);
-        run.line(&line(&host, log.as_ref(), queued));
-        told.push(value);
+    for Found { mut troubles, subject } in all(&looking, &hosts)? {
+        for trouble in troubles.drain(..) {
+            let failed = Failed::from(trouble);
+            run.console().warn(&format!("{}: {}", subject.host, failed.chain()));
+            let _ = first_trouble.get_or_insert(failed);
+        }
+        told.push(Told::new(now, subject));
     }
-    run.report().detail("hosts", told);
-    first_trouble.map_or(Ok(Exit::WHOLE), Err)
-}
-
-fn read(place: &HostHistory) -> history::Result<Log> {
-    let _reading = place.read_lock()?;
-    place.log()
-}
-
-fn queued(jails: &Dir, host: &HostId) -> Result<usize, Trouble> {
-    let at = || Trouble::folder(format!("looking at the jail of {host}"));
-    let jail = jails.open_dir(Name::new(host.as_str().as_bytes()).map_err(at())?).map_err(at())?;
-    let sealed = jail.open_beneath(b"spool/sealed").map_err(at())?;
-    Ok(Queue::read(&sealed, host)?.files.len())
-}
-
-fn line(host: &HostId, log: Option<&Log>, queued: usize) -> String {
-    let newest =
-        log.and_then(Log::latest).map_or("no snapshot yet".to_owned(), |newest| newest.name.to_string());
-    let mut line = format!(
-        "{host}: {newest}, {} snapshots, {queued} queued",
-        log.map_or(0, |log| log.snapshots().len())
-    );
-    let alarms = log.map_or(0, |log| log.alarms().len());
-    if alarms > 0 {
-        line.push_str(&format!(", {alarms} alarms"));
+    told.sort_by_cached_key(Told::rank);
+    let mut late = tell::fleet(run, now, &published);
+    for host in &told {
+        run.line(&host.line(now));
+        late += host.late();
     }
-    if let Some(reason) = log.and_then(Log::hold) {
-        line.push_str(&format!(", on hold: {reason}"));
+    tell::end(run, now, &told);
+    match first_trouble {
+        Some(failed) => Err(failed),
+        None if late > 0 => Ok(Exit::OVERDUE),
+        None => Ok(Exit::WHOLE),
     }
-    line
 }
 
-fn facts(host: &HostId, log: Option<&Log>, queued: usize) -> serde_json::Value {
-    let newest = log.and_then(Log::latest);
-    let alarms: Vec<_> = log.into_iter().flat_map(Log::alarms).collect();
-    let alarms = alarms.iter().map(|raised| {
-        serde_json::json!({ "what": raised.what, "push": raised.push.to_string(), "time": raised.time })
-    });
-    serde_json::json!({
-        "host": host.as_str(),
-        "newest": newest.map(|newest| crate::list::facts(host, newest)),
-        "snapshots": log.map_or(0, |log| log.snapshots().len()),
-        "queued": queued,
-        "hold": log.and_then(Log::hold),
-        "alarms": alarms.collect::<Vec<_>>(),
-        "base": log.and_then(Log::base).map(|root| root.to_string()),
-        "log_head": log.map(|log| log.log_head().to_string()),
+/// Looks at all hosts, on as many processors as there are.
+fn all(looking: &Looking<'_>, hosts: &[HostId]) -> Result<Vec<Found>, Failed> {
+    let workers = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(WORKERS_MAX));
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut found = Vec::new();
+        while let Some(host) = hosts.get(next.fetch_add(1, Ordering::Relaxed)) {
+            found.push(looking.at(host));
+        }
+        found
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+        let mut all = Vec::new();
+        for worker in workers {
+            all.extend(worker.join().map_err(|_| Failed::bug("looking at the hosts", "a thread panicked"))?);
+        }
+        Ok(all)
     })
 }

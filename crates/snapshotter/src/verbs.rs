@@ -1,13 +1,14 @@
 //! From the command line to the verb.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::CommandFactory;
 use cli::{Exit, Failed, Run};
 
 use crate::args::{Args, PROGRAM, Verb};
 use crate::settings::{SETTINGS_FILE, Settings};
-use crate::{account, decode, host, ingest, ingest_host, list, show, status, verify};
+use crate::{account, decode, host, ingest, ingest_host, list, show, status, verify, watch};
 
 /// Files that are made are for the account and its group only.
 const UMASK: u32 = 0o027;
@@ -39,7 +40,10 @@ fn verb(run: &mut Run, args: &Args) -> Result<Exit, Failed> {
 
 fn unprivileged(run: &mut Run, settings: &Settings, verb: &Verb) -> Result<Exit, Failed> {
     match verb {
-        Verb::Ingest { hosts } => ingest::run(run, settings, hosts),
+        Verb::Ingest { hosts, watch: true, sweep_seconds } => {
+            watch::run(run, settings, hosts, Duration::from_secs(*sweep_seconds))
+        }
+        Verb::Ingest { hosts, .. } => ingest::run(run, settings, hosts),
         Verb::IngestHost { host } => ingest_host::run(run, settings, host),
         Verb::List { host } => list::run(run, settings, host.as_ref()),
         Verb::Show { host, snapshot, entries } => {
@@ -47,7 +51,7 @@ fn unprivileged(run: &mut Run, settings: &Settings, verb: &Verb) -> Result<Exit,
             show::run(run, settings, host, snapshot, depth)
         }
         Verb::Verify { host } => verify::run(run, settings, host.as_ref()),
-        Verb::Status => status::run(run, settings),
+        Verb::Status { hosts } => status::run(run, settings, hosts),
         Verb::Host { .. } | Verb::Decode(_) | Verb::Manual(_) => {
             Err(Failed::bug("choosing a verb", "it was chosen before"))
         }

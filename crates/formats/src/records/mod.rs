@@ -1,4 +1,4 @@
-//! The JSON records: one object a line, `format` first. Documents: docs/formats/snapshot-log.md, ice.md, drill-record.md.
+//! The JSON records: one object a line, `format` first. Documents: docs/formats/snapshot-log.md, ice.md, drill-record.md, standing.md.
 
 pub mod drill;
 pub mod ice;
@@ -7,5 +7,6 @@ pub mod ledger;
 pub mod lock;
 pub mod log;
 mod record;
+pub mod standing;
 
 pub use record::{Record, RecordError, RecordVersion};

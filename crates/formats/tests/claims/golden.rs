@@ -156,6 +156,7 @@ fn the_golden_files_are_what_this_program_writes() {
         ("lock.json", line(&records::lock())),
         ("drill-proved.json", line(&records::drill(DrillResult::Proved))),
         ("drill-failed.json", line(&records::drill(DrillResult::Failed))),
+        ("standing.json", line(&records::standing())),
     ];
     let second = vec![("ice.json", line(&records::ice())), ("ledger", line(&records::ledger()))];
     compare("v1", &first, &["ice.json", "ledger"]);

@@ -8,6 +8,7 @@ use formats::records::ice::{IceRecord, IceSnapshot, Image, Segment};
 use formats::records::ice_id::IceId;
 use formats::records::ledger::{LedgerLine, LedgerReceipt};
 use formats::records::lock::LockRecord;
+use formats::records::standing::{Damage, DrillsKnown, StandingIce, StandingProved, StandingRecord};
 use formats::{ContentHash, Root};
 
 const TIME: &str = "2026-01-02T03:04:05Z";
@@ -77,6 +78,34 @@ pub(crate) fn lock() -> LockRecord {
         hash: ContentHash::from_bytes([2; 32]),
         stored: TIME.into(),
         retain_until: LATER.into(),
+    }
+}
+
+pub(crate) fn standing() -> StandingRecord {
+    let ice = |vault: &str, proved| StandingIce {
+        host: ice_id().host().clone(),
+        vault: vault.into(),
+        ice: ice_id(),
+        snapshot: ice_id().snapshot().into(),
+        stored: TIME.into(),
+        retain_until: LATER.into(),
+        damage: Damage::None,
+        proved,
+    };
+    let proved = StandingProved {
+        ice: "web01/20251202T030405Z-0000000001".parse().unwrap(),
+        snapshot: "20251202T030405Z-0000000001".into(),
+        drilled: TIME.into(),
+        retain_until: LATER.into(),
+    };
+    let mut damaged = ice("off-site", None);
+    damaged.damage = Damage::Found;
+    StandingRecord {
+        format: StandingRecord::format(),
+        written: TIME.into(),
+        vaults: vec!["local".into(), "off-site".into()],
+        drills: DrillsKnown::Read,
+        ices: vec![ice("local", Some(proved)), damaged],
     }
 }
 

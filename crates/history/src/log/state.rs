@@ -24,6 +24,17 @@ pub struct Answered {
     pub verdict: Verdict,
 }
 
+/// A push that was rejected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RejectedPush {
+    /// Why.
+    pub code: Code,
+    /// When, by the server's clock.
+    pub time: String,
+    /// Line of the log that says so.
+    pub line: u64,
+}
+
 /// An alarm in the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RaisedAlarm {
@@ -43,6 +54,7 @@ pub struct Log {
     answered: Vec<Answered>,
     by_push: HashMap<PushId, usize>,
     counters: HashMap<InstallationId, u64>,
+    rejected: Option<RejectedPush>,
     alarms: Vec<RaisedAlarm>,
     hold: Option<String>,
     base: Option<Root>,
@@ -59,6 +71,7 @@ impl Log {
             answered: Vec::new(),
             by_push: HashMap::new(),
             counters: HashMap::new(),
+            rejected: None,
             alarms: Vec::new(),
             hold: None,
             base: None,
@@ -131,6 +144,12 @@ impl Log {
         self.counters.len()
     }
 
+    /// The newest rejection.
+    #[must_use]
+    pub fn rejected(&self) -> Option<&RejectedPush> {
+        self.rejected.as_ref()
+    }
+
     /// All alarms, oldest first.
     #[must_use]
     pub fn alarms(&self) -> &[RaisedAlarm] {
@@ -191,6 +210,7 @@ impl Log {
             }
             Event::Reject { push: Some(push), installation, counter, code, .. } => {
                 let code = Code::from_number(*code).map_err(|_| LogDefect::Ingest("unknown code"))?;
+                self.rejected = Some(RejectedPush { code, time: line.time.clone(), line: line.line });
                 self.answer_with(*push, *installation, *counter, Verdict::Rejected { code })
             }
             Event::Reject { push: None, .. } => Ok(()),

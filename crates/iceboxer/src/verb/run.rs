@@ -11,6 +11,7 @@ use chrono::Utc;
 use cli::{Amount, Console, Exit, Failed, Failure, Monitor, Run};
 use formats::HostId;
 use formats::records::ice::segment_lengths;
+use formats::records::standing::DrillsKnown;
 use history::{HostHistory, Snapshot};
 use serde_json::{Value, json};
 use vault::stamp::utc_text;
@@ -48,11 +49,23 @@ pub fn run(mut plan: Plan, run: &mut Run) -> Result<Exit, Failed> {
         return Err(unopened.swap_remove(0));
     }
     let ledger = Ledger::open(&plan.ledger)?;
-    let mut keeper =
-        Keeper { ledger, drills: Drills::default(), lost: Lost::new(), failures: Vec::new(), run };
+    let mut keeper = Keeper {
+        ledger,
+        drills: Drills::default(),
+        drills_known: DrillsKnown::Unknown,
+        publisher: plan.publisher.clone(),
+        lost: Lost::new(),
+        failures: Vec::new(),
+        run,
+    };
     unopened.into_iter().for_each(|failed| keeper.fail_all(failed));
     match Drills::read(plan.drill_records.as_deref(), &console) {
-        Ok(drills) => keeper.drills = drills,
+        Ok(drills) => {
+            keeper.drills = drills;
+            if plan.drill_records.is_some() {
+                keeper.drills_known = DrillsKnown::Read;
+            }
+        }
         Err(error) => keeper.fail_all(error.into()),
     }
     for (what, why) in keeper.drills.unused(keeper.ledger.state(), |vault| plan.vaults.contains(vault)) {

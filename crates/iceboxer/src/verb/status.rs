@@ -10,6 +10,7 @@ use vault::stamp::parse_utc;
 
 use crate::drills::Drills;
 use crate::ledger::{LedgerEntry, LedgerState};
+use crate::publish::{Publisher, newest};
 use crate::settings::Settings;
 use crate::standing::{LOCK_DAYS_MIN, days_locked};
 
@@ -24,10 +25,13 @@ pub fn status(settings: &Settings, run: &mut Run) -> Result<Exit, Failed> {
     let ledger = LedgerState::read(&settings.ledger)?;
     let drills = Drills::read(settings.drill_records.as_deref(), &run.console())?;
     let now = Utc::now();
-    let mut newest: BTreeMap<(&HostId, &str), &LedgerEntry> = BTreeMap::new();
-    for entry in ledger.entries() {
-        newest.insert((entry.ice.host(), &entry.vault), entry);
+    let published =
+        Publisher::of(settings).publish(&ledger, settings.drill_records.as_ref().map(|_| &drills));
+    if let Err(error) = published {
+        // Whoever looks need not be the one who may write it.
+        run.console().info(&error.told());
     }
+    let newest = newest(&ledger);
     let vaults: BTreeSet<&str> = settings.vaults.iter().map(|vault| vault.store.name.as_str()).collect();
     if newest.is_empty() {
         run.line("no ice yet");

@@ -23,5 +23,6 @@ mod sealing;
 mod seipd1;
 mod settings;
 mod setup;
+mod standing;
 mod timer;
 mod waiting;

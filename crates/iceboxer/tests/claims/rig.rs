@@ -22,6 +22,7 @@ use history::{History, LogAppender, SnapshotName};
 use iceboxer::certificate::Recipient;
 use iceboxer::cost::budget::Budget;
 use iceboxer::plan::{Again, Plan};
+use iceboxer::publish::Publisher;
 use iceboxer::settings::{Scope, Unchanged};
 use iceboxer::store::Target;
 use tempfile::TempDir;
@@ -219,6 +220,7 @@ impl Scratch {
             hosts: Vec::new(),
             again: Again::Skip,
             budget: Budget::unlimited(),
+            publisher: Publisher::new(self.path("standing.json"), Default::default()),
         }
     }
 

@@ -61,7 +61,6 @@ impl HostRecord {
     }
 
     /// The hours at which the host is due.
-    #[allow(dead_code, reason = "read by the verb that tells what is late")]
     pub(crate) fn due<'a>(&'a self, settings: &'a Settings) -> &'a Hours {
         self.hours.as_ref().unwrap_or(&settings.hours)
     }

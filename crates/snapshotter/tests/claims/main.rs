@@ -11,6 +11,8 @@ mod losses;
 mod push;
 mod records;
 mod state;
+mod status;
 mod stories;
 mod verify;
+mod watch;
 mod world;

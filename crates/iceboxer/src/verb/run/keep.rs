@@ -5,11 +5,13 @@ use std::collections::BTreeSet;
 use chrono::{TimeDelta, Utc};
 use cli::{Console, Exit, Failed, Monitor, Run};
 use formats::HostId;
+use formats::records::standing::DrillsKnown;
 use vault::stamp::utc_text;
 
 use crate::drills::Drills;
 use crate::ledger::{Ledger, LedgerEntry};
 use crate::plan::Plan;
+use crate::publish::Publisher;
 use crate::standing::{Lost, Standing, is_locked, of_host};
 use crate::store::{Extended, Extension, StoreError, Target, extend};
 
@@ -35,6 +37,8 @@ pub(super) fn end_stale_puts(plan: &Plan, console: &Console) {
 pub(super) struct Keeper<'r> {
     pub(super) ledger: Ledger,
     pub(super) drills: Drills,
+    pub(super) drills_known: DrillsKnown,
+    pub(super) publisher: Publisher,
     pub(super) lost: Lost,
     pub(super) failures: Vec<Failed>,
     pub(super) run: &'r mut Run,
@@ -100,8 +104,17 @@ impl Keeper<'_> {
         self.end()
     }
 
+    /// Whatever the run came to.
+    fn publish(&self) {
+        let drills = (self.drills_known == DrillsKnown::Read).then_some(&self.drills);
+        if let Err(error) = self.publisher.publish(self.ledger.state(), drills) {
+            self.run.console().warn(&error.told());
+        }
+    }
+
     /// What the run ends with: the first failure, where there is any.
     pub(super) fn end(self) -> Result<Exit, Failed> {
+        self.publish();
         self.run.report().count("failures", self.failures.len() as u64);
         self.failures.into_iter().next().map_or(Ok(Exit::WHOLE), Err)
     }

@@ -1,0 +1,186 @@
+//! Gathers what is known about one host.
+
+use chrono::{DateTime, Utc};
+use durable::{Dir, Name};
+use formats::{Body, HostId, Kind};
+use history::{History, HostHistory, Log, Snapshot};
+
+use super::due::Schedule;
+use super::ice::{Published, time};
+use super::verdict::{Facts, Life, Pushed};
+use crate::host::record::HostRecord;
+use crate::ingest_host::queue::Queue;
+use crate::settings::Settings;
+use crate::trouble::Trouble;
+
+/// Whether the newest manifest is read, to tell how large the host is. That takes long for many hosts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sizes {
+    Count,
+    Skip,
+}
+
+/// All that is looked at.
+#[derive(Debug)]
+pub(crate) struct Looking<'a> {
+    settings: &'a Settings,
+    history: &'a History,
+    published: &'a Published,
+    sizes: Sizes,
+    jails: Dir,
+}
+
+/// One host, and what could not be read of it.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) troubles: Vec<Trouble>,
+    pub(crate) subject: Subject,
+}
+
+/// What is known about one host, for the verdict and for the report.
+#[derive(Debug)]
+pub(crate) struct Subject {
+    pub(crate) host: HostId,
+    pub(crate) facts: Facts,
+    pub(crate) record: HostRecord,
+    pub(crate) log: Option<Log>,
+    pub(crate) queued: usize,
+    pub(crate) logical_bytes: Option<u64>,
+}
+
+/// What waits in a jail.
+#[derive(Debug, Default)]
+struct Jail {
+    added: Option<DateTime<Utc>>,
+    queued: usize,
+    since: Option<DateTime<Utc>>,
+}
+
+impl<'a> Looking<'a> {
+    /// Opens the jails.
+    pub(crate) fn new(
+        settings: &'a Settings,
+        history: &'a History,
+        published: &'a Published,
+        sizes: Sizes,
+    ) -> Result<Self, Trouble> {
+        let jails = Dir::open_root(&settings.jails).map_err(Trouble::folder("opening the jails"))?;
+        Ok(Self { settings, history, published, sizes, jails })
+    }
+
+    /// Looks at one host. What cannot be read is named, and the rest is told all the same.
+    pub(crate) fn at(&self, host: &HostId) -> Found {
+        let mut troubles = Vec::new();
+        let mut unreadable = Vec::new();
+        let mut note = |what: &'static str, trouble: Trouble| {
+            unreadable.push(what);
+            troubles.push(trouble);
+        };
+        let record = HostRecord::read(self.settings, host).unwrap_or_else(|trouble| {
+            note("its record", trouble);
+            HostRecord::default()
+        });
+        let (log, logical_bytes) = self.log(host).unwrap_or_else(|trouble| {
+            note("its history", trouble);
+            (None, None)
+        });
+        let jail = self.jail(host).unwrap_or_else(|trouble| {
+            note("its jail", trouble);
+            // It is there, since nobody knows when.
+            Jail { added: Some(DateTime::UNIX_EPOCH), ..Jail::default() }
+        });
+        let facts = self.facts(host, &record, log.as_ref(), &jail, unreadable);
+        Found {
+            troubles,
+            subject: Subject { host: host.clone(), facts, record, log, queued: jail.queued, logical_bytes },
+        }
+    }
+
+    fn facts(
+        &self,
+        host: &HostId,
+        record: &HostRecord,
+        log: Option<&Log>,
+        jail: &Jail,
+        unreadable: Vec<&'static str>,
+    ) -> Facts {
+        let newest = log.and_then(Log::latest);
+        let zone = newest.map(|newest| newest.zone.as_str());
+        let after = newest.map_or(0, |newest| newest.line);
+        let rejected = log.and_then(Log::rejected).filter(|rejected| rejected.line > after);
+        Facts {
+            schedule: Schedule::new(host, record.due(self.settings), zone),
+            life: if record.retired.is_some() { Life::Retired } else { Life::Active },
+            // Without a history that can be read, it is not the push that is missing.
+            added: jail.added,
+            pushed: newest.and_then(pushed),
+            first: log.and_then(|log| log.snapshots().first()).and_then(|first| time(&first.accepted)),
+            rejected: rejected
+                .and_then(|rejected| Some((time(&rejected.time)?, rejected.code.text().to_owned()))),
+            queued: jail.since,
+            ice: self.published.ice(host, log),
+            drill: self.published.drill(host),
+            unreadable,
+        }
+    }
+
+    fn log(&self, host: &HostId) -> Result<(Option<Log>, Option<u64>), Trouble> {
+        let place = match self.history.host(host) {
+            Err(history::Error::NoHost { .. }) => return Ok((None, None)),
+            place => place.map_err(Trouble::history(host))?,
+        };
+        let _reading = place.read_lock().map_err(Trouble::history(host))?;
+        let log = place.log().map_err(Trouble::history(host))?;
+        let bytes = match (self.sizes, log.latest()) {
+            (Sizes::Count, Some(newest)) => {
+                Some(logical_bytes(&place, newest).map_err(Trouble::history(host))?)
+            }
+            _ => None,
+        };
+        Ok((Some(log), bytes))
+    }
+
+    fn jail(&self, host: &HostId) -> Result<Jail, Trouble> {
+        let at = || Trouble::folder(format!("looking at the jail of {host}"));
+        let name = Name::new(host.as_str().as_bytes()).map_err(at())?;
+        let jail = match self.jails.open_dir(name) {
+            Err(error) if error.is_not_found() => return Ok(Jail::default()),
+            jail => jail.map_err(at())?,
+        };
+        // Nothing is added to a jail once it is made.
+        let added = DateTime::from_timestamp(self.jails.stat(name).map_err(at())?.mtime_seconds, 0);
+        let sealed = jail.open_beneath(b"spool/sealed").map_err(at())?;
+        let files = Queue::read(&sealed, host)?.files;
+        let since = match files.first() {
+            // When it was renamed: a time that its owner cannot set.
+            Some(oldest) => match sealed.stat(Name::new(oldest).map_err(at())?) {
+                Ok(stat) => DateTime::from_timestamp(stat.ctime_seconds, 0),
+                Err(error) if error.is_not_found() => None,
+                Err(error) => return Err(at()(error)),
+            },
+            None => None,
+        };
+        Ok(Jail { added: added.or(Some(DateTime::UNIX_EPOCH)), queued: files.len(), since })
+    }
+}
+
+fn pushed(newest: &Snapshot) -> Option<Pushed> {
+    let accepted = time(&newest.accepted)?;
+    // A time that no calendar has is as wrong as one of another century.
+    let started = DateTime::from_timestamp(newest.started, 0).unwrap_or(DateTime::UNIX_EPOCH);
+    Some(Pushed { started, accepted })
+}
+
+/// The sizes of all files of a snapshot, as the host sees them; hard links count once.
+fn logical_bytes(place: &HostHistory, snapshot: &Snapshot) -> history::Result<u64> {
+    let damaged = |source| history::Error::Manifest { name: snapshot.name.to_string(), source };
+    let mut bytes = 0_u64;
+    for entry in place.open_manifest(snapshot)? {
+        if let Body::Node(node) = entry.map_err(damaged)?.body
+            && let Kind::File { size, .. } = node.kind
+        {
+            bytes = bytes.saturating_add(size);
+        }
+    }
+    Ok(bytes)
+}

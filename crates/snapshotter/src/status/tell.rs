@@ -1,0 +1,198 @@
+//! The verdicts as lines for people, worst first, and as the report for machines.
+
+use std::cmp::Reverse;
+
+use chrono::{DateTime, Utc};
+use cli::{Amount, Run};
+use history::Log;
+use serde_json::{Value, json};
+
+use super::facts::Subject;
+use super::ice::{Published, time};
+use super::verdict::{Late, Life, VaultIce, Verdict, judge, stamp};
+
+/// A host and its verdict.
+#[derive(Debug)]
+pub(crate) struct Told {
+    subject: Subject,
+    verdict: Verdict,
+}
+
+/// What iceboxer publishes twice a month at least is old after so many days.
+const PUBLISHED_DAYS: i64 = 17;
+
+/// Tells what concerns all hosts; how much of it is late.
+pub(crate) fn fleet(run: &mut Run, now: DateTime<Utc>, published: &Published) -> usize {
+    let (told, late): (&str, Option<String>) = match published {
+        Published::Nothing => ("unknown", None),
+        Published::Unreadable(why) => {
+            ("unreadable", Some(format!("what iceboxer published cannot be read: {why}")))
+        }
+        Published::Standing(standing) => {
+            let days = time(&standing.written).map(|written| (now - written).num_days());
+            let is_old = days.is_none_or(|days| days > PUBLISHED_DAYS);
+            let late = is_old.then(|| format!("iceboxer published nothing since {}", standing.written));
+            (standing.written.as_str(), late)
+        }
+    };
+    if let Some(late) = &late {
+        run.line(&format!("LATE     all hosts: {late}"));
+    }
+    run.report().detail("ice_standing", json!({ "written": told, "late": late }));
+    usize::from(late.is_some())
+}
+
+/// The summary, and the report.
+pub(crate) fn end(run: &mut Run, now: DateTime<Utc>, told: &[Told]) {
+    let count = |is: fn(&Told) -> bool| told.iter().filter(|told| is(told)).count();
+    let (late, retired) = (count(|told| told.late() > 0), count(Told::is_retired));
+    let unknown = count(|told| !told.verdict.unknown.is_empty());
+    let held = count(|told| told.subject.log.as_ref().is_some_and(|log| log.hold().is_some()));
+    let mut summary = format!("{} hosts: {late} late, {} in time", told.len(), told.len() - late - retired);
+    for (number, what) in
+        [(retired, "retired"), (held, "on hold"), (unknown, "of which something is not known")]
+    {
+        if number > 0 {
+            summary.push_str(&format!(", {number} {what}"));
+        }
+    }
+    run.line(&summary);
+    for (name, number) in [("hosts", told.len()), ("late", late), ("retired", retired), ("unknown", unknown)]
+    {
+        run.report().count(name, number as u64);
+    }
+    let hosts: Vec<Value> = told.iter().map(Told::json).collect();
+    run.report().detail("now", stamp(now));
+    run.report().detail("hosts", hosts);
+}
+
+impl Told {
+    /// With the verdict at this time.
+    pub(crate) fn new(now: DateTime<Utc>, subject: Subject) -> Self {
+        let verdict = judge(now, &subject.facts);
+        Self { subject, verdict }
+    }
+
+    /// How much is late.
+    pub(crate) fn late(&self) -> usize {
+        self.verdict.late.len()
+    }
+
+    /// The worst come first: what missed most slots, then what else is late, then what is held.
+    pub(crate) fn rank(&self) -> (Reverse<bool>, Reverse<usize>, Reverse<usize>, Reverse<bool>, String) {
+        let held = self.subject.log.as_ref().is_some_and(|log| log.hold().is_some());
+        let (missed, late) = (self.verdict.missed, self.late());
+        (Reverse(late > 0), Reverse(missed), Reverse(late), Reverse(held), self.subject.host.to_string())
+    }
+
+    fn is_retired(&self) -> bool {
+        self.subject.facts.life == Life::Retired
+    }
+
+    /// One line for people.
+    pub(crate) fn line(&self, now: DateTime<Utc>) -> String {
+        let Subject { host, facts, log, queued, .. } = &self.subject;
+        let word = match (self.is_retired(), self.late()) {
+            (true, _) => "retired",
+            (false, 0) => "ok",
+            (false, _) => "LATE",
+        };
+        let mut parts: Vec<String> = self.verdict.late.iter().map(Late::to_string).collect();
+        match log.as_ref().and_then(Log::latest) {
+            Some(newest) => parts.push(format!("newest {}, {} entries", newest.accepted, newest.entries)),
+            None => parts.push("no snapshot yet".to_owned()),
+        }
+        parts.extend(self.subject.logical_bytes.map(|bytes| format!("{} of files", size(bytes))));
+        parts.extend(
+            log.as_ref()
+                .map(|log| format!("{} snapshots of {}", log.snapshots().len(), size(new_bytes(log)))),
+        );
+        parts.extend(self.verdict.next_due.map(|next| format!("due {}", stamp(next))));
+        if *queued > 0 {
+            parts.push(format!("{queued} queued"));
+        }
+        parts.extend(
+            newest_ice(facts.ice.as_deref()).map(|stored| format!("ice {} days", (now - stored).num_days())),
+        );
+        parts.extend(facts.drill.flatten().map(|drill| format!("drill {} days", (now - drill).num_days())));
+        let alarms = log.as_ref().map_or(0, |log| log.alarms().len());
+        if alarms > 0 {
+            parts.push(format!("{alarms} alarms"));
+        }
+        parts.extend(log.as_ref().and_then(Log::hold).map(|reason| format!("on hold: {reason}")));
+        parts.extend(
+            self.verdict.clock_seconds.map(|off| format!("its clock is off by {} days", off / 86_400)),
+        );
+        if !self.verdict.unknown.is_empty() {
+            parts.push(format!("not known: {}", self.verdict.unknown.join(", ")));
+        }
+        format!("{word:<8} {host}: {}", parts.join("; "))
+    }
+
+    fn json(&self) -> Value {
+        let Subject { host, facts, record, log, queued, logical_bytes } = &self.subject;
+        let log = log.as_ref();
+        let newest = log.and_then(Log::latest);
+        let alarms = log.into_iter().flat_map(Log::alarms).map(
+            |raised| json!({ "what": raised.what, "push": raised.push.to_string(), "time": raised.time }),
+        );
+        let late =
+            self.verdict.late.iter().map(|late| json!({ "reason": late.word(), "text": late.to_string() }));
+        json!({
+            "host": host.as_str(),
+            "state": if self.is_retired() { "retired" } else { "active" },
+            "known_as": record.known_as,
+            "hours": facts.schedule.hours().as_slice(),
+            "minute": facts.schedule.minute(),
+            "zone": newest.map(|newest| &newest.zone),
+            "last_due": self.verdict.last_due.map(stamp),
+            "next_due": self.verdict.next_due.map(stamp),
+            "missed": self.verdict.missed,
+            "late": late.collect::<Vec<_>>(),
+            "unknown": self.verdict.unknown,
+            "last_push": self.last_push(),
+            "clock_seconds": self.verdict.clock_seconds,
+            "newest": newest.map(|newest| crate::list::facts(host, newest)),
+            "snapshots": log.map_or(0, |log| log.snapshots().len()),
+            "new_bytes": log.map_or(0, new_bytes),
+            "logical_bytes": logical_bytes,
+            "queued": queued,
+            "ice": facts.ice.as_ref().map(|vaults| vaults.iter().map(ice).collect::<Vec<_>>()),
+            "drill": facts.drill.flatten().map(stamp),
+            "hold": log.and_then(Log::hold),
+            "alarms": alarms.collect::<Vec<_>>(),
+            "base": log.and_then(Log::base).map(|root| root.to_string()),
+            "log_head": log.map(|log| log.log_head().to_string()),
+        })
+    }
+
+    /// What was last heard of it, whatever came of it.
+    fn last_push(&self) -> Option<Value> {
+        let facts = &self.subject.facts;
+        let accepted = facts.pushed.map(|pushed| (pushed.accepted, "accepted"));
+        let rejected = facts.rejected.as_ref().map(|(time, _)| (*time, "rejected"));
+        let queued = facts.queued.map(|queued| (queued, "queued"));
+        let (time, what) = accepted.max(rejected).max(queued)?;
+        Some(json!({ "time": stamp(time), "end": what }))
+    }
+}
+
+fn ice(vault: &VaultIce) -> Value {
+    json!({
+        "vault": vault.vault,
+        "stored": vault.newest.map(|ice| stamp(ice.stored)),
+        "retain_until": vault.newest.map(|ice| stamp(ice.retain_until)),
+    })
+}
+
+fn newest_ice(vaults: Option<&[VaultIce]>) -> Option<DateTime<Utc>> {
+    vaults?.iter().filter_map(|vault| vault.newest).map(|ice| ice.stored).max()
+}
+
+fn new_bytes(log: &Log) -> u64 {
+    log.snapshots().iter().fold(0, |sum: u64, snapshot| sum.saturating_add(snapshot.new_bytes))
+}
+
+fn size(bytes: u64) -> String {
+    Amount::Bytes(None).describe(bytes)
+}

@@ -14,6 +14,7 @@ import ipaddress
 import os
 import re
 import zlib
+from collections.abc import Mapping
 
 try:
     from salt.exceptions import CommandExecutionError as Refused
@@ -69,16 +70,16 @@ def number(value, what, least, most):
 
 def items(value, what, check, most=LIST_MAX, least=0):
     """A list, each of its items checked, none of them twice."""
-    if type(value) is not list or not least <= len(value) <= most:
+    if not isinstance(value, list) or not least <= len(value) <= most:
         raise Refused(f"{what}: not a list of {least} to {most}")
     checked = [check(item, what) for item in value]
-    if any(item in checked[:place] for place, item in enumerate(checked)):
+    if len(set(checked)) != len(checked):
         raise Refused(f"{what}: one is named twice")
     return checked
 
 
 def table(value, what, check_key, check_value, most=LIST_MAX):
-    if not isinstance(value, dict) or len(value) > most:
+    if not isinstance(value, Mapping) or len(value) > most:
         raise Refused(f"{what}: not a table of at most {most} keys")
     return {check_key(key, what): check_value(item, f"{what}: {shown(key)}") for key, item in value.items()}
 
@@ -208,7 +209,7 @@ def _toml_value(value, what):
         return str(number(value, what, -(2**63), 2**63 - 1))
     if type(value) is str:
         return '"' + text(value, what).replace("\\", "\\\\").replace('"', '\\"') + '"'
-    if type(value) is list and len(value) <= LIST_MAX and all(type(item) in (bool, int, str) for item in value):
+    if isinstance(value, list) and len(value) <= LIST_MAX and all(type(item) in (bool, int, str) for item in value):
         return "[" + ", ".join(_toml_value(item, what) for item in value) + "]"
     raise Refused(f"{what}: {shown(value)} cannot stand in a settings file")
 
@@ -221,9 +222,9 @@ def toml(settings, what="settings", above=()):
     lines, below = [], []
     for word, value in table(settings, what, name, lambda item, _: item).items():
         here = above + (word,)
-        if isinstance(value, dict):
+        if isinstance(value, Mapping):
             below += [f"[{'.'.join(here)}]", toml(value, what, here)]
-        elif type(value) is list and value and len(value) <= LIST_MAX and all(isinstance(item, dict) for item in value):
+        elif isinstance(value, list) and value and len(value) <= LIST_MAX and all(isinstance(item, Mapping) for item in value):
             for item in value:
                 below += [f"[[{'.'.join(here)}]]", toml(item, what, here)]
         else:
@@ -285,7 +286,7 @@ def _server(value, what):
         "address": given.take("address", lambda item, where: text(item, where, re.compile(r"[A-Za-z0-9][A-Za-z0-9.:-]*"), 253)),
         "port": given.take("port", lambda item, where: number(item, where, 1, 65535), 2222),
         "host_key": given.take("host_key", key),
-        "listen": given.take("listen", _list_of(network, 16), []),
+        "listen": given.take("listen", _list_of(_listened, 16, 1), ["0.0.0.0", "::"]),
         "minions": given.take("minions", text, "*"),
         "hosts_min": given.take("hosts_min", lambda item, where: number(item, where, 0, MINIONS_MAX), 1),
         "from": given.take("from", _table_of(host_id, _list_of(network, FROM_MAX, 1)), {}),
@@ -295,6 +296,10 @@ def _server(value, what):
     }
     given.end()
     return found
+
+
+def _listened(value, what):
+    return value if type(value) is str and value in ("0.0.0.0", "::", "127.0.0.1", "::1") else address(value, what)
 
 
 def _push(value, what):
@@ -329,7 +334,7 @@ def _secret(value, what):
 
 def settings(pillar):
     """The pillar, every key of it checked and every default filled in. One that it does not know is refused."""
-    given = _Table(pillar.get("firn") if isinstance(pillar, dict) else None, "firn")
+    given = _Table(pillar.get("firn") if isinstance(pillar, Mapping) else None, "firn")
     found = {
         "roles": given.take("roles", _list_of(_choice(*ROLES)), []),
         "id_from": given.take("id_from", _choice("minion_id", "hostname"), "minion_id"),

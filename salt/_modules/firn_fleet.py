@@ -261,9 +261,11 @@ def server():
     found = __salt__["firn.settings"](__pillar__)
     if found["server"]["minion"] not in (None, __grains__["id"]):
         raise Refused("pillar firn:server:minion names another machine as the backup server")
-    lines = [f"Port {found['server']['port']}"]
+    lines = []
     for address in found["server"]["listen"]:
-        lines.append(f"ListenAddress {__salt__['firn.address'](address, 'firn:server:listen')}")
+        # With the port in it, no other Port= counts, wherever it stands.
+        shape = "[{}]:{}" if ":" in address else "{}:{}"
+        lines.append("ListenAddress " + shape.format(address, found["server"]["port"]))
     settings = {**found["server"]["settings"], **FOLDERS, "hours": found["hours"]}
     return {
         "package": _package(found, "backup-server"),

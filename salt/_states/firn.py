@@ -8,7 +8,12 @@ Accounts and jails are made by `snapshotter host add`, which is the one place th
 import os
 import tempfile
 
-from salt.exceptions import CommandExecutionError
+try:
+    from salt.exceptions import CommandExecutionError
+except ImportError:
+
+    class CommandExecutionError(Exception):
+        """What the modules raise without Salt; never met with it."""
 
 
 def _result(name, result, comment, changes=None):
@@ -95,11 +100,11 @@ def hosts(name):
     return _result(name, True, notes, done)
 
 
-def sshd(name, listen):
+def sshd(name, lines):
     """The file `name` tells Firn's sshd where it listens, and what only this version of it knows. sshd itself checks it before it counts."""
     version = _run("ssh", "-V")
     try:
-        contents = listen + __salt__["firn_fleet.sshd_lines"](version["stderr"] or version["stdout"])
+        contents = lines + __salt__["firn_fleet.sshd_lines"](version["stderr"] or version["stdout"])
     except CommandExecutionError as error:
         return _result(name, None if __opts__["test"] else False, str(error))
     return __states__["file.managed"](

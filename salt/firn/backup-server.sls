@@ -16,7 +16,7 @@
 
 /etc/firn/sshd_config.d/50-salt.conf:
   firn.sshd:
-    - listen: {{ firn.listen | json }}
+    - lines: {{ firn.listen | json }}
     - require:
       - pkg: {{ firn.package.name }}
 

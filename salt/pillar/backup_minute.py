@@ -8,6 +8,7 @@ machine without a valid id gets no minute, and its log line here; other machines
 import logging
 import re
 import zlib
+from collections.abc import Mapping
 
 HOST_ID = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?")
 HOST_ID_MAX = 63
@@ -24,16 +25,16 @@ def minute(name):
 
 def named(minion, hostname, pillar):
     """The name that is hashed. Anything may come from the pillar and the grains here, so anything may come out."""
-    firn = pillar.get("firn") if isinstance(pillar, dict) else None
-    firn = firn if isinstance(firn, dict) else {}
+    firn = pillar.get("firn") if isinstance(pillar, Mapping) else None
+    firn = firn if isinstance(firn, Mapping) else {}
     ids = firn.get("ids")
     name = hostname if firn.get("id_from") == "hostname" else minion
-    return ids.get(minion, name) if isinstance(ids, dict) else name
+    return ids.get(minion, name) if isinstance(ids, Mapping) else name
 
 
 def ext_pillar(minion_id, pillar, *_):
     """What Salt's master calls."""
-    name = named(minion_id, __grains__.get("host") if isinstance(__grains__, dict) else None, pillar)
+    name = named(minion_id, __grains__.get("host") if isinstance(__grains__, Mapping) else None, pillar)
     found = minute(name)
     if found is None:
         log.info("firn: no host id, so no backup_minute, for minion %.100r", minion_id)

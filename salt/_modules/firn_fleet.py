@@ -28,9 +28,9 @@ FOLDERS = {
     "keys": "/etc/firn/keys",
     "receiver": "/usr/lib/firn/receiver",
 }
-# What Firn's own sshd is told where it knows how: the least version of OpenSSH, and the lines.
+# What sshd is told where it knows how: the least version, and the lines. An idle receiver ends itself long before the hour.
 NEWER = [
-    ((9, 2), ["ChannelTimeout *=10m", "UnusedConnectionTimeout 30s"]),
+    ((9, 2), ["ChannelTimeout *=1h", "UnusedConnectionTimeout 30s"]),
     ((9, 8), ["PerSourcePenalties yes"]),
 ]
 
@@ -152,17 +152,18 @@ def read_hosts(output):
     if type(output) is not str or len(output) > JSON_MAX:
         raise Refused("snapshotter host list: no report")
     try:
-        listed = json.loads(output.strip().splitlines()[-1])["hosts"]
+        listed = json.loads(output.strip().splitlines()[-1])["details"]["hosts"]
         return [_record(host) for host in listed]
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         raise Refused(f"snapshotter host list: not the report that was expected ({error!r:.100})") from error
 
 
 def _record(host):
-    key = host["key"]
+    line = host["key"]["line"] if host["key"] else ""
     return {
         "host": __salt__["firn.host_id"](host["host"]),
-        "key": key["line"] if isinstance(key, dict) else key,
+        # What stands before the key is compared by `complete`.
+        "key": " ".join(line.split(" ")[-2:]),
         "from": list(host["from"] or []),
         "hours": list(host["hours"]) if host["hours"] else None,
         "known_as": host["known_as"],

@@ -48,7 +48,7 @@ def good_mine():
 def good_hosts():
     hosts = []
     for host, claim in good_mine().items():
-        key = {"fingerprint": "SHA256:x", "line": claim["key"]}
+        key = {"fingerprint": "SHA256:x", "line": f'restrict,from="{claim["from"][0]}" {claim["key"]}'}
         hosts.append({"host": host, "account": firn.account(host), "key": key, "from": claim["from"], "hours": [2, 10, 18],
                       "known_as": host, "retired": None, "history": True, "complete": True})
     return hosts
@@ -88,7 +88,7 @@ class World:
     def run(self, words, python_shell=True, ignore_retcode=False):
         assert type(words) is list and not python_shell, "a shell"
         if words == ["snapshotter", "host", "list", "--json"]:
-            report = json.dumps({"program": "snapshotter", "hosts": self.hosts})
+            report = json.dumps({"program": "snapshotter", "details": {"hosts": self.hosts}})
             return {"retcode": 0, "stdout": "a line for people\n" + report, "stderr": ""}
         self.ran.append(words)
         if words[:3] == ["snapshotter", "host", "add"]:
@@ -102,7 +102,7 @@ class World:
         with open(said["--key"], encoding="ascii") as file:
             line = file.read()
         assert os.stat(said["--key"]).st_mode & 0o777 == 0o600 and line.count("\n") == 1
-        host = {"host": words[3], "account": "a", "key": {"line": line.strip()}, "from": said["--from"].split(","),
+        host = {"host": words[3], "account": "a", "key": {"line": "restrict " + line.strip()}, "from": said["--from"].split(","),
                 "hours": [int(hour) for hour in said["--hours"].split(",")], "known_as": said["--known-as"],
                 "retired": None, "history": True, "complete": True}
         self.hosts = [one for one in self.hosts if one["host"] != words[3]] + [host]
@@ -369,7 +369,8 @@ class Controls(unittest.TestCase):
                     if module is firn:
                         world.hosts = []
                     MINE[name](world)
-                    self.assertIsNot(state.hosts("firn_hosts")["result"], False)
+                    done = state.hosts("firn_hosts")
+                    self.assertTrue(world.ran or done["result"], done)
                 finally:
                     setattr(module, guard, strong)
 

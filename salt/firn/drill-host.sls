@@ -5,12 +5,18 @@
 
 {{ package(firn, names.drill_needs) }}
 
-{% for folder, mode in [('/etc/firn', '0755'), ('/var/lib/firn/drill', '0700'), ('/var/lib/firn/drill/quarantine', '0700'), ('/var/lib/firn/drill/records', '0700')] %}
-{{ folder }}:
+/etc/firn:
   file.directory:
     - user: root
     - group: root
-    - mode: {{ mode | json }}
+    - mode: '0755'
+
+{% for folder in ['', '/quarantine', '/records'] %}
+/var/lib/firn/drill{{ folder }}:
+  file.directory:
+    - user: root
+    - group: root
+    - mode: '0700'
     - makedirs: true
 {% endfor %}
 

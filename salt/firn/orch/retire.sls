@@ -1,7 +1,6 @@
-# Retires the hosts that pillar firn:retired names: the server locks them out, then the machine, if it still answers, stops to push.
-#   salt-run state.orchestrate firn.orch.retire pillar='{"server": "backup1", "minion": "web01"}'
+# Retires the hosts that pillar firn:retired names: the server locks them out, and keeps what they pushed.
+#   salt-run state.orchestrate firn.orch.retire pillar='{"server": "backup1"}'
 {% set server = pillar['server'] %}
-{% set minion = pillar['minion'] %}
 
 firn_pillar:
   salt.function:

@@ -28,6 +28,8 @@ mod rgw;
 /// What the tests share: built programs, a scratch server, one look at what a server holds.
 mod rig;
 
+/// The Salt formula: what it believes, and a fleet that it deployed.
+mod salt;
 /// What happens to people: losses, cuts, clones, full disks.
 mod stories;
 /// What the README tells people to type does what it says.

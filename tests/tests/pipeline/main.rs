@@ -11,6 +11,8 @@ mod comparator;
 mod damage;
 /// The demo, which is the first thing anybody runs.
 mod demo;
+/// Machines of their own: units, timers, cut cables, stolen keys, the current gone.
+mod fleet;
 /// A host that breaks every rule harms nobody, not even its own past.
 mod hostile;
 /// Killed at every system call, nothing half counts, and the next run finishes.
@@ -26,6 +28,8 @@ mod rgw;
 /// What the tests share: built programs, a scratch server, one look at what a server holds.
 mod rig;
 
+/// The Salt formula: what it believes, and a fleet that it deployed.
+mod salt;
 /// What happens to people: losses, cuts, clones, full disks.
 mod stories;
 /// What the README tells people to type does what it says.

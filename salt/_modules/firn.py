@@ -1,0 +1,363 @@
+"""
+What Firn's states believe, and why: every value of a pillar and every word of a minion passes through here first.
+
+A minion is root on itself and nobody elsewhere: what it put into the Mine is hostile until it is checked here. Each check takes any type, looks at
+type and size before anything else, and gives back the value or raises ``Refused``; nothing is repaired, folded or cut. Functions without ``__salt__``
+in them are pure, and need nothing but Python 3.9.
+
+This module never writes, and never runs a shell.
+"""
+
+import base64
+import binascii
+import ipaddress
+import os
+import re
+import zlib
+from collections.abc import Mapping
+
+try:
+    from salt.exceptions import CommandExecutionError as Refused
+except ImportError:  # the pure functions work without Salt
+
+    class Refused(Exception):
+        """Something is not as it must be; nothing was changed."""
+
+
+HOST_ID = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?")
+HOST_ID_MAX = 63
+MINION_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+MINION_ID_MAX = 253
+KEY = re.compile(r"ssh-ed25519 (AAAAC3NzaC1lZDI1NTE5AAAAI[A-Za-z0-9+/]{43})")
+KEY_START = b"\x00\x00\x00\x0bssh-ed25519\x00\x00\x00\x20"
+KEY_BYTES = 51
+FROM_MAX = 16
+MINIONS_MAX = 10_000
+LIST_MAX = 1_000
+TEXT_MAX = 4_096
+HOURS = [2, 10, 18]
+PREFIX = "firn-"
+# Accounts and groups of the server itself: no host may be called so.
+RESERVED = ("ice", "read")
+ROLES = ("push-client", "backup-server", "iceboxer", "drill-host")
+PLACE = re.compile(r"(?:salt://|https://|/)[A-Za-z0-9][A-Za-z0-9._+~:/-]*")
+VERSION = re.compile(r"[0-9][A-Za-z0-9.+~-]*")
+ARCH = re.compile(r"[a-z0-9_]+")
+WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+TOML_KEY = re.compile(r"[a-z][a-z0-9_]*")
+# Printable, and nothing that ends a line or steers a terminal.
+UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def shown(value):
+    """The value for a message: short, on one line, ASCII. What is no text is only called by its type."""
+    return ascii(value[:60]) if type(value) is str else "a " + type(value).__name__
+
+
+def text(value, what, pattern=None, longest=TEXT_MAX):
+    if type(value) is not str or not 0 < len(value) <= longest or UNSEEN.search(value):
+        raise Refused(f"{what}: {shown(value)} is not a text of 1 to {longest} visible characters")
+    if pattern is not None and not pattern.fullmatch(value):
+        raise Refused(f"{what}: {shown(value)} has characters that it may not have")
+    return value
+
+
+def number(value, what, least, most):
+    if type(value) is not int or not least <= value <= most:
+        raise Refused(f"{what}: {shown(value) if type(value) is not int else 'the number'} is not a number from {least} to {most}")
+    return value
+
+
+def items(value, what, check, most=LIST_MAX, least=0):
+    """A list, each of its items checked, none of them twice."""
+    if not isinstance(value, list) or not least <= len(value) <= most:
+        raise Refused(f"{what}: not a list of {least} to {most}")
+    checked = [check(item, what) for item in value]
+    if len(set(checked)) != len(checked):
+        raise Refused(f"{what}: one is named twice")
+    return checked
+
+
+def table(value, what, check_key, check_value, most=LIST_MAX):
+    if not isinstance(value, Mapping) or len(value) > most:
+        raise Refused(f"{what}: not a table of at most {most} keys")
+    return {check_key(key, what): check_value(item, f"{what}: {shown(key)}") for key, item in value.items()}
+
+
+def host_id(value, what="host id"):
+    """The grammar of host ids, as the programs have it."""
+    text(value, what, HOST_ID, HOST_ID_MAX)
+    if ".." in value or value in RESERVED:
+        raise Refused(f"{what}: {shown(value)} cannot be a host id")
+    return value
+
+
+def minion_id(value, what="minion id"):
+    return text(value, what, MINION_ID, MINION_ID_MAX)
+
+
+def key(value, what="key"):
+    """Exactly `ssh-ed25519 AAAA...`: no options before it, no comment after it, no second line."""
+    text(value, what, KEY, 80)
+    digits = value.split(" ")[1]
+    try:
+        raw = base64.b64decode(digits, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise Refused(f"{what}: not base64") from error
+    if len(raw) != KEY_BYTES or not raw.startswith(KEY_START) or base64.b64encode(raw).decode() != digits:
+        raise Refused(f"{what}: not the 51 bytes of an ed25519 key")
+    return value
+
+
+def network(value, what="address"):
+    """One address, or one network without bits beyond its mask; in the one form that has no other spelling."""
+    text(value, what, longest=49)
+    try:
+        known = ipaddress.ip_network(value, strict=True)
+    except ValueError as error:
+        raise Refused(f"{what}: {shown(value)} is no address and no network") from error
+    first = known.network_address
+    form = str(known) if "/" in value else str(first)
+    mapped = getattr(first, "ipv4_mapped", None)
+    if "%" in value or form != value or known.prefixlen == 0 or first.is_multicast or first.is_unspecified or mapped:
+        raise Refused(f"{what}: {shown(value)} is nothing that one host connects from")
+    return value
+
+
+def address(value, what="address"):
+    """One address that a host may have for others to see."""
+    network(value, what)
+    if "/" in value:
+        raise Refused(f"{what}: {shown(value)} is a network; a host names its own addresses only")
+    known = ipaddress.ip_address(value)
+    if known.is_loopback or known.is_link_local or known.is_reserved:
+        raise Refused(f"{what}: {shown(value)} is nothing that a host connects from")
+    return value
+
+
+def within(value, networks):
+    """Whether an address lies in one of the networks."""
+    known = ipaddress.ip_address(value)
+    return any(known in ipaddress.ip_network(one) for one in networks)
+
+
+def ascending(networks):
+    """In the order in which the server keeps them."""
+    known = [(ipaddress.ip_network(item), item) for item in networks]
+    return [item for _, item in sorted(known, key=lambda pair: (pair[0].version, pair[0].network_address, pair[0].prefixlen))]
+
+
+def hours(value, what="hours"):
+    return sorted(items(value, what, lambda hour, _: number(hour, what, 0, 23), 24, 1))
+
+
+def minute(name):
+    """Unsigned CRC-32 of the host id, modulo 60: what `push-client schedule` prints."""
+    return zlib.crc32(host_id(name).encode("ascii")) % 60
+
+
+def path(value, what="path"):
+    text(value, what)
+    if not value.startswith("/") or value != os.path.normpath(value) or value.startswith("//"):
+        raise Refused(f"{what}: {shown(value)} is not an absolute path in its shortest form")
+    return value
+
+
+def place(value, what="place"):
+    text(value, what, PLACE, 200)
+    if ".." in value or "//" in value.split("://")[-1]:
+        raise Refused(f"{what}: {shown(value)} leaves its folder")
+    return value.rstrip("/")
+
+
+def _blake3_start(data):
+    """The first word of the BLAKE3 of at most 64 bytes: one block, which is the root."""
+    mask = 0xFFFFFFFF
+    iv = [0x6A09E667, 0xBB67AE85, 0x3C6EF372, 0xA54FF53A, 0x510E527F, 0x9B05688C, 0x1F83D9AB, 0x5BE0CD19]
+    words = [int.from_bytes(data.ljust(64, b"\0")[at : at + 4], "little") for at in range(0, 64, 4)]
+    state = iv + iv[:4] + [0, 0, len(data), 1 | 2 | 8]
+
+    def mix(a, b, c, d, x, y):
+        for word, left, right in ((x, 16, 12), (y, 8, 7)):
+            state[a] = (state[a] + state[b] + word) & mask
+            turned = state[d] ^ state[a]
+            state[d] = (turned >> left | turned << (32 - left)) & mask
+            state[c] = (state[c] + state[d]) & mask
+            turned = state[b] ^ state[c]
+            state[b] = (turned >> right | turned << (32 - right)) & mask
+
+    for _ in range(7):
+        for column in range(4):
+            mix(column, 4 + column, 8 + column, 12 + column, words[2 * column], words[2 * column + 1])
+        for turn in range(4):
+            lanes = (turn, 4 + (turn + 1) % 4, 8 + (turn + 2) % 4, 12 + (turn + 3) % 4)
+            mix(*lanes, words[8 + 2 * turn], words[9 + 2 * turn])
+        words = [words[at] for at in (2, 6, 3, 10, 7, 0, 4, 13, 1, 11, 12, 5, 9, 14, 15, 8)]
+    return ((state[0] ^ state[8]) & mask).to_bytes(4, "little").hex()
+
+
+def account(name):
+    """The account of a host on the server: `.` written as `_`; what is longer than 32 bytes is cut and ends in 8 digits of its BLAKE3."""
+    full = PREFIX + host_id(name).replace(".", "_")
+    return full if len(full) <= 32 else f"{full[:23]}-{_blake3_start(name.encode('ascii'))}"
+
+
+def _toml_value(value, what):
+    if type(value) is bool:
+        return "true" if value else "false"
+    if type(value) is int:
+        return str(number(value, what, -(2**63), 2**63 - 1))
+    if type(value) is str:
+        return '"' + text(value, what).replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if isinstance(value, list) and len(value) <= LIST_MAX and all(type(item) in (bool, int, str) for item in value):
+        return "[" + ", ".join(_toml_value(item, what) for item in value) + "]"
+    raise Refused(f"{what}: {shown(value)} cannot stand in a settings file")
+
+
+def toml(settings, what="settings", above=()):
+    """A settings file. Keys are small letters; texts are escaped; nothing else than tables, lists, texts, numbers and yes or no has a form."""
+    name = lambda value, where: text(value, where, TOML_KEY, 60)
+    if len(above) > 4:
+        raise Refused(f"{what}: too deep")
+    lines, below = [], []
+    for word, value in table(settings, what, name, lambda item, _: item).items():
+        here = above + (word,)
+        if isinstance(value, Mapping):
+            below += [f"[{'.'.join(here)}]", toml(value, what, here)]
+        elif isinstance(value, list) and value and len(value) <= LIST_MAX and all(isinstance(item, Mapping) for item in value):
+            for item in value:
+                below += [f"[[{'.'.join(here)}]]", toml(item, what, here)]
+        else:
+            lines.append(f"{word} = {_toml_value(value, f'{what}: {word}')}")
+    return "".join(f"{line}\n" if not line.endswith("\n") else line for line in lines + below if line)
+
+
+class _Table:
+    """A table of the pillar that is taken key by key. What is left at the end is a mistake, and is named."""
+
+    def __init__(self, value, what):
+        self.what, self.left = what, dict(table(value, what, text, lambda item, _: item))
+
+    def take(self, word, check, default=None):
+        value = self.left.pop(word, None)
+        return default if value is None else check(value, f"{self.what}:{word}")
+
+    def end(self):
+        for word in self.left:
+            raise Refused(f"pillar {self.what}: there is no key {shown(word)}")
+
+
+def _choice(*words):
+    def check(value, what):
+        if type(value) is not str or value not in words:
+            raise Refused(f"{what}: {shown(value)} is not one of {', '.join(words)}")
+        return value
+
+    return check
+
+
+def _list_of(check, most=LIST_MAX, least=0):
+    return lambda value, what: items(value, what, check, most, least)
+
+
+def _table_of(check_key, check_value):
+    return lambda value, what: table(value, what, check_key, check_value)
+
+
+def _any(value, what):
+    """Checked where it is written, by `toml`."""
+    return table(value, what, lambda word, where: text(word, where, TOML_KEY, 60), lambda item, _: item)
+
+
+def _packages(value, what):
+    given = _Table(value, what)
+    found = {
+        "place": given.take("place", lambda item, where: item if item == "repository" else place(item, where), "salt://firn/packages"),
+        "version": given.take("version", lambda item, where: text(item, where, VERSION, 60)),
+    }
+    given.end()
+    return found
+
+
+def _server(value, what):
+    given = _Table(value, what)
+    found = {
+        "minion": given.take("minion", minion_id),
+        "address": given.take("address", lambda item, where: text(item, where, re.compile(r"[A-Za-z0-9][A-Za-z0-9.:-]*"), 253)),
+        "port": given.take("port", lambda item, where: number(item, where, 1, 65535), 2222),
+        "host_key": given.take("host_key", key),
+        "listen": given.take("listen", _list_of(_listened, 16, 1), ["0.0.0.0", "::"]),
+        "minions": given.take("minions", text, "*"),
+        "hosts_min": given.take("hosts_min", lambda item, where: number(item, where, 0, MINIONS_MAX), 1),
+        "from": given.take("from", _table_of(host_id, _list_of(network, FROM_MAX, 1)), {}),
+        "networks": given.take("networks", _list_of(network), []),
+        "ignored_minions": given.take("ignored_minions", _list_of(minion_id), []),
+        "settings": given.take("settings", _any, {}),
+    }
+    given.end()
+    return found
+
+
+def _listened(value, what):
+    return value if type(value) is str and value in ("0.0.0.0", "::", "127.0.0.1", "::1") else address(value, what)
+
+
+def _push(value, what):
+    given = _Table(value, what)
+    found = {
+        "roots": given.take("roots", _list_of(path, LIST_MAX, 1)),
+        "exclude": given.take("exclude", _list_of(path), []),
+        "from": given.take("from", _list_of(address, FROM_MAX, 1)),
+        "settings": given.take("settings", _any, {}),
+    }
+    given.end()
+    return found
+
+
+def _role_with_files(value, what):
+    given = _Table(value, what)
+    found = {
+        "settings": given.take("settings", _any, {}),
+        "files": given.take("files", _table_of(lambda item, where: text(item, where, WORD, 100), place), {}),
+        "credentials": given.take("credentials", _table_of(lambda item, where: text(item, where, WORD, 100), _secret), {}),
+    }
+    given.end()
+    return found
+
+
+def _secret(value, what):
+    """A credential of a vault: any text, but never a key that opens ice."""
+    if type(value) is not str or not 0 < len(value) <= 65536 or "PGP PRIVATE KEY" in value:
+        raise Refused(f"{what}: not a text that may be handed out")
+    return value
+
+
+def settings(pillar):
+    """The pillar, every key of it checked and every default filled in. One that it does not know is refused."""
+    given = _Table(pillar.get("firn") if isinstance(pillar, Mapping) else None, "firn")
+    found = {
+        "roles": given.take("roles", _list_of(_choice(*ROLES)), []),
+        "id_from": given.take("id_from", _choice("minion_id", "hostname"), "minion_id"),
+        "ids": given.take("ids", _table_of(minion_id, host_id), {}),
+        "hours": given.take("hours", hours, HOURS),
+        "hours_of": given.take("hours_of", _table_of(host_id, hours), {}),
+        "schedule": given.take("schedule", _choice("cron", "timer"), "cron"),
+        "retired": given.take("retired", _list_of(host_id, MINIONS_MAX), []),
+        "packages": given.take("packages", _packages, _packages({}, "firn:packages")),
+        "server": given.take("server", _server, _server({}, "firn:server")),
+        "push": given.take("push", _push),
+        "ice": given.take("ice", _role_with_files, _role_with_files({}, "firn:ice")),
+        "drill": given.take("drill", _role_with_files, _role_with_files({}, "firn:drill")),
+    }
+    given.end()
+    if len(set(found["ids"].values())) != len(found["ids"]):
+        raise Refused("pillar firn:ids: two minions have one host id")
+    if "drill-host" in found["roles"] and {"backup-server", "iceboxer"} & set(found["roles"]):
+        raise Refused("pillar firn:roles: the secret key of drills has no business on the backup server")
+    return found
+
+
+def id_of(minion, hostname, found):
+    """The host id of a machine: from the pillar's table, else the name that `id_from` says."""
+    given = found["ids"].get(minion, minion if found["id_from"] == "minion_id" else hostname)
+    return host_id(given, "host id of this machine")

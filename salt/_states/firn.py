@@ -1,0 +1,118 @@
+"""
+States of Firn: the key of a host, the hosts of a backup server, what its sshd is told.
+
+All words of minions were checked by the modules `firn` and `firn_fleet` before they come here, and reach programs as arguments, never through a shell.
+Accounts and jails are made by `snapshotter host add`, which is the one place that makes them.
+"""
+
+import os
+import tempfile
+
+try:
+    from salt.exceptions import CommandExecutionError
+except ImportError:
+
+    class CommandExecutionError(Exception):
+        """What the modules raise without Salt; never met with it."""
+
+
+def _result(name, result, comment, changes=None):
+    return {"name": name, "result": result, "comment": comment, "changes": changes or {}}
+
+
+def _run(*words):
+    return __salt__["cmd.run_all"](list(words), python_shell=False, ignore_retcode=True)
+
+
+def key(name):
+    """This host's own key is there, and the Mine has its public half. `name` is the private key's path."""
+    there = os.path.lexists(name)
+    if not there and __opts__["test"]:
+        return _result(name, None, "a key would be made", {"key": "made"})
+    try:
+        public = __salt__["firn_keys.make"]()
+    except CommandExecutionError as error:
+        return _result(name, False, str(error))
+    if there:
+        return _result(name, True, "there is a key")
+    __salt__["mine.update"]()
+    return _result(name, True, "a key was made, and its public half published", {"key": public})
+
+
+def published(name):
+    """The Mine has this backup server's key. `name` is the function that publishes it."""
+    own = __salt__[name]()
+    if not own:
+        return _result(name, None if __opts__["test"] else False, "there is no sshd of Firn's with a key yet")
+    known = lambda: __salt__["mine.get"](__grains__["id"], name, tgt_type="list").get(__grains__["id"])
+    if known() == own:
+        return _result(name, True, "the Mine has the key")
+    if __opts__["test"]:
+        return _result(name, None, "the key would be published", {"mine": own})
+    __salt__["mine.update"]()
+    if known() != own:
+        return _result(name, False, f"the Mine does not take it: is {name} among the mine_functions of this minion?")
+    return _result(name, True, "the key was published", {"mine": own})
+
+
+def _add(host):
+    handle, path = tempfile.mkstemp(dir="/run", prefix="firn-key-")
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(host["key"] + "\n")
+        words = ["--key", path, "--from", ",".join(host["from"])]
+        words += ["--hours", ",".join(str(hour) for hour in host["hours"]), "--known-as", host["known_as"]]
+        return _run("snapshotter", "host", "add", host["host"], *words)
+    finally:
+        os.unlink(path)
+
+
+def hosts(name):
+    """Each host that the Mine tells of has its account, jail and key, and those that the pillar calls retired have none. All or nothing is begun."""
+    if not __salt__["cmd.which"]("snapshotter"):
+        return _result(name, None if __opts__["test"] else False, "snapshotter is not installed")
+    try:
+        asked = __salt__["firn_fleet.asked"]()
+    except CommandExecutionError as error:
+        return _result(name, False, str(error))
+    notes = "; ".join(asked["notes"])
+    if not asked["add"] and not asked["retire"]:
+        return _result(name, True, "; ".join([f"{asked['same']} hosts are as they should be"] + asked["notes"]))
+    changes = {host["host"]: f"key and account of {host['known_as']}" for host in asked["add"]}
+    changes.update({host: "retired" for host in asked["retire"]})
+    if __opts__["test"]:
+        return _result(name, None, notes, changes)
+    done = {}
+    steps = [(host, lambda host=host: _run("snapshotter", "host", "retire", host)) for host in asked["retire"]]
+    steps += [(host["host"], lambda host=host: _add(host)) for host in asked["add"]]
+    for host, step in steps:
+        ended = step()
+        if ended["retcode"] != 0:
+            return _result(name, False, f"{host}: snapshotter ended with {ended['retcode']}: {ended['stderr'][-400:]}", done)
+        done[host] = changes[host]
+    try:
+        left = __salt__["firn_fleet.asked"]()
+    except CommandExecutionError as error:
+        return _result(name, False, str(error), done)
+    if left["add"] or left["retire"]:
+        names = ", ".join([host["host"] for host in left["add"]] + left["retire"])
+        return _result(name, False, f"snapshotter did what it was asked, and still differs: {names}", done)
+    return _result(name, True, notes, done)
+
+
+def sshd(name, lines):
+    """The file `name` tells Firn's sshd where it listens, and what only this version of it knows. sshd itself checks it before it counts."""
+    version = _run("ssh", "-V")
+    try:
+        contents = lines + __salt__["firn_fleet.sshd_lines"](version["stderr"] or version["stdout"])
+    except CommandExecutionError as error:
+        return _result(name, None if __opts__["test"] else False, str(error))
+    return __states__["file.managed"](
+        name,
+        contents=contents,
+        user="root",
+        group="root",
+        mode="0644",
+        makedirs=True,
+        check_cmd="/usr/sbin/sshd -t -h /etc/firn/ssh_host_ed25519_key -f",
+    )

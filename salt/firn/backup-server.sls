@@ -1,0 +1,58 @@
+# The backup server: the sshd for pushes, the units that judge and tell, and a jail for each host that the Mine tells of.
+{% from "firn/map.jinja" import names with context %}
+{% from "firn/package.jinja" import package with context %}
+{% set firn = salt['firn_fleet.server']() %}
+
+{{ package(firn, names.server_needs + [names.sshd, names.ssh]) }}
+
+/etc/firn/server.toml:
+  file.managed:
+    - contents: {{ firn.settings | json }}
+    - user: root
+    - group: root
+    - mode: '0644'
+    - require:
+      - pkg: {{ firn.package.name }}
+
+/etc/firn/sshd_config.d/50-salt.conf:
+  firn.sshd:
+    - lines: {{ firn.listen | json }}
+    - require:
+      - pkg: {{ firn.package.name }}
+
+firn-sshd.service:
+  service.running:
+    - enable: true
+    - reload: true
+    - require:
+      - pkg: {{ firn.package.name }}
+    - watch:
+      - firn: /etc/firn/sshd_config.d/50-salt.conf
+
+firn_keys.server:
+  firn.published:
+    - require:
+      - service: firn-sshd.service
+
+# What is wrong in the Mine stops this, and with it no host is touched.
+firn_hosts:
+  firn.hosts:
+    - require:
+      - file: /etc/firn/server.toml
+      - pkg: {{ firn.package.name }}
+
+firn-ingest.service:
+  service.running:
+    - enable: true
+    - require:
+      - file: /etc/firn/server.toml
+      - pkg: {{ firn.package.name }}
+    - watch:
+      - file: /etc/firn/server.toml
+
+firn-status.timer:
+  service.running:
+    - enable: true
+    - require:
+      - file: /etc/firn/server.toml
+      - pkg: {{ firn.package.name }}

@@ -1,0 +1,471 @@
+"""
+The formula's Python without Salt: what it believes, and what it does then.
+
+Each hostile case changes one thing of a good fleet, and must be refused with nothing done: the state is run as Salt runs it, and every program that
+it starts is written down. Run by the tests of the workspace; by hand: `python3 -m unittest discover -s salt/tests`.
+"""
+
+import copy
+import importlib.util
+import json
+import os
+import sys
+import types
+import unittest
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+class Refused(Exception):
+    """What Salt's CommandExecutionError is to the modules."""
+
+
+sys.modules.setdefault("salt", types.ModuleType("salt"))
+sys.modules.setdefault("salt.exceptions", types.ModuleType("salt.exceptions"))
+sys.modules["salt.exceptions"].CommandExecutionError = Refused
+
+
+def load(folder, name):
+    place = os.path.join(TOP, folder, name + ".py")
+    spec = importlib.util.spec_from_file_location(f"firn_test{folder}_{name}", place)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+firn, fleet, keys = load("_modules", "firn"), load("_modules", "firn_fleet"), load("_modules", "firn_keys")
+state, ext = load("_states", "firn"), load("pillar", "backup_minute")
+DIGITS = ["Hy" + letter * 41 for letter in "abcdefgh"]
+KEYS = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI" + digits for digits in DIGITS]
+RSA = "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAgQC7"
+HOSTS = ["web01", "db1.example.org", "mail"]
+
+
+def good_mine():
+    return {host: {"host": host, "key": KEYS[at], "from": [f"10.79.0.{11 + at}"]} for at, host in enumerate(HOSTS)}
+
+
+def good_hosts():
+    hosts = []
+    for host, claim in good_mine().items():
+        key = {"fingerprint": "SHA256:x", "line": f'restrict,from="{claim["from"][0]}" {claim["key"]}'}
+        hosts.append({"host": host, "account": firn.account(host), "key": key, "from": claim["from"], "hours": [2, 10, 18],
+                      "known_as": host, "retired": None, "history": True, "complete": True})
+    return hosts
+
+
+def good_pillar():
+    return {
+        "backup_minute": 40,
+        "firn": {
+            "roles": ["push-client"],
+            "packages": {"version": "0.1.0"},
+            "server": {"minion": "backup1", "address": "backup1.example.org", "port": 2222},
+            "push": {"roots": ["/etc", "/srv/with \"quotes\""]},
+        },
+    }
+
+
+class World:
+    """A minion as the modules see it. What programs are asked to do is written down, and `snapshotter host list` answers."""
+
+    def __init__(self, mine=None, hosts=None, pillar=None, minion="backup1", test=False):
+        self.mine = good_mine() if mine is None else mine
+        self.hosts = good_hosts() if hosts is None else hosts
+        self.server_mine = {"backup1": {"host_key": KEYS[7]}}
+        self.ran, self.retcode = [], 0
+        functions = {"cmd.run_all": self.run, "cmd.which": lambda name: "/usr/bin/" + name, "mine.get": self.get}
+        for module, name in ((firn, "firn"), (fleet, "firn_fleet"), (keys, "firn_keys")):
+            functions.update({f"{name}.{word}": item for word, item in vars(module).items() if callable(item)})
+        for module in (firn, fleet, keys, state, ext):
+            module.__salt__, module.__pillar__ = functions, good_pillar() if pillar is None else pillar
+            module.__grains__ = {"id": minion, "host": minion, "osarch": "amd64", "os_family": "Debian"}
+            module.__opts__ = {"test": test}
+
+    def get(self, tgt, function, tgt_type=None):
+        return self.mine if function == "firn_keys.push" else self.server_mine
+
+    def run(self, words, python_shell=True, ignore_retcode=False):
+        assert type(words) is list and not python_shell, "a shell"
+        if words == ["snapshotter", "host", "list", "--json"]:
+            report = json.dumps({"program": "snapshotter", "details": {"hosts": self.hosts}})
+            return {"retcode": 0, "stdout": "a line for people\n" + report, "stderr": ""}
+        self.ran.append(words)
+        if words[:3] == ["snapshotter", "host", "add"]:
+            self.added(words)
+        if words[:3] == ["snapshotter", "host", "retire"]:
+            [host for host in self.hosts if host["host"] == words[3]][0]["retired"] = "2026-11-21T10:00:00Z"
+        return {"retcode": self.retcode, "stdout": "", "stderr": "said"}
+
+    def added(self, words):
+        said = dict(zip(words[4::2], words[5::2]))
+        with open(said["--key"], encoding="ascii") as file:
+            line = file.read()
+        assert os.stat(said["--key"]).st_mode & 0o777 == 0o600 and line.count("\n") == 1
+        host = {"host": words[3], "account": "a", "key": {"line": "restrict " + line.strip()}, "from": said["--from"].split(","),
+                "hours": [int(hour) for hour in said["--hours"].split(",")], "known_as": said["--known-as"],
+                "retired": None, "history": True, "complete": True}
+        self.hosts = [one for one in self.hosts if one["host"] != words[3]] + [host]
+
+
+def claim(**words):
+    """A change of what web01 says of itself."""
+    def change(world):
+        world.mine["web01"].update(words)
+    return change
+
+
+def whole(value):
+    def change(world):
+        world.mine["web01"] = value
+    return change
+
+
+def mine(value):
+    def change(world):
+        world.mine = value
+    return change
+
+
+def extra(minion, **words):
+    """One more minion, new in every respect but what is said."""
+    def change(world):
+        world.mine[minion] = {"host": minion, "key": KEYS[5], "from": ["10.79.0.99"], **words}
+    return change
+
+
+def pillar(*where, to):
+    def change(world):
+        table = fleet.__pillar__["firn"]
+        for word in where[:-1]:
+            table = table.setdefault(word, {})
+        table[where[-1]] = to
+    return change
+
+
+def both(*changes):
+    def change(world):
+        for one in changes:
+            one(world)
+    return change
+
+
+def record(host, **words):
+    def change(world):
+        [one for one in world.hosts if one["host"] == host][0].update(words)
+    return change
+
+
+def without(host):
+    def change(world):
+        del world.mine[host]
+    return change
+
+
+BY_NAME = pillar("id_from", to="hostname")
+LONG = "a" * (1 << 20)
+MINE = {
+    "a newline and a second line after the key": claim(key=KEYS[5] + "\nssh-ed25519 AAAA"),
+    "a newline at the end of the key": claim(key=KEYS[5] + "\n"),
+    "a carriage return in the key": claim(key=KEYS[5] + "\r"),
+    "a NUL in the key": claim(key=KEYS[5] + "\0"),
+    "a line separator of Unicode in the key": claim(key=KEYS[5] + "\u2028"),
+    "options before the key": claim(key='command="/bin/sh" ' + KEYS[5]),
+    "cert-authority before the key": claim(key="cert-authority " + KEYS[5]),
+    "a comment after the key": claim(key=KEYS[5] + " root@web01"),
+    "two keys on one line": claim(key=KEYS[5] + " " + KEYS[6]),
+    "a tab instead of the blank": claim(key=KEYS[5].replace(" ", "\t")),
+    "two blanks": claim(key=KEYS[5].replace(" ", "  ")),
+    "an RSA key": claim(key=RSA),
+    "an RSA key that calls itself ed25519": claim(key=KEYS[5].replace("NzaC1lZDI1NTE5", "NzaC1yc2EAAAAD")),
+    "a security key": claim(key=KEYS[5].replace("ssh-ed25519", "sk-ssh-ed25519@openssh.com")),
+    "a key one digit short": claim(key=KEYS[5][:-1]),
+    "a key one digit long": claim(key=KEYS[5] + "A"),
+    "another length inside the key": claim(key=KEYS[5].replace("AAAAI", "AAAAJ")),
+    "digits that are no ASCII": claim(key=KEYS[5][:-1] + "\u0661"),
+    "a key of 1 MiB": claim(key=KEYS[5] + LONG),
+    "an empty key": claim(key=""),
+    "a private key": claim(key="-----BEGIN OPENSSH PRIVATE KEY-----"),
+    "a table where the key belongs": claim(key={"key": KEYS[5]}),
+    "a list where the key belongs": claim(key=[KEYS[5]]),
+    "bytes where the key belongs": claim(key=KEYS[5].encode()),
+    "a number where the key belongs": claim(key=7),
+    "nothing where the key belongs": claim(key=None),
+    "the key of another host": claim(key=KEYS[1]),
+    "another host's id": both(BY_NAME, claim(host="mail")),
+    "another host's id while that is away": both(BY_NAME, without("mail"), claim(host="mail"), pillar("retired", to=["web01"])),
+    "an id that is not the minion's own": claim(host="web02"),
+    "an id with a slash": both(BY_NAME, claim(host="web/01")),
+    "an id that climbs": both(BY_NAME, claim(host="../../root")),
+    "an id with two dots": both(BY_NAME, claim(host="a..b")),
+    "an id that begins with a dot": both(BY_NAME, claim(host=".a")),
+    "an id that ends in a dash": both(BY_NAME, claim(host="a-")),
+    "an id like an option": both(BY_NAME, claim(host="--user-mode")),
+    "an id in capitals": both(BY_NAME, claim(host="WEB01")),
+    "an id in Cyrillic": both(BY_NAME, claim(host="w\u0435b01")),
+    "an id with a newline": both(BY_NAME, claim(host="web01\n")),
+    "an id of 65 bytes": both(BY_NAME, claim(host="a" * 65)),
+    "an id of 1 MiB": both(BY_NAME, claim(host=LONG)),
+    "the id `ice`, whose account is iceboxer's": both(BY_NAME, claim(host="ice")),
+    "the id `read`, whose group reads the history": both(BY_NAME, claim(host="read")),
+    "an empty id": both(BY_NAME, claim(host="")),
+    "a list where the id belongs": both(BY_NAME, claim(host=["web01"])),
+    "a template where the id belongs": both(BY_NAME, claim(host="{{ salt['cmd.run']('id') }}")),
+    "an id with a shell in it": both(BY_NAME, claim(host="a;reboot")),
+    "from everywhere": claim(**{"from": ["0.0.0.0/0"]}),
+    "from everywhere in IPv6": claim(**{"from": ["::/0"]}),
+    "from half of everywhere": claim(**{"from": ["0.0.0.0/1", "128.0.0.0/1"]}),
+    "from a whole network": claim(**{"from": ["10.0.0.0/8"]}),
+    "from a pattern": claim(**{"from": ["*"]}),
+    "from all but one": claim(**{"from": ["!10.0.0.1"]}),
+    "from with a quote that ends it": claim(**{"from": ['10.79.0.11",command="/bin/sh']}),
+    "from with a comma": claim(**{"from": ["10.79.0.11,0.0.0.0/0"]}),
+    "from with a zone and a quote": claim(**{"from": ['fe80::1%"']}),
+    "from with a newline": claim(**{"from": ["10.79.0.11\n"]}),
+    "from a name": claim(**{"from": ["web01"]}),
+    "from the machine itself": claim(**{"from": ["127.0.0.1"]}),
+    "from no address": claim(**{"from": ["0.0.0.0"]}),
+    "from a group of machines": claim(**{"from": ["224.0.0.1"]}),
+    "from an IPv4 address in IPv6": claim(**{"from": ["::ffff:10.79.0.11"]}),
+    "from octal digits": claim(**{"from": ["010.079.0.011"]}),
+    "from a number": claim(**{"from": [167772161]}),
+    "from a text instead of a list": claim(**{"from": "10.79.0.11"}),
+    "from 10,000 addresses": claim(**{"from": [f"10.{at >> 8}.{at & 255}.1" for at in range(10_000)]}),
+    "from nowhere": claim(**{"from": []}),
+    "from a list in a list": claim(**{"from": [[["10.79.0.11"]]]}),
+    "from outside of the pillar's networks": pillar("server", "networks", to=["10.80.0.0/16"]),
+    "a text instead of a claim": whole(KEYS[5]),
+    "a list instead of a claim": whole([KEYS[5]] * 10_000),
+    "nothing instead of a claim": whole(None),
+    "a word that is missing": whole({"host": "web01", "key": KEYS[0]}),
+    "a word too many": claim(command="/bin/sh"),
+    "a word that is a number": both(without("web01"), lambda world: world.mine.update({"web01": {"host": "web01", "key": KEYS[0], 1: []}})),
+    "hours of its own": claim(hours=[1]),
+    "two minions with one id": both(BY_NAME, extra("web02", host="web01")),
+    "two new minions with one key, as clones have": both(extra("web02"), extra("web03")),
+    "a host that is another minion's": record("web01", known_as="old-web01"),
+    "a host added by hand with another key": both(record("web01", known_as=None), claim(key=KEYS[5])),
+    "a retired id that comes back": record("web01", retired="2026-01-01T00:00:00Z"),
+    "the backup server as its own host": extra("backup1"),
+    "an empty Mine": mine({}),
+    "a Mine that is no table": mine([]),
+    "a Mine that failed": mine(False),
+    "a Mine without one of the hosts": without("mail"),
+    "a Mine with one host only": both(without("mail"), without("web01")),
+    "a Mine of 20,000 minions": lambda world: world.mine.update({f"m{at}": None for at in range(20_000)}),
+    "a minion whose name is an option": both(BY_NAME, extra("--user-mode", host="web02")),
+    "a minion whose name has a newline": extra("web02\n"),
+    "a minion whose name is a number": lambda world: world.mine.update({7: {}}),
+}
+PILLAR = {
+    "hours of 25": pillar("hours", to=[25]),
+    "hours below 0": pillar("hours", to=[-2]),
+    "hours as texts": pillar("hours", to=["2", "10"]),
+    "hours as one text": pillar("hours", to="2,10,18"),
+    "hours that are yes": pillar("hours", to=[True]),
+    "hours named twice": pillar("hours", to=[2, 2]),
+    "no hours": pillar("hours", to=[]),
+    "hours with a cron line": pillar("hours", to=["* * * * * root sh"]),
+    "hours of a host that are no list": pillar("hours_of", to={"web01": 3}),
+    "an unknown key": pillar("hourz", to=[2]),
+    "an unknown key of the server": pillar("server", "prot", to=22),
+    "a port of 0": pillar("server", "port", to=0),
+    "a port that is a text": pillar("server", "port", to="2222"),
+    "an address with a newline": pillar("server", "address", to="a\nport = 1"),
+    "an address with a quote": pillar("server", "address", to='a"'),
+    "a template in the address": pillar("server", "address", to="{{ pillar }}"),
+    "a place that climbs": pillar("packages", "place", to="salt://firn/../../etc"),
+    "a place of another kind": pillar("packages", "place", to="ftp://example.org"),
+    "a place with a blank": pillar("packages", "place", to="salt://firn/a b"),
+    "a version that climbs": pillar("packages", "version", to="../0.1.0"),
+    "a version that is a number": pillar("packages", "version", to=0.1),
+    "a version with a shell in it": pillar("packages", "version", to="0.1.0;reboot"),
+    "a role that is none": pillar("roles", to=["root"]),
+    "a role that climbs": pillar("roles", to=["../top"]),
+    "the secret key on the backup server": pillar("roles", to=["backup-server", "drill-host"]),
+    "a schedule that is none": pillar("schedule", to="at"),
+    "ids that are one id": pillar("ids", to={"a": "web01", "b": "web01"}),
+    "an id of the pillar that is none": pillar("ids", to={"web01": "Web01"}),
+    "a root that is not absolute": pillar("push", "roots", to=["etc"]),
+    "a root that climbs": pillar("push", "roots", to=["/etc/../root"]),
+    "a root with a newline": pillar("push", "roots", to=["/etc\n"]),
+    "no roots": pillar("push", "roots", to=[]),
+    "settings with a header": pillar("push", "settings", to={"x]\n[server": 1}),
+    "settings with an object of YAML's": pillar("push", "settings", to={"verdict_wait_seconds": object()}),
+    "settings with a newline": pillar("push", "settings", to={"x": "a\nb = 1"}),
+    "a host key with a newline": pillar("server", "host_key", to=KEYS[7] + "\n"),
+    "a retired list that is a text": pillar("retired", to="web01"),
+    "firn is a list": lambda world: fleet.__pillar__.update(firn=[]),
+    "firn is missing": lambda world: fleet.__pillar__.pop("firn"),
+    "a minute that is a text": lambda world: fleet.__pillar__.update(backup_minute="40"),
+    "a minute that is a line of cron": lambda world: fleet.__pillar__.update(backup_minute="* * * * * root"),
+    "a minute that is yes": lambda world: fleet.__pillar__.update(backup_minute=True),
+    "a minute of another host": lambda world: fleet.__pillar__.update(backup_minute=41),
+    "no minute": lambda world: fleet.__pillar__.update(backup_minute=None),
+    "the server's key from a minion that is not the server": lambda world: setattr(world, "server_mine", {"web01": {"host_key": KEYS[5]}}),
+    "the server's key from two minions": lambda world: world.server_mine.update(web01={"host_key": KEYS[5]}),
+    "a server's key with options": lambda world: world.server_mine.update(backup1={"host_key": "@revoked " + KEYS[7]}),
+    "a server's key that is a list": lambda world: world.server_mine.update(backup1=[KEYS[7]]),
+    "no key of the server in the Mine": lambda world: setattr(world, "server_mine", {}),
+}
+
+
+class Hostile(unittest.TestCase):
+    def test_hostile_words_of_minions_change_nothing(self):
+        for name, change in MINE.items():
+            world = World()
+            change(world)
+            before = copy.deepcopy(world.hosts)
+            with self.subTest(name):
+                done = state.hosts("firn_hosts")
+                self.assertIs(done["result"], False, done)
+                self.assertEqual((world.ran, done["changes"], world.hosts), ([], {}, before))
+                self.assertLess(len(done["comment"]), 8_000)
+                self.assertTrue(done["comment"].isprintable(), done["comment"])
+        print(f"{len(MINE)} hostile Mines refused, nothing changed")
+
+    def test_hostile_pillars_render_nothing(self):
+        for name, change in PILLAR.items():
+            world = World(minion="web01")
+            change(world)
+            with self.subTest(name), self.assertRaises(Refused):
+                fleet.push(fleet.__pillar__.get("backup_minute"))
+            self.assertEqual(world.ran, [])
+        print(f"{len(PILLAR)} hostile pillars refused")
+
+    def test_a_good_fleet_is_not_refused(self):
+        world = World()
+        done = state.hosts("firn_hosts")
+        self.assertEqual((done["result"], done["changes"], world.ran), (True, {}, []), done)
+        World(minion="web01")
+        self.assertEqual(fleet.push(40)["hours"], "2,10,18")
+
+
+class Controls(unittest.TestCase):
+    def test_without_its_guard_a_case_gets_through(self):
+        """Each guard is taken away in turn; what it alone holds back must then be done."""
+        same = lambda value, *_: value
+        none = lambda *_: []
+        cases = [
+            (firn, "key", same, "options before the key"),
+            (firn, "key", same, "a comment after the key"),
+            (firn, "address", same, "from a whole network"),
+            (firn, "host_id", same, "the id `ice`, whose account is iceboxer's"),
+            (firn, "id_of", lambda minion, host, found: host, "an id that is not the minion's own"),
+            (firn, "minion_id", same, "a minion whose name is an option"),
+            (fleet, "_twice", none, "the key of another host"),
+            (fleet, "_others", none, "a host that is another minion's"),
+            (fleet, "_others", none, "a retired id that comes back"),
+            (fleet, "_missing", none, "an empty Mine"),
+            (fleet, "_missing", none, "a Mine without one of the hosts"),
+            (fleet, "_allowed", lambda host, own, found: own, "from outside of the pillar's networks"),
+        ]
+        for module, guard, weak, name in cases:
+            strong = getattr(module, guard)
+            with self.subTest(f"{guard}: {name}"):
+                try:
+                    setattr(module, guard, weak)
+                    world = World()
+                    if module is firn:
+                        world.hosts = []
+                    MINE[name](world)
+                    done = state.hosts("firn_hosts")
+                    self.assertTrue(world.ran or done["result"], done)
+                finally:
+                    setattr(module, guard, strong)
+
+
+class Good(unittest.TestCase):
+    def test_new_hosts_are_added_with_plain_arguments(self):
+        world = World(hosts=[])
+        done = state.hosts("firn_hosts")
+        self.assertIs(done["result"], True, done)
+        self.assertEqual(sorted(words[3] for words in world.ran), sorted(HOSTS))
+        self.assertEqual(world.ran[-1][6:], ["--from", "10.79.0.11", "--hours", "2,10,18", "--known-as", "web01"])
+        world.ran.clear()
+        self.assertEqual(state.hosts("firn_hosts")["changes"], {})
+        self.assertEqual(world.ran, [])
+
+    def test_a_dry_run_only_says(self):
+        world = World(hosts=[], test=True)
+        done = state.hosts("firn_hosts")
+        self.assertEqual((done["result"], sorted(done["changes"]), world.ran), (None, sorted(HOSTS), []))
+
+    def test_each_difference_is_mended(self):
+        changes = [claim(key=KEYS[5]), claim(**{"from": ["10.79.0.77"]}), pillar("hours_of", to={"web01": [4]}), record("web01", complete=False),
+                   record("web01", known_as=None), pillar("server", "from", to={"web01": ["10.80.0.0/16"]})]
+        for change in changes:
+            world = World()
+            change(world)
+            done = state.hosts("firn_hosts")
+            self.assertEqual((done["result"], list(done["changes"])), (True, ["web01"]), done)
+
+    def test_a_retired_host_is_locked_out_and_may_then_be_gone(self):
+        for left in (lambda world: None, without("mail")):
+            world = World()
+            both(pillar("retired", to=["mail"]), left)(world)
+            done = state.hosts("firn_hosts")
+            self.assertEqual((done["result"], world.ran), (True, [["snapshotter", "host", "retire", "mail"]]), done)
+            self.assertEqual(state.hosts("firn_hosts")["changes"], {})
+
+    def test_a_minion_that_is_ignored_stops_nobody_and_keeps_its_account(self):
+        world = World()
+        both(pillar("server", "ignored_minions", to=["web01"]), claim(key="junk"), extra("web02"))(world)
+        done = state.hosts("firn_hosts")
+        self.assertEqual((done["result"], list(done["changes"])), (True, ["web02"]), done)
+
+    def test_addresses_outside_of_the_networks_do_not_count(self):
+        world = World(hosts=[])
+        both(pillar("server", "networks", to=["10.79.0.0/16"]), claim(**{"from": ["172.17.0.1", "10.79.0.11"]}))(world)
+        self.assertIs(state.hosts("firn_hosts")["result"], True)
+        self.assertIn("10.79.0.11", [words[7] for words in world.ran if words[3] == "web01"])
+
+    def test_a_program_that_fails_fails_the_state(self):
+        world = World(hosts=[])
+        world.retcode = 4
+        done = state.hosts("firn_hosts")
+        self.assertEqual((done["result"], done["changes"], len(world.ran)), (False, {}, 1))
+
+    def test_the_settings_are_escaped(self):
+        World(minion="web01")
+        text = fleet.push(40)["settings"]
+        self.assertIn('roots = ["/etc", "/srv/with \\"quotes\\""]', text)
+        self.assertIn(f'[server]\naddress = "backup1.example.org"\nport = 2222\naccount = "firn-web01"\nkey = "/etc/firn/push_ed25519"\nhost_key = "{KEYS[7]}"\n', text)
+
+    def test_sshd_is_told_what_its_version_knows(self):
+        for version, lines in (("OpenSSH_8.7p1", 0), ("OpenSSH_9.2p1 Debian-2+deb12u3, OpenSSL 3.0.15", 2), ("OpenSSH_10.0p2", 3)):
+            self.assertEqual(fleet.sshd_lines(version).count("\n"), lines, version)
+        for version in ("", None, "OpenSSH_x", "OpenSSH_9", 7):
+            self.assertRaises(Refused, fleet.sshd_lines, version)
+
+
+class Minutes(unittest.TestCase):
+    def test_golden_hosts_have_their_minutes_on_both_sides(self):
+        for host, minute in (("web01", 40), ("db1.example.org", 56)):
+            self.assertEqual((firn.minute(host), ext.minute(host)), (minute, minute))
+            self.assertEqual(ext.ext_pillar(host, {}), {"backup_minute": minute})
+
+    def test_the_name_is_the_host_id_wherever_it_comes_from(self):
+        for table, minion, hostname, name in (
+            ({}, "web01", "other", "web01"),
+            ({"id_from": "hostname"}, "minion-7", "web01", "web01"),
+            ({"id_from": "hostname", "ids": {"minion-7": "db1.example.org"}}, "minion-7", "x", "db1.example.org"),
+        ):
+            found = firn.settings({"firn": table})
+            self.assertEqual(firn.id_of(minion, hostname, found), name)
+            World()
+            ext.__grains__ = {"host": hostname}
+            self.assertEqual(ext.ext_pillar(minion, {"firn": table}), {"backup_minute": firn.minute(name)})
+
+    def test_what_is_no_host_id_gets_no_minute(self):
+        for bad in ("Web01", "a..b", "", "a" * 64, "ice", "a\n", None, 7, ["web01"], {}):
+            self.assertIsNone(ext.minute(bad), bad)
+            self.assertRaises(Refused, firn.minute, bad)
+            ext.__grains__ = {"host": bad}
+            self.assertEqual(ext.ext_pillar("m", {"firn": {"id_from": "hostname"}}), {})
+        for bad in (None, [], {"firn": 7}, {"firn": {"ids": 7}}):
+            self.assertEqual(ext.ext_pillar("web01", bad), {"backup_minute": 40})
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,62 @@
+//! Real machines: an init, an sshd, cron and a disk in each, a network between them. What a folder cannot play is told here: units and
+//! timers, dead hosts, cut cables, stolen keys, and the current gone in the middle of a write.
+
+mod deploy;
+mod guards;
+mod life;
+mod offsite;
+mod power;
+mod slots;
+mod step;
+mod troubles;
+mod world;
+
+use std::sync::OnceLock;
+
+use pipeline_tests::Fleet;
+
+use crate::rig;
+
+/// Whether this machine can have a fleet; if not, tells that `test` did not run.
+fn is_possible_or_skipped(test: &str) -> bool {
+    static LACKING: OnceLock<Option<String>> = OnceLock::new();
+    match LACKING.get_or_init(|| Fleet::lacking().unwrap()) {
+        Some(reason) => {
+            rig::skipped(test, reason);
+            false
+        }
+        None => true,
+    }
+}
+
+#[test]
+fn a_fleet_deployed_by_hand_pushes_from_its_units_and_its_snapshots_are_its_files() {
+    if is_possible_or_skipped("a_fleet_deployed_by_hand_pushes_from_its_units_and_its_snapshots_are_its_files")
+    {
+        let _turn = rig::turn();
+        let world = life::deployed(&["web01", "db1.example.org"], &[]);
+        life::first_pushes(&world);
+    }
+}
+
+#[test]
+#[ignore = "long: minutes on six machines"]
+fn a_fleet_comes_through_a_bad_year() {
+    if !is_possible_or_skipped("a_fleet_comes_through_a_bad_year") {
+        return;
+    }
+    let _turn = rig::turn();
+    let [web, db, mail, files] = ["web01", "db1.example.org", "mail", "files"];
+    let world = life::deployed(&[web, db, mail, files], &["fresh"]);
+    life::first_pushes(&world);
+    slots::pushes_fire_at_their_slots(&world);
+    troubles::a_host_that_is_cut_off_is_named_late(&world, web);
+    troubles::a_host_that_was_killed_while_it_pushed_goes_on(&world, db);
+    troubles::a_host_that_was_installed_anew_raises_an_alarm(&world, mail);
+    guards::a_compromised_host_changes_nothing_but_its_own_future(&world, web, files);
+    power::the_server_loses_its_current_while_it_ingests(&world, files);
+    let offsite = offsite::Offsite::new(&world);
+    offsite.ice_comes_from_its_timer(&world);
+    offsite.a_drill_restores_a_host_on_a_fresh_machine(&world, db, "fresh");
+    guards::a_retired_host_keeps_its_past_and_nobody_takes_its_name(&world, mail);
+}

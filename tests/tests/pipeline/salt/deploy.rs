@@ -1,0 +1,188 @@
+//! A fleet of five machines: the Salt master, the backup server, two hosts on cron and one on a timer; deployed as salt/README.md says.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use pipeline_tests::machine::{cargo, workspace};
+use pipeline_tests::{Fleet, FleetOptions, Outcome};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::rig;
+
+pub(super) const MASTER: &str = "master";
+pub(super) const BACKUP: &str = "backup1";
+/// On cron, on cron, on a timer. Each one's host id is its minion id.
+pub(super) const HOSTS: [&str; 3] = ["web01", "db1.example.org", "mail"];
+const ANSWER: Duration = Duration::from_secs(120);
+
+/// The fleet, and the folder that the master sees as `/srv`.
+pub(super) struct World {
+    pub(super) fleet: Fleet,
+    srv: TempDir,
+}
+
+impl World {
+    /// `line` of shell on a machine.
+    pub(super) fn sh(&self, machine: &str, line: &str) -> Outcome {
+        self.fleet.sh(machine, line).unwrap()
+    }
+
+    /// What `line` says; it must end well.
+    #[track_caller]
+    pub(super) fn said(&self, machine: &str, line: &str) -> String {
+        let outcome = self.sh(machine, line);
+        assert_eq!(outcome.code, 0, "{machine}: {line}\n{}\n{}", outcome.stdout, outcome.said());
+        outcome.stdout.trim_end().to_owned()
+    }
+
+    /// Writes a file that the master serves.
+    pub(super) fn serve(&self, name: &str, text: &str) {
+        rig::file(&self.srv.path().join(name), text.as_bytes());
+    }
+
+    /// Applies states on one machine, and gives what each came to.
+    pub(super) fn apply(&self, machine: &str, states: &str) -> Vec<State> {
+        let line = format!("salt-call --out=json --log-level=quiet state.apply {states}");
+        let outcome = self.sh(machine, &line);
+        let parsed: Value = serde_json::from_str(&outcome.stdout)
+            .unwrap_or_else(|error| panic!("{machine}: {error}\n{}", outcome.said()));
+        match &parsed["local"] {
+            Value::Object(states) => states.iter().map(|(id, state)| State::new(id, state)).collect(),
+            // What does not even render.
+            other => vec![State { id: "rendering".to_owned(), is_good: false, is_changed: false, comment: other.to_string() }],
+        }
+    }
+}
+
+/// One state of a run.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) id: String,
+    pub(super) is_good: bool,
+    pub(super) is_changed: bool,
+    pub(super) comment: String,
+}
+
+impl State {
+    fn new(id: &str, state: &Value) -> State {
+        State {
+            id: id.to_owned(),
+            is_good: state["result"] == Value::Bool(true),
+            is_changed: state["changes"].as_object().is_none_or(|changes| !changes.is_empty()),
+            comment: state["comment"].to_string(),
+        }
+    }
+}
+
+fn pillar() -> [(&'static str, String); 5] {
+    let top = "base:\n  '*': [fleet, retired]\n  'backup1': [server]\n  'web01,db1.example.org,mail': [{match: list}, host]\n  'mail': [timer]\n";
+    let fleet = format!(
+        "firn:\n  packages: {{version: {}}}\n  server: {{minion: backup1, address: backup1, networks: [10.77.0.0/24]}}\n  hours_of: {{mail: [4, 16]}}\n",
+        env!("CARGO_PKG_VERSION")
+    );
+    let server = "firn:\n  roles: [backup-server, iceboxer]\n  ice:\n    settings:\n      history: /srv/firn/history\n      staging: /var/lib/firn/ice/staging\n      ledger: /var/lib/firn/ice/ledger\n      recipients: [{certificate: /etc/firn/ice.asc, fingerprint: 0123456789ABCDEF0123456789ABCDEF01234567}]\n      vaults: [{name: local, url: 'file:/srv/vault', retention_days: 92}]\n    files: {ice.asc: salt://firn/files/ice.asc}\n    credentials: {s3: \"a secret of vaults\\n\"}\nmine_functions:\n  firn_keys.server: []\n";
+    let host = "firn:\n  roles: [push-client]\n  push: {roots: [/etc], exclude: [/etc/firn]}\nmine_functions:\n  firn_keys.push: [{mine_function: firn_keys.push}, {allow_tgt: backup1}, {allow_tgt_type: list}]\n";
+    [
+        ("pillar/top.sls", top.to_owned()),
+        ("pillar/fleet.sls", fleet),
+        ("pillar/retired.sls", "firn: {retired: []}\n".to_owned()),
+        ("pillar/server.sls", server.to_owned()),
+        ("pillar/host.sls", host.to_owned()),
+    ]
+}
+
+/// The formula, the packages, pillar and master's settings, in one folder.
+fn srv() -> TempDir {
+    let srv = tempfile::tempdir().unwrap();
+    let mut copy = Command::new("cp");
+    copy.arg("-r").arg(workspace().join("salt")).arg(srv.path().join("salt"));
+    Outcome::of(&mut copy).unwrap().expect_code(&[0]).unwrap();
+    rig::programs();
+    let mut package = cargo();
+    package.args(["xtask", "package", "--dev", "--to"]).arg(srv.path().join("salt/firn/packages"));
+    Outcome::of(&mut package).unwrap().expect_code(&[0]).unwrap();
+    let master = "extension_modules: /srv/salt\next_pillar:\n  - backup_minute: {}\nauto_accept: True\n";
+    let mut files = pillar().to_vec();
+    files.push(("pillar/timer.sls", "firn: {schedule: timer}\n".to_owned()));
+    files.push(("master.d/firn.conf", master.to_owned()));
+    files.push(("salt/top.sls", "base:\n  '*': [firn]\n".to_owned()));
+    files.push(("salt/firn/files/ice.asc", "a certificate\n".to_owned()));
+    for (name, text) in files {
+        fs::create_dir_all(srv.path().join(name).parent().unwrap()).unwrap();
+        rig::file(&srv.path().join(name), text.as_bytes());
+    }
+    readable(srv.path());
+    srv
+}
+
+/// The folder of a test is its maker's alone; in the machine it is the master's.
+fn readable(path: &Path) {
+    let mut command = Command::new("chmod");
+    Outcome::of(command.args(["-R", "a+rX"]).arg(path)).unwrap().expect_code(&[0]).unwrap();
+}
+
+/// Boots the machines, and lets Salt do all the rest: one command.
+pub(super) fn deployed() -> World {
+    let srv = srv();
+    let machines = [&[MASTER, BACKUP], &HOSTS[..]].concat();
+    let master = Some((MASTER, srv.path()));
+    let fleet = Fleet::up(&FleetOptions { machines: &machines, master, ..FleetOptions::default() }).unwrap();
+    let world = World { fleet, srv };
+    let until = Instant::now() + ANSWER;
+    while world.sh(MASTER, "salt --out=txt '*' test.ping").stdout.matches("True").count() < machines.len() {
+        assert!(Instant::now() < until, "a minion does not answer");
+    }
+    world.said(MASTER, &orchestrate("deploy", &format!("\"server\": \"{BACKUP}\", \"hosts\": \"{}\"", HOSTS.join(","))));
+    world
+}
+
+fn orchestrate(what: &str, pillar: &str) -> String {
+    format!("salt-run state.orchestrate firn.orch.{what} pillar='{{{pillar}}}' 2>&1")
+}
+
+pub(super) fn a_second_run_changes_nothing(world: &World) {
+    let mut count = 0;
+    for machine in [BACKUP].iter().chain(&HOSTS) {
+        for state in world.apply(machine, "") {
+            assert!(state.is_good && !state.is_changed, "{machine}: {state:?}");
+            count += 1;
+        }
+    }
+    assert!(count > 40, "{count}");
+    println!("second run: {count} states, changed=0");
+}
+
+/// The new key is in use on both sides, the old one nowhere, and a push goes through with it.
+pub(super) fn a_key_is_changed_for_a_new_one(world: &World) {
+    let key = || world.said("web01", "cut -d ' ' -f 1,2 /etc/firn/push_ed25519.pub");
+    let old = key();
+    world.said(MASTER, &orchestrate("rotate", &format!("\"server\": \"{BACKUP}\", \"host\": \"web01\"")));
+    let new = key();
+    assert_ne!(old, new);
+    let line = world.said(BACKUP, "cat /etc/firn/keys/firn-web01");
+    assert!(line.ends_with(&new) && line.lines().count() == 1, "{line}");
+    assert_eq!(world.said("web01", "ls /etc/firn"), "push.toml\npush_ed25519\npush_ed25519.pub");
+    world.said("web01", "systemctl start firn-push.service");
+    a_second_run_changes_nothing(world);
+}
+
+pub(super) fn a_retired_host_is_locked_out_for_good(world: &World) {
+    let history = || world.said(BACKUP, "find /srv/firn/history/web01 | wc -l");
+    let before = history();
+    world.serve("pillar/retired.sls", "firn: {retired: [web01]}\n");
+    world.said(MASTER, &orchestrate("retire", &format!("\"server\": \"{BACKUP}\"")));
+    assert_eq!(world.sh(BACKUP, "test -e /etc/firn/keys/firn-web01").code, 1);
+    assert_eq!(history(), before);
+    assert_ne!(world.sh("web01", "push-client check").code, 0);
+    let again = world.apply(BACKUP, "");
+    assert!(again.iter().all(|state| state.is_good && !state.is_changed), "{again:?}");
+    // Forgotten in the pillar, its minion still there: the id stays nobody's.
+    world.serve("pillar/retired.sls", "firn: {retired: []}\n");
+    let refused = world.apply(BACKUP, "");
+    let hosts = refused.iter().find(|state| state.id.contains("firn_hosts")).unwrap();
+    assert!(!hosts.is_good && hosts.comment.contains("an id is never used again"), "{hosts:?}");
+    assert_eq!(world.sh(BACKUP, "test -e /etc/firn/keys/firn-web01").code, 1);
+}

@@ -1,0 +1,49 @@
+//! The Salt formula: its Python judged alone, and a fleet deployed by a real Salt, looked at from all sides.
+
+/// How a fleet is deployed.
+mod deploy;
+/// What must be true of it afterwards.
+mod expected;
+/// Words of hostile minions, on a real Mine.
+mod hostile;
+/// The Python of the formula without Salt.
+mod python;
+/// Names on systems that no machine here has: rendered, not run.
+mod systems;
+/// The lists of units and files.
+mod table;
+
+use std::sync::OnceLock;
+
+use pipeline_tests::Fleet;
+
+use crate::rig;
+
+/// Whether this machine can have a fleet; if not, tells that `test` did not run.
+fn is_possible_or_skipped(test: &str) -> bool {
+    static LACKING: OnceLock<Option<String>> = OnceLock::new();
+    match LACKING.get_or_init(|| Fleet::lacking().unwrap()) {
+        Some(reason) => {
+            rig::skipped(test, reason);
+            false
+        }
+        None => true,
+    }
+}
+
+#[test]
+#[ignore = "long: minutes on five machines with Salt"]
+fn salt_deploys_a_fleet_that_is_as_it_should_be_and_believes_no_minion() {
+    if !is_possible_or_skipped("salt_deploys_a_fleet_that_is_as_it_should_be_and_believes_no_minion") {
+        return;
+    }
+    let _turn = rig::turn();
+    let world = deploy::deployed();
+    expected::holds(&world);
+    deploy::a_second_run_changes_nothing(&world);
+    systems::names_are_those_of_each_system(&world);
+    hostile::no_word_of_a_minion_changes_anything(&world);
+    hostile::a_master_on_the_backup_server_is_refused(&world);
+    deploy::a_key_is_changed_for_a_new_one(&world);
+    deploy::a_retired_host_is_locked_out_for_good(&world);
+}

@@ -1,0 +1,56 @@
+"""External pillar: which of several backup servers a host pushes to.
+
+Rendezvous hashing: each pair of host and server gets a number, and the server with the highest one takes the host. Nothing is stored
+and nobody is asked, so all masters agree. A server that is added takes its share of the hosts and moves no others; one that is removed gives
+up its own, and only these move.
+
+On the master, in a file of /etc/salt/master.d:
+
+    ext_pillar:
+      - backup_server:
+          servers:
+            backup1: 1
+            backup2: 1
+            backup3: 2      # twice the disk, twice the hosts
+
+Every minion then has the pillar firn:backup_server. What is decided here is decided for years: docs/scaling.md says what a move costs.
+"""
+
+import hashlib
+import math
+
+SERVERS_MAX = 1000
+NAME_BYTES_MAX = 255
+# The golden values of salt/tests hold this: with another one, every host moves.
+_PERSON = b"firn-server"
+
+
+def ext_pillar(minion_id, pillar, servers):
+    """What Salt calls for each minion."""
+    del pillar
+    return {"firn": {"backup_server": server_of(minion_id, servers)}}
+
+
+def server_of(host, servers):
+    """The name of the server that takes the host; servers is a dictionary of names and weights."""
+    if not isinstance(servers, dict) or not 1 <= len(servers) <= SERVERS_MAX:
+        raise ValueError("servers must be 1 to {} names with weights".format(SERVERS_MAX))
+    # The name decides between equal scores, so that the order of the dictionary never does.
+    return max((_score(host, server, weight), server) for server, weight in servers.items())[1]
+
+
+def _score(host, server, weight):
+    """In proportion to the weight, the chance that this score is the highest of all."""
+    if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 < weight <= 1e6:
+        raise ValueError("the weight of {!r} must be a number above 0, at most 1000000".format(server))
+    # A byte that is in no name keeps the two apart.
+    draw = hashlib.blake2b(_bytes(host) + b"\0" + _bytes(server), person=_PERSON, digest_size=8)
+    # 52 bits and a half are exact as a float, and neither 0 nor 1.
+    share = ((int.from_bytes(draw.digest(), "big") >> 12) + 0.5) / 2**52
+    return -weight / math.log(share)
+
+
+def _bytes(name):
+    if not isinstance(name, str) or "\0" in name or not 0 < len(name.encode("utf-8")) <= NAME_BYTES_MAX:
+        raise ValueError("not a name: {!r}".format(name))
+    return name.encode("utf-8")

@@ -70,9 +70,33 @@ class Rendezvous(unittest.TestCase):
             with self.assertRaises(ValueError, msg=repr(host)):
                 backup_server.server_of(host, THREE)
 
-    def test_the_pillar_names_the_server(self):
-        pillar = backup_server.ext_pillar("web01", {}, servers=THREE)
-        self.assertEqual(pillar, {"firn": {"backup_server": backup_server.server_of("web01", THREE)}})
+    def test_a_host_is_told_its_server_and_a_server_its_hosts(self):
+        about = {"backup1": {"address": "192.0.2.1"}, "backup2": {"address": "192.0.2.2", "weight": 2}}
+        name = backup_server.server_of("web01", {"backup1": 1, "backup2": 2})
+        self.assertEqual(
+            backup_server.ext_pillar("web01", {}, servers=about),
+            {"backup_server": name, "firn": {"server": {"minion": name, "address": about[name]["address"]}}},
+        )
+        self.assertEqual(
+            backup_server.ext_pillar("backup2", {}, servers=about),
+            {"firn": {"server": {"minion": "backup2", "address": "192.0.2.2", "minions": "I@backup_server:backup2"}}},
+        )
+
+    def test_a_mistake_in_the_list_stops_the_pillar(self):
+        good = {"address": "192.0.2.1"}
+        for servers in (
+            None,
+            [],
+            {},
+            {"a or *": good},
+            {"a": None},
+            {"a": {}},
+            {"a": {"address": 7}},
+            {"a": {**good, "wieght": 2}},
+            {"a": {**good, "weight": 0}},
+        ):
+            with self.assertRaises(ValueError, msg=repr(servers)):
+                backup_server.ext_pillar("web01", {}, servers=servers)
 
 
 if __name__ == "__main__":

@@ -24,11 +24,11 @@ pub(crate) struct Costs {
 impl Costs {
     /// As docs/scaling.md has them, and says how they were measured.
     pub(crate) const DOCUMENTED: Costs = Costs {
-        session_us: 34_000,
-        receive_us_per_mb: 5_300,
-        judge_us: 9_000,
-        judge_us_per_1000: 18_400,
-        judge_whole_us_per_1000: 105_500,
+        session_us: 27_000,
+        receive_us_per_mb: 3_300,
+        judge_us: 8_000,
+        judge_us_per_1000: 15_400,
+        judge_whole_us_per_1000: 85_000,
         walk_us_per_1000: 4_700,
     };
 }

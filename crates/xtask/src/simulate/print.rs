@@ -77,7 +77,8 @@ fn plan_table(rows: &[Figures]) -> String {
         ]
     };
     let rows: Vec<_> = rows.iter().map(cells).collect();
-    let header = ["hosts", "a minute", "turned away", "sessions", "queue", "busy", "half", "99 %", "last", "missed"];
+    let header =
+        ["hosts", "a minute", "turned away", "sessions", "queue", "busy", "half", "99 %", "last", "missed"];
     table(&header, &rows, &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
 }
 

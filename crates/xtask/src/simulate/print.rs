@@ -29,11 +29,13 @@ pub(crate) fn text(
 fn premises(costs: &Costs, server: &Server) -> String {
     let milliseconds = |us: u64| format!("{:.1} ms", us as f64 / 1000.0);
     format!(
-        "server: {} cores, 10 Gbit/s, {} pushes received at full speed, {} connections not logged in\n\
+        "server: {} cores, 10 Gbit/s, {} pushes received at full speed, MaxStartups {}:{}:{}\n\
          costs: a session {}, a megabyte {}, judging {} and {} for 1,000 entries, {} for 1,000 new ones\n",
         server.cores,
         server.streams(costs),
-        server.startups_max,
+        server.startups.begin,
+        server.startups.percent,
+        server.startups.full,
         milliseconds(costs.session_us),
         milliseconds(costs.receive_us_per_mb),
         milliseconds(costs.judge_us),

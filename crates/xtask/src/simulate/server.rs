@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use pipeline_tests::data;
 use serde::Serialize;
 
 use super::costs::Costs;
@@ -18,8 +19,28 @@ pub(crate) struct Server {
     pub(crate) network: u64,
     /// Bytes a second that one host sends.
     pub(crate) host_network: u64,
-    /// Connections that are not logged in yet: sshd's MaxStartups. More are turned away.
-    pub(crate) startups_max: u64,
+    pub(crate) startups: Startups,
+}
+
+/// sshd's MaxStartups, `begin:percent:full`, about connections that are not logged in yet: from `begin` on, one more is turned away by lot, at first with
+/// the chance `percent`, at `full` surely.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Startups {
+    pub(crate) begin: u64,
+    pub(crate) percent: u64,
+    pub(crate) full: u64,
+}
+
+impl Startups {
+    /// As sshd counts; `lot` is what it would draw, 0 to 99.
+    fn turns_away(&self, knocking: u64, lot: u64) -> bool {
+        if knocking < self.begin {
+            return false;
+        }
+        let over = knocking - self.begin;
+        let more = (100 - self.percent) * over / (self.full - self.begin).max(1);
+        knocking >= self.full || lot < self.percent + more
+    }
 }
 
 /// How long a host waits for its verdict with the session open.
@@ -29,9 +50,10 @@ const AGAIN_AFTER: u64 = 600 * SECOND;
 const STARTS_MAX: u64 = 6;
 
 impl Server {
-    /// 10 Gbit/s, hosts with 1 Gbit/s, at most 100 connections that are not logged in.
+    /// 10 Gbit/s, hosts with 1 Gbit/s, MaxStartups as in the configuration of firn-sshd.
     pub(crate) fn of_cores(cores: u64) -> Server {
-        Server { cores, network: 1_250_000_000, host_network: 125_000_000, startups_max: 100 }
+        let startups = Startups { begin: 300, percent: 30, full: 600 };
+        Server { cores, network: 1_250_000_000, host_network: 125_000_000, startups }
     }
 
     fn judges(&self, plan: &Plan) -> u64 {
@@ -126,7 +148,7 @@ impl Run<'_> {
 
     fn happens(&mut self, now: u64, who: usize, member: &Member, what: What) {
         match what {
-            What::Knocks { tries } if self.knocking >= self.server.startups_max => {
+            What::Knocks { tries } if self.server.startups.turns_away(self.knocking, draw(member, tries)) => {
                 self.day.turned_away += 1;
                 if self.plan.refused == Refused::StartsAgain && tries < STARTS_MAX {
                     self.at(now + AGAIN_AFTER, who, What::Knocks { tries: tries + 1 });
@@ -211,6 +233,11 @@ impl Run<'_> {
     }
 }
 
+/// No chance: each host draws its own lots.
+fn draw(member: &Member, tries: u64) -> u64 {
+    data::step(member.lot.wrapping_add(tries)) % 100
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -220,7 +247,8 @@ mod tests {
         let work = costs.work(0, plan.load);
         let member = |slot: &u64| Member { slot_us: slot * SECOND, minute: 0, lot: 7, work };
         let fleet = Fleet { hosts: slots.iter().map(member).collect() };
-        run(&fleet, &Server { startups_max, ..Server::of_cores(4) }, plan, &costs)
+        let startups = Startups { begin: startups_max, percent: 100, full: startups_max };
+        run(&fleet, &Server { startups, ..Server::of_cores(4) }, plan, &costs)
     }
 
     #[test]
@@ -243,6 +271,13 @@ mod tests {
         let kept = day(&[0, 0, 0], 2, &again);
         assert_eq!((kept.turned_away, kept.waits_us.iter().flatten().count()), (1, 3));
         assert!(kept.waits_us.iter().flatten().max() > Some(&AGAIN_AFTER));
+    }
+
+    #[test]
+    fn sshd_turns_away_by_lot_first_and_surely_at_last() {
+        let startups = Startups { begin: 300, percent: 30, full: 600 };
+        let chance = |knocking| (0..100).filter(|lot| startups.turns_away(knocking, *lot)).count();
+        assert_eq!([0, 299, 300, 450, 599, 600, 900].map(chance), [0, 0, 30, 65, 99, 100, 100]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::trouble::Trouble;
-use crate::{bench, build, demo, fuzz, janitor, package, test, tidy};
+use crate::{bench, build, demo, fuzz, janitor, package, simulate, test, tidy};
 
 /// The project's own commands
 #[derive(Debug, Parser)]
@@ -28,6 +28,8 @@ enum Verb {
     Package(PackageArgs),
     /// Measure ours and the peers side by side
     Bench(BenchArgs),
+    /// Load on a backup server of 30 to 100,000 hosts, by the real minutes of their names
+    Simulate(SimulateArgs),
     /// Run each fuzz target for a while
     Fuzz(FuzzArgs),
     /// Hold the sources against the house rules
@@ -91,6 +93,22 @@ pub(crate) struct BenchArgs {
 }
 
 #[derive(Debug, clap::Args)]
+pub(crate) struct SimulateArgs {
+    /// Hosts of a fleet; may be given several times, and replaces the usual six fleets
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) hosts: Vec<u32>,
+    /// Cores of the server
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u64).range(4..=1_024))]
+    pub(crate) cores: u64,
+    /// Measure the costs on this machine first, on a scratch server, and use them instead of those of docs/scaling.md
+    #[arg(long)]
+    pub(crate) measure: bool,
+    /// Write all figures to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
 pub(crate) struct JanitorArgs {
     #[arg(long)]
     pub(crate) parent: PathBuf,
@@ -115,6 +133,7 @@ pub(crate) fn run() -> ExitCode {
         Verb::Build(args) => build::run(args),
         Verb::Package(args) => package::run(args),
         Verb::Bench(args) => bench::run(args),
+        Verb::Simulate(args) => simulate::run(args),
         Verb::Fuzz(args) => fuzz::run(args),
         Verb::Tidy => tidy::run(),
         Verb::Janitor(args) => janitor::run(args),

@@ -1,4 +1,4 @@
-//! The project's own commands, `cargo xtask <verb>`: a demo, the tests, the benchmark, the fuzz targets, the house rules.
+//! The project's own commands, `cargo xtask <verb>`: a demo, the tests, the benchmark, the load of a fleet, the fuzz targets, the house rules.
 //!
 //! It installs what a machine lacks, so it builds with a bare Rust toolchain: no crate here needs a C library.
 
@@ -11,6 +11,7 @@ mod janitor;
 mod needs;
 mod package;
 mod screen;
+mod simulate;
 mod table;
 mod test;
 mod tidy;

@@ -6,7 +6,7 @@
 //!
 //! Rounds are interleaved, and the one that begins changes with every round. Figures are medians.
 
-mod disk;
+pub(crate) mod disk;
 mod floor;
 mod ice;
 mod ours;

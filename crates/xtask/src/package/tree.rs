@@ -59,10 +59,10 @@ impl Tree {
     }
 
     fn place(&mut self, path: &str) -> Result<PathBuf> {
-        if let Some((folder, _)) = path.rsplit_once('/') {
-            if !self.top.join(folder).is_dir() {
-                self.folder(folder, 0o755)?;
-            }
+        if let Some((folder, _)) = path.rsplit_once('/')
+            && !self.top.join(folder).is_dir()
+        {
+            self.folder(folder, 0o755)?;
         }
         let target = self.top.join(path);
         if target.exists() {

@@ -12,7 +12,11 @@ pub(super) fn deployed(hosts: &[&'static str], others: &[&'static str]) -> World
         let line = "mkdir -p /data/small && cd /data && head -c 300000 /dev/urandom >noise && ln noise small/second
             ln -s ../noise small/link; for n in $(seq 50); do echo \"$n $(hostname)\" >small/$n; done; : >empty";
         step.ended(world.sh(host, line), 0);
-        step.is("units that failed", world.said(host, "systemctl --failed --plain --no-legend"), String::new());
+        step.is(
+            "units that failed",
+            world.said(host, "systemctl --failed --plain --no-legend"),
+            String::new(),
+        );
     }
     step.is("units that failed", world.said(BACKUP, "systemctl --failed --plain --no-legend"), String::new());
     world

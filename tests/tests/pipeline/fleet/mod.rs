@@ -31,8 +31,9 @@ fn is_possible_or_skipped(test: &str) -> bool {
 
 #[test]
 fn a_fleet_deployed_by_hand_pushes_from_its_units_and_its_snapshots_are_its_files() {
-    if is_possible_or_skipped("a_fleet_deployed_by_hand_pushes_from_its_units_and_its_snapshots_are_its_files")
-    {
+    if is_possible_or_skipped(
+        "a_fleet_deployed_by_hand_pushes_from_its_units_and_its_snapshots_are_its_files",
+    ) {
         let _turn = rig::turn();
         let world = life::deployed(&["web01", "db1.example.org"], &[]);
         life::first_pushes(&world);

@@ -43,7 +43,9 @@ pub(super) fn a_host_that_was_killed_while_it_pushed_goes_on(world: &World, host
     step.is("snapshots after the kill", world.count(host), before);
     world.fleet.boot(host).unwrap();
     // The server has to notice first that its caller is gone.
-    step.comes("a push that is let in", Duration::from_secs(60), || (world.push(host).code == 0).then_some(()));
+    step.comes("a push that is let in", Duration::from_secs(60), || {
+        (world.push(host).code == 0).then_some(())
+    });
     step.is("snapshots", world.count(host), before + 1);
     step.is("the newest snapshot", world.newest(host), world.data(host));
 }
@@ -71,7 +73,13 @@ pub(super) fn a_host_that_was_installed_anew_raises_an_alarm(world: &World, host
 }
 
 /// ssh from a machine to the account of a host.
-pub(super) fn ssh(world: &World, machine: &str, key: &str, host: &str, words: &str) -> pipeline_tests::Outcome {
+pub(super) fn ssh(
+    world: &World,
+    machine: &str,
+    key: &str,
+    host: &str,
+    words: &str,
+) -> pipeline_tests::Outcome {
     let (account, port) = (account(host), deploy::PORT);
     let options = "-o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o ConnectTimeout=5 -o IdentitiesOnly=yes -o LogLevel=ERROR";
     world.sh(machine, &format!("timeout 20 ssh {options} -p {port} -i {key} {account}@{BACKUP} {words}"))

@@ -52,7 +52,12 @@ impl World {
         match &parsed["local"] {
             Value::Object(states) => states.iter().map(|(id, state)| State::new(id, state)).collect(),
             // What does not even render.
-            other => vec![State { id: "rendering".to_owned(), is_good: false, is_changed: false, comment: other.to_string() }],
+            other => vec![State {
+                id: "rendering".to_owned(),
+                is_good: false,
+                is_changed: false,
+                comment: other.to_string(),
+            }],
         }
     }
 }
@@ -135,7 +140,10 @@ pub(super) fn deployed() -> World {
     while world.sh(MASTER, "salt --out=txt '*' test.ping").stdout.matches("True").count() < machines.len() {
         assert!(Instant::now() < until, "a minion does not answer");
     }
-    world.said(MASTER, &orchestrate("deploy", &format!("\"server\": \"{BACKUP}\", \"hosts\": \"{}\"", HOSTS.join(","))));
+    world.said(
+        MASTER,
+        &orchestrate("deploy", &format!("\"server\": \"{BACKUP}\", \"hosts\": \"{}\"", HOSTS.join(","))),
+    );
     world
 }
 

@@ -149,7 +149,7 @@ impl Scratch {
         let host = Host::make(self, name, roots)?;
         self.hosts.push(host.clone());
         if self.power == Power::Root {
-            self.sshd.hosts_block = self.sshd_config()?;
+            self.sshd.hosts_block = self.sshd_config(&["host", "sshd-config"])?;
         }
         let logins = self.logins();
         self.sshd.start(&logins)?;
@@ -166,16 +166,39 @@ impl Scratch {
         self.hosts.iter().try_for_each(|host| settings::write_push(self, host, &settings::Push::default()))
     }
 
+    /// Starts, in place of the rig's own sshd, one with the whole configuration that the snapshotter prints. Needs root.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub fn dedicate_sshd(&mut self) -> Result<()> {
+        let etc = self.folder.join("etc");
+        let key = etc.join("ssh_host_ed25519_key");
+        fs::copy(&self.sshd.host_key.path, &key).at("copy", &key)?;
+        let included = etc.join("sshd_config.d");
+        fs::create_dir_all(&included).at("create", &included)?;
+        let text = self.sshd_config(&["host", "sshd-config", "--dedicated"])?;
+        self.sshd.whole = Some((text, included.join("rig.conf")));
+        self.sshd.start(&[])?;
+        self.write_hosts_settings()
+    }
+
     /// What the snapshotter wants sshd to be told.
-    fn sshd_config(&self) -> Result<String> {
-        let outcome =
-            Outcome::of(&mut self.snapshotter_as_admin(&["host", "sshd-config"]))?.expect_code(&[0])?;
+    fn sshd_config(&self, words: &[&str]) -> Result<String> {
+        let outcome = Outcome::of(&mut self.snapshotter_as_admin(words))?.expect_code(&[0])?;
         let report = outcome.report().unwrap_or_default();
         let block =
             report.pointer("/details/sshd_config").and_then(serde_json::Value::as_str).map(str::to_owned);
         block.ok_or_else(|| {
             RigError::State("snapshotter host sshd-config says nothing in its report".to_owned())
         })
+    }
+
+    /// Runs what adds hosts by itself; their accounts end with the server.
+    ///
+    /// # Errors
+    /// What `make` returns.
+    pub fn adopted(&self, make: impl FnOnce() -> Result<Outcome>) -> Result<Outcome> {
+        self.accounts.adopt(&self.names.host_prefix, make)
     }
 
     /// Adds an account that is no host's, which ends with the server.

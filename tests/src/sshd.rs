@@ -26,6 +26,8 @@ pub struct Sshd {
     child: Option<Child>,
     /// What `snapshotter host sshd-config` prints: chroot and more for the accounts of hosts. Empty where there are no such accounts.
     pub hosts_block: String,
+    /// Instead of ours: a whole configuration, and a file that it includes first, which moves it to our port.
+    pub whole: Option<(String, PathBuf)>,
     /// The port it listens on, on 127.0.0.1.
     pub port: u16,
     /// Its host key.
@@ -45,6 +47,7 @@ impl Sshd {
             keys: keys.to_owned(),
             child: None,
             hosts_block: String::new(),
+            whole: None,
             port: free_port()?,
             host_key,
         })
@@ -110,6 +113,13 @@ impl Sshd {
     }
 
     fn config(&self, accounts: &[String]) -> Result<String> {
+        if let Some((text, included)) = &self.whole {
+            let exempt =
+                if openssh_version()? >= (9, 8) { "PerSourcePenaltyExemptList 127.0.0.1\n" } else { "" };
+            let moved = format!("ListenAddress 127.0.0.1:{}\n{exempt}", self.port);
+            fs::write(included, moved).at("write", included)?;
+            return Ok(text.clone());
+        }
         // An ordinary user's folder may have parents that sshd thinks others could write; the keys are this user's own.
         let strict = if Power::here() == Power::Root { "yes" } else { "no" };
         let mut text = format!(

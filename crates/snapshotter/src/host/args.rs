@@ -10,7 +10,7 @@ use crate::hours::Hours;
 
 const ADD_EXAMPLES: &str = "Examples:
   snapshotter host add web01 --key web01.pub --from 192.0.2.11
-  snapshotter host add web01 --key web01.pub --from 192.0.2.11,2001:db8::/64 --hours 3,15 --known-as web01.example.org
+  snapshotter host add web01 --key web01.pub --hours 3,15 --known-as web01.example.org
   snapshotter host add web01 --key web01.pub --dry-run
   snapshotter host add web01 --key web01.pub --user-mode
 

@@ -1,9 +1,11 @@
 //! What happens to people: each story a test, told with the real client over a real sshd.
 
 mod cuts;
+mod dedicated;
 mod disks;
 mod losses;
 mod queues;
 mod refusals;
+mod retired;
 mod sources;
 mod world;

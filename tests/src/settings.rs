@@ -51,10 +51,11 @@ pub fn write_push(scratch: &Scratch, host: &Host, push: &Push) -> Result<()> {
 
 pub(crate) fn write_server(folder: &Path, names: &Names, options: &Options) -> Result<()> {
     let text = format!(
-        "jails = {:?}\nhistory = {:?}\nkeys = {:?}\nreceiver = {:?}\naccount_prefix = {:?}\nowner = {:?}\nreaders = {:?}\nsandbox = \"required\"\n\n[limits]\n{}",
+        "jails = {:?}\nhistory = {:?}\nkeys = {:?}\nhosts = {:?}\nreceiver = {:?}\naccount_prefix = {:?}\nowner = {:?}\nreaders = {:?}\nsandbox = \"required\"\n\n[limits]\n{}",
         folder.join("jails"),
         folder.join("history"),
         folder.join("keys"),
+        folder.join("etc/hosts"),
         folder.join("bin/receiver"),
         names.host_prefix,
         names.owner,

@@ -8,7 +8,7 @@ use cli::Failed;
 use crate::settings::Settings;
 use crate::trouble::Trouble;
 
-/// An account: its numbers, its home, and the words that tell whose it is.
+/// An account: its numbers, the words that tell whose it is, and what a login starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Account {
     /// Its number.
@@ -17,6 +17,8 @@ pub(crate) struct Account {
     pub(crate) group: u32,
     /// The comment field.
     pub(crate) comment: String,
+    /// Its login shell.
+    pub(crate) shell: String,
 }
 
 /// True if this process is root.
@@ -26,34 +28,46 @@ pub(crate) fn is_root() -> bool {
 
 /// Looks an account up, wherever the machine keeps its accounts.
 pub(crate) fn account(name: &str) -> Result<Option<Account>, Trouble> {
-    let Some(line) = getent("passwd", name)? else { return Ok(None) };
-    let fields: Vec<&str> = line.trim_end().split(':').collect();
-    match fields.as_slice() {
-        [found, _, user, group, comment, ..] if *found == name => match (user.parse(), group.parse()) {
-            (Ok(user), Ok(group)) => Ok(Some(Account { user, group, comment: (*comment).to_owned() })),
-            _ => Err(unreadable("passwd", name)),
-        },
+    let text = getent("passwd", &[name])?;
+    match account_of(text.trim_end()) {
+        _ if text.is_empty() => Ok(None),
+        Some((found, account)) if found == name => Ok(Some(account)),
         _ => Err(unreadable("passwd", name)),
     }
 }
 
 /// Looks a group's number up.
 pub(crate) fn group(name: &str) -> Result<Option<u32>, Trouble> {
-    let Some(line) = getent("group", name)? else { return Ok(None) };
-    let mut fields = line.trim_end().split(':');
-    match (fields.next(), fields.nth(1).map(str::parse)) {
-        (Some(found), Some(Ok(group))) if found == name => Ok(Some(group)),
+    let text = getent("group", &[name])?;
+    match group_of(text.trim_end()) {
+        _ if text.is_empty() => Ok(None),
+        Some((found, group)) if found == name => Ok(Some(group)),
         _ => Err(unreadable("group", name)),
     }
 }
 
-fn getent(database: &str, name: &str) -> Result<Option<String>, Trouble> {
-    let output = Command::new("getent").args([database, "--", name]).stdin(Stdio::null()).output();
+/// One line of a table of accounts.
+pub(crate) fn account_of(line: &str) -> Option<(&str, Account)> {
+    let fields: Vec<&str> = line.split(':').collect();
+    let [name, _, user, group, comment, _, shell] = fields.as_slice() else { return None };
+    let (user, group) = (user.parse().ok()?, group.parse().ok()?);
+    Some((name, Account { user, group, comment: (*comment).to_owned(), shell: (*shell).to_owned() }))
+}
+
+/// One line of a table of groups.
+pub(crate) fn group_of(line: &str) -> Option<(&str, u32)> {
+    let mut fields = line.split(':');
+    Some((fields.next()?, fields.nth(1)?.parse().ok()?))
+}
+
+/// The lines of a table that have these names, as far as there are any; without names, all that the machine lists.
+pub(crate) fn getent(database: &str, names: &[&str]) -> Result<String, Trouble> {
+    let output = Command::new("getent").args([database, "--"]).args(names).stdin(Stdio::null()).output();
     let output = output.map_err(Trouble::stream("running getent"))?;
     match output.status.code() {
-        Some(0) => Ok(Some(String::from_utf8_lossy(&output.stdout).into_owned())),
-        Some(2) => Ok(None),
-        _ => Err(unreadable(database, name)),
+        // 2: one name or more is not there.
+        Some(0 | 2) => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+        _ => Err(unreadable(database, &names.join(" "))),
     }
 }
 

@@ -1,9 +1,9 @@
 //! The command line.
 
-use std::path::PathBuf;
-
 use cli::{Common, Manual};
 use formats::HostId;
+
+use crate::host::args::HostVerb;
 
 /// The program's name, in reports.
 pub(crate) const PROGRAM: &str = "snapshotter";
@@ -19,7 +19,7 @@ pub(crate) struct Args {
 }
 
 const EXAMPLES: &str = "Examples:
-  snapshotter host add web01 --key web01.pub
+  snapshotter host add web01 --key web01.pub --from 192.0.2.11
   snapshotter ingest
   snapshotter list web01
   snapshotter show web01 latest --entries
@@ -89,7 +89,7 @@ pub(crate) enum Verb {
         /// Only this host
         host: Option<HostId>,
     },
-    /// Add and list hosts
+    /// Add, list and retire hosts
     Host {
         #[command(subcommand)]
         verb: HostVerb,
@@ -111,38 +111,6 @@ pub(crate) enum Verb {
     Decode(Budget),
     #[command(flatten)]
     Manual(Manual),
-}
-
-const ADD_EXAMPLES: &str = "Examples:
-  snapshotter host add web01 --key web01.pub
-  snapshotter host add web01 --key web01.pub --dry-run
-  snapshotter host add web01 --key web01.pub --user-mode
-
-As root it makes the host's account, its jail, its key file and its history. Running it again changes only what is not as it should be;
-another key replaces the old one. The account is the prefix of the settings and the host id, '.' written as '_'; above 32 bytes it is cut
-and ends in 8 digits of the id's hash.";
-
-#[derive(Debug, clap::Subcommand)]
-pub(crate) enum HostVerb {
-    /// Make the account, jail and history of a host
-    #[command(after_help = ADD_EXAMPLES)]
-    Add {
-        /// The host id
-        host: HostId,
-        /// A file with the host's public key: one line, ssh-ed25519
-        #[arg(long, value_name = "FILE")]
-        key: PathBuf,
-        /// Make no accounts: print the key line with a forced command instead
-        #[arg(long)]
-        user_mode: bool,
-        /// Only print what would be done
-        #[arg(long)]
-        dry_run: bool,
-    },
-    /// List the hosts
-    List,
-    /// Print the block that sshd_config needs
-    SshdConfig,
 }
 
 /// What a decoder may use up.
@@ -170,9 +138,7 @@ impl Verb {
             Verb::List { .. } => "list",
             Verb::Show { .. } => "show",
             Verb::Verify { .. } => "verify",
-            Verb::Host { verb: HostVerb::Add { .. } } => "host add",
-            Verb::Host { verb: HostVerb::List } => "host list",
-            Verb::Host { verb: HostVerb::SshdConfig } => "host sshd-config",
+            Verb::Host { verb } => verb.word(),
             Verb::Status { .. } => "status",
             Verb::IngestHost { .. } => "ingest-host",
             Verb::Decode(_) => "decode",

@@ -1,12 +1,35 @@
-//! Makes and lists hosts. `host add` is the only thing here that root does: accounts, jails and keys are root's, so that nobody whom they hold
-//! can change them.
+//! Makes, lists and retires hosts. `host add` and `host retire` are the only things here that root does: accounts, jails and keys are root's,
+//! so that nobody whom they hold can change them.
 
 mod account_name;
-pub(crate) mod add;
+mod add;
+pub(crate) mod args;
+mod book;
+mod extent;
 mod key;
-pub(crate) mod list;
+mod list;
 mod network;
-#[allow(dead_code, reason = "read by the verbs that follow")]
 pub(crate) mod record;
-pub(crate) mod sshd_config;
+mod retire;
+mod sessions;
+mod sshd_config;
 mod step;
+mod steps;
+
+use cli::{Exit, Failed, Run};
+
+use args::HostVerb;
+use extent::Extent;
+use sshd_config::Shape;
+
+use crate::settings::Settings;
+
+/// Runs one of the verbs.
+pub(crate) fn run(run: &mut Run, settings: &Settings, verb: &HostVerb) -> Result<Exit, Failed> {
+    match verb {
+        HostVerb::Add(typed) => add::run(run, settings, &add::Asked::new(typed)?),
+        HostVerb::List => list::run(run, settings),
+        HostVerb::Retire { host, dry_run } => retire::run(run, settings, host, Extent::new(*dry_run)),
+        HostVerb::SshdConfig { dedicated } => sshd_config::run(run, settings, Shape::new(*dedicated)),
+    }
+}

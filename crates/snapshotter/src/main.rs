@@ -1,10 +1,10 @@
 //! Sealed push files in, hardlinked history out.
 //!
 //! [`ingest`] runs one confined process per host and push ([`ingest_host`]), [`watch`] does so whenever something arrives; what a host sent is parsed and expanded by a child that holds
-//! only descriptors ([`decode`]). [`verify`] reads everything again and names what is not as it should be. [`host`] makes jails.
+//! only descriptors ([`decode`]). [`verify`] reads everything again and names what is not as it should be. [`host`] makes and closes jails.
 //! [`list`], [`show`] and [`status`] look.
 //!
-//! This program never works as root (only `host add` is root's), never follows a name that a host chose out of its folder, and never
+//! This program never works as root (only `host add` and `host retire` are root's), never follows a name that a host chose out of its folder, and never
 //! removes a snapshot.
 
 mod account;

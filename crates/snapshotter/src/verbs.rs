@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::CommandFactory;
 use cli::{Exit, Failed, Run};
 
-use crate::args::{Args, HostVerb, PROGRAM, Verb};
+use crate::args::{Args, PROGRAM, Verb};
 use crate::settings::{SETTINGS_FILE, Settings};
 use crate::{account, decode, host, ingest, ingest_host, list, show, status, verify, watch};
 
@@ -30,10 +30,7 @@ fn verb(run: &mut Run, args: &Args) -> Result<Exit, Failed> {
     }
     let settings = Settings::load(args.common.config_or(SETTINGS_FILE))?;
     match &args.verb {
-        Verb::Host { verb: HostVerb::SshdConfig } => host::sshd_config::run(run, &settings),
-        Verb::Host { verb: HostVerb::Add { host, key, user_mode, dry_run } } => {
-            host::add::run(run, &settings, &host::add::Asked::new(host, key, *user_mode, *dry_run))
-        }
+        Verb::Host { verb } => host::run(run, &settings, verb),
         verb => {
             account::leave_root(&settings)?;
             unprivileged(run, &settings, verb)
@@ -55,7 +52,8 @@ fn unprivileged(run: &mut Run, settings: &Settings, verb: &Verb) -> Result<Exit,
         }
         Verb::Verify { host } => verify::run(run, settings, host.as_ref()),
         Verb::Status { hosts } => status::run(run, settings, hosts),
-        Verb::Host { .. } => host::list::run(run, settings),
-        Verb::Decode(_) | Verb::Manual(_) => Err(Failed::bug("choosing a verb", "it was chosen before")),
+        Verb::Host { .. } | Verb::Decode(_) | Verb::Manual(_) => {
+            Err(Failed::bug("choosing a verb", "it was chosen before"))
+        }
     }
 }

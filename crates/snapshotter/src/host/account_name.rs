@@ -11,7 +11,7 @@ use crate::trouble::Trouble;
 const NAME_BYTES_MAX: usize = 32;
 const HASH_DIGITS: usize = 8;
 /// The account of iceboxer.
-const ICE: &str = "firn-ice";
+pub(super) const ICE: &str = "firn-ice";
 
 /// The name of the host's account.
 pub(crate) fn account_name(settings: &Settings, host: &HostId) -> Result<String, Trouble> {

@@ -1,27 +1,34 @@
-//! Makes the account, the jail, the key file and the history of a host.
+//! Makes the account, the jail, the key file, the record and the history of a host.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use cli::{Exit, Failed, Run};
 use formats::HostId;
 
-use super::account_name::{account_name, comment};
+use super::account_name::account_name;
+use super::args::Add;
+use super::book::Book;
+use super::extent::Extent;
 use super::key::PublicKey;
-use super::step::{Done, Step};
+use super::network::Network;
+use super::record::{self, HostRecord, networks};
+use super::step::{Done, Look, Step};
+use super::steps::{receiver, with_accounts, without_accounts};
 use crate::account::{is_root, leave_root};
+use crate::hours::Hours;
 use crate::ingest;
 use crate::settings::Settings;
 use crate::trouble::Trouble;
-
-/// A receiver is a few megabytes at most.
-const RECEIVER_BYTES_MAX: u64 = 64 << 20;
 
 /// What was asked for.
 #[derive(Debug)]
 pub(crate) struct Asked<'a> {
     host: &'a HostId,
     key: &'a Path,
+    /// What is not asked for stays as the record has it.
+    from: Option<Vec<Network>>,
+    hours: Option<&'a Hours>,
+    known_as: Option<&'a str>,
     accounts: Accounts,
     extent: Extent,
 }
@@ -35,37 +42,67 @@ enum Accounts {
     None,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Extent {
-    Do,
-    OnlySay,
-}
-
 impl<'a> Asked<'a> {
     /// From the command line.
-    pub(crate) fn new(host: &'a HostId, key: &'a Path, user_mode: bool, dry_run: bool) -> Self {
-        let accounts = if user_mode { Accounts::None } else { Accounts::Own };
-        let extent = if dry_run { Extent::OnlySay } else { Extent::Do };
-        Self { host, key, accounts, extent }
+    pub(crate) fn new(typed: &'a Add) -> Result<Self, Trouble> {
+        let wrong = |what| Trouble::Usage { what: format!("--from {what}"), advice: None };
+        Ok(Self {
+            host: &typed.host,
+            key: &typed.key,
+            from: typed.from.clone().map(networks).transpose().map_err(wrong)?,
+            hours: typed.hours.as_ref(),
+            known_as: typed.known_as.as_deref(),
+            accounts: if typed.user_mode { Accounts::None } else { Accounts::Own },
+            extent: Extent::new(typed.dry_run),
+        })
+    }
+
+    /// The record as it is to be, from what it is.
+    fn record(&self, settings: &Settings) -> Result<HostRecord, Trouble> {
+        let host = self.host;
+        let mut record = HostRecord::read(settings, host)?;
+        if let Some(since) = record.retired {
+            return Err(Trouble::Usage {
+                what: format!("host {host} was retired on {}", record::stamp(since)),
+                advice: Some("a retired id is never used again: give the machine another one".to_owned()),
+            });
+        }
+        if let (Some(was), Some(asked)) = (&record.known_as, self.known_as)
+            && was != asked
+        {
+            return Err(Trouble::Usage {
+                what: format!("host {host} is known as {was}, and not as {asked}"),
+                advice: Some(format!(
+                    "two machines cannot share an id: give one another; if this one was renamed, change `known_as` in {}",
+                    cli::shown(record::path(settings, host).as_os_str().as_encoded_bytes()),
+                )),
+            });
+        }
+        if let Some(from) = &self.from {
+            record.from.clone_from(from);
+        }
+        record.hours = self.hours.cloned().or(record.hours);
+        record.known_as = self.known_as.map(str::to_owned).or(record.known_as);
+        Ok(record)
     }
 }
 
 /// Runs the verb.
 pub(crate) fn run(run: &mut Run, settings: &Settings, asked: &Asked<'_>) -> Result<Exit, Failed> {
+    match asked.accounts {
+        Accounts::Own if !is_root() && asked.extent == Extent::Do => {
+            let advice = Some("run it as root, or with --user-mode for a server without accounts".to_owned());
+            return Err(Trouble::Usage { what: "only root can make accounts".to_owned(), advice }.into());
+        }
+        Accounts::Own => {}
+        // Before the key, which may come from standard input, where it can be read only once.
+        Accounts::None => leave_root(settings)?,
+    }
     let key = PublicKey::read(asked.key)?;
+    let record = asked.record(settings)?;
     let steps = match asked.accounts {
-        Accounts::Own => {
-            if !is_root() && asked.extent == Extent::Do {
-                let advice =
-                    Some("run it as root, or with --user-mode for a server without accounts".to_owned());
-                return Err(Trouble::Usage { what: "only root can make accounts".to_owned(), advice }.into());
-            }
-            with_accounts(settings, asked.host, &key)?
-        }
-        Accounts::None => {
-            leave_root(settings)?;
-            without_accounts(settings, asked.host)
-        }
+        Accounts::Own => with_accounts(settings, asked.host, &record, &key, &receiver(settings)?)?,
+        Accounts::None => without_accounts(settings, asked.host, &record),
     };
     for step in &steps {
         take(run, step, asked.extent)?;
@@ -86,7 +123,7 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, asked: &Asked<'_>) -> Resu
             run.report().detail("account", account);
         }
         Accounts::None => {
-            let line = key.forced(&forced_command(settings, asked.host)?);
+            let line = key.forced(&record.from, &forced_command(settings, asked.host)?);
             run.line("host is ready; add this line to ~/.ssh/authorized_keys:");
             run.line(&line);
             run.report().detail("authorized_keys", line);
@@ -95,10 +132,11 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, asked: &Asked<'_>) -> Resu
     Ok(Exit::WHOLE)
 }
 
-fn take(run: &mut Run, step: &Step, extent: Extent) -> Result<(), Failed> {
+/// Takes one step, or says that it would.
+pub(super) fn take(run: &mut Run, step: &Step, extent: Extent) -> Result<(), Failed> {
     let words = step.describe();
     let line = match extent {
-        Extent::OnlySay if step.is_done()? => format!("there is   {words}"),
+        Extent::OnlySay if step.is_done(&Book::Machine, Look::Bytes)? => format!("there is   {words}"),
         Extent::OnlySay => format!("would make {words}"),
         Extent::Do => match step.run()? {
             Done::Already => format!("there is {words}"),
@@ -107,68 +145,6 @@ fn take(run: &mut Run, step: &Step, extent: Extent) -> Result<(), Failed> {
     };
     run.line(&line);
     Ok(())
-}
-
-fn with_accounts(settings: &Settings, host: &HostId, key: &PublicKey) -> Result<Vec<Step>, Trouble> {
-    let account = account_name(settings, host)?;
-    let jail = settings.jails.join(host.as_str());
-    let Settings { owner, readers, .. } = settings;
-    let folder = |path: PathBuf, user: &str, group: &str, mode| Step::Folder {
-        path,
-        owner: Some((user.to_owned(), group.to_owned())),
-        mode,
-    };
-    let roots = |path: PathBuf| folder(path, "root", "root", 0o755);
-    let mut steps = vec![Step::Group { name: readers.clone() }, Step::Owner { name: owner.clone() }];
-    steps.extend(missing_parents(&settings.jails).into_iter().map(&roots));
-    steps.extend(missing_parents(&settings.keys).into_iter().map(&roots));
-    let mut histories = missing_parents(&settings.history);
-    let history = histories.pop();
-    steps.extend(histories.into_iter().map(&roots));
-    steps.extend(history.map(|path| folder(path, owner, readers, 0o2750)));
-    steps.push(Step::HostAccount { name: account.clone(), home: jail.clone(), comment: comment(host) });
-    steps.extend(["", "bin", "spool"].map(|name| roots(join(&jail, name))));
-    steps.extend(
-        ["spool/incoming", "spool/sealed"].map(|name| folder(jail.join(name), &account, owner, 0o2770)),
-    );
-    steps.push(folder(jail.join("state"), owner, &account, 0o2750));
-    steps.push(folder(settings.history.join(host.as_str()), owner, readers, 0o2750));
-    steps.push(Step::File { path: jail.join("bin/receiver"), bytes: receiver(settings)?, mode: 0o755 });
-    let line = key.restricted().into_bytes();
-    steps.push(Step::File { path: settings.keys.join(&account), bytes: line, mode: 0o644 });
-    Ok(steps)
-}
-
-fn without_accounts(settings: &Settings, host: &HostId) -> Vec<Step> {
-    let jail = settings.jails.join(host.as_str());
-    let folder = |path, mode| Step::Folder { path, owner: None, mode };
-    let tops = missing_parents(&settings.jails).into_iter().chain(missing_parents(&settings.history));
-    let mut steps: Vec<_> = tops.map(|path| folder(path, 0o750)).collect();
-    let inside = ["", "spool", "spool/incoming", "spool/sealed", "state"];
-    steps.extend(inside.map(|name| folder(join(&jail, name), 0o750)));
-    steps.push(folder(settings.history.join(host.as_str()), 0o750));
-    steps
-}
-
-/// The folder and those above it that are not there, from the top. One that is there stays as its administrator made it.
-fn missing_parents(path: &Path) -> Vec<PathBuf> {
-    let mut missing: Vec<_> =
-        path.ancestors().take_while(|path| !path.exists()).map(Path::to_owned).collect();
-    missing.reverse();
-    missing
-}
-
-fn join(jail: &Path, name: &str) -> PathBuf {
-    if name.is_empty() { jail.to_owned() } else { jail.join(name) }
-}
-
-fn receiver(settings: &Settings) -> Result<Vec<u8>, Trouble> {
-    let shown = cli::shown(settings.receiver.as_os_str().as_encoded_bytes());
-    let at = || Trouble::stream(format!("reading the receiver {shown}"));
-    if fs::metadata(&settings.receiver).map_err(at())?.len() > RECEIVER_BYTES_MAX {
-        return Err(Trouble::Machine { what: format!("{shown} is too large for a receiver") });
-    }
-    fs::read(&settings.receiver).map_err(at())
 }
 
 /// It passes through the user's shell, so nothing in it may mean anything there.

@@ -1,9 +1,14 @@
 //! A host's public key: what an administrator was handed, boiled down to what sshd needs.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use sha2::{Digest, Sha256};
+
+use super::network::Network;
 use crate::trouble::Trouble;
 
 const FILE_BYTES_MAX: u64 = 16 * 1024;
@@ -18,20 +23,35 @@ const DIGITS: usize = 68;
 pub(crate) struct PublicKey(String);
 
 impl PublicKey {
-    /// Reads a file that holds exactly one key.
+    /// Reads a file that holds exactly one key; `-` is standard input.
     pub(crate) fn read(path: &Path) -> Result<Self, Trouble> {
         let shown = cli::shown(path.as_os_str().as_encoded_bytes());
-        let mut text = String::new();
-        let file = File::open(path).map_err(Trouble::stream(format!("opening {shown}")))?;
-        let read = file.take(FILE_BYTES_MAX).read_to_string(&mut text);
-        read.map_err(Trouble::stream(format!("reading {shown}")))?;
-        Self::parse(&text).ok_or_else(|| Trouble::Usage {
+        let text = if path == Path::new("-") {
+            read_text(std::io::stdin().lock())
+        } else {
+            read_text(File::open(path).map_err(Trouble::stream(format!("opening {shown}")))?)
+        };
+        let text = text.map_err(Trouble::stream(format!("reading {shown}")))?;
+        text.as_deref().and_then(Self::parse).ok_or_else(|| Trouble::Usage {
             what: format!("{shown}: not one line `ssh-ed25519 AAAA...`"),
             advice: Some(
                 "make a key with `ssh-keygen -t ed25519`, and hand over the file that ends in .pub"
                     .to_owned(),
             ),
         })
+    }
+
+    /// The line that sshd has been given, if there is a key file. What follows the options is the key, if it is one.
+    pub(crate) fn given(path: &Path) -> Result<Option<(String, Option<Self>)>, Trouble> {
+        let reading =
+            || Trouble::stream(format!("reading {}", cli::shown(path.as_os_str().as_encoded_bytes())));
+        let file = match File::open(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            file => file.map_err(reading())?,
+        };
+        let text = read_text(file).map_err(reading())?.unwrap_or_default();
+        let key = text.find(KIND).and_then(|at| Self::parse(text.get(at..)?));
+        Ok(Some((text.trim_end().to_owned(), key)))
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -50,15 +70,39 @@ impl PublicKey {
         fits.then(|| Self(format!("{KIND} {digits}")))
     }
 
-    /// The line for a key file: the key may do nothing but what sshd forces on it.
-    pub(crate) fn restricted(&self) -> String {
-        format!("restrict {}\n", self.0)
+    /// The line for a key file: the key may do nothing but what sshd forces on it, from nowhere but these networks.
+    pub(crate) fn restricted(&self, from: &[Network]) -> String {
+        format!("restrict{} {}\n", option(from), self.0)
     }
 
     /// The line for an ordinary user's own key file.
-    pub(crate) fn forced(&self, command: &str) -> String {
-        format!("restrict,command=\"{command}\" {}", self.0)
+    pub(crate) fn forced(&self, from: &[Network], command: &str) -> String {
+        format!("restrict{},command=\"{command}\" {}", option(from), self.0)
     }
+
+    /// What people compare: as `ssh-keygen -l` prints it.
+    pub(crate) fn fingerprint(&self) -> String {
+        let digits = self.0.split(' ').nth(1).unwrap_or_default();
+        // 68 digits are whole bytes, so there is nothing that does not decode.
+        let bytes = STANDARD.decode(digits).unwrap_or_default();
+        format!("SHA256:{}", STANDARD_NO_PAD.encode(Sha256::digest(&bytes)))
+    }
+}
+
+fn option(from: &[Network]) -> String {
+    if from.is_empty() {
+        return String::new();
+    }
+    let networks: Vec<String> = from.iter().map(Network::to_string).collect();
+    format!(",from=\"{}\"", networks.join(","))
+}
+
+/// Nothing if it is longer than any key.
+fn read_text(source: impl Read) -> std::io::Result<Option<String>> {
+    let mut bytes = Vec::new();
+    source.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    let fits = bytes.len() as u64 <= FILE_BYTES_MAX;
+    Ok(fits.then_some(bytes).and_then(|bytes| String::from_utf8(bytes).ok()))
 }
 
 #[cfg(test)]
@@ -72,8 +116,28 @@ mod tests {
         for text in
             [format!("{KEY}\n"), KEY.to_owned(), format!("{KEY} root@web01\n"), format!("{KEY} a b\r\n")]
         {
-            assert_eq!(PublicKey::parse(&text).unwrap().restricted(), format!("restrict {KEY}\n"));
+            assert_eq!(PublicKey::parse(&text).unwrap().restricted(&[]), format!("restrict {KEY}\n"));
         }
+    }
+
+    #[test]
+    fn networks_stand_before_the_key_and_the_fingerprint_is_that_of_ssh_keygen() {
+        let from = ["10.77.0.11", "fd00::/8"].map(|text| text.parse().unwrap());
+        let key = PublicKey::parse(KEY).unwrap();
+        assert_eq!(key.restricted(&from), format!("restrict,from=\"10.77.0.11,fd00::/8\" {KEY}\n"));
+        assert_eq!(
+            key.forced(&from, "receive"),
+            format!("restrict,from=\"10.77.0.11,fd00::/8\",command=\"receive\" {KEY}")
+        );
+        assert_eq!(key.fingerprint(), "SHA256:gQffEygjSHwwUm+o7HuLyW93NbypQcOYdoTXFTzrQAw");
+    }
+
+    #[test]
+    fn a_key_file_longer_than_any_key_is_refused_whole_and_not_read_as_its_beginning() {
+        let long = format!("{KEY} {}", "a".repeat(16 * 1024));
+        assert_eq!(read_text(long.as_bytes()).unwrap(), None);
+        assert_eq!(read_text(&b"\xff"[..]).unwrap(), None);
+        assert!(read_text(KEY.as_bytes()).unwrap().is_some());
     }
 
     #[test]

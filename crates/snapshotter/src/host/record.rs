@@ -149,6 +149,12 @@ fn file_name(host: &HostId) -> String {
     format!("{host}{SUFFIX}")
 }
 
+/// Whose record a file of this name is.
+pub(super) fn host_of(name: &[u8]) -> Option<HostId> {
+    let id = std::str::from_utf8(name).ok()?.strip_suffix(SUFFIX)?;
+    HostId::parse(id).ok()
+}
+
 /// A time as records have it.
 pub(super) fn stamp(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Secs, true)

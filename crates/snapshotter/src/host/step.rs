@@ -3,16 +3,27 @@
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::rc::Rc;
 use std::{fs, io};
 
 use durable::{Dir, Name};
 
-use crate::account::{account, group};
+use super::book::Book;
+use super::steps::Receiver;
 use crate::trouble::Trouble;
 
 /// The shell inside the jail: the receiver itself.
 const SHELL: &str = "/bin/receiver";
-const NO_SHELL: &str = "/usr/sbin/nologin";
+pub(super) const NO_SHELL: &str = "/usr/sbin/nologin";
+
+/// How closely to look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// At every byte.
+    Bytes,
+    /// At lengths and dates, where a file is long and there are many like it.
+    Dates,
+}
 
 /// One step.
 #[derive(Debug, Clone)]
@@ -45,16 +56,28 @@ pub(crate) enum Step {
         /// Permissions, exactly.
         mode: u32,
     },
-    /// A file with exactly these bytes, which only root may change.
+    /// A file with exactly these bytes, mode 0644.
     File {
         /// Where.
         path: PathBuf,
         /// What.
         bytes: Vec<u8>,
-        /// Permissions, exactly.
-        mode: u32,
+        /// Number of the only account that may change it; none is whoever runs this.
+        owner: Option<u32>,
+    },
+    /// The program of a jail, which only root may change.
+    Receiver {
+        /// Where.
+        path: PathBuf,
+        /// What.
+        source: Rc<Receiver>,
     },
 }
+
+/// Permissions of files: keys and records are no secrets.
+const FILE_MODE: u32 = 0o644;
+/// Permissions of programs.
+const PROGRAM_MODE: u32 = 0o755;
 
 /// What a step came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,82 +103,103 @@ impl Step {
             Step::Folder { path, owner: None, mode } => {
                 format!("the folder {}, mode {mode:04o}", shown(path))
             }
-            Step::File { path, bytes, mode } => {
-                format!("the file {} of {} bytes, mode {mode:04o}", shown(path), bytes.len())
+            Step::File { path, bytes, .. } => {
+                format!("the file {} of {} bytes, mode {FILE_MODE:04o}", shown(path), bytes.len())
+            }
+            Step::Receiver { path, source } => {
+                format!("the file {} of {} bytes, mode {PROGRAM_MODE:04o}", shown(path), source.bytes.len())
             }
         }
     }
 
-    /// Whether there is anything to do. Refuses what belongs to somebody else.
-    pub(crate) fn is_done(&self) -> Result<bool, Trouble> {
+    /// Whether there is nothing to do. Refuses what belongs to somebody else.
+    pub(crate) fn is_done(&self, book: &Book, look: Look) -> Result<bool, Trouble> {
         match self {
-            Step::Group { name } => Ok(group(name)?.is_some()),
-            Step::Owner { name } => Ok(account(name)?.is_some()),
-            Step::HostAccount { name, comment, .. } => match account(name)? {
+            Step::Group { name } => Ok(book.group(name)?.is_some()),
+            Step::Owner { name } => Ok(book.account(name)?.is_some()),
+            Step::HostAccount { name, comment, .. } => match book.account(name)? {
                 Some(found) if found.comment == *comment => Ok(true),
                 Some(_) => Err(taken("account", name)),
-                None if group(name)?.is_some() => Err(taken("group", name)),
+                None if book.group(name)?.is_some() => Err(taken("group", name)),
                 None => Ok(false),
             },
-            Step::Folder { path, owner, mode } => is_folder(path, owner.as_ref(), *mode),
-            Step::File { path, bytes, mode } => match fs::symlink_metadata(path) {
-                Ok(meta) => {
-                    let fits =
-                        meta.is_file() && meta.mode() & 0o7777 == *mode && meta.len() == bytes.len() as u64;
-                    Ok(fits
-                        && fs::read(path).map_err(Trouble::stream(format!("reading {}", shown(path))))?
-                            == *bytes)
-                }
-                Err(error) => missing(error, path),
-            },
+            Step::Folder { path, owner, mode } => is_folder(book, path, owner.as_ref(), *mode),
+            Step::File { path, bytes, owner } => {
+                let Some(meta) = facts(path)? else { return Ok(false) };
+                let owned = owner.is_none_or(|owner| (meta.uid(), meta.gid()) == (owner, owner));
+                Ok(owned && is_file(&meta, FILE_MODE, bytes) && holds(path, bytes)?)
+            }
+            Step::Receiver { path, source } => {
+                let Some(meta) = facts(path)? else { return Ok(false) };
+                let fits = meta.uid() == 0 && is_file(&meta, PROGRAM_MODE, &source.bytes);
+                // A copy that is younger than the last change of what it was copied from.
+                let younger = source.changed < (meta.ctime(), meta.ctime_nsec());
+                Ok(fits && (look == Look::Dates && younger || holds(path, &source.bytes)?))
+            }
         }
     }
 
     /// Does it, if it is not done.
     pub(crate) fn run(&self) -> Result<Done, Trouble> {
-        if self.is_done()? {
+        let book = &Book::Machine;
+        if self.is_done(book, Look::Bytes)? {
             return Ok(Done::Already);
         }
         match self {
             Step::Group { name } => command("groupadd", &["--system", name])?,
             Step::Owner { name } => useradd(name, Path::new("/"), NO_SHELL, "firn")?,
             Step::HostAccount { name, home, comment } => useradd(name, home, SHELL, comment)?,
-            Step::Folder { path, owner, mode } => make_folder(path, owner.as_ref(), *mode)?,
-            Step::File { path, bytes, mode } => make_file(path, bytes, *mode)?,
+            Step::Folder { path, owner, mode } => make_folder(book, path, owner.as_ref(), *mode)?,
+            Step::File { path, bytes, .. } => make_file(path, bytes, FILE_MODE)?,
+            Step::Receiver { path, source } => make_file(path, &source.bytes, PROGRAM_MODE)?,
         }
         Ok(Done::Now)
     }
 }
 
-fn is_folder(path: &Path, owner: Option<&(String, String)>, mode: u32) -> Result<bool, Trouble> {
-    let meta = match fs::symlink_metadata(path) {
-        Ok(meta) => meta,
-        Err(error) => return missing(error, path),
-    };
+fn facts(path: &Path) -> Result<Option<fs::Metadata>, Trouble> {
+    match fs::symlink_metadata(path) {
+        Ok(meta) => Ok(Some(meta)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Trouble::stream(format!("looking at {}", shown(path)))(error)),
+    }
+}
+
+fn is_file(meta: &fs::Metadata, mode: u32, bytes: &[u8]) -> bool {
+    meta.is_file() && meta.mode() & 0o7777 == mode && meta.len() == bytes.len() as u64
+}
+
+fn holds(path: &Path, bytes: &[u8]) -> Result<bool, Trouble> {
+    let read = fs::read(path).map_err(Trouble::stream(format!("reading {}", shown(path))))?;
+    Ok(read == *bytes)
+}
+
+fn is_folder(book: &Book, path: &Path, owner: Option<&(String, String)>, mode: u32) -> Result<bool, Trouble> {
+    let Some(meta) = facts(path)? else { return Ok(false) };
     if !meta.is_dir() {
         return Err(Trouble::Machine { what: format!("{} is no folder", shown(path)) });
     }
     let owned = match owner {
         Some(owner) => {
             // Before its account is made, a folder cannot be that account's.
-            numbers(owner)?.is_some_and(|(user, group)| (meta.uid(), meta.gid()) == (user, group))
+            numbers(book, owner)?.is_some_and(|(user, group)| (meta.uid(), meta.gid()) == (user, group))
         }
         None => true,
     };
     Ok(owned && meta.mode() & 0o7777 == mode)
 }
 
-fn numbers((user, of_group): &(String, String)) -> Result<Option<(u32, u32)>, Trouble> {
-    Ok(account(user)?.map(|account| account.user).zip(group(of_group)?))
+fn numbers(book: &Book, (user, group): &(String, String)) -> Result<Option<(u32, u32)>, Trouble> {
+    Ok(book.account(user)?.map(|account| account.user).zip(book.group(group)?))
 }
 
-fn make_folder(path: &Path, owner: Option<&(String, String)>, mode: u32) -> Result<(), Trouble> {
+fn make_folder(book: &Book, path: &Path, owner: Option<&(String, String)>, mode: u32) -> Result<(), Trouble> {
     let at = || Trouble::folder(format!("making {}", shown(path)));
     let (parent, name) = split(path)?;
     let name = Name::new(name).map_err(at())?;
     let dir = Dir::open_root(parent).and_then(|parent| parent.make_dir_or_open(name, mode)).map_err(at())?;
     if let Some(owner) = owner {
-        let (user, group) = numbers(owner)?
+        let (user, group) = numbers(book, owner)?
             .ok_or_else(|| Trouble::Machine { what: format!("there is no {}:{}", owner.0, owner.1) })?;
         let given = std::os::unix::fs::fchown(&dir, Some(user), Some(group));
         given.map_err(Trouble::stream(format!("giving {} to its owner", shown(path))))?;
@@ -188,7 +232,8 @@ fn useradd(name: &str, home: &Path, shell: &str, comment: &str) -> Result<(), Tr
     command("useradd", &[&kind[..], &own[..]].concat())
 }
 
-fn command(program: &str, words: &[&str]) -> Result<(), Trouble> {
+/// A program of the system that changes its accounts.
+pub(super) fn command(program: &str, words: &[&str]) -> Result<(), Trouble> {
     let output = Command::new(program).args(words).stdin(Stdio::null()).output();
     let output = output.map_err(Trouble::stream(format!("running {program}")))?;
     if output.status.success() {
@@ -196,13 +241,6 @@ fn command(program: &str, words: &[&str]) -> Result<(), Trouble> {
     }
     let said = cli::shown(output.stderr.trim_ascii());
     Err(Trouble::Machine { what: format!("{program} failed: {said}") })
-}
-
-fn missing(error: io::Error, path: &Path) -> Result<bool, Trouble> {
-    match error.kind() {
-        io::ErrorKind::NotFound => Ok(false),
-        _ => Err(Trouble::stream(format!("looking at {}", shown(path)))(error)),
-    }
 }
 
 fn taken(what: &str, name: &str) -> Trouble {

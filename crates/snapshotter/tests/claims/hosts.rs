@@ -104,3 +104,22 @@ fn settings_it_does_not_know_are_refused_by_name() {
         assert!(ended.err.contains(says), "{ended:?}");
     }
 }
+
+#[test]
+fn an_sshd_of_its_own_is_told_everything_and_nothing_else_can_be_written_into_it() {
+    let world = World::new();
+    let text = world.run(&["host", "sshd-config", "--dedicated"]).out;
+    let first = text.lines().find(|line| !line.is_empty() && !line.starts_with('#')).unwrap();
+    let folder = world.dir.path().display();
+    assert_eq!(first, format!("Include {folder}/sshd_config.d/*.conf"));
+    for line in ["Port 2222", "AllowUsers firn-*", "DenyUsers root nobody firn-read firn-ice", "PermitTTY no"]
+    {
+        assert!(text.lines().any(|found| found == line), "{line}: {text}");
+    }
+    let config = fs::read_to_string(&world.config).unwrap();
+    let keys = world.path("keys").display().to_string();
+    for bad in ["/k eys", "/keys\\nPermitRootLogin yes", "/keys%u", "/keys\\u001b", "/\\\"keys"] {
+        fs::write(&world.config, config.replace(&keys, bad)).unwrap();
+        assert_eq!(world.run(&["host", "sshd-config", "--dedicated"]).code, 2, "{bad}");
+    }
+}

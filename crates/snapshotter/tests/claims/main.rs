@@ -9,6 +9,7 @@ mod hosts;
 mod kill;
 mod losses;
 mod push;
+mod records;
 mod state;
 mod status;
 mod stories;

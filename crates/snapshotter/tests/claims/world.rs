@@ -51,10 +51,11 @@ impl World {
         let config = at("server.toml");
         let owner = if is_root() { "nobody" } else { "firn" };
         let text = format!(
-            "jails = {:?}\nhistory = {:?}\nkeys = {:?}\nreceiver = {PROGRAM:?}\nowner = {owner:?}\n[limits]\nfree_bytes = 1000000\n{limits}",
+            "jails = {:?}\nhistory = {:?}\nkeys = {:?}\nhosts = {:?}\nreceiver = {PROGRAM:?}\nowner = {owner:?}\n[limits]\nfree_bytes = 1000000\n{limits}",
             at("jails"),
             at("history"),
             at("keys"),
+            at("records"),
         );
         fs::write(&config, text).unwrap();
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();

@@ -1,0 +1,110 @@
+//! The command line of `host`.
+
+use std::path::PathBuf;
+
+use formats::HostId;
+
+use super::network::Network;
+use super::record::known_as;
+use crate::hours::Hours;
+
+const ADD_EXAMPLES: &str = "Examples:
+  snapshotter host add web01 --key web01.pub --from 192.0.2.11
+  snapshotter host add web01 --key web01.pub --from 192.0.2.11,2001:db8::/64 --hours 3,15 --known-as web01.example.org
+  snapshotter host add web01 --key web01.pub --dry-run
+  snapshotter host add web01 --key web01.pub --user-mode
+
+As root it makes the host's account, its jail, its key file and its history. Running it again changes only what is not as it should be;
+another key replaces the old one. The account is the prefix of the settings and the host id, '.' written as '_'; above 32 bytes it is cut
+and ends in 8 digits of the id's hash.
+
+--from, --hours and --known-as are kept in the host's record in the folder `hosts` of the settings; one that is not given stays as the record
+has it. A host known as another machine, and a retired host, are refused with code 2, and nothing is changed.";
+
+const LIST_EXAMPLES: &str = "Examples:
+  snapshotter host list
+  snapshotter --json host list
+
+A host is complete if every step of `host add` is done (of `host retire`, if it is retired); the report names what is not. The receiver in a
+jail is compared by length and dates, not byte by byte. Ends with 3 if a host's record cannot be read.";
+
+const RETIRE_EXAMPLES: &str = "Examples:
+  snapshotter host retire web01 --dry-run
+  snapshotter host retire web01
+
+The key file goes, the account is locked, and its sessions are ended. The account stays, so that neither its name nor its number is used
+again; so do the history and what is sealed, which the next ingest judges. A retired id is never added again. Killed half-way, run it again.";
+
+const SSHD_EXAMPLES: &str = "Examples:
+  snapshotter host sshd-config >> /etc/ssh/sshd_config
+  snapshotter host sshd-config --dedicated > /etc/firn/sshd_config
+
+Neither names a host, so that what is printed serves all of them. --dedicated is for an sshd that does nothing but take pushes: port 2222,
+host key ssh_host_ed25519_key beside the settings file. What it reads first, sshd_config.d/*.conf beside the settings file, wins over it.";
+
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum HostVerb {
+    /// Make the account, jail, record and history of a host
+    #[command(after_help = ADD_EXAMPLES)]
+    Add(Add),
+    /// List the hosts
+    #[command(after_help = LIST_EXAMPLES)]
+    List,
+    /// Let a host push no more, and keep all it has pushed
+    #[command(after_help = RETIRE_EXAMPLES)]
+    Retire {
+        /// The host id
+        host: HostId,
+        /// Only print what would be done
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Print what sshd needs to know
+    #[command(after_help = SSHD_EXAMPLES)]
+    SshdConfig {
+        /// The whole configuration of an sshd of its own, not a block for another's
+        #[arg(long)]
+        dedicated: bool,
+    },
+}
+
+/// What may be said about a host.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Add {
+    /// The host id
+    pub(super) host: HostId,
+    /// A file with the host's public key: one line, ssh-ed25519; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    pub(super) key: PathBuf,
+    /// Only from these addresses or networks may the key be used
+    #[arg(long, value_name = "ADDR[,ADDR]", value_delimiter = ',')]
+    pub(super) from: Option<Vec<Network>>,
+    /// The hours at which the host is due, in its own zone
+    #[arg(long, value_name = "HOURS")]
+    pub(super) hours: Option<Hours>,
+    /// What the deployment calls the machine
+    #[arg(long, value_name = "NAME", value_parser = name)]
+    pub(super) known_as: Option<String>,
+    /// Make no accounts: print the key line with a forced command instead
+    #[arg(long)]
+    pub(super) user_mode: bool,
+    /// Only print what would be done
+    #[arg(long)]
+    pub(super) dry_run: bool,
+}
+
+fn name(text: &str) -> Result<String, String> {
+    known_as(text).map(|()| text.to_owned())
+}
+
+impl HostVerb {
+    /// The verb as typed, for the report.
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            HostVerb::Add(_) => "host add",
+            HostVerb::List => "host list",
+            HostVerb::Retire { .. } => "host retire",
+            HostVerb::SshdConfig { .. } => "host sshd-config",
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Ends the live sessions of an account that may have no more.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use crate::trouble::Trouble;
+
+/// How long the processes of an account may take to go.
+const ENDING: Duration = Duration::from_secs(10);
+/// Between two looks. A login that was let in just before the key went is seen by the second.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// Longest `status` of a process.
+const STATUS_BYTES_MAX: u64 = 64 * 1024;
+
+/// Ends every process of this account, and tells how many there were. Returns when two looks, one after the other, found none.
+pub(crate) fn end(user: u32) -> Result<usize, Trouble> {
+    if user == 0 {
+        return Err(Trouble::Machine { what: "root is no host's account".to_owned() });
+    }
+    let until = Instant::now() + ENDING;
+    let (mut ended, mut quiet) = (0, 0);
+    while quiet < 2 {
+        let found = end_now(user)?;
+        ended += found;
+        quiet = if found == 0 { quiet + 1 } else { 0 };
+        if quiet < 2 {
+            if Instant::now() > until {
+                return Err(Trouble::Machine {
+                    what: format!("processes of account number {user} do not end"),
+                });
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+    Ok(ended)
+}
+
+/// How many processes of this account live.
+pub(crate) fn count(user: u32) -> Result<usize, Trouble> {
+    Ok(processes()?.into_iter().filter(|pid| is_of(*pid, user)).count())
+}
+
+fn end_now(user: u32) -> Result<usize, Trouble> {
+    let mut found = 0;
+    for pid in processes()? {
+        // Held before it is looked at: the number cannot become another process's in between.
+        let Ok(held) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
+        if is_of(pid, user) {
+            found += 1;
+            // One that has ended by itself meanwhile is as good.
+            let _ = pidfd_send_signal(&held, Signal::KILL);
+        }
+    }
+    Ok(found)
+}
+
+fn processes() -> Result<Vec<Pid>, Trouble> {
+    let entries = fs::read_dir("/proc").map_err(Trouble::stream("listing the processes"))?;
+    let numbers = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    Ok(numbers.filter_map(Pid::from_raw).collect())
+}
+
+/// Whether any of its numbers is the account's. One that only waits to be asked how it ended does nothing more.
+fn is_of(pid: Pid, user: u32) -> bool {
+    let mut status = String::new();
+    let read = File::open(format!("/proc/{}/status", pid.as_raw_nonzero()))
+        .and_then(|file| file.take(STATUS_BYTES_MAX).read_to_string(&mut status));
+    if read.is_err() {
+        return false;
+    }
+    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    let dead = field("State").is_some_and(|state| state.trim_start().starts_with(['Z', 'X']));
+    let numbers = field("Uid").unwrap_or_default();
+    !dead && numbers.split_ascii_whitespace().any(|number| number.parse() == Ok(user))
+}

@@ -16,14 +16,13 @@ use crate::push::Push;
 use crate::stories::first;
 use crate::world::{Ended, World, give_away};
 
-/// With a folder of records and a standing of its own.
+/// With a standing of its own.
 fn world() -> World {
     let world = World::new();
     let text = fs::read_to_string(&world.config).unwrap();
-    let own =
-        format!("hosts = {:?}\nice_standing = {:?}\n", world.path("hosts"), world.path("standing.json"));
+    let own = format!("ice_standing = {:?}\n", world.path("standing.json"));
     fs::write(&world.config, own + &text).unwrap();
-    fs::create_dir(world.path("hosts")).unwrap();
+    fs::create_dir_all(world.path("records")).unwrap();
     world
 }
 
@@ -101,7 +100,7 @@ fn a_host_that_never_pushed_is_late_and_comes_first() {
     assert!(hosts[1..].iter().all(|host| reasons(host).is_empty()), "{hosts:?}");
     assert!(ended.out.starts_with("LATE     zz: never pushed"), "{ended:?}");
     assert_eq!(status(&world, &["web01", "young"], 0).1.len(), 2, "only what is asked for counts");
-    fs::write(world.path("hosts/zz.toml"), "retired = \"2026-01-01T00:00:00Z\"\n").unwrap();
+    fs::write(world.path("records/zz.toml"), "retired = \"2026-01-01T00:00:00Z\"\n").unwrap();
     let (_, hosts) = status(&world, &[], 0);
     assert!(hosts.iter().any(|host| host["host"] == "zz" && host["state"] == "retired"));
     assert_eq!(world.run(&["status", "absent"]).code, 2);
@@ -123,7 +122,7 @@ fn a_rejected_push_a_lost_jail_and_a_record_that_is_none_are_named() {
     fs::rename(world.path("jails/web01"), world.path("gone")).unwrap();
     assert_eq!(reasons(&status(&world, &[], 5).1[0]), ["no-jail"]);
     fs::rename(world.path("gone"), world.path("jails/web01")).unwrap();
-    fs::write(world.path("hosts/web01.toml"), "hours = [25]\n").unwrap();
+    fs::write(world.path("records/web01.toml"), "hours = [25]\n").unwrap();
     assert_eq!(reasons(&status(&world, &[], 2).1[0]), ["unreadable"]);
 }
 

@@ -85,6 +85,7 @@ pub(super) fn a_retired_host_keeps_its_past_and_nobody_takes_its_name(world: &Wo
 /// What `line` writes, into a session of a host.
 fn ssh_fed(world: &World, host: &str, line: &str) -> pipeline_tests::Outcome {
     let (account, port) = (account(host), deploy::PORT);
-    let options = "-o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR";
+    let options =
+        "-o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR";
     world.sh(host, &format!("{line} | timeout 30 ssh {options} -p {port} -i {KEY} {account}@{BACKUP}"))
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pipeline_tests::keys::OpenPgpKey;
-use pipeline_tests::machine::{target_folder, workspace};
+use pipeline_tests::machine::target_folder;
 
 use super::deploy;
 use super::step::Step;
@@ -56,21 +56,32 @@ impl Offsite {
             self.vault()
         );
         fleet.push_file(BACKUP, &self.key.certificate, "/etc/firn/ice.asc").unwrap();
-        world.said(BACKUP, "chmod 644 /etc/firn/ice.asc; install -d -o firn-ice -m 700 /var/lib/firn/ice/drills");
+        world.said(
+            BACKUP,
+            "chmod 644 /etc/firn/ice.asc; install -d -o firn-ice -m 700 /var/lib/firn/ice/drills",
+        );
         fleet.write(BACKUP, "/etc/firn/credentials/s3", "0600", &self.credentials).unwrap();
         fleet.write(BACKUP, "/etc/firn/ice.toml", "0644", &settings).unwrap();
         let calendar = world.said(BACKUP, "systemctl show -P TimersCalendar firn-ice.timer");
         step.fits("the calendar", calendar.clone(), |text| text.contains("OnCalendar=*-*-01,15 02:30:00"));
         let line = "systemd-analyze calendar --base-time='2027-02-10' --iterations=3 '*-*-01,15 02:30:00' | grep -oE '2027-[0-9-]+ 02:30:00'";
-        step.is("its next turns", world.said(BACKUP, line), "2027-02-15 02:30:00\n2027-03-01 02:30:00\n2027-03-15 02:30:00".to_owned());
+        step.is(
+            "its next turns",
+            world.said(BACKUP, line),
+            "2027-02-15 02:30:00\n2027-03-01 02:30:00\n2027-03-15 02:30:00".to_owned(),
+        );
         let often = "[Timer]\nOnCalendar=\nOnCalendar=*:*:0/5\nRandomizedDelaySec=0\nAccuracySec=1s\n";
         fleet.write(BACKUP, "/etc/systemd/system/firn-ice.timer.d/often.conf", "0644", often).unwrap();
         step.ended(world.sh(BACKUP, "systemctl daemon-reload; systemctl start firn-ice.timer"), 0);
         let sealed = "grep -c . /var/lib/firn/ice/ledger/ledger 2>/dev/null; true";
         let ran = "journalctl -u firn-ice.service -o cat --no-pager | grep -c '\"exit\":0'; true";
-        step.comes("two runs", Duration::from_secs(90), || (world.said(BACKUP, ran).parse::<u32>().unwrap() >= 2).then_some(()));
+        step.comes("two runs", Duration::from_secs(90), || {
+            (world.said(BACKUP, ran).parse::<u32>().unwrap() >= 2).then_some(())
+        });
         step.ended(world.sh(BACKUP, "systemctl stop firn-ice.timer; while systemctl is-active -q firn-ice.service; do sleep .1; done"), 0);
-        step.fits("lines of the ledger", world.said(BACKUP, sealed).parse::<usize>().unwrap(), |lines| *lines >= world.hosts.len());
+        step.fits("lines of the ledger", world.said(BACKUP, sealed).parse::<usize>().unwrap(), |lines| {
+            *lines >= world.hosts.len()
+        });
         step.is("what failed", world.said(BACKUP, "systemctl --failed --plain --no-legend"), String::new());
     }
 
@@ -112,14 +123,5 @@ impl Offsite {
             for n in $(seq 100); do nc -z 127.0.0.1 {PORT} && exit 0; sleep .1; done; exit 1"
         );
         world.said(fresh, &line);
-    }
-
-    /// For a server that is deployed without packages.
-    pub(super) fn install(world: &World) {
-        for unit in ["firn-ice.service", "firn-ice.timer"] {
-            let target = format!("/usr/lib/systemd/system/{unit}");
-            world.fleet.push_file(BACKUP, &workspace().join("systemd").join(unit), &target).unwrap();
-        }
-        world.said(BACKUP, "install -d -o firn-ice -m 700 /var/lib/firn/ice; install -d -m 700 /etc/firn/credentials; systemctl daemon-reload");
     }
 }

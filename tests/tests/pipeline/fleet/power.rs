@@ -20,8 +20,11 @@ pub(super) fn the_server_loses_its_current_while_it_ingests(world: &World, host:
     let found = world.sound(host);
     step.is("snapshots before", found.snapshots.len(), before.snapshots.len());
     world.said(BACKUP, "sync; systemctl start --no-block firn-ingest.service");
-    let begun = format!("find /srv/firn/history/{host} -newer /etc/firn/server.toml -path '*many*' -type f | head -n 20 | wc -l");
-    let names: Vec<_> = before.snapshots.iter().map(|snapshot| format!("-not -path '*/{}/*'", snapshot.name)).collect();
+    let begun = format!(
+        "find /srv/firn/history/{host} -newer /etc/firn/server.toml -path '*many*' -type f | head -n 20 | wc -l"
+    );
+    let names: Vec<_> =
+        before.snapshots.iter().map(|snapshot| format!("-not -path '*/{}/*'", snapshot.name)).collect();
     let begun = begun.replace("-path '*many*'", &format!("{} -path '*many*'", names.join(" ")));
     step.comes("the middle of an ingest", Duration::from_secs(60), || {
         (world.said(BACKUP, &begun) == "20").then_some(())

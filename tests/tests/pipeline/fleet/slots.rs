@@ -41,6 +41,9 @@ pub(super) fn pushes_fire_at_their_slots(world: &World) {
     });
     step.is("snapshots of a host outside its slots", world.count(host), before[last]);
     for host in &world.hosts {
-        world.said(host, "rm -r /etc/systemd/system/cron.service.d; systemctl daemon-reload; systemctl restart cron");
+        world.said(
+            host,
+            "rm -r /etc/systemd/system/cron.service.d; systemctl daemon-reload; systemctl restart cron",
+        );
     }
 }

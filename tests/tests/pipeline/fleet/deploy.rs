@@ -1,21 +1,27 @@
-//! How a fleet is deployed by hand: programs, accounts and settings as a person would make them who has no Salt.
+//! How a fleet is deployed by hand: packages, and the few commands of a person who has no Salt.
 
-use pipeline_tests::machine::workspace;
-use pipeline_tests::{Fleet, FleetOptions};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
-use super::offsite::Offsite;
+use pipeline_tests::machine::cargo;
+use pipeline_tests::{Fleet, FleetOptions, Outcome};
+use tempfile::TempDir;
+
+use super::by_salt;
 use super::world::{BACKUP, World, account};
 use crate::rig;
 
 /// The port of the sshd that hosts push to.
-pub(super) const PORT: u16 = 22;
-const HOST_KEY: &str = "/etc/ssh/ssh_host_ed25519_key.pub";
+pub(super) const PORT: u16 = 2222;
+/// Thinly laid. The server keeps a GiB free.
+const DISK: &str = "ext4:3G";
 
 /// Boots the backup server, `hosts`, and `others` that nothing is done to, and deploys the first two.
 pub(super) fn by_hand(hosts: &[&'static str], others: &[&'static str]) -> World {
+    packages();
     let machines = [&[BACKUP], hosts, others].concat();
-    let options = FleetOptions { machines: &machines, disk: "ext4:3G", ..FleetOptions::default() };
-    let world = World { fleet: Fleet::up(&options).unwrap(), hosts: hosts.to_vec() };
+    let options = FleetOptions { machines: &machines, disk: DISK, ..FleetOptions::default() };
+    let world = World { fleet: Fleet::up(&options).unwrap(), hosts: hosts.to_vec(), srv: None };
     server(&world);
     for host in hosts {
         self::host(&world, host);
@@ -23,44 +29,48 @@ pub(super) fn by_hand(hosts: &[&'static str], others: &[&'static str]) -> World 
     world
 }
 
-/// The backup server, with its histories on a disk that the current can be taken from.
-fn server(world: &World) {
-    let line = "mkdir -p /vol/firn /srv/firn /etc/firn/keys /etc/firn/hosts
-        echo '/vol/firn /srv/firn none bind 0 0' >>/etc/fstab
-        systemctl daemon-reload && mount /srv/firn";
-    world.said(BACKUP, line);
-    install(&world.fleet, BACKUP, &["snapshotter", "iceboxer"]);
-    world.fleet.push_file(BACKUP, rig::programs().receiver(), "/usr/lib/firn/receiver").unwrap();
-    let line = "useradd -r -M -s /usr/sbin/nologin firn; groupadd -r firn-read; usermod -aG firn-read firn
-        useradd -r -M -s /usr/sbin/nologin -G firn-read firn-ice
-        mkdir -p /srv/firn/jails /srv/firn/history; chmod 2750 /srv/firn/history; chown firn:firn-read /srv/firn/history";
-    world.said(BACKUP, line);
-    let text = "jails = \"/srv/firn/jails\"\nhistory = \"/srv/firn/history\"\nkeys = \"/etc/firn/keys\"\nreceiver = \"/usr/lib/firn/receiver\"\n";
-    world.fleet.write(BACKUP, "/etc/firn/server.toml", "0644", text).unwrap();
-    let unit = "[Unit]\nRequiresMountsFor=/srv/firn\n[Service]\nUser=firn\nExecStart=sh -c 'while :; do snapshotter ingest; sleep 1; done'\n[Install]\nWantedBy=multi-user.target\n";
-    world.fleet.write(BACKUP, "/etc/systemd/system/firn-ingest.service", "0644", unit).unwrap();
-    world.said(BACKUP, "systemctl daemon-reload; systemctl enable --now firn-ingest.service");
-    Offsite::install(world);
+/// The same, deployed by a Salt master, which is one machine more.
+pub(super) fn by_salt(hosts: &[&'static str], others: &[&'static str]) -> World {
+    let srv = by_salt::srv(packages(), hosts);
+    let machines = [&[by_salt::MASTER, BACKUP], hosts, others].concat();
+    let master = Some((by_salt::MASTER, srv.path()));
+    let fleet = Fleet::up(&FleetOptions { machines: &machines, master, disk: DISK }).unwrap();
+    let world = World { fleet, hosts: hosts.to_vec(), srv: Some(srv) };
+    disk(&world);
+    by_salt::deploy(&world.fleet, hosts);
+    world
 }
 
-/// A host: its key, its settings, and what the server has to know of it. Also for one that was installed anew.
+/// What the current can be taken from holds jails and histories.
+fn disk(world: &World) {
+    let line = "mkdir -p /vol/firn /srv/firn && echo '/vol/firn /srv/firn none bind 0 0' >>/etc/fstab
+        systemctl daemon-reload && mount /srv/firn";
+    world.said(BACKUP, line);
+}
+
+fn server(world: &World) {
+    disk(world);
+    install(&world.fleet, BACKUP, "firn-server");
+    world.said(BACKUP, "systemctl enable --now firn-sshd.service firn-ingest.service firn-status.timer");
+}
+
+/// A host: its key, its settings, its slots, and what the server has to know of it. Also for one that was installed anew.
 pub(super) fn host(world: &World, host: &str) {
+    if world.srv.is_some() {
+        return by_salt::host(world, host);
+    }
     let fleet = &world.fleet;
-    install(fleet, host, &["push-client"]);
-    let unit = workspace().join("systemd/firn-push.service");
-    fleet.push_file(host, &unit, "/usr/lib/systemd/system/firn-push.service").unwrap();
-    let key = "mkdir -p /etc/firn /var/lib/firn/push /data; systemctl daemon-reload
-        [ -e /etc/firn/push_ed25519 ] || ssh-keygen -q -t ed25519 -N '' -C '' -f /etc/firn/push_ed25519
+    install(fleet, host, "firn-client");
+    let line = "mkdir -p /etc/firn /var/lib/firn/push /data && chmod 700 /var/lib/firn/push
+        ssh-keygen -q -t ed25519 -N '' -C '' -f /etc/firn/push_ed25519 </dev/null
         chmod 0400 /etc/firn/push_ed25519; cat /etc/firn/push_ed25519.pub";
-    let key = world.said(host, key);
-    fleet.write(BACKUP, &format!("/root/{host}.pub"), "0644", &format!("{key}\n")).unwrap();
-    let from = String::new();
-    world.said(BACKUP, &format!("snapshotter host add {host} --key /root/{host}.pub {from}"));
-    world.said(
-        BACKUP,
-        "snapshotter host sshd-config --json | tail -n 1 | python3 -c \"import json, sys; print(json.load(sys.stdin)['details']['sshd_config'])\" >/etc/ssh/sshd_config.d/firn.conf; systemctl reload ssh",
+    let key = world.said(host, line);
+    let from = fleet.address(host).unwrap();
+    let add = format!(
+        "echo '{key}' >/root/{host}.pub && snapshotter host add {host} --key /root/{host}.pub --from {from}"
     );
-    let host_key = world.said(BACKUP, &format!("cut -d' ' -f1,2 {HOST_KEY}"));
+    world.said(BACKUP, &add);
+    let host_key = world.said(BACKUP, "cut -d' ' -f1,2 /etc/firn/ssh_host_ed25519_key.pub");
     let account = account(host);
     let text = format!(
         "host = {host:?}\nroots = [\"/data\", \"/etc\"]\nstate = \"/var/lib/firn/push\"\nverdict_wait_seconds = 60\n\n[server]\naddress = \"{BACKUP}\"\nport = {PORT}\naccount = {account:?}\nkey = \"/etc/firn/push_ed25519\"\nhost_key = {host_key:?}\nconnect_seconds = 5\nidle_seconds = 20\n"
@@ -73,13 +83,35 @@ pub(super) fn host(world: &World, host: &str) {
 
 /// A machine for drills: the program and its folders, no more.
 pub(super) fn drill(world: &World, machine: &str) {
-    install(&world.fleet, machine, &["restore-drill"]);
-    let line = "mkdir -p /etc/firn; install -d -m 700 /var/lib/firn/drill/quarantine /var/lib/firn/drill/records /root/ice-key";
-    world.said(machine, line);
+    install(&world.fleet, machine, "firn-drill");
+    let folders = "/var/lib/firn/drill/quarantine /var/lib/firn/drill/records /root/ice-key";
+    world.said(machine, &format!("mkdir -p /etc/firn && install -d -m 700 {folders}"));
 }
 
-fn install(fleet: &Fleet, machine: &str, programs: &[&str]) {
-    for program in programs {
-        fleet.push_file(machine, &rig::programs().path(program), &format!("/usr/bin/{program}")).unwrap();
-    }
+fn install(fleet: &Fleet, machine: &str, package: &str) {
+    let found = std::fs::read_dir(packages()).unwrap().map(|entry| entry.unwrap().path());
+    let file: Vec<PathBuf> = found
+        .filter(|path| path.file_name().unwrap().to_string_lossy().starts_with(&format!("{package}_")))
+        .collect();
+    fleet.push_file(machine, &file[0], "/root/package.deb").unwrap();
+    // What it depends on is in the image: there is no network to fetch it from.
+    fleet
+        .sh(machine, "dpkg -i /root/package.deb && rm /root/package.deb")
+        .unwrap()
+        .expect_code(&[0])
+        .unwrap();
+}
+
+/// The folder of the packages, built once.
+fn packages() -> &'static Path {
+    static BUILT: OnceLock<TempDir> = OnceLock::new();
+    let folder = BUILT.get_or_init(|| {
+        rig::programs();
+        let folder = tempfile::tempdir().unwrap();
+        let mut package = cargo();
+        package.args(["xtask", "package", "--dev", "--to"]).arg(folder.path());
+        Outcome::of(&mut package).unwrap().expect_code(&[0]).unwrap();
+        folder
+    });
+    folder.path()
 }

@@ -1,13 +1,15 @@
 //! The quiet part: deployed, pushed, pushed again.
 
-use super::deploy;
 use super::step::Step;
 use super::world::{BACKUP, World};
 
+/// What a fleet is deployed by: [`super::deploy`].
+pub(super) type Deploy = fn(&[&'static str], &[&'static str]) -> World;
+
 /// A fleet from nothing, with a few files on each host.
-pub(super) fn deployed(hosts: &[&'static str], others: &[&'static str]) -> World {
-    let mut step = Step::begin("deployed by hand");
-    let world = deploy::by_hand(hosts, others);
+pub(super) fn deployed(deploy: Deploy, hosts: &[&'static str], others: &[&'static str]) -> World {
+    let mut step = Step::begin("deployed");
+    let world = deploy(hosts, others);
     for host in hosts {
         let line = "mkdir -p /data/small && cd /data && head -c 300000 /dev/urandom >noise && ln noise small/second
             ln -s ../noise small/link; for n in $(seq 50); do echo \"$n $(hostname)\" >small/$n; done; : >empty";

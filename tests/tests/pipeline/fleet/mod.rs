@@ -1,6 +1,7 @@
 //! Real machines: an init, an sshd, cron and a disk in each, a network between them. What a folder cannot play is told here: units and
 //! timers, dead hosts, cut cables, stolen keys, and the current gone in the middle of a write.
 
+mod by_salt;
 mod deploy;
 mod guards;
 mod life;
@@ -35,8 +36,18 @@ fn a_fleet_deployed_by_hand_pushes_from_its_units_and_its_snapshots_are_its_file
         "a_fleet_deployed_by_hand_pushes_from_its_units_and_its_snapshots_are_its_files",
     ) {
         let _turn = rig::turn();
-        let world = life::deployed(&["web01", "db1.example.org"], &[]);
+        let world = life::deployed(deploy::by_hand, &["web01", "db1.example.org"], &[]);
         life::first_pushes(&world);
+    }
+}
+
+#[test]
+fn a_fleet_deployed_by_salt_pushes_and_a_second_highstate_changes_nothing() {
+    if is_possible_or_skipped("a_fleet_deployed_by_salt_pushes_and_a_second_highstate_changes_nothing") {
+        let _turn = rig::turn();
+        let world = life::deployed(deploy::by_salt, &["web01", "db1.example.org"], &[]);
+        life::first_pushes(&world);
+        by_salt::a_second_highstate_changes_nothing(&world);
     }
 }
 
@@ -48,10 +59,10 @@ fn a_fleet_comes_through_a_bad_year() {
     }
     let _turn = rig::turn();
     let [web, db, mail, files] = ["web01", "db1.example.org", "mail", "files"];
-    let world = life::deployed(&[web, db, mail, files], &["fresh"]);
+    let world = life::deployed(deploy::by_salt, &[web, db, mail, files], &["fresh"]);
     life::first_pushes(&world);
     slots::pushes_fire_at_their_slots(&world);
-    troubles::a_host_that_is_cut_off_is_named_late(&world, web);
+    troubles::a_host_that_is_cut_off_is_named_late(&world);
     troubles::a_host_that_was_killed_while_it_pushed_goes_on(&world, db);
     troubles::a_host_that_was_installed_anew_raises_an_alarm(&world, mail);
     guards::a_compromised_host_changes_nothing_but_its_own_future(&world, web, files);

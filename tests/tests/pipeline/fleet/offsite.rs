@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pipeline_tests::keys::OpenPgpKey;
-use pipeline_tests::machine::{target_folder, workspace};
+use pipeline_tests::machine::target_folder;
 
 use super::deploy;
 use super::step::Step;
@@ -123,14 +123,5 @@ impl Offsite {
             for n in $(seq 100); do nc -z 127.0.0.1 {PORT} && exit 0; sleep .1; done; exit 1"
         );
         world.said(fresh, &line);
-    }
-
-    /// For a server that is deployed without packages.
-    pub(super) fn install(world: &World) {
-        for unit in ["firn-ice.service", "firn-ice.timer"] {
-            let target = format!("/usr/lib/systemd/system/{unit}");
-            world.fleet.push_file(BACKUP, &workspace().join("systemd").join(unit), &target).unwrap();
-        }
-        world.said(BACKUP, "install -d -o firn-ice -m 700 /var/lib/firn/ice; install -d -m 700 /etc/firn/credentials; systemctl daemon-reload");
     }
 }

@@ -6,6 +6,7 @@ use pipeline_tests::checker::history::{Found, check};
 use pipeline_tests::checker::prints::Prints;
 use pipeline_tests::checker::{Moment, told};
 use pipeline_tests::{Fleet, Outcome};
+use tempfile::TempDir;
 
 /// The backup server.
 pub(super) const BACKUP: &str = "backup";
@@ -15,6 +16,8 @@ pub(super) struct World {
     pub(super) fleet: Fleet,
     /// The hosts that are backed up. Each one's host id is its name.
     pub(super) hosts: Vec<&'static str>,
+    /// What the Salt master serves, if there is one.
+    pub(super) srv: Option<TempDir>,
 }
 
 impl World {
@@ -37,7 +40,8 @@ impl World {
             journalctl -u firn-push.service --no-pager -o cat -n 30
             code=$(systemctl show -P ExecMainStatus firn-push.service)
             [ $said = 0 ] || [ $code != 0 ] || code=200
-            systemctl reset-failed firn-push.service 2>/dev/null
+            # A unit that would try again by itself in ten minutes does not.
+            systemctl stop firn-push.service; systemctl reset-failed firn-push.service 2>/dev/null
             exit $code";
         self.sh(host, line)
     }

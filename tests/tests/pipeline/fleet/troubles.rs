@@ -37,7 +37,8 @@ pub(super) fn a_host_that_is_cut_off_is_named_late(world: &World) {
     let (code, hosts) = status(world, &line);
     step.is("status when the slot has passed", code, OVERDUE);
     for found in &hosts {
-        let late: Vec<_> = found["late"].as_array().unwrap().iter().filter_map(|late| late["reason"].as_str()).collect();
+        let late: Vec<_> =
+            found["late"].as_array().unwrap().iter().filter_map(|late| late["reason"].as_str()).collect();
         let expected = if found["host"] == host { vec!["no-push"] } else { vec![] };
         step.is("who is late", (&found["host"], late), (&found["host"], expected));
     }

@@ -113,7 +113,8 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, asked: &Asked<'_>) -> Resu
     }
     // The account that owns the history makes it, and publishes the first state of the jail.
     let (exit, _) = ingest::one(settings, asked.host)?;
-    if exit != Exit::WHOLE {
+    // Busy: another process is at work on this host right now, and publishes the state when it ends.
+    if exit != Exit::WHOLE && exit != Exit::BUSY {
         return Ok(exit);
     }
     match asked.accounts {

@@ -14,6 +14,7 @@
 #   rig.sh reinstall HOST          a new machine of the same name and address: its disks are thrown away
 #   rig.sh log HOST                console and journal of this boot
 #   rig.sh list                    hosts, addresses, PID 1 of each
+#   rig.sh possible                whether this machine can do it at all: status 1, and the first thing it lacks
 #   rig.sh down                    kill all, remove everything (also fine when nothing is up)
 # env: RIG_DIR   state                        [target/rig of the workspace]
 #      RIG_BASE  image, see rig-base.sh       [$RIG_DIR/base]
@@ -25,7 +26,7 @@
 #      RIG_SRV   folder seen read-only as /srv in the master: salt/, pillar/, master.d/*.conf, minion.d/*.conf, all optional
 #      RIG_DISK  ext4:SIZE|xfs:SIZE  a filesystem of its own for every host at /vol; stays over kill and boot;
 #                full means ENOSPC. The root is an overlay (no reflink, no fanotify on it as a whole): use /vol for such tests
-#      RIG_MAKER  "PID START" of the process that the rig belongs to, for whoever clears up after it
+#      RIG_MAKER  "PID START" of a process, as in its /proc/PID/stat: the rig goes down by itself when that process has ended
 #      RIG_TIMEOUT  seconds to wait for a boot or a poweroff   [60]
 set -u -o pipefail
 umask 022       # the overlay's upper folder becomes "/" of the host: with 077 no user but root could do anything there
@@ -246,6 +247,7 @@ cmd_up() {
     printf '%s\n' "$@" >"$RUN/names"
     { echo "127.0.0.1 localhost"; for h in "$@"; do echo "$(addr "$h") $h"; done; } >"$RUN/hosts"
     switch_on
+    [ -z "$RIG_MAKER" ] || RIG_DIR=$RIG_DIR RIG_ID=$RIG_ID setsid "$0" mourn </dev/null >/dev/null 2>&1 &
     for h in "$@"; do plug "$h"; prepare "$h"; done
     for h in "$@"; do start "$h"; done
     for h in "$@"; do ready "$h"; done
@@ -352,6 +354,37 @@ cmd_list() {
     for h in $(hosts); do echo "$h $(addr "$h") leader=$(leader "$h" || echo down)"; done
 }
 
+# Whoever made the rig may be killed before it can say "down".
+cmd_mourn() {
+    local pid start names
+    read -r pid start <<<"$RIG_MAKER"
+    names=$(stat -c %i "$RUN/names")
+    while [ "$(awk '{ sub(/.*\) /, ""); print $20 }' "/proc/$pid/stat" 2>/dev/null)" = "$start" ]; do
+        sleep 1
+        [ "$(stat -c %i "$RUN/names" 2>/dev/null)" = "$names" ] || return 0     # down already, and perhaps another is up
+    done
+    cmd_down
+}
+
+cmd_possible() {
+    local tool said t=$RIG_DIR/try.$$
+    [ "$(id -u)" = 0 ] || die "needs root"
+    [ -n "$CG" ] || die "no cgroup2 is mounted"
+    for tool in systemd-nspawn debootstrap ip nsenter setpriv unshare mkfs.ext4 mkfs.xfs xfs_io; do
+        command -v "$tool" >/dev/null || die "there is no $tool"
+    done
+    mkdir -p "$t/low" "$t/up" "$t/work" "$t/on" "$t/disk"
+    mkdir "$CG/$RIG_ID-try$$" 2>/dev/null && rmdir "$CG/$RIG_ID-try$$" || die "no cgroup can be made in $CG"
+    said=$(unshare --mount --net --pid --fork --propagation private sh -ec '
+        cd "$1"
+        mount -t overlay try -o lowerdir=low,upperdir=up,workdir=work on
+        truncate -s 8M disk.img
+        mkfs.ext4 -q disk.img
+        mount -o loop disk.img disk
+        ip link add try0 type veth peer name try1' - "$t" 2>&1) || die "no namespaces, overlays or loop devices: $said"
+    rm -rf --one-file-system -- "$t"
+}
+
 cmd_down() {
     local h l
     [ -d "$RUN" ] || return 0                                   # never touch what another RIG_DIR may have up
@@ -369,9 +402,9 @@ cmd_down() {
 cmd=${1:-}
 [ $# = 0 ] || shift
 case $cmd in
-up | down | list | exec | unit | push-file | pull-file | cut | heal | slow | kill | powercut | stop | boot | reinstall | log) ;;
+up | down | list | possible | mourn | exec | unit | push-file | pull-file | cut | heal | slow | kill | powercut | stop | boot | reinstall | log) ;;
 *) usage ;;
 esac
-[ "$(id -u)" = 0 ] || die "must be root"
-case $cmd in up | down | list) ;; *) known "${1:-}" ;; esac
+[ "$(id -u)" = 0 ] || [ "$cmd" = possible ] || die "must be root"
+case $cmd in up | down | list | possible | mourn) ;; *) known "${1:-}" ;; esac
 "cmd_${cmd/-/_}" "$@"

@@ -69,12 +69,19 @@ pub const NEEDS: &[Need] = &[
     need("gpg-agent", Purpose::Server, Check::Program("gpg-agent")),
     need("squashfs-tools", Purpose::Server, Check::Program("unsquashfs")),
     need("rsync", Purpose::Server, Check::Program("rsync")),
+    // disks, for the tests and the benchmark
+    need("e2fsprogs", Purpose::Server, Check::Program("mkfs.ext4")),
     need("strace", Purpose::Test, Check::Program("strace")),
     need("attr", Purpose::Test, Check::Program("setfattr")),
     need("acl", Purpose::Test, Check::Program("setfacl")),
     need("libcap2-bin", Purpose::Test, Check::Program("setcap")),
     // clocks that are wrong
     need("faketime", Purpose::Test, Check::Program("faketime")),
+    // machines with an init, a network and disks of their own; tests/rig
+    need("systemd-container", Purpose::Test, Check::Program("systemd-nspawn")),
+    need("debootstrap", Purpose::Test, Check::Program("debootstrap")),
+    need("iproute2", Purpose::Test, Check::Program("ip")),
+    need("xfsprogs", Purpose::Test, Check::Program("xfs_io")),
     // moto's S3 server, whose environment is made by Python
     need("python3-venv", Purpose::Long, Check::Module("ensurepip")),
     // Ceph's S3 server
@@ -87,7 +94,6 @@ pub const NEEDS: &[Need] = &[
     need("systemd", Purpose::Test, Check::Program("systemd-analyze")),
     // libFuzzer is C++
     need("g++", Purpose::Fuzz, Check::Program("g++")),
-    need("e2fsprogs", Purpose::Bench, Check::Program("mkfs.ext4")),
     need("mount", Purpose::Bench, Check::Program("mount")),
     // what iceboxer is measured against
     need("python3-boto3", Purpose::Bench, Check::Module("boto3")),

@@ -184,6 +184,14 @@ impl Fleet {
         self.done("heal", machine)
     }
 
+    /// Limits what a machine receives: `8mbit`, or `off`.
+    ///
+    /// # Errors
+    /// If there is no such machine, or the rate is none.
+    pub fn slow(&self, machine: &str, rate: &str) -> Result<()> {
+        Outcome::of(self.script("slow").arg(machine).arg(rate))?.expect_code(&[0]).map(drop)
+    }
+
     /// Kills the machine. What was written stays.
     ///
     /// # Errors

@@ -24,7 +24,10 @@ pub(super) fn srv(packages: &Path, hosts: &[&str]) -> TempDir {
     copy(&workspace().join("salt"), &srv.path().join("salt"));
     copy(packages, &srv.path().join("salt/firn/packages"));
     let hosts = hosts.join(",");
-    let version = env!("CARGO_PKG_VERSION");
+    let names =
+        fs::read_dir(packages).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let client = names.into_iter().find(|name| name.starts_with("firn-client_")).unwrap();
+    let version = client.split('_').nth(1).unwrap();
     let files = [
         ("salt/top.sls", "base:\n  '*': [firn]\n".to_owned()),
         (
@@ -65,10 +68,10 @@ pub(super) fn srv(packages: &Path, hosts: &[&str]) -> TempDir {
 /// The whole fleet from nothing, in one command.
 pub(super) fn deploy(fleet: &Fleet, hosts: &[&str]) {
     let mut step = Step::begin("highstate from nothing");
-    let machines = hosts.len() + 2;
+    let line = format!("salt --out=txt -L '{BACKUP},{}' test.ping", hosts.join(","));
     step.comes("an answer of every minion", ANSWER, || {
-        let said = fleet.sh(MASTER, "salt --out=txt '*' test.ping").unwrap().stdout;
-        (said.matches("True").count() == machines).then_some(())
+        let said = fleet.sh(MASTER, &line).unwrap().stdout;
+        (said.matches("True").count() == hosts.len() + 1).then_some(())
     });
     for host in hosts {
         fleet.sh(host, "mkdir -p /data").unwrap().expect_code(&[0]).unwrap();

@@ -12,9 +12,13 @@ mod step;
 mod troubles;
 mod world;
 
+use std::process::Command;
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
-use pipeline_tests::Fleet;
+use pipeline_tests::fleet::Salt;
+use pipeline_tests::machine::{target_folder, workspace};
+use pipeline_tests::{Fleet, Outcome, process};
 
 use crate::rig;
 
@@ -52,6 +56,39 @@ fn a_fleet_deployed_by_salt_pushes_and_a_second_highstate_changes_nothing() {
 }
 
 #[test]
+fn a_fleet_whose_maker_was_killed_goes_down_by_itself() {
+    if !is_possible_or_skipped("a_fleet_whose_maker_was_killed_goes_down_by_itself") {
+        return;
+    }
+    let _turn = rig::turn();
+    Fleet::build_image(Salt::Unwanted).unwrap();
+    let mut maker = Command::new("sleep").arg("300").spawn().unwrap();
+    let start = process::started(maker.id()).unwrap();
+    let folder = target_folder().join("rig");
+    let rig = |verb: &str| {
+        let mut command = Command::new(workspace().join("tests/rig/rig.sh"));
+        command.env("RIG_DIR", &folder).env("RIG_ID", format!("k{}", maker.id())).arg(verb);
+        command.env("RIG_MAKER", format!("{} {start}", maker.id()));
+        command
+    };
+    let up = Outcome::of(rig("up").arg("web01")).unwrap();
+    let run = folder.join(format!("run/k{}", maker.id()));
+    let (mut list, mut down) = (rig("list"), rig("down"));
+    let listed = Outcome::of(&mut list).unwrap();
+    maker.kill().unwrap();
+    maker.wait().unwrap();
+    let until = Instant::now() + Duration::from_secs(30);
+    while run.exists() && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let left = run.exists();
+    Outcome::of(&mut down).unwrap();
+    assert_eq!(up.code, 0, "{}", up.said());
+    assert!(listed.stdout.starts_with("web01 10.77.0.11 leader="), "{}", listed.said());
+    assert!(!left, "{} is still there", run.display());
+}
+
+#[test]
 #[ignore = "long: minutes on six machines"]
 fn a_fleet_comes_through_a_bad_year() {
     if !is_possible_or_skipped("a_fleet_comes_through_a_bad_year") {
@@ -61,6 +98,7 @@ fn a_fleet_comes_through_a_bad_year() {
     let [web, db, mail, files] = ["web01", "db1.example.org", "mail", "files"];
     let world = life::deployed(deploy::by_salt, &[web, db, mail, files], &["fresh"]);
     life::first_pushes(&world);
+    by_salt::a_second_highstate_changes_nothing(&world);
     slots::pushes_fire_at_their_slots(&world);
     troubles::a_host_that_is_cut_off_is_named_late(&world);
     troubles::a_host_that_was_killed_while_it_pushed_goes_on(&world, db);

@@ -110,8 +110,14 @@ impl Offsite {
         fleet.pull_file(fresh, "/var/lib/firn/drill/records", &records.path().join("records")).unwrap();
         fleet.push_file(BACKUP, &records.path().join("records"), "/var/lib/firn/ice/drills").unwrap();
         world.said(BACKUP, "chown -R firn-ice: /var/lib/firn/ice/drills; systemctl start firn-ice.service");
-        let status = step.ended(world.sh(BACKUP, "runuser -u firn-ice -- iceboxer status"), 0);
-        step.says(&status, "proved");
+        // 3: the other hosts were never proved, and it says so.
+        let status = step.ended(world.sh(BACKUP, "runuser -u firn-ice -- iceboxer status"), 3);
+        let proved: Vec<_> = status.stdout.lines().filter(|line| line.ends_with(", proved")).collect();
+        step.fits(
+            "what is proved",
+            proved,
+            |lines| matches!(lines[..], [line] if line.starts_with(&format!("{host}/"))),
+        );
     }
 
     /// The bucket's server speaks to its own machine only: the fresh one comes there by ssh, as an administrator.

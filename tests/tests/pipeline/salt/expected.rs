@@ -79,7 +79,10 @@ pub(super) fn holds(world: &World) {
             .or_insert_with(|| world.sh(&claim.machine, &claim.command).stdout.trim_end().to_owned());
         if !claim.holds(said) {
             let short: String = said.chars().take(2_000).collect();
-            wrong.push(format!("{}: {}: {:?}\n    said {short:?}", claim.machine, claim.command, claim.expect));
+            wrong.push(format!(
+                "{}: {}: {:?}\n    said {short:?}",
+                claim.machine, claim.command, claim.expect
+            ));
         }
     }
     println!("{} claims about the fleet, {} do not hold", claims.len(), wrong.len());
@@ -111,14 +114,19 @@ fn accounts(world: &World) -> Vec<Claim> {
             is(&format!("getent shadow {account} | cut -d : -f 2"), "*"),
             is(&format!("id -nG {account}"), &account),
             is(&format!("sudo -l -U {account} | grep -c 'not allowed'"), "1"),
-            is(&format!("find / -xdev -user {account} -not -path '/srv/firn/jails/{host}/spool/*' | wc -l"), "0"),
+            is(
+                &format!("find / -xdev -user {account} -not -path '/srv/firn/jails/{host}/spool/*' | wc -l"),
+                "0",
+            ),
             is(&format!("find /srv/firn/jails/{host} -perm /6000 -type f | wc -l"), "0"),
             is(&format!("find /srv/firn/jails/{host} -perm /002 -not -type l | wc -l"), "0"),
             is(&format!("runuser -u {account} -- ls /srv/firn/history 2>&1 | grep -c denied"), "1"),
             is(&format!("ls /srv/firn/jails/{host}"), "bin\nspool\nstate"),
         ]);
         for other in HOSTS.iter().filter(|other| **other != host) {
-            let command = format!("setpriv --reuid {account} --clear-groups ls /srv/firn/jails/{other}/spool/incoming 2>&1 | grep -c denied");
+            let command = format!(
+                "setpriv --reuid {account} --clear-groups ls /srv/firn/jails/{other}/spool/incoming 2>&1 | grep -c denied"
+            );
             claims.push(is(&command, "1"));
         }
     }
@@ -146,7 +154,11 @@ fn keys(world: &World) -> Vec<Claim> {
         ]);
         let server = world.said(BACKUP, "cut -d ' ' -f 1,2 /etc/firn/ssh_host_ed25519_key.pub");
         claims.push(Claim::line(host, "cat /etc/firn/push.toml", &format!("host_key = \"{server}\"")));
-        claims.push(Claim::line(host, "cat /etc/firn/push.toml", &format!("account = \"{}\"", account(host))));
+        claims.push(Claim::line(
+            host,
+            "cat /etc/firn/push.toml",
+            &format!("account = \"{}\"", account(host)),
+        ));
         claims.push(Claim::line(host, "cat /etc/firn/push.toml", &format!("host = \"{host}\"")));
         let hours = if host == "mail" { "[4, 16]" } else { "[2, 10, 18]" };
         let record = format!("cat /etc/firn/hosts/{host}.toml");
@@ -156,7 +168,11 @@ fn keys(world: &World) -> Vec<Claim> {
     }
     let count = HOSTS.len().to_string();
     claims.push(Claim::is(BACKUP, "ls /etc/firn/keys | wc -l", &count));
-    claims.push(Claim::is(BACKUP, "cat /etc/firn/keys/* | grep -c '^restrict,from=\"[0-9.]*\" ssh-ed25519 [A-Za-z0-9+/]*$'", &count));
+    claims.push(Claim::is(
+        BACKUP,
+        "cat /etc/firn/keys/* | grep -c '^restrict,from=\"[0-9.]*\" ssh-ed25519 [A-Za-z0-9+/]*$'",
+        &count,
+    ));
     let private = "grep -rl 'PRIVATE KEY' /etc/firn /etc/ssh /root /home /srv/firn/jails /var/lib/firn 2>/dev/null | grep -v /etc/ssh/ssh_host_";
     claims.push(Claim::is(BACKUP, private, "/etc/firn/ssh_host_ed25519_key"));
     claims.push(Claim::is(BACKUP, "ls -A /root/.ssh 2>/dev/null | wc -l", "0"));
@@ -207,7 +223,9 @@ fn schedules() -> Vec<Claim> {
 }
 
 fn salt() -> Vec<Claim> {
-    let mine = |function: &str| format!("salt-call --out=json --log-level=quiet mine.get '*' {function} | tr -d ' \\n'");
+    let mine = |function: &str| {
+        format!("salt-call --out=json --log-level=quiet mine.get '*' {function} | tr -d ' \\n'")
+    };
     let example = "import sys, yaml; sys.path[:0] = ['/srv/salt/_modules']; import firn; text = yaml.safe_load(open('/srv/salt/pillar.example')); found = firn.settings(text); \
         print(sorted(set(found) - set(text['firn'])), sorted(set(found['server']) - set(text['firn']['server'])))";
     let mut claims = vec![

@@ -90,7 +90,10 @@ fn hosts(world: &World) -> String {
 pub(super) fn a_master_on_the_backup_server_is_refused(world: &World) {
     world.said(BACKUP, "systemctl start salt-master.service");
     let states = world.apply(BACKUP, "firn.backup-server");
-    assert!(matches!(&states[..], [state] if state.comment.contains("a Salt master runs on this machine")), "{states:?}");
+    assert!(
+        matches!(&states[..], [state] if state.comment.contains("a Salt master runs on this machine")),
+        "{states:?}"
+    );
     world.said(BACKUP, "systemctl stop salt-master.service");
     assert!(world.apply(BACKUP, "firn.backup-server").iter().all(|state| state.is_good));
 }

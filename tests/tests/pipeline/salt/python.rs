@@ -21,7 +21,8 @@ fn hostile_mines_and_pillars_are_refused_and_change_nothing() {
         let line = outcome.stdout.lines().find(|line| line.contains(what)).expect(what);
         line.split(' ').next().unwrap().parse().unwrap()
     };
-    let (mines, pillars) = (count("hostile Mines refused, nothing changed"), count("hostile pillars refused"));
+    let (mines, pillars) =
+        (count("hostile Mines refused, nothing changed"), count("hostile pillars refused"));
     println!("{mines} hostile Mines and {pillars} hostile pillars refused");
     assert!(mines >= HOSTILE_MIN && pillars >= HOSTILE_MIN);
 }
@@ -77,7 +78,8 @@ fn salt_and_push_client_have_the_same_minute_for_every_name() {
 fn salt_and_snapshotter_have_the_same_account_for_every_name() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
-    let settings = ["jails", "history", "keys", "hosts", "receiver"].map(|key| format!("{key} = {:?}\n", path(key)));
+    let settings =
+        ["jails", "history", "keys", "hosts", "receiver"].map(|key| format!("{key} = {:?}\n", path(key)));
     rig::file(&path("server.toml"), settings.concat().as_bytes());
     rig::file(&path("receiver"), b"");
     let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHYgd6V5/EB898lAR5g29aPAWqwY2caFuljddCAcG1F+\n";
@@ -102,7 +104,10 @@ fn salt_lint_finds_nothing() {
     let folder = pipeline_tests::machine::target_folder().join("salt-lint");
     let lint = folder.join("bin/salt-lint");
     if !lint.is_file() {
-        Outcome::of(Command::new(PYTHON).args(["-m", "venv"]).arg(&folder)).unwrap().expect_code(&[0]).unwrap();
+        Outcome::of(Command::new(PYTHON).args(["-m", "venv"]).arg(&folder))
+            .unwrap()
+            .expect_code(&[0])
+            .unwrap();
         let mut pip = Command::new(folder.join("bin/pip"));
         pip.args(["install", "--quiet", "--disable-pip-version-check", LINT]);
         Outcome::of(&mut pip).unwrap().expect_code(&[0]).unwrap();

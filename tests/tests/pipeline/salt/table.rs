@@ -41,7 +41,7 @@ const SSHD: &[&str] = &[
     "banner none",
     "loglevel VERBOSE",
     "unusedconnectiontimeout 30",
-    "channeltimeout *=3600",
+    "channeltimeout *=1h",
 ];
 
 pub(super) fn sshd() -> Vec<Claim> {
@@ -57,12 +57,32 @@ const UNITS: &[(&str, &str, &[&str])] = &[
     (
         BACKUP,
         "firn-ingest.service",
-        &["User=firn", "ActiveState=active", "UnitFileState=enabled", "PrivateNetwork=yes", "ProtectHome=yes", "PrivateTmp=yes", "CapabilityBoundingSet="],
+        &[
+            "User=firn",
+            "ActiveState=active",
+            "UnitFileState=enabled",
+            "PrivateNetwork=yes",
+            "ProtectHome=yes",
+            "PrivateTmp=yes",
+            "CapabilityBoundingSet=",
+        ],
     ),
-    (BACKUP, "firn-status.service", &["User=firn", "PrivateNetwork=yes", "ProtectHome=yes", "PrivateTmp=yes", "CapabilityBoundingSet="]),
-    (BACKUP, "firn-ice.service", &["User=firn-ice", "ProtectHome=yes", "PrivateTmp=yes", "CapabilityBoundingSet="]),
+    (
+        BACKUP,
+        "firn-status.service",
+        &["User=firn", "PrivateNetwork=yes", "ProtectHome=yes", "PrivateTmp=yes", "CapabilityBoundingSet="],
+    ),
+    (
+        BACKUP,
+        "firn-ice.service",
+        &["User=firn-ice", "ProtectHome=yes", "PrivateTmp=yes", "CapabilityBoundingSet="],
+    ),
     (BACKUP, "firn-sshd.service", &["ActiveState=active", "UnitFileState=enabled", "ProtectHome=yes"]),
-    ("web01", "firn-push.service", &["User=root", "Type=oneshot", "CapabilityBoundingSet=cap_dac_read_search", "Nice=10", "UMask=0077"]),
+    (
+        "web01",
+        "firn-push.service",
+        &["User=root", "Type=oneshot", "CapabilityBoundingSet=cap_dac_read_search", "Nice=10", "UMask=0077"],
+    ),
 ];
 
 /// What all of them are.
@@ -109,13 +129,18 @@ pub(super) fn exposure() -> Vec<Claim> {
         (BACKUP, "firn-ingest.service", 2.0),
         (BACKUP, "firn-status.service", 2.0),
         (BACKUP, "firn-ice.service", 2.0),
-        (BACKUP, "firn-sshd.service", 5.0),
+        (BACKUP, "firn-sshd.service", 3.0),
         ("web01", "firn-push.service", 3.0),
     ];
     let figure = |unit: &str| {
-        format!("systemd-analyze security --no-pager {unit} | sed -n 's/.*exposure level for .*: \\([0-9.]*\\) .*/\\1/p'")
+        format!(
+            "systemd-analyze security --no-pager {unit} | sed -n 's/.*exposure level for .*: \\([0-9.]*\\) .*/\\1/p'"
+        )
     };
-    units.iter().map(|(machine, unit, most)| Claim::new(machine, &figure(unit), Expect::AtMost(*most))).collect()
+    units
+        .iter()
+        .map(|(machine, unit, most)| Claim::new(machine, &figure(unit), Expect::AtMost(*most)))
+        .collect()
 }
 
 /// Owner, group, mode and kind of every path of ours.
@@ -166,7 +191,11 @@ pub(super) fn paths() -> Vec<Claim> {
         let account = format!("firn-{}", host.replace('.', "_"));
         claims.extend(OF_HOST.iter().map(|(path, what)| Claim::is(host, &stat(path), what)));
         claims.extend(OF_JAIL.iter().map(|(path, what)| {
-            Claim::is(BACKUP, &stat(&format!("/srv/firn/jails/{host}{path}")), &what.replace("{account}", &account))
+            Claim::is(
+                BACKUP,
+                &stat(&format!("/srv/firn/jails/{host}{path}")),
+                &what.replace("{account}", &account),
+            )
         }));
         let record = format!("/etc/firn/hosts/{host}.toml");
         claims.push(Claim::is(BACKUP, &stat(&record), "root:root 644 regular file"));

@@ -81,7 +81,7 @@ const UNITS: &[(&str, &str, &[&str])] = &[
     (
         "web01",
         "firn-push.service",
-        &["User=root", "Type=oneshot", "CapabilityBoundingSet=cap_dac_read_search", "Nice=10", "UMask=0077"],
+        &["User=root", "Type=oneshot", "CapabilityBoundingSet=cap_dac_read_search", "ProtectHome=read-only", "Nice=10", "UMask=0077"],
     ),
 ];
 
@@ -96,7 +96,6 @@ const ALL_UNITS: &[&str] = &[
     "ProtectClock=yes",
     "ProtectProc=invisible",
     "RestrictRealtime=yes",
-    "RestrictSUIDSGID=yes",
     "LockPersonality=yes",
     "MemoryDenyWriteExecute=yes",
     "AmbientCapabilities=",

@@ -247,7 +247,8 @@ cmd_up() {
     printf '%s\n' "$@" >"$RUN/names"
     { echo "127.0.0.1 localhost"; for h in "$@"; do echo "$(addr "$h") $h"; done; } >"$RUN/hosts"
     switch_on
-    [ -z "$RIG_MAKER" ] || RIG_DIR=$RIG_DIR RIG_ID=$RIG_ID setsid "$0" mourn </dev/null >/dev/null 2>&1 &
+    # Nothing of the caller's stays open in it: a reader of our output would wait for its end.
+    if [ -n "$RIG_MAKER" ]; then RIG_DIR=$RIG_DIR RIG_ID=$RIG_ID setsid "$0" mourn </dev/null >/dev/null 2>&1 & fi
     for h in "$@"; do plug "$h"; prepare "$h"; done
     for h in "$@"; do start "$h"; done
     for h in "$@"; do ready "$h"; done

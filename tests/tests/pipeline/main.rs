@@ -11,8 +11,6 @@ mod comparator;
 mod damage;
 /// The demo, which is the first thing anybody runs.
 mod demo;
-/// Machines of their own: units, timers, cut cables, stolen keys, the current gone.
-mod fleet;
 /// A host that breaks every rule harms nobody, not even its own past.
 mod hostile;
 /// Killed at every system call, nothing half counts, and the next run finishes.

@@ -113,7 +113,7 @@ fn accounts() -> Vec<Claim> {
             is(&passwd, &format!("firn host {host}:/srv/firn/jails/{host}:/bin/receiver")),
             is(&format!("getent shadow {account} | cut -d : -f 2"), "*"),
             is(&format!("id -nG {account}"), &account),
-is(&format!("getent group root sudo wheel adm shadow disk docker | grep -c {account}"), "0"),
+            is(&format!("getent group root sudo wheel adm shadow disk docker | grep -c {account}"), "0"),
             is(
                 &format!("find / -xdev -user {account} -not -path '/srv/firn/jails/{host}/spool/*' | wc -l"),
                 "0",

@@ -81,7 +81,14 @@ const UNITS: &[(&str, &str, &[&str])] = &[
     (
         "web01",
         "firn-push.service",
-        &["User=root", "Type=oneshot", "CapabilityBoundingSet=cap_dac_read_search", "ProtectHome=read-only", "Nice=10", "UMask=0077"],
+        &[
+            "User=root",
+            "Type=oneshot",
+            "CapabilityBoundingSet=cap_dac_read_search",
+            "ProtectHome=read-only",
+            "Nice=10",
+            "UMask=0077",
+        ],
     ),
 ];
 

@@ -82,11 +82,10 @@ impl State {
     }
 }
 
-fn pillar() -> [(&'static str, String); 5] {
+fn pillar(version: &str) -> [(&'static str, String); 5] {
     let top = "base:\n  '*': [fleet, retired]\n  'backup1': [server]\n  'web01,db1.example.org,mail': [{match: list}, host]\n  'mail': [timer]\n";
     let fleet = format!(
-        "firn:\n  packages: {{version: {}}}\n  server: {{minion: backup1, address: backup1, networks: [10.77.0.0/24]}}\n  hours_of: {{mail: [4, 16]}}\n",
-        env!("CARGO_PKG_VERSION")
+        "firn:\n  packages: {{version: {version}}}\n  server: {{minion: backup1, address: backup1, networks: [10.77.0.0/24]}}\n  hours_of: {{mail: [4, 16]}}\n"
     );
     let server = "firn:\n  roles: [backup-server, iceboxer]\n  ice:\n    settings:\n      history: /srv/firn/history\n      staging: /var/lib/firn/ice/staging\n      ledger: /var/lib/firn/ice/ledger\n      recipients: [{certificate: /etc/firn/ice.asc, fingerprint: 0123456789ABCDEF0123456789ABCDEF01234567}]\n      vaults: [{name: local, url: 'file:/srv/vault', retention_days: 92}]\n    files: {ice.asc: salt://firn/files/ice.asc}\n    credentials: {s3: \"a secret of vaults\\n\"}\nmine_functions:\n  firn_keys.server: []\n";
     let host = "firn:\n  roles: [push-client]\n  push: {roots: [/etc], exclude: [/etc/firn]}\nmine_functions:\n  firn_keys.push: [{mine_function: firn_keys.push}, {allow_tgt: backup1}, {allow_tgt_type: list}]\n";
@@ -105,12 +104,9 @@ fn srv() -> TempDir {
     let mut copy = Command::new("cp");
     copy.arg("-r").arg(workspace().join("salt")).arg(srv.path().join("salt"));
     Outcome::of(&mut copy).unwrap().expect_code(&[0]).unwrap();
-    rig::programs();
-    let mut package = cargo();
-    package.args(["xtask", "package", "--dev", "--to"]).arg(srv.path().join("salt/firn/packages"));
-    Outcome::of(&mut package).unwrap().expect_code(&[0]).unwrap();
+    let version = packages(&srv.path().join("salt/firn/packages"));
     let master = "extension_modules: /srv/salt\next_pillar:\n  - backup_minute: {}\nauto_accept: True\n";
-    let mut files = pillar().to_vec();
+    let mut files = pillar(&version).to_vec();
     files.push(("pillar/timer.sls", "firn: {schedule: timer}\n".to_owned()));
     files.push(("master.d/firn.conf", master.to_owned()));
     files.push(("salt/top.sls", "base:\n  '*': [firn]\n".to_owned()));
@@ -121,6 +117,28 @@ fn srv() -> TempDir {
     }
     readable(srv.path());
     srv
+}
+
+/// Puts the packages into a folder, and gives their version. `FIRN_PACKAGES` names a folder of some that are built already.
+fn packages(folder: &Path) -> String {
+    fs::create_dir_all(folder).unwrap();
+    let mut command = match std::env::var_os("FIRN_PACKAGES") {
+        Some(built) => {
+            let mut copy = Command::new("cp");
+            copy.arg("-rT").arg(built);
+            copy
+        }
+        None => {
+            rig::programs();
+            let mut package = cargo();
+            package.args(["xtask", "package", "--dev", "--to"]);
+            package
+        }
+    };
+    Outcome::of(command.arg(folder)).unwrap().expect_code(&[0]).unwrap();
+    let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let client = names.into_iter().find(|name| name.starts_with("firn-client_")).expect("no packages");
+    client.split('_').nth(1).unwrap().to_owned()
 }
 
 /// The folder of a test is its maker's alone; in the machine it is the master's.
@@ -174,6 +192,28 @@ pub(super) fn a_key_is_changed_for_a_new_one(world: &World) {
     assert!(line.ends_with(&new) && line.lines().count() == 1, "{line}");
     assert_eq!(world.said("web01", "ls /etc/firn"), "push.toml\npush_ed25519\npush_ed25519.pub");
     world.said("web01", "systemctl start firn-push.service");
+    // A key that the server was not told of is not taken into use.
+    let call = "salt-call --log-level=quiet";
+    world.said("web01", &format!("{call} firn_keys.begin"));
+    assert_ne!(world.sh("web01", &format!("{call} firn_keys.finish")).code, 0);
+    world.said("web01", &format!("{call} firn_keys.cancel && push-client check"));
+    assert_eq!(key(), new);
+    a_second_run_changes_nothing(world);
+}
+
+/// As salt/README.md says it: hosts pin the new key, then the server has it.
+pub(super) fn the_servers_key_is_changed_for_a_new_one(world: &World) {
+    let call = "salt-call --log-level=quiet";
+    world.said(BACKUP, &format!("{call} firn_keys.begin server && {call} mine.update"));
+    for host in HOSTS {
+        let states = world.apply(host, "firn.push-client");
+        assert!(states.iter().all(|state| state.is_good), "{states:?}");
+        assert_ne!(world.sh(host, "push-client check").code, 0, "{host}");
+    }
+    world.said(BACKUP, &format!("{call} firn_keys.finish server && {call} service.reload firn-sshd.service"));
+    for host in HOSTS {
+        world.said(host, "push-client check");
+    }
     a_second_run_changes_nothing(world);
 }
 

@@ -63,7 +63,7 @@ pub(super) fn holds(world: &World) {
         table::units(),
         table::exposure(),
         table::paths(),
-        accounts(world),
+        accounts(),
         keys(world),
         listeners(),
         schedules(),
@@ -103,7 +103,7 @@ fn account(host: &str) -> String {
     format!("firn-{}", host.replace('.', "_"))
 }
 
-fn accounts(world: &World) -> Vec<Claim> {
+fn accounts() -> Vec<Claim> {
     let mut claims = Vec::new();
     for host in HOSTS {
         let account = account(host);
@@ -113,7 +113,7 @@ fn accounts(world: &World) -> Vec<Claim> {
             is(&passwd, &format!("firn host {host}:/srv/firn/jails/{host}:/bin/receiver")),
             is(&format!("getent shadow {account} | cut -d : -f 2"), "*"),
             is(&format!("id -nG {account}"), &account),
-            is(&format!("sudo -l -U {account} | grep -c 'not allowed'"), "1"),
+            is(&format!("getent group root sudo wheel adm shadow disk docker | grep -c {account}"), "0"),
             is(
                 &format!("find / -xdev -user {account} -not -path '/srv/firn/jails/{host}/spool/*' | wc -l"),
                 "0",
@@ -130,13 +130,14 @@ fn accounts(world: &World) -> Vec<Claim> {
             claims.push(is(&command, "1"));
         }
     }
+    let sudo = "grep -rs firn /etc/sudoers /etc/sudoers.d /etc/doas.conf /etc/polkit-1 | wc -l";
+    claims.push(Claim::is(BACKUP, sudo, "0"));
     for account in ["firn", "firn-ice"] {
-        let command = format!("sudo -l -U {account} | grep -c 'not allowed'");
-        claims.push(Claim::is(BACKUP, &command, "1"));
+        let command = format!("getent group root sudo wheel adm shadow disk docker | grep -c {account}");
+        claims.push(Claim::is(BACKUP, &command, "0"));
         let command = format!("getent passwd {account} | grep -c nologin");
         claims.push(Claim::is(BACKUP, &command, "1"));
     }
-    let _ = world;
     claims
 }
 

@@ -11,7 +11,9 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("options before the key", "dict(word, key='command=\"/bin/sh\" ' + KEY)", "key"),
     ("a second line", "dict(word, key=KEY + '\\nssh-ed25519 ' + KEY)", "visible characters"),
     ("an RSA key", "dict(word, key='ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAgQC7')", "key"),
-    ("1 MiB", "dict(word, key=KEY + 'A' * (1 << 20))", "visible characters"),
+    // Salt itself cuts it, and what is left is refused.
+    ("1 MiB", "dict(word, key=KEY + 'A' * (1 << 20))", "key"),
+    ("100,000 digits", "dict(word, key=KEY + \'A\' * 100000)", "visible characters"),
     ("another host's id", "dict(word, host='web01')", "not its own"),
     ("an id that climbs", "dict(word, host='../../../etc')", "host id"),
     ("another host's key", "dict(word, key=OTHER)", "two minions have one key"),

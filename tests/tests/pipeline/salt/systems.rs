@@ -28,7 +28,7 @@ const SYSTEMS: &[(&str, &str, &[&str], &[&str])] = &[
         "Rocky 9",
         "{os: Rocky, os_family: RedHat, osmajorrelease: 9}",
         &["openssl-libs", "nettle", "cronie", "crond", "openssh-clients"],
-        &["libssl3", "cron", "openssh-client"],
+        &["libssl3", "openssh-client"],
     ),
 ];
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHYgd6V5/EB898lAR5g29aPAWqwY2caFuljddCAcG1F+";

@@ -41,7 +41,7 @@ const SSHD: &[&str] = &[
     "banner none",
     "loglevel VERBOSE",
     "unusedconnectiontimeout 30",
-    "channeltimeout *=3600",
+    "channeltimeout *=1h",
 ];
 
 pub(super) fn sshd() -> Vec<Claim> {
@@ -81,7 +81,14 @@ const UNITS: &[(&str, &str, &[&str])] = &[
     (
         "web01",
         "firn-push.service",
-        &["User=root", "Type=oneshot", "CapabilityBoundingSet=cap_dac_read_search", "Nice=10", "UMask=0077"],
+        &[
+            "User=root",
+            "Type=oneshot",
+            "CapabilityBoundingSet=cap_dac_read_search",
+            "ProtectHome=read-only",
+            "Nice=10",
+            "UMask=0077",
+        ],
     ),
 ];
 
@@ -96,7 +103,6 @@ const ALL_UNITS: &[&str] = &[
     "ProtectClock=yes",
     "ProtectProc=invisible",
     "RestrictRealtime=yes",
-    "RestrictSUIDSGID=yes",
     "LockPersonality=yes",
     "MemoryDenyWriteExecute=yes",
     "AmbientCapabilities=",
@@ -129,7 +135,7 @@ pub(super) fn exposure() -> Vec<Claim> {
         (BACKUP, "firn-ingest.service", 2.0),
         (BACKUP, "firn-status.service", 2.0),
         (BACKUP, "firn-ice.service", 2.0),
-        (BACKUP, "firn-sshd.service", 5.0),
+        (BACKUP, "firn-sshd.service", 3.0),
         ("web01", "firn-push.service", 3.0),
     ];
     let figure = |unit: &str| {

@@ -131,7 +131,7 @@ fn probe(run: &Run, settings: &Settings, hosts: &Hosts) -> Vec<Finding> {
         deletion,
         off_site::locked(&known),
         kept::judge(settings, hosts, &pasts, now),
-        automatic::judge(hosts, &pasts, now),
+        automatic::judge(settings, hosts, &pasts, now),
         off_site::costs(&known, &ask(&["cost"])),
         load::judge(hosts, &pasts),
     ]

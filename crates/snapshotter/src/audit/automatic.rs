@@ -1,6 +1,7 @@
 //! R10: all of it is automatic: units and timers are enabled and did well, and hosts push at their own minute, by themselves.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use formats::records::audit::{Finding, Requirement, Verdict};
 use formats::schedule::minute;
@@ -8,18 +9,31 @@ use formats::schedule::minute;
 use super::facts::Hosts;
 use super::past::{Past, Push};
 use super::systemd;
+use crate::settings::Settings;
 
-/// What runs the server. A timer's service is looked at for its result only.
-const UNITS: [&str; 6] = [
-    "firn-sshd.service",
-    "firn-ingest.service",
-    "firn-status.timer",
-    "firn-ice.timer",
-    "firn-status.service",
-    "firn-ice.service",
+/// How a unit comes to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// From the start of the machine.
+    Always,
+    /// When its timer says so; only its result is looked at.
+    ByTimer,
+}
+
+/// The sshd that serves hosts is one of its own, or the machine's.
+const OWN_SSHD: &str = "firn-sshd.service";
+const USUAL_SSHD: &str = "ssh.service";
+const USUAL: &str = "/etc/ssh/sshd_config";
+
+/// What runs the server.
+const UNITS: [(&str, Role); 6] = [
+    (OWN_SSHD, Role::Always),
+    ("firn-ingest.service", Role::Always),
+    ("firn-status.timer", Role::Always),
+    ("firn-ice.timer", Role::Always),
+    ("firn-status.service", Role::ByTimer),
+    ("firn-ice.service", Role::ByTimer),
 ];
-/// By themselves: they run or wait; the others are run by timers.
-const ALWAYS: usize = 4;
 const PROPERTIES: [&str; 4] = ["LoadState", "UnitFileState", "ActiveState", "Result"];
 /// A host that is due three times a day has not pushed for so long only if nothing makes it.
 const SILENT_DAYS: i64 = 2;
@@ -28,12 +42,22 @@ const LATE_MINUTES: i64 = 10;
 /// So many pushes tell whether they come at their minute.
 const TELLING: usize = 6;
 
-pub(super) fn judge(hosts: &Hosts, pasts: &Result<Vec<Past>, String>, now: i64) -> Finding {
+pub(super) fn judge(
+    settings: &Settings,
+    hosts: &Hosts,
+    pasts: &Result<Vec<Past>, String>,
+    now: i64,
+) -> Finding {
     let mut finding = Finding::new(Requirement::R10);
     if systemd::is_here() {
-        for (number, unit) in UNITS.iter().enumerate() {
+        for (unit, role) in UNITS {
+            let unit = if unit == OWN_SSHD && settings.audit.sshd_config == Path::new(USUAL) {
+                USUAL_SSHD
+            } else {
+                unit
+            };
             let told = systemd::show(unit, &PROPERTIES).unwrap_or_default();
-            let (verdict, text) = unit_state(&told, number < ALWAYS);
+            let (verdict, text) = unit_state(&told, role);
             finding.add(verdict, format!("{unit} {text}"));
         }
     } else {
@@ -54,7 +78,7 @@ pub(super) fn judge(hosts: &Hosts, pasts: &Result<Vec<Past>, String>, now: i64) 
     finding
 }
 
-fn unit_state(told: &BTreeMap<String, String>, always: bool) -> (Verdict, String) {
+fn unit_state(told: &BTreeMap<String, String>, role: Role) -> (Verdict, String) {
     let get = |key: &str| told.get(key).map_or("", String::as_str);
     let result = get("Result");
     if get("LoadState") != "loaded" {
@@ -63,13 +87,16 @@ fn unit_state(told: &BTreeMap<String, String>, always: bool) -> (Verdict, String
     if !matches!(result, "success" | "") || get("ActiveState") == "failed" {
         return (Verdict::Fail, format!("failed: {result}"));
     }
-    if always && !matches!(get("UnitFileState"), "enabled" | "enabled-runtime" | "static" | "linked") {
+    if role == Role::ByTimer {
+        return (Verdict::Pass, "did well".to_owned());
+    }
+    if !matches!(get("UnitFileState"), "enabled" | "enabled-runtime" | "static" | "linked") {
         return (Verdict::Fail, format!("is {}", get("UnitFileState")));
     }
-    if always && get("ActiveState") != "active" {
+    if get("ActiveState") != "active" {
         return (Verdict::Fail, format!("is {}", get("ActiveState")));
     }
-    (Verdict::Pass, format!("is {}", if always { "enabled and active" } else { "well" }))
+    (Verdict::Pass, "is enabled and active".to_owned())
 }
 
 /// Zones differ from UTC by whole quarters of an hour, and a host's by whole hours nearly everywhere, so the minute of an hour is enough.
@@ -109,17 +136,17 @@ mod tests {
             let pairs = PROPERTIES.iter().zip([load, file, active, result]);
             pairs.map(|(key, value)| ((*key).to_owned(), value.to_owned())).collect::<BTreeMap<_, _>>()
         };
-        for (load, file, active, result, always, expected) in [
-            ("loaded", "enabled", "active", "success", true, Verdict::Pass),
-            ("loaded", "disabled", "active", "success", true, Verdict::Fail),
-            ("loaded", "enabled", "inactive", "success", true, Verdict::Fail),
-            ("loaded", "enabled", "failed", "exit-code", true, Verdict::Fail),
-            ("not-found", "", "inactive", "success", true, Verdict::Fail),
-            ("loaded", "static", "inactive", "success", false, Verdict::Pass),
-            ("loaded", "static", "inactive", "exit-code", false, Verdict::Fail),
+        for (load, file, active, result, role, expected) in [
+            ("loaded", "enabled", "active", "success", Role::Always, Verdict::Pass),
+            ("loaded", "disabled", "active", "success", Role::Always, Verdict::Fail),
+            ("loaded", "enabled", "inactive", "success", Role::Always, Verdict::Fail),
+            ("loaded", "enabled", "failed", "exit-code", Role::Always, Verdict::Fail),
+            ("not-found", "", "inactive", "success", Role::Always, Verdict::Fail),
+            ("loaded", "static", "inactive", "success", Role::ByTimer, Verdict::Pass),
+            ("loaded", "static", "inactive", "exit-code", Role::ByTimer, Verdict::Fail),
         ] {
             assert_eq!(
-                unit_state(&told(load, file, active, result), always).0,
+                unit_state(&told(load, file, active, result), role).0,
                 expected,
                 "{file} {active} {result}"
             );

@@ -2,6 +2,7 @@
 //! the server of tests/fake-s3, whose locks iceboxer tries to break itself. What needs systemd is unknown here, and says so.
 
 mod fixtures;
+mod host;
 mod world;
 
 use crate::rig;

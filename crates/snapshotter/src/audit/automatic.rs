@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use chrono::{DateTime, TimeDelta};
 use formats::records::audit::{Finding, Requirement, Verdict};
-use formats::schedule::minute;
 
 use super::facts::Hosts;
 use super::past::{Past, Push};
 use super::systemd;
 use crate::settings::Settings;
+use crate::status::due::Schedule;
 
 /// How a unit comes to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,9 +69,10 @@ pub(super) fn judge(
         Ok(pasts) => {
             for host in hosts.active() {
                 let past = pasts.iter().find(|past| past.host == host.id.as_str());
-                let empty = Vec::new();
-                let pushes = past.map_or(&empty, |past| &past.pushes);
-                let (verdict, text) = pushed(pushes, i64::from(minute(host.id.as_str())), now);
+                let (pushes, zone) = past
+                    .map_or(([].as_slice(), None), |past| (past.pushes.as_slice(), Some(past.zone.as_str())));
+                let schedule = Schedule::new(&host.id, host.record.due(settings), zone);
+                let (verdict, text) = pushed(pushes, &schedule, now);
                 finding.add(verdict, format!("{} {text}", host.id));
             }
         }
@@ -99,36 +101,42 @@ fn unit_state(told: &BTreeMap<String, String>, role: Role) -> (Verdict, String) 
     (Verdict::Pass, "is enabled and active".to_owned())
 }
 
-/// Zones differ from UTC by whole quarters of an hour, and a host's by whole hours nearly everywhere, so the minute of an hour is enough.
-fn pushed(pushes: &[Push], due: i64, now: i64) -> (Verdict, String) {
+/// By the times at which the host's own clock should have started it.
+fn pushed(pushes: &[Push], schedule: &Schedule, now: i64) -> (Verdict, String) {
     let Some(last) = pushes.last() else { return (Verdict::Unknown, "has not pushed yet".to_owned()) };
     let days = (now - last.accepted) / 86_400;
     if days >= SILENT_DAYS {
         return (Verdict::Fail, format!("has not pushed for {days} days"));
     }
+    if !schedule.is_known() {
+        return (Verdict::Unknown, "pushes from a time zone that is not known here".to_owned());
+    }
     let recent = pushes.get(pushes.len().saturating_sub(TELLING)..).unwrap_or(pushes);
-    let in_time = |push: &&Push| {
-        let late = (push.started.div_euclid(60) - due).rem_euclid(60);
-        [0, 15, 30, 45].iter().any(|quarter| (late - quarter).rem_euclid(60) <= LATE_MINUTES)
-    };
-    let at_hour = |push: &&Push| (push.started.div_euclid(60) - due).rem_euclid(60) <= LATE_MINUTES;
-    let (hour, quarter) = (recent.iter().filter(at_hour).count(), recent.iter().filter(in_time).count());
     let all = recent.len();
+    let due = recent.iter().filter(|push| is_due(push.started, schedule)).count();
+    let minute = schedule.minute();
     match () {
         () if all < TELLING => (Verdict::Unknown, format!("has pushed {all} times, too few to tell")),
-        () if hour * 3 >= all * 2 => {
-            (Verdict::Pass, format!("pushed at its minute {due} in {hour} of {all} times"))
+        () if due * 3 >= all * 2 => {
+            (Verdict::Pass, format!("pushed when due, at minute {minute}, in {due} of {all} times"))
         }
-        () if quarter == all => {
-            (Verdict::Unknown, "pushes at another minute, or in a zone of half hours".to_owned())
+        () => {
+            (Verdict::Unknown, format!("pushed when due, at minute {minute}, in {due} of {all} times only"))
         }
-        () => (Verdict::Unknown, format!("pushed at its minute {due} in {hour} of {all} times only")),
     }
+}
+
+/// True if a slot of the host was at that time or a few minutes before.
+fn is_due(started: i64, schedule: &Schedule) -> bool {
+    let Some(started) = DateTime::from_timestamp(started, 0) else { return false };
+    !schedule.slots(started - TimeDelta::minutes(LATE_MINUTES), started).is_empty()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hours::Hours;
+    use formats::HostId;
 
     #[test]
     fn a_unit_must_be_there_enabled_active_and_well() {
@@ -154,20 +162,29 @@ mod tests {
     }
 
     #[test]
-    fn pushes_at_the_minute_pass_and_silence_fails() {
-        let at = |minutes: &[i64]| -> Vec<Push> {
-            let push = |(number, minute): (usize, &i64)| {
-                let started = (100 + 8 * number as i64) * 3600 + minute * 60 + 7;
-                Push { started, accepted: started + 30 }
-            };
-            minutes.iter().enumerate().map(push).collect()
+    fn pushes_when_due_pass_and_silence_fails() {
+        // web01 is due at minute 40 of 2, 10 and 18 o'clock; in Kolkata that is minute 10 of UTC.
+        let schedule = |zone| {
+            Schedule::new(&HostId::parse("web01").unwrap(), &Hours::new(&[2, 10, 18]).unwrap(), Some(zone))
         };
-        let now = (100 + 8 * 6) * 3600;
-        assert_eq!(pushed(&at(&[40, 41, 40, 40, 49, 40]), 40, now).0, Verdict::Pass);
-        assert_eq!(pushed(&at(&[58, 59, 1, 58, 58, 58]), 58, now).0, Verdict::Pass);
-        assert_eq!(pushed(&at(&[1, 12, 23, 34, 45, 56]), 40, now).0, Verdict::Unknown);
-        assert_eq!(pushed(&at(&[40, 40]), 40, now).0, Verdict::Unknown);
-        assert_eq!(pushed(&[], 40, now).0, Verdict::Unknown);
-        assert_eq!(pushed(&at(&[40; 6]), 40, now + 3 * 86_400).0, Verdict::Fail);
+        let day = 20_000 * 86_400;
+        let at = |minutes: &[i64]| -> Vec<Push> {
+            let hours = [2, 10, 18, 26, 34, 42];
+            let times = hours.iter().zip(minutes).map(|(hour, minute)| day + hour * 3600 + minute * 60 + 7);
+            times.map(|started| Push { started, accepted: started + 30 }).collect()
+        };
+        let now = day + 43 * 3600;
+        let verdict = |minutes: &[i64], zone, now| pushed(&at(minutes), &schedule(zone), now).0;
+        assert_eq!(verdict(&[40, 41, 40, 40, 49, 40], "UTC", now), Verdict::Pass);
+        assert_eq!(
+            verdict(&[40 - 330, 41 - 330, 40 - 330, 40 - 330, 49 - 330, 40 - 330], "Asia/Kolkata", now),
+            Verdict::Pass
+        );
+        assert_eq!(verdict(&[100, 100, 100, 100, 100, 100], "UTC", now), Verdict::Unknown);
+        assert_eq!(verdict(&[39, 51, 5, 40, 40, 40], "UTC", now), Verdict::Unknown);
+        assert_eq!(verdict(&[40; 6], "Nowhere/Else", now), Verdict::Unknown);
+        assert_eq!(verdict(&[40, 40], "UTC", now - 86_400), Verdict::Unknown);
+        assert_eq!(verdict(&[], "UTC", now), Verdict::Unknown);
+        assert_eq!(verdict(&[40; 6], "UTC", now + 3 * 86_400), Verdict::Fail);
     }
 }

@@ -51,6 +51,8 @@ pub(super) struct Past {
     pub(super) missing_names: Vec<String>,
     /// Newest pushes, oldest first.
     pub(super) pushes: Vec<Push>,
+    /// Time zone of the newest push.
+    pub(super) zone: String,
     /// New contents of the last 30 days.
     pub(super) grown_bytes: u64,
     /// Files that a later push changed, read again in the older snapshot.
@@ -120,6 +122,7 @@ fn tell(past: &mut Past, place: &HostHistory, log: &Log, now: i64) -> history::R
     past.snapshots = snapshots.len() as u64;
     past.first = snapshots.first().map_or(0, time);
     past.newest = snapshots.last().map_or(0, time);
+    past.zone = snapshots.last().map_or_else(String::new, |newest| newest.zone.clone());
     let newest = snapshots.get(snapshots.len().saturating_sub(PUSHES_MAX)..).unwrap_or_default();
     past.pushes = newest.iter().map(|one| Push { started: one.started, accepted: time(one) }).collect();
     let recent = snapshots.iter().rev().take_while(|one| time(one) > now - GROWTH_DAYS * 86_400);

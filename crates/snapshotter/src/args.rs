@@ -1,5 +1,7 @@
 //! The command line.
 
+use std::path::PathBuf;
+
 use cli::{Common, Manual};
 use formats::HostId;
 

@@ -11,7 +11,7 @@ use ssh2::{Channel, Session};
 
 use super::child::{confine, received};
 use super::ending::{Ended, Ending};
-use super::handover::{Ends, Handover};
+use super::handover::Ends;
 use super::login::let_in;
 use super::ssh2_child::{connect, handover};
 use crate::openssh::PrivateKey;

@@ -11,6 +11,8 @@ mod comparator;
 mod damage;
 /// The demo, which is the first thing anybody runs.
 mod demo;
+/// The document for a new admin, run on machines of its own.
+mod getting_started;
 /// A host that breaks every rule harms nobody, not even its own past.
 mod hostile;
 /// Killed at every system call, nothing half counts, and the next run finishes.

@@ -15,6 +15,8 @@ mod damage;
 mod demo;
 /// Machines of their own: units, timers, cut cables, stolen keys, the current gone.
 mod fleet;
+/// The document for a new admin, run on machines of its own.
+mod getting_started;
 /// A host that breaks every rule harms nobody, not even its own past.
 mod hostile;
 /// Killed at every system call, nothing half counts, and the next run finishes.

@@ -13,7 +13,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("an RSA key", "dict(word, key='ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAgQC7')", "key"),
     // Salt itself cuts it, and what is left is refused.
     ("1 MiB", "dict(word, key=KEY + 'A' * (1 << 20))", "key"),
-    ("100,000 digits", "dict(word, key=KEY + \'A\' * 100000)", "visible characters"),
+    ("100,000 digits", "dict(word, key=KEY + 'A' * 100000)", "visible characters"),
     ("another host's id", "dict(word, host='web01')", "not its own"),
     ("an id that climbs", "dict(word, host='../../../etc')", "host id"),
     ("another host's key", "dict(word, key=OTHER)", "two minions have one key"),

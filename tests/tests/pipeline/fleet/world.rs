@@ -1,5 +1,6 @@
 //! A backup server and its hosts, each a machine of its own, and how their states are read from outside, with stock tools.
 
+use std::fs;
 use std::path::PathBuf;
 
 use pipeline_tests::checker::history::{Found, check};
@@ -81,6 +82,13 @@ impl World {
     #[track_caller]
     pub(super) fn count(&self, host: &str) -> usize {
         self.sound(host).snapshots.len()
+    }
+
+    /// The history of a host down to inodes and times, and apart from that its log, which grows.
+    pub(super) fn past(&self, host: &str) -> (Prints, Vec<u8>) {
+        let folder = self.history(host);
+        let log = fs::read(folder.join("log")).unwrap();
+        (Prints::take(&folder, &|path| path == b"log").unwrap(), log)
     }
 
     /// The histories of these hosts, down to inodes and times.

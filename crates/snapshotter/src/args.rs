@@ -1,5 +1,7 @@
 //! The command line.
 
+use std::path::PathBuf;
+
 use cli::{Common, Manual};
 use formats::HostId;
 
@@ -26,7 +28,7 @@ const EXAMPLES: &str = "Examples:
   snapshotter verify
   snapshotter status
 
-Started as root, every verb but `host` goes on as the account `owner` of the settings.";
+Started as root, every verb but `host` and `audit` goes on as the account `owner` of the settings.";
 
 const INGEST_EXAMPLES: &str = "Examples:
   snapshotter ingest
@@ -53,6 +55,15 @@ const STATUS_EXAMPLES: &str = "Examples:
 
 The worst come first. A push is late two hours after the host was due: at its own minute of the hours in its record or in the settings, by the clock of its
 zone. Ice and drills are known from what iceboxer publishes. Ends with 0 if nothing is late, with 5 if something is, with 28 if a log is damaged.";
+
+const AUDIT_EXAMPLES: &str = "Examples:
+  snapshotter audit
+  snapshotter audit --all --json
+  snapshotter audit --with reports-of-hosts.json
+
+Root's work: it tries, as the account of each host, what must be refused, and changes nothing. One line a requirement: pass, fail or unknown,
+with what was tried; -v lists all of it. Ends with 6 if a requirement fails, with 3 if none fails and one is unknown. The half of a host is
+`push-client audit`; its reports are taken in under --with.";
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Verb {
@@ -100,6 +111,22 @@ pub(crate) enum Verb {
         /// Only these hosts; their sizes are told too
         hosts: Vec<HostId>,
     },
+    /// Try the twelve requirements, and say of each whether it holds
+    #[command(after_help = AUDIT_EXAMPLES)]
+    Audit {
+        /// Try every host, not a sample of 16 that changes every day
+        #[arg(long)]
+        all: bool,
+        /// Reports of `push-client audit --json`, one a line
+        #[arg(long, value_name = "FILE")]
+        with: Vec<PathBuf>,
+    },
+    /// Tries what it is told as an account without rights; started by `audit`
+    #[command(hide = true)]
+    AuditAttempts,
+    /// Reads the histories for the audit; started by `audit`
+    #[command(hide = true)]
+    AuditHistory,
     /// One push of one host, confined; started by `ingest`
     #[command(hide = true)]
     IngestHost {
@@ -140,6 +167,9 @@ impl Verb {
             Verb::Verify { .. } => "verify",
             Verb::Host { verb } => verb.word(),
             Verb::Status { .. } => "status",
+            Verb::Audit { .. } => "audit",
+            Verb::AuditAttempts => "audit-attempts",
+            Verb::AuditHistory => "audit-history",
             Verb::IngestHost { .. } => "ingest-host",
             Verb::Decode(_) => "decode",
             Verb::Manual(_) => "manual",

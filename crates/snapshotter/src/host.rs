@@ -1,7 +1,7 @@
 //! Makes, lists and retires hosts. `host add` and `host retire` are the only things here that root does: accounts, jails and keys are root's,
 //! so that nobody whom they hold can change them.
 
-mod account_name;
+pub(crate) mod account_name;
 mod add;
 pub(crate) mod args;
 mod book;

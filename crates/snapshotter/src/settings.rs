@@ -6,6 +6,7 @@ use cli::settings::SettingsError;
 use formats::published::{Limits, Sandbox};
 use serde::Deserialize;
 
+use crate::audit::settings::AuditSettings;
 use crate::hours::Hours;
 
 /// Where the settings are, unless `--config` says otherwise.
@@ -17,6 +18,8 @@ history = "/srv/firn/history"
 keys = "/etc/firn/keys"
 receiver = "/usr/lib/firn/receiver""#;
 
+/// Two years, with a leap day. Nothing removes snapshots yet; a prune keeps at least these.
+const KEEP_DAYS: u32 = 731;
 /// Memory of the process that expands what a host sent.
 const DECODER_MEMORY_BYTES: u64 = 256 << 20;
 /// Processor time of that process, for one push.
@@ -39,6 +42,10 @@ pub(crate) struct Settings {
     pub(crate) hours: Hours,
     /// What iceboxer publishes after each run.
     pub(crate) ice_standing: PathBuf,
+    /// For so many days snapshots are kept.
+    pub(crate) keep_days: u32,
+    /// Where what the audit looks at lies.
+    pub(crate) audit: AuditSettings,
     /// The static binary that is copied into each jail.
     pub(crate) receiver: PathBuf,
     /// What the account of each host begins with.
@@ -68,6 +75,10 @@ struct Typed {
     #[serde(default = "Typed::ice_standing")]
     ice_standing: PathBuf,
     receiver: PathBuf,
+    #[serde(default = "Typed::keep_days")]
+    keep_days: u32,
+    #[serde(default)]
+    audit: AuditSettings,
     #[serde(default = "Typed::account_prefix")]
     account_prefix: String,
     #[serde(default = "Typed::owner")]
@@ -115,6 +126,10 @@ impl Typed {
         PathBuf::from("/var/lib/firn/ice-standing/standing.json")
     }
 
+    fn keep_days() -> u32 {
+        KEEP_DAYS
+    }
+
     fn account_prefix() -> String {
         "firn-".to_owned()
     }
@@ -154,6 +169,7 @@ impl Settings {
             }
         }
         let hours = Hours::new(&typed.hours).map_err(|wrong| SettingsError::value(path, "hours", wrong))?;
+        typed.audit.check(path)?;
         let limits = typed.limits.meant(&typed.sandbox);
         if limits.queued_pushes == 0 {
             return Err(SettingsError::value(path, "limits.queued_pushes", "must be at least 1"));
@@ -169,6 +185,8 @@ impl Settings {
             hours,
             ice_standing: typed.ice_standing,
             receiver: typed.receiver,
+            keep_days: typed.keep_days,
+            audit: typed.audit,
             account_prefix: typed.account_prefix,
             owner: typed.owner,
             readers: typed.readers,
@@ -204,7 +222,7 @@ impl TypedLimits {
     }
 }
 
-fn is_account_name(name: &str) -> bool {
+pub(crate) fn is_account_name(name: &str) -> bool {
     let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_');
     name.len() <= 31
         && name.bytes().all(fits)

@@ -1,6 +1,6 @@
 //! Tells how each host stands, and what is late or missing.
 
-mod due;
+pub(crate) mod due;
 mod facts;
 mod ice;
 mod tell;

@@ -8,7 +8,7 @@ use cli::{Exit, Failed, Run};
 
 use crate::args::{Args, PROGRAM, Verb};
 use crate::settings::{SETTINGS_FILE, Settings};
-use crate::{account, decode, host, ingest, ingest_host, list, show, status, verify, watch};
+use crate::{account, audit, decode, host, ingest, ingest_host, list, show, status, verify, watch};
 
 /// Files that are made are for the account and its group only.
 const UMASK: u32 = 0o027;
@@ -28,9 +28,14 @@ fn verb(run: &mut Run, args: &Args) -> Result<Exit, Failed> {
     if let Verb::Manual(manual) = &args.verb {
         return manual.write(Args::command(), &mut std::io::stdout().lock());
     }
+    if let Verb::AuditAttempts = &args.verb {
+        // It gives root up before it tries anything, and may be in a jail without settings then.
+        return audit::attempt::child();
+    }
     let settings = Settings::load(args.common.config_or(SETTINGS_FILE))?;
     match &args.verb {
         Verb::Host { verb } => host::run(run, &settings, verb),
+        Verb::Audit { all, with } => audit::run(run, &settings, &audit::Asked::new(*all, with)),
         verb => {
             account::leave_root(&settings)?;
             unprivileged(run, &settings, verb)
@@ -52,7 +57,8 @@ fn unprivileged(run: &mut Run, settings: &Settings, verb: &Verb) -> Result<Exit,
         }
         Verb::Verify { host } => verify::run(run, settings, host.as_ref()),
         Verb::Status { hosts } => status::run(run, settings, hosts),
-        Verb::Host { .. } | Verb::Decode(_) | Verb::Manual(_) => {
+        Verb::AuditHistory => audit::past::child(settings),
+        Verb::Host { .. } | Verb::Decode(_) | Verb::Manual(_) | Verb::Audit { .. } | Verb::AuditAttempts => {
             Err(Failed::bug("choosing a verb", "it was chosen before"))
         }
     }

@@ -1,5 +1,6 @@
 //! The JSON records: one object a line, `format` first. Documents: docs/formats/snapshot-log.md, ice.md, drill-record.md, standing.md.
 
+pub mod audit;
 pub mod drill;
 pub mod ice;
 pub mod ice_id;

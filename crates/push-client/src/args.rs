@@ -4,6 +4,8 @@ use clap::{Parser, Subcommand};
 
 use cli::{Common, Manual};
 
+use crate::transport::Attempt;
+
 /// The program's name in reports.
 pub const PROGRAM: &str = "push-client";
 
@@ -11,11 +13,12 @@ const EXAMPLES: &str = "\
 Examples:
   push-client check                     say what is wrong before it matters
   push-client run                       push what changed, and wait for the verdict
+  push-client audit                     try what the server must refuse this host
   push-client run --json                the same, with a report as the last line
   push-client schedule --hostname web01 the minute at which web01 pushes: 40
 
 Exit codes: 0 accepted; 3 accepted, but something was left out; 18 sealed, verdict pending;
-2 settings; 4 this machine; 10 busy (here or there); 11-17 refused; 19 no connection; 20-27 rejected.";
+2 settings; 4 this machine; 6 a requirement of the audit fails; 10 busy (here or there); 11-17 refused; 19 no connection; 20-27 rejected.";
 
 /// Sends a host's files to its jail on the backup server.
 #[derive(Debug, Parser)]
@@ -48,6 +51,17 @@ pub enum Verb {
     },
     /// Show what is remembered of earlier pushes
     Status,
+    /// Try what the server must refuse this host, and look for what would let the server in
+    ///
+    /// The host's half of the audit; `snapshotter audit` is the server's. One line a requirement: pass, fail or unknown. Nothing is pushed or changed.
+    /// Ends with 6 if a requirement fails, with 3 if none fails and one is unknown.
+    Audit,
+    /// One attempt of the audit: started by `audit`, of no use by hand
+    #[command(hide = true)]
+    Attempt {
+        /// What is tried
+        what: Attempt,
+    },
     /// Carry a push to the server: started by `run`, of no use by hand
     #[command(hide = true)]
     Transport,
@@ -64,6 +78,8 @@ impl Verb {
             Verb::Check => "check",
             Verb::Schedule { .. } => "schedule",
             Verb::Status => "status",
+            Verb::Audit => "audit",
+            Verb::Attempt { .. } => "attempt",
             Verb::Transport => "transport",
             Verb::Manual(_) => "manual",
         }

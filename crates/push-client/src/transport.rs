@@ -4,6 +4,7 @@
 //! to the child, and from then on only frames cross between the two. The child holds no file, no capability and no second
 //! socket; whoever takes it over from the server's side has what the server is sent anyway, and nothing else.
 
+mod attempt;
 mod carried;
 mod child;
 mod ending;
@@ -13,6 +14,8 @@ mod login;
 mod pump;
 mod ssh2_child;
 
+pub(crate) use attempt::attempt as run_attempt;
+pub use attempt::{Attempt, Tried};
 pub use carried::Carried;
 pub use child::transport as run_transport;
 pub use error::TransportError;

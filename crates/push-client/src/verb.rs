@@ -1,5 +1,6 @@
 //! From the command line to the verb.
 
+mod audit;
 mod check;
 mod confine;
 mod run;
@@ -13,7 +14,7 @@ use cli::{Exit, Failed, Run};
 
 use crate::args::{Args, PROGRAM, Verb};
 use crate::settings::SETTINGS_FILE;
-use crate::transport::run_transport;
+use crate::transport::{run_attempt, run_transport};
 
 /// Runs the program.
 pub fn main() -> ExitCode {
@@ -25,6 +26,9 @@ pub fn main() -> ExitCode {
         // No report, no console: it talks to its parent only.
         return run_transport();
     }
+    if let Verb::Attempt { what } = args.verb {
+        return run_attempt(what);
+    }
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let run = Run::new(PROGRAM, args.verb.word(), &args.common);
     cli::run(run, |run| verb(run, &args))
@@ -34,12 +38,13 @@ fn verb(run: &mut Run, args: &Args) -> Result<Exit, Failed> {
     let settings = args.common.config_or(SETTINGS_FILE);
     match &args.verb {
         Verb::Run => run::run(run, settings),
+        Verb::Audit => audit::audit(run, settings),
         Verb::Check => check::check(run, settings),
         Verb::Schedule { hostname } => {
             schedule::schedule(run, settings, hostname.as_deref(), args.common.verbose)
         }
         Verb::Status => status::status(run, settings),
         Verb::Manual(manual) => manual.write(Args::command(), &mut std::io::stdout().lock()),
-        Verb::Transport => Err(Failed::bug("choosing a verb", "it was chosen before")),
+        Verb::Transport | Verb::Attempt { .. } => Err(Failed::bug("choosing a verb", "it was chosen before")),
     }
 }

@@ -1,7 +1,7 @@
 //! The child's life: take the handover, give everything up, be let in, carry bytes, say how it ended.
 
 use std::io::{self, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
@@ -32,10 +32,8 @@ pub fn transport() -> ExitCode {
 
 fn carry() -> Result<(), Ended> {
     let handed = |error: io::Error| Ended::new(Ending::Handover, error.to_string());
-    let over = io::stdin().as_fd().try_clone_to_owned().map_err(handed)?;
     let output = io::stdout().as_fd().try_clone_to_owned().map_err(handed)?;
-    let (handover, Ends { socket, input }) =
-        Handover::receive(&mut UnixStream::from(over)).map_err(handed)?;
+    let (handover, Ends { socket, input }) = received()?;
     let watched = socket.try_clone().map_err(handed)?;
     for fd in [&input, &output] {
         ioctl_fionbio(fd, true).map_err(|errno| handed(errno.into()))?;
@@ -48,8 +46,15 @@ fn carry() -> Result<(), Ended> {
     Pump::new(session, channel, watched, (input, output), patience).run()
 }
 
+/// What the parent hands over on standard input.
+pub(super) fn received() -> Result<(Handover, Ends<OwnedFd>), Ended> {
+    let handed = |error: io::Error| Ended::new(Ending::Handover, error.to_string());
+    let over = io::stdin().as_fd().try_clone_to_owned().map_err(handed)?;
+    Handover::receive(&mut UnixStream::from(over)).map_err(handed)
+}
+
 /// No file, no capability, no new socket, no other process: from before the first byte of the server is read.
-fn confine() -> Result<(), Ended> {
+pub(super) fn confine() -> Result<(), Ended> {
     let confined = limits::die_with_parent()
         .and_then(|()| limits::limit_core_zero())
         .and_then(|()| limits::limit_memory(MEMORY_BYTES))

@@ -11,7 +11,19 @@ use super::handover::Handover;
 const COMMAND: &str = "push";
 
 /// Opens the channel. Every step that waits has a deadline.
-pub(super) fn login(handover: &Handover, mut session: Session, socket: OwnedFd) -> Result<Channel, Ended> {
+pub(super) fn login(handover: &Handover, session: Session, socket: OwnedFd) -> Result<Channel, Ended> {
+    let words = |ending| move |error: ssh2::Error| Ended::new(ending, error.message().to_owned());
+    let session = let_in(handover, session, socket)?;
+    let mut channel = session.channel_session().map_err(words(Ending::Channel))?;
+    // What the far side writes to its standard error is nothing we act on; unread it would fill the window.
+    channel.handle_extended_data(ExtendedData::Ignore).map_err(words(Ending::Channel))?;
+    channel.exec(COMMAND).map_err(words(Ending::Channel))?;
+    session.set_blocking(false);
+    Ok(channel)
+}
+
+/// Agrees on keys, knows the server, is let in.
+pub(super) fn let_in(handover: &Handover, mut session: Session, socket: OwnedFd) -> Result<Session, Ended> {
     let words = |ending| move |error: ssh2::Error| Ended::new(ending, error.message().to_owned());
     session.set_tcp_stream(socket);
     session.set_blocking(true);
@@ -34,10 +46,5 @@ pub(super) fn login(handover: &Handover, mut session: Session, socket: OwnedFd) 
     session
         .userauth_pubkey_memory(account, None, &handover.key, None)
         .map_err(|error| Ended::new(Ending::Login, format!("account {account}: {}", error.message())))?;
-    let mut channel = session.channel_session().map_err(words(Ending::Channel))?;
-    // What the far side writes to its standard error is nothing we act on; unread it would fill the window.
-    channel.handle_extended_data(ExtendedData::Ignore).map_err(words(Ending::Channel))?;
-    channel.exec(COMMAND).map_err(words(Ending::Channel))?;
-    session.set_blocking(false);
-    Ok(channel)
+    Ok(session)
 }

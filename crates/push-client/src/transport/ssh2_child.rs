@@ -30,16 +30,20 @@ impl Transport for Ssh2Child {
         let socket = connect(target)?;
         // Without it, Nagle's algorithm and delayed acknowledgements cost 40 ms a message.
         socket.set_nodelay(true).map_err(TransportError::Start)?;
-        let handover = Handover {
-            account: target.account.clone(),
-            key: key.text().to_owned(),
-            host_key: target.host_key.blob().to_vec(),
-            ciphers: target.ciphers.clone(),
-            connect_seconds: target.connect_seconds,
-            idle_seconds: target.idle_seconds,
-            session_seconds: target.session_seconds,
-        };
-        start(&handover, &socket).map_err(TransportError::Start)
+        start(&handover(target, &key), &socket).map_err(TransportError::Start)
+    }
+}
+
+/// What a child needs to be let in.
+pub(super) fn handover(target: &Target, key: &PrivateKey) -> Handover {
+    Handover {
+        account: target.account.clone(),
+        key: key.text().to_owned(),
+        host_key: target.host_key.blob().to_vec(),
+        ciphers: target.ciphers.clone(),
+        connect_seconds: target.connect_seconds,
+        idle_seconds: target.idle_seconds,
+        session_seconds: target.session_seconds,
     }
 }
 
@@ -60,7 +64,7 @@ fn start(handover: &Handover, socket: &TcpStream) -> io::Result<Carried> {
     Ok(Carried::by(child, to, from.into()))
 }
 
-fn connect(target: &Target) -> Result<TcpStream, TransportError> {
+pub(super) fn connect(target: &Target) -> Result<TcpStream, TransportError> {
     let (address, port) = (target.address.as_str(), target.port);
     let name = |source| TransportError::Name { address: cli::shown(address.as_bytes()), source };
     let addresses: Vec<SocketAddr> = (address, port).to_socket_addrs().map_err(name)?.collect();

@@ -23,7 +23,7 @@
 #      RIG_NET   first three bytes of the addresses: the first host is .11, the next .12   [10.77.0]
 #      RIG_MASTER  the host that is the Salt master; salt-minion starts in all hosts. Empty: no Salt. Never the backup server:
 #                the master is root on all hosts
-#      RIG_SRV   folder seen read-only as /srv in the master: salt/, pillar/, master.d/*.conf, minion.d/*.conf, all optional
+#      RIG_SRV   folder seen as /srv in the master: salt/, pillar/, master.d/*.conf, minion.d/*.conf, all optional
 #      RIG_DISK  ext4:SIZE|xfs:SIZE  a filesystem of its own for every host at /vol; stays over kill and boot;
 #                full means ENOSPC. The root is an overlay (no reflink, no fanotify on it as a whole): use /vol for such tests
 #      RIG_MAKER  "PID START" of a process, as in its /proc/PID/stat: the rig goes down by itself when that process has ended
@@ -133,7 +133,6 @@ plug() {
 #        - an ext_pillar or a mine function is there only after saltutil.sync_modules (or sync_all): sync before mine.update,
 #          else the mine is empty and states that loop over it make nothing and report success. Assert on the count.
 #        - pillar.get prints ***** instead of values; look at rendered files or at `salt-run pillar.show_pillar HOST`.
-#        - /srv is read-only: do not point extension_modules there and call salt-run saltutil.sync_* as well.
 salt_conf() {
     local h=$1 etc=$2
     mkdir -p "$etc"
@@ -144,7 +143,7 @@ salt_conf() {
 		user: root
 		file_roots: {base: [/srv/salt]}
 		pillar_roots: {base: [/srv/pillar]}
-		default_include: /srv/master.d/*.conf
+		include: /srv/master.d/*.conf
 		C
     fi
     # short retry times: a host that was cut or killed is back within seconds
@@ -185,7 +184,7 @@ start() {
     local h=$1 d=$RUN/$1 opts=()
     [ ! -e "$d/vol.img" ] || opts+=(--bind="$d/vol:/vol")
     if [ -n "$RIG_SRV" ]; then
-        [ "$h" != "$RIG_MASTER" ] || opts+=(--bind-ro="$RIG_SRV:/srv")
+        [ "$h" != "$RIG_MASTER" ] || opts+=(--bind="$RIG_SRV:/srv")
         [ ! -d "$RIG_SRV/minion.d" ] || opts+=(--bind-ro="$RIG_SRV/minion.d:/etc/salt/rig.d")
     fi
     # nspawn 252 forbids these; backup tools and sandboxes may use them (its set "@sandbox" is younger)

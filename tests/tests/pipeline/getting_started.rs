@@ -67,7 +67,7 @@ fn the_commands_of_getting_started_lead_to_a_first_backup_that_runs_by_itself() 
     rig::programs();
     let document = fs::read_to_string(workspace().join("docs/getting-started.md")).unwrap();
     let blocks = blocks(&document);
-    assert!(blocks.len() >= 10, "{} blocks", blocks.len());
+    assert_eq!(blocks.len(), 9);
     let folder = tempfile::tempdir().unwrap();
     let fleet = Fleet::up(&FleetOptions { machines: &[SERVER, HOST], ..FleetOptions::default() }).unwrap();
     let address = fleet.address(HOST).unwrap();

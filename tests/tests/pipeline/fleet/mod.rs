@@ -1,6 +1,7 @@
 //! Real machines: an init, an sshd, cron and a disk in each, a network between them. What a folder cannot play is told here: units and
 //! timers, dead hosts, cut cables, stolen keys, and the current gone in the middle of a write.
 
+mod audits;
 mod by_salt;
 mod deploy;
 mod guards;
@@ -108,5 +109,6 @@ fn a_fleet_comes_through_a_bad_year() {
     let offsite = offsite::Offsite::new(&world);
     offsite.ice_comes_from_its_timer(&world);
     offsite.a_drill_restores_a_host_on_a_fresh_machine(&world, db, "fresh");
+    audits::both_halves_say_what_holds(&world, &[web, db, files]);
     guards::a_retired_host_keeps_its_past_and_nobody_takes_its_name(&world, mail);
 }

@@ -8,7 +8,9 @@
 #      RIG_BASE    the image           [$RIG_DIR/base]
 #      RIG_PKGS    more Debian packages for the image, comma separated
 #      RIG_MIRROR  Debian mirror       [what apt on this machine uses for the same suite, else debootstrap's default]
-#      RIG_PYTHON  python for building salt's wheels; must have the image's version, 3.11   [first one found]
+# Salt is built in the image, by the python that will run it, and with what this machine is told about its package index:
+# PIP_*, *_proxy, SSL_CERT_* and the like, pip.conf, netrc, apt's settings of Acquire, resolv.conf, certificates. Its
+# wheels stay in $RIG_DIR/wheels-salt-*; that folder, copied to another machine of the same kind, saves building it there.
 set -euo pipefail
 umask 022                       # the image's folders must be readable for the users inside, whatever the caller's umask
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive
@@ -17,7 +19,6 @@ HERE=$(dirname -- "$(realpath -- "$0")")
 RIG_DIR=$(realpath -m -- "${RIG_DIR:-${CARGO_TARGET_DIR:-$HERE/../../target}/rig}")
 RIG_BASE=$(realpath -m -- "${RIG_BASE:-$RIG_DIR/base}")
 SUITE=bookworm
-PYVER=3.11                      # of SUITE
 SALT=3008.3                     # newer ones may want dependencies that the registry view at hand does not have: pinned
 
 PKGS=systemd,systemd-sysv,dbus,libpam-systemd,openssh-server,openssh-client,cron,procps,kmod
@@ -83,22 +84,86 @@ build_image() {
     mv "$new" "$RIG_BASE"                                               # only a complete image gets the name
 }
 
+# This machine's settings of apt, as lines of apt.conf. A program that finds the proxy is not in the image: it is asked
+# here, as debootstrap does.
+apt_told() {
+    local auto=
+    command -v apt-config >/dev/null || return 0
+    apt-config dump | awk '/^Acquire::(https?::|Check-|Retries |Force)/ && !/::Proxy-?Auto-?Detect /'
+    eval "$(apt-config shell auto Acquire::http::Proxy-Auto-Detect)"
+    [ ! -x "$auto" ] || printf 'Acquire::http::Proxy "%s";\n' "$("$auto")"
+}
+
+# The variables that name a package index, a proxy or a certificate.
+TOLD='^((PIP|SSL_CERT|XDG_CONFIG)_.*|(REQUESTS|CURL)_CA_BUNDLE|(.*_)?(proxy|PROXY))$'
+
+# Runs a command in the image, under the layer $1/up, with this machine's network. The machine's settings are at the same
+# place in there, and so is each file and folder that they name (pip's cert, find-links): read-only. $2 can be written.
+in_builder() {                  # BUILDER WRITABLE CMD..
+    local b=$1 out=$2 home=${HOME:-/root} v dirs vars=() conf certs=() paths
+    shift 2
+    for v in $(compgen -e); do [[ ! $v =~ $TOLD ]] || vars+=("$v=${!v}"); done
+    IFS=: read -ra dirs <<<"${XDG_CONFIG_DIRS:-/etc/xdg}"
+    conf=(/etc/pip.conf "${dirs[@]/%//pip/pip.conf}" "${XDG_CONFIG_HOME:-$home/.config}/pip/pip.conf" "$home/.pip/pip.conf"
+          ${PIP_CONFIG_FILE:+"$PIP_CONFIG_FILE"} "$home/.netrc")
+    mapfile -t paths < <({ printf '%s\n' "${vars[@]}"; cat "${conf[@]}" "$b/up/etc/apt/apt.conf.d/"*; } 2>/dev/null |
+        grep -oE "/[^][:space:]:;,'\"[]+" | xargs -rd '\n' realpath -ms -- | sort -u)
+    # a machine without ca-certificates: the image's own are better than none
+    [ ! -e /etc/ssl/certs/ca-certificates.crt ] || certs=(/etc/ssl /usr/share/ca-certificates /usr/local/share/ca-certificates)
+    paths=(/etc/resolv.conf /etc/hosts "${certs[@]}" "${conf[@]}" "${paths[@]}")
+    # a pid namespace: whatever ends the command ends all that it started
+    unshare --mount --pid --fork --kill-child --propagation private bash -ec '
+        base=$1 b=$2 out=$3 n=$4; shift 4
+        mount -t overlay builder -o "lowerdir=$base,upperdir=$b/up,workdir=$b/work" "$b/root"
+        mount -t proc proc "$b/root/proc"
+        for p in "${@:1:n}" "$out"; do
+            [ -e "$p" ] || continue
+            at=$b/root$(chroot "$b/root" realpath -m -- "$p")   # a link of the image must not lead out of it
+            if [ ! -d "$p" ]; then
+                mkdir -p "${at%/*}"
+                [ -e "$at" ] || : >"$at"
+            else
+                case $p in
+                /etc/ssl | */ca-certificates) ;;
+                *) [ -z "$(ls -A "$at" 2>/dev/null)" ] || continue ;;   # /usr or / is named too: the image keeps its own
+                esac
+                mkdir -p "$at"
+            fi
+            if [ "$p" = "$out" ]; then mount --bind "$p" "$at"; else mount -o bind,ro "$p" "$at"; fi
+        done
+        shift "$n"
+        exec chroot "$b/root" "$@"' - "$RIG_BASE" "$b" "$out" ${#paths[@]} "${paths[@]}" \
+        /usr/bin/env -i HOME="$home" PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C TMPDIR=/var/tmp \
+        DEBIAN_FRONTEND=noninteractive "${vars[@]}" "$@" </dev/null >"$RIG_DIR/wheels.log" 2>&1
+}
+
+no_salt() {
+    tail -8 "$RIG_DIR/wheels.log" >&2
+    rm -rf --one-file-system -- "$RIG_DIR/builder"
+    die "cannot build the wheels of salt $SALT (log: $RIG_DIR/wheels.log). $*" \
+        "Or copy the folder wheels-salt-$SALT from the RIG_DIR of a machine that has it to $RIG_DIR."
+}
+
 salt_wheels() {
-    local w=$RIG_DIR/wheels-salt-$SALT p py=
+    local w=$RIG_DIR/wheels-salt-$SALT b=$RIG_DIR/builder
     [ -e "$w/complete" ] && return
-    for p in ${RIG_PYTHON:-python$PYVER /usr/bin/python3 python3}; do
-        [ "$("$p" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)" = $PYVER ] && { py=$p; break; }
-    done
-    [ -n "$py" ] || die "salt's wheels need a python $PYVER on this machine (the image's version): set RIG_PYTHON"
-    command -v gcc >/dev/null || apt_install gcc libc6-dev              # one dependency is C without a wheel
-    [ "$py" != /usr/bin/python3 ] ||
-        "$py" -c 'import ensurepip, os, sysconfig as s; os.stat(s.get_path("include") + "/Python.h")' 2>/dev/null ||
-        apt_install python3-venv python3-dev
-    say "building salt's wheels, once ($w, log: $RIG_DIR/pip.log)"
-    rm -rf "$w" "$RIG_DIR/venv-wheels"
-    { "$py" -m venv "$RIG_DIR/venv-wheels" && "$RIG_DIR/venv-wheels/bin/pip" wheel -q "salt==$SALT" -w "$w"; } \
-        >"$RIG_DIR/pip.log" 2>&1 || { tail -5 "$RIG_DIR/pip.log" >&2; die "pip wheel failed"; }
-    rm -rf "$RIG_DIR/venv-wheels"
+    say "building salt's wheels in the image, once ($w, log: $RIG_DIR/wheels.log)"
+    rm -rf --one-file-system -- "$w" "$b"
+    mkdir -p "$w" "$b/up/etc/apt/apt.conf.d" "$b/work" "$b/root"
+    apt_told >"$b/up/etc/apt/apt.conf.d/99machine"
+    # without RIG_MIRROR: the image's own list, the mirror that debootstrap had
+    [ -z "${RIG_MIRROR:-}" ] || echo "deb $RIG_MIRROR $SUITE main" >"$b/up/etc/apt/sources.list"
+    # one dependency is C without a wheel
+    in_builder "$b" "$w" sh -ec '
+        apt-get -qq update -o APT::Update::Error-Mode=any
+        apt-get -qq install -y --no-install-recommends gcc libc6-dev python3-dev' ||
+        no_salt "Debian's mirror did not give a compiler: is it reached from here? Set RIG_MIRROR, http_proxy or apt's proxy."
+    in_builder "$b" "$w" sh -ec '
+        python3 -m venv /var/tmp/venv
+        /var/tmp/venv/bin/pip wheel -q --disable-pip-version-check --use-pep517 -w "$2" "salt==$1"' - "$SALT" "$w" ||
+        no_salt "Is a Python package index reached from here? Set what pip needs for it: PIP_INDEX_URL, PIP_CERT," \
+            "PIP_FIND_LINKS, https_proxy or /etc/pip.conf."
+    rm -rf --one-file-system -- "$b"
     touch "$w/complete"
 }
 

@@ -52,10 +52,11 @@ impl Fleet {
         Ok(Some(lines.join("; ")))
     }
 
-    /// Builds the image that the machines boot from, or finds it. The first time takes minutes, and fetches Debian packages.
+    /// Builds the image that the machines boot from, or finds it. The first time takes minutes, and fetches Debian packages; Python ones
+    /// too for Salt.
     ///
     /// # Errors
-    /// If it cannot be built.
+    /// If it cannot be built. Salt that cannot be had is such an error, never a reason to skip: the text says what to set.
     pub fn build_image(salt: Salt) -> Result<()> {
         let mut command = script("rig-base.sh");
         if salt == Salt::Wanted {

@@ -19,7 +19,7 @@ pub(super) fn both_halves_say_what_holds(world: &World, hosts: &[&str]) {
     }
     world.fleet.write(BACKUP, "/root/halves", "0600", &halves).unwrap();
     let outcome = world.sh(BACKUP, "snapshotter audit --all -v --with /root/halves --json");
-    println!("{}", outcome.said());
+    println!("{}\n{}", outcome.stdout, outcome.stderr);
     step.fits("code", outcome.code, |code| *code != FAILED && *code < 10);
     for requirement in HOLD {
         step.says(&outcome, &format!("{requirement} pass"));

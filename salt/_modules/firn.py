@@ -39,6 +39,8 @@ HOURS = [2, 10, 18]
 PREFIX = "firn-"
 # Accounts and groups of the server itself: no host may be called so.
 RESERVED = ("ice", "read")
+# Keys of server.toml that accounts, jails and sshd stand on: another value would shut every host out.
+FORMULAS = ("account_prefix", "owner", "readers", "hosts", "jails", "history", "keys", "receiver", "hours")
 ROLES = ("push-client", "backup-server", "iceboxer", "drill-host")
 PLACE = re.compile(r"(?:salt://|https://|/)[A-Za-z0-9][A-Za-z0-9._+~:/-]*")
 VERSION = re.compile(r"[0-9][A-Za-z0-9.+~-]*")
@@ -144,7 +146,7 @@ def within(value, networks):
 def ascending(networks):
     """In the order in which the server keeps them."""
     known = [(ipaddress.ip_network(item), item) for item in networks]
-    return [item for _, item in sorted(known, key=lambda pair: (pair[0].version, pair[0].network_address, pair[0].prefixlen))]
+    return [item for _, item in sorted(known, key=lambda pair: (pair[0].version, pair[0].network_address, pair[0].prefixlen if "/" in pair[1] else -1))]
 
 
 def hours(value, what="hours"):
@@ -295,6 +297,9 @@ def _server(value, what):
         "settings": given.take("settings", _any, {}),
     }
     given.end()
+    for word in FORMULAS:
+        if word in found["settings"]:
+            raise Refused(f"pillar {what}:settings: {word} is the formula's own")
     return found
 
 

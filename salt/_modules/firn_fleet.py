@@ -99,7 +99,7 @@ def plan(mine, hosts, found):
             add.append(one)
         else:
             same += 1
-    retire = sorted(host for host in gone if host in records and not records[host]["retired"])
+    retire = sorted(host for host in gone if host in records and not (records[host]["retired"] and records[host]["complete"]))
     return {"add": add, "retire": retire, "same": same, "notes": notes}
 
 

@@ -292,6 +292,7 @@ PILLAR = {
     "no roots": pillar("push", "roots", to=[]),
     "settings with a header": pillar("push", "settings", to={"x]\n[server": 1}),
     "settings with an object of YAML's": pillar("push", "settings", to={"verdict_wait_seconds": object()}),
+    "accounts with another prefix": pillar("server", "settings", to={"account_prefix": "bk-"}),
     "settings with a newline": pillar("push", "settings", to={"x": "a\nb = 1"}),
     "a host key with a newline": pillar("server", "host_key", to=KEYS[7] + "\n"),
     "a retired list that is a text": pillar("retired", to="web01"),
@@ -407,6 +408,15 @@ class Good(unittest.TestCase):
             done = state.hosts("firn_hosts")
             self.assertEqual((done["result"], world.ran), (True, [["snapshotter", "host", "retire", "mail"]]), done)
             self.assertEqual(state.hosts("firn_hosts")["changes"], {})
+
+    def test_a_retirement_that_was_cut_short_is_gone_on_with(self):
+        world = World()
+        both(pillar("retired", to=["mail"]), record("mail", retired="2026-11-21T10:00:00Z", complete=False))(world)
+        state.hosts("firn_hosts")
+        self.assertEqual(world.ran, [["snapshotter", "host", "retire", "mail"]])
+
+    def test_addresses_come_in_the_order_in_which_the_server_keeps_them(self):
+        self.assertEqual(firn.ascending(["192.0.2.0/24", "192.0.2.0", "::1"]), ["192.0.2.0", "192.0.2.0/24", "::1"])
 
     def test_a_minion_that_is_ignored_stops_nobody_and_keeps_its_account(self):
         world = World()

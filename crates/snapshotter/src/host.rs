@@ -16,6 +16,8 @@ mod sshd_config;
 mod step;
 mod steps;
 
+pub(crate) use list::known;
+
 use cli::{Exit, Failed, Run};
 
 use args::HostVerb;

@@ -13,7 +13,7 @@ use chrono::Utc;
 use cli::{Exit, Failed, Monitor, Run};
 use formats::HostId;
 
-use crate::ingest;
+use crate::host;
 use crate::list::open;
 use crate::settings::Settings;
 use crate::trouble::Trouble;
@@ -30,7 +30,7 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, only: &[HostId]) -> Result
     let sizes = if only.is_empty() { facts::Sizes::Skip } else { facts::Sizes::Count };
     let history = open(settings)?;
     let looking = Looking::new(settings, &history, &published, sizes)?;
-    let mut hosts: BTreeSet<HostId> = ingest::hosts(settings)?.into_iter().collect();
+    let mut hosts: BTreeSet<HostId> = host::known(settings)?;
     hosts.extend(history.hosts().map_err(Trouble::Histories)?);
     if let Some(host) = only.iter().find(|host| !hosts.contains(host)) {
         return Err(Trouble::NoHost { host: host.to_string() }.into());

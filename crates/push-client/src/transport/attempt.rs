@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::process::{Command, ExitCode, Stdio};
 
 use serde::{Deserialize, Serialize};
-use ssh2::{Channel, Session};
+use ssh2::{Channel, ErrorCode, Session};
 
 use super::child::{confine, received};
 use super::ending::{Ended, Ending};
@@ -109,7 +109,8 @@ impl Attempt {
 /// The hidden verb `attempt`.
 pub(crate) fn attempt(what: Attempt) -> ExitCode {
     let tried = carry(what).unwrap_or_else(|ended| match ended.ending {
-        Ending::Login => Tried::Refused(ended.words),
+        // Another attempt than to log in was then never made.
+        Ending::Login if what == Attempt::Login => Tried::Refused(ended.words),
         _ => Tried::Unclear(ended.words),
     });
     let Ok(line) = serde_json::to_vec(&tried) else { return ExitCode::FAILURE };
@@ -130,7 +131,7 @@ fn carry(what: Attempt) -> Result<Tried, Ended> {
         Attempt::Forward => forward(&session),
         Attempt::Listen => match session.channel_forward_listen(0, None, None) {
             Ok((_, port)) => Tried::Done(format!("it listens for us on port {port}")),
-            Err(error) => Tried::Refused(error.message().to_owned()),
+            Err(error) => answered_no(&error),
         },
         what => match session.channel_session() {
             Ok(channel) => in_channel(what, channel),
@@ -154,7 +155,7 @@ fn in_channel(what: Attempt, mut channel: Channel) -> Tried {
         Attempt::Terminal => {
             return match channel.request_pty("xterm", None, None) {
                 Ok(()) => Tried::Done("it gave us a terminal".to_owned()),
-                Err(error) => Tried::Refused(error.message().to_owned()),
+                Err(error) => answered_no(&error),
             };
         }
         Attempt::Shell => (channel.shell(), b"echo firn-$((6*7))\n"),
@@ -164,7 +165,7 @@ fn in_channel(what: Attempt, mut channel: Channel) -> Tried {
         _ => (channel.exec(SUM), b""),
     };
     if let Err(error) = asked {
-        return Tried::Refused(error.message().to_owned());
+        return answered_no(&error);
     }
     // It may have hung up already, which the answer shows.
     let _ = channel.write_all(send).and_then(|()| channel.send_eof().map_err(io::Error::other));
@@ -172,11 +173,23 @@ fn in_channel(what: Attempt, mut channel: Channel) -> Tried {
     let mut length = 0;
     while let Some(rest) = answer.get_mut(length..).filter(|rest| !rest.is_empty()) {
         match channel.read(rest) {
-            Ok(0) | Err(_) => break,
+            Ok(0) => break,
+            Err(error) if length == 0 => return Tried::Unclear(format!("no answer: {error}")),
+            Err(_) => break,
             Ok(read) => length += read,
         }
     }
     judged(what, answer.get(..length).unwrap_or_default())
+}
+
+/// Only what the server itself denied is refused; a connection that is gone has said nothing.
+fn answered_no(error: &ssh2::Error) -> Tried {
+    let words = error.message().to_owned();
+    match error.code() {
+        // A request of a channel, or of the connection, by libssh2's numbers.
+        ErrorCode::Session(-22 | -32) => Tried::Refused(words),
+        _ => Tried::Unclear(words),
+    }
 }
 
 fn judged(what: Attempt, answer: &[u8]) -> Tried {

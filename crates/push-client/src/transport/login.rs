@@ -2,7 +2,7 @@
 
 use std::os::fd::OwnedFd;
 
-use ssh2::{Channel, ExtendedData, MethodType, Session};
+use ssh2::{Channel, ErrorCode, ExtendedData, MethodType, Session};
 
 use super::ending::{Ended, Ending};
 use super::handover::Handover;
@@ -45,6 +45,14 @@ pub(super) fn let_in(handover: &Handover, mut session: Session, socket: OwnedFd)
     let account = handover.account.as_str();
     session
         .userauth_pubkey_memory(account, None, &handover.key, None)
-        .map_err(|error| Ended::new(Ending::Login, format!("account {account}: {}", error.message())))?;
+        .map_err(|error| Ended::new(ending_of(&error), format!("account {account}: {}", error.message())))?;
     Ok(session)
+}
+
+/// libssh2's numbers for a key that the server does not take; with any other it has not said so.
+fn ending_of(error: &ssh2::Error) -> Ending {
+    match error.code() {
+        ErrorCode::Session(-18 | -19) => Ending::Login,
+        _ => Ending::Lost,
+    }
 }

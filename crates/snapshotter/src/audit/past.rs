@@ -160,9 +160,13 @@ fn older_files(
     let tree = place.tree(older)?;
     for (path, content) in changed {
         let mut bytes = Vec::new();
-        let read = tree.open_file(&path)?.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes);
+        // A file that is gone, or is no file any more, is as spoiled as one that holds something else.
+        let read =
+            tree.open_file(&path).ok().map(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
         past.older_files += 1;
-        if (read.is_err() || ContentHash::of(&bytes) != content) && past.spoiled.len() < NAMED_MAX {
+        if (!matches!(read, Some(Ok(_))) || ContentHash::of(&bytes) != content)
+            && past.spoiled.len() < NAMED_MAX
+        {
             past.spoiled.push(format!("{}/{}", older.name, cli::shown(path.as_bytes())));
         }
     }

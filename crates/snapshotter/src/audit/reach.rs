@@ -117,7 +117,9 @@ fn login(address: IpAddr, port: u16, identity: Option<&Identity>) -> (Verdict, S
 
 fn judged(code: Option<i32>, said: &str) -> (Verdict, String) {
     match code {
-        Some(NOT_IN) => (Verdict::Pass, format!("not let in: {said}")),
+        Some(NOT_IN) if said.contains("Permission denied") => (Verdict::Pass, format!("not let in: {said}")),
+        // Its own settings are wrong, or it did not get as far as asking.
+        Some(NOT_IN) => (Verdict::Unknown, format!("ssh could not ask: {said}")),
         Some(code) => (Verdict::Fail, format!("LOGGED IN, and `true` ended with {code}")),
         None => (Verdict::Unknown, "it did not end in time".to_owned()),
     }
@@ -130,6 +132,7 @@ mod tests {
     #[test]
     fn only_what_ssh_itself_says_is_no_login() {
         assert_eq!(judged(Some(255), "Permission denied (publickey).").0, Verdict::Pass);
+        assert_eq!(judged(Some(255), "Bad configuration option: x").0, Verdict::Unknown);
         assert_eq!(judged(Some(0), "").0, Verdict::Fail);
         assert_eq!(judged(Some(1), "").0, Verdict::Fail);
         assert_eq!(judged(Some(127), "true: not found").0, Verdict::Fail);

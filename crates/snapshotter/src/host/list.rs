@@ -54,7 +54,7 @@ pub(crate) fn run(run: &mut Run, settings: &Settings) -> Result<Exit, Failed> {
 }
 
 /// Those that have a jail, and those of which only a record is left.
-fn known(settings: &Settings) -> Result<BTreeSet<HostId>, Trouble> {
+pub(crate) fn known(settings: &Settings) -> Result<BTreeSet<HostId>, Trouble> {
     let mut known = BTreeSet::new();
     if settings.jails.exists() {
         known.extend(hosts(settings)?);

@@ -53,11 +53,13 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, host: &HostId, extent: Ext
     if let Some(step) = of_record(settings, host, &record, owner) {
         take(run, &step, extent)?;
     }
-    remove_key(run, &settings.keys.join(&name), extent)?;
+    // Each of them shuts a door by itself: none waits for another to do well.
+    let mut shut = vec![remove_key(run, &settings.keys.join(&name), extent)];
     if let Some(account) = &account {
-        lock(run, &name, account, extent)?;
-        end_sessions(run, &name, account, extent)?;
+        shut.push(lock(run, &name, account, extent));
+        shut.push(end_sessions(run, &name, account, extent));
     }
+    shut.into_iter().collect::<Result<(), Failed>>()?;
     if extent == Extent::OnlySay {
         run.line("nothing was changed");
         return Ok(Exit::WHOLE);

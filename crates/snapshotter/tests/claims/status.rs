@@ -107,6 +107,18 @@ fn a_host_that_never_pushed_is_late_and_comes_first() {
 }
 
 #[test]
+fn a_host_of_which_only_a_record_is_left_is_late() {
+    let world = pushed();
+    fs::write(world.path("records/lost.toml"), "known_as = \"lost\"\n").unwrap();
+    let (_, hosts) = status(&world, &[], 5);
+    assert_eq!(
+        (hosts[0]["host"].as_str(), reasons(&hosts[0]).contains(&"no-jail")),
+        (Some("lost"), true),
+        "{hosts:?}"
+    );
+}
+
+#[test]
 fn a_rejected_push_a_lost_jail_and_a_record_that_is_none_are_named() {
     let world = pushed();
     let mut bad = Push::whole(2, &first());

@@ -109,6 +109,6 @@ fn a_fleet_comes_through_a_bad_year() {
     let offsite = offsite::Offsite::new(&world);
     offsite.ice_comes_from_its_timer(&world);
     offsite.a_drill_restores_a_host_on_a_fresh_machine(&world, db, "fresh");
-    audits::both_halves_say_what_holds(&world, &[web, db, files]);
+    audits::both_halves_say_what_holds(&world);
     guards::a_retired_host_keeps_its_past_and_nobody_takes_its_name(&world, mail);
 }

@@ -99,8 +99,19 @@ def plan(mine, hosts, found):
             add.append(one)
         else:
             same += 1
-    retire = sorted(host for host in gone if host in records and not (records[host]["retired"] and records[host]["complete"]))
-    return {"add": add, "retire": retire, "same": same, "notes": notes}
+    return {"add": add, "retire": to_retire(hosts, found), "same": same, "notes": notes}
+
+
+def to_retire(hosts, found):
+    """Hosts that the pillar calls retired and that are not, or not wholly. No minion has a word in it."""
+    gone = set(found["retired"])
+    return sorted(one["host"] for one in hosts if one["host"] in gone and not (one["retired"] and one["complete"]))
+
+
+def retirements():
+    """What `to_retire` says of this server as it is now."""
+    found = __salt__["firn.settings"](__pillar__)
+    return to_retire(hosts(), found) if found["retired"] else []
 
 
 def _twice(claims):

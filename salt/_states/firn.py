@@ -55,6 +55,11 @@ def published(name):
     return _result(name, True, "the key was published", {"mine": own})
 
 
+def _do(ended, host):
+    if ended["retcode"] != 0:
+        raise CommandExecutionError(f"{host}: snapshotter ended with {ended['retcode']}: {ended['stderr'][-400:]}")
+
+
 def _add(host):
     handle, path = tempfile.mkstemp(dir="/run", prefix="firn-key-")
     try:
@@ -68,28 +73,31 @@ def _add(host):
 
 
 def hosts(name):
-    """Each host that the Mine tells of has its account, jail and key, and those that the pillar calls retired have none. All or nothing is begun."""
+    """
+    Each host that the Mine tells of has its account, jail and key; of what the Mine tells, all or nothing is begun. Hosts that the pillar calls
+    retired are locked out before that, so that no minion's word can hold it up.
+    """
     if not __salt__["cmd.which"]("snapshotter"):
         return _result(name, None if __opts__["test"] else False, "snapshotter is not installed")
-    try:
-        asked = __salt__["firn_fleet.asked"]()
-    except CommandExecutionError as error:
-        return _result(name, False, str(error))
-    notes = "; ".join(asked["notes"])
-    if not asked["add"] and not asked["retire"]:
-        return _result(name, True, "; ".join([f"{asked['same']} hosts are as they should be"] + asked["notes"]))
-    changes = {host["host"]: f"key and account of {host['known_as']}" for host in asked["add"]}
-    changes.update({host: "retired" for host in asked["retire"]})
-    if __opts__["test"]:
-        return _result(name, None, notes, changes)
     done = {}
-    steps = [(host, lambda host=host: _run("snapshotter", "host", "retire", host)) for host in asked["retire"]]
-    steps += [(host["host"], lambda host=host: _add(host)) for host in asked["add"]]
-    for host, step in steps:
-        ended = step()
-        if ended["retcode"] != 0:
-            return _result(name, False, f"{host}: snapshotter ended with {ended['retcode']}: {ended['stderr'][-400:]}", done)
-        done[host] = changes[host]
+    try:
+        if not __opts__["test"]:
+            for host in __salt__["firn_fleet.retirements"]():
+                _do(_run("snapshotter", "host", "retire", host), host)
+                done[host] = "retired"
+        asked = __salt__["firn_fleet.asked"]()
+        notes = "; ".join(asked["notes"])
+        if not asked["add"] and not asked["retire"]:
+            return _result(name, True, "; ".join([f"{asked['same']} hosts are as they should be"] + asked["notes"]), done)
+        changes = {host["host"]: f"key and account of {host['known_as']}" for host in asked["add"]}
+        changes.update({host: "retired" for host in asked["retire"]})
+        if __opts__["test"]:
+            return _result(name, None, notes, changes)
+        for host in asked["add"]:
+            _do(_add(host), host["host"])
+            done[host["host"]] = changes[host["host"]]
+    except CommandExecutionError as error:
+        return _result(name, False, str(error), done)
     try:
         left = __salt__["firn_fleet.asked"]()
     except CommandExecutionError as error:

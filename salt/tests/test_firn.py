@@ -193,7 +193,9 @@ MINE = {
     "nothing where the key belongs": claim(key=None),
     "the key of another host": claim(key=KEYS[1]),
     "another host's id": both(BY_NAME, claim(host="mail")),
-    "another host's id while that is away": both(BY_NAME, without("mail"), claim(host="mail"), pillar("retired", to=["web01"])),
+    "another host's id while that is away": both(
+        BY_NAME, without("mail"), claim(host="mail"), pillar("retired", to=["web01"]), record("web01", retired="2026-01-01T00:00:00Z")
+    ),
     "an id that is not the minion's own": claim(host="web02"),
     "an id with a slash": both(BY_NAME, claim(host="web/01")),
     "an id that climbs": both(BY_NAME, claim(host="../../root")),
@@ -414,6 +416,14 @@ class Good(unittest.TestCase):
         both(pillar("retired", to=["mail"]), record("mail", retired="2026-11-21T10:00:00Z", complete=False))(world)
         state.hosts("firn_hosts")
         self.assertEqual(world.ran, [["snapshotter", "host", "retire", "mail"]])
+
+    def test_no_word_of_a_minion_holds_up_a_retirement(self):
+        for word in (claim(host=1), without("web01"), extra("web01x\n")):
+            world = World()
+            both(pillar("retired", to=["mail"]), word)(world)
+            done = state.hosts("firn_hosts")
+            self.assertEqual((done["result"], world.ran), (False, [["snapshotter", "host", "retire", "mail"]]), done)
+            self.assertEqual(done["changes"], {"mail": "retired"})
 
     def test_addresses_come_in_the_order_in_which_the_server_keeps_them(self):
         self.assertEqual(firn.ascending(["192.0.2.0/24", "192.0.2.0", "::1"]), ["192.0.2.0", "192.0.2.0/24", "::1"])

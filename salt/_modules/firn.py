@@ -319,15 +319,27 @@ def _push(value, what):
     return found
 
 
-def _role_with_files(value, what):
+def _ice(value, what):
     given = _Table(value, what)
-    found = {
-        "settings": given.take("settings", _any, {}),
-        "files": given.take("files", _table_of(lambda item, where: text(item, where, WORD, 100), place), {}),
-        "credentials": given.take("credentials", _table_of(lambda item, where: text(item, where, WORD, 100), _secret), {}),
-    }
+    found = _with_files(given)
+    found["credentials"] = given.take("credentials", _table_of(lambda item, where: text(item, where, WORD, 100), _secret), {})
     given.end()
     return found
+
+
+def _drill(value, what):
+    """Its credentials are brought there by hand, with the secret key."""
+    given = _Table(value, what)
+    found = {**_with_files(given), "credentials": {}}
+    given.end()
+    return found
+
+
+def _with_files(given):
+    return {
+        "settings": given.take("settings", _any, {}),
+        "files": given.take("files", _table_of(lambda item, where: text(item, where, WORD, 100), place), {}),
+    }
 
 
 def _secret(value, what):
@@ -351,8 +363,8 @@ def settings(pillar):
         "packages": given.take("packages", _packages, _packages({}, "firn:packages")),
         "server": given.take("server", _server, _server({}, "firn:server")),
         "push": given.take("push", _push),
-        "ice": given.take("ice", _role_with_files, _role_with_files({}, "firn:ice")),
-        "drill": given.take("drill", _role_with_files, _role_with_files({}, "firn:drill")),
+        "ice": given.take("ice", _ice, _ice({}, "firn:ice")),
+        "drill": given.take("drill", _drill, _drill({}, "firn:drill")),
     }
     given.end()
     if len(set(found["ids"].values())) != len(found["ids"]):

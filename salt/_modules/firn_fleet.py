@@ -201,13 +201,13 @@ def asked():
 def _package(found, role):
     name = PACKAGES[role]
     if found["packages"]["place"] == "repository":
-        return {"name": name, "source": None}
+        return {"name": name, "source": None, "version": found["packages"]["version"]}
     if found["packages"]["version"] is None:
         raise Refused("pillar firn:packages:version: which version of the packages lies in their place?")
     arch = __salt__["firn.text"](__grains__["osarch"], "grain osarch", re.compile(r"[a-z0-9_]+"), 20)
     if __grains__["os_family"] != "Debian":
         raise Refused("there are packages for Debian's family only; elsewhere install the programs, and set firn:packages:place to `repository`")
-    return {"name": name, "source": f"{found['packages']['place']}/{name}_{found['packages']['version']}_{arch}.deb"}
+    return {"name": name, "source": f"{found['packages']['place']}/{name}_{found['packages']['version']}_{arch}.deb", "version": None}
 
 
 def roles():

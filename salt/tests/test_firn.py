@@ -294,6 +294,7 @@ PILLAR = {
     "no roots": pillar("push", "roots", to=[]),
     "settings with a header": pillar("push", "settings", to={"x]\n[server": 1}),
     "settings with an object of YAML's": pillar("push", "settings", to={"verdict_wait_seconds": object()}),
+    "credentials of a drill host": pillar("drill", "credentials", to={"s3": "a secret"}),
     "accounts with another prefix": pillar("server", "settings", to={"account_prefix": "bk-"}),
     "settings with a newline": pillar("push", "settings", to={"x": "a\nb = 1"}),
     "a host key with a newline": pillar("server", "host_key", to=KEYS[7] + "\n"),

@@ -85,16 +85,9 @@ fn follow(fleet: &Fleet, folder: &Path, (on, text): (&str, &str)) -> Outcome {
     outcome
 }
 
-/// Whether this machine can have the machines of `test`; if not, tells that it did not run.
+/// Whether this machine can build packages, and have the machines of `test`; if not, tells that it did not run.
 fn is_possible_or_skipped(test: &str) -> bool {
-    if !rig::is_root_or_skipped(test) || !rig::has_or_skipped(test, &["dpkg-deb", "dpkg-shlibdeps"]) {
-        return false;
-    }
-    let lacking = Fleet::lacking().unwrap();
-    if let Some(lacking) = &lacking {
-        rig::skipped(test, lacking);
-    }
-    lacking.is_none()
+    rig::has_or_skipped(test, &["dpkg-deb", "dpkg-shlibdeps"]) && rig::has_fleet_or_skipped(test)
 }
 
 fn document() -> String {

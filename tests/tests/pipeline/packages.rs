@@ -11,26 +11,36 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use pipeline_tests::Outcome;
-use pipeline_tests::machine::cargo;
-use tempfile::TempDir;
+use pipeline_tests::machine::{cargo, target_folder};
 
 use crate::rig;
 
 const NAMES: [&str; 3] = ["firn-client", "firn-server", "firn-drill"];
 
 /// The packages, built once, and unpacked.
-struct Built {
-    folder: TempDir,
+pub(crate) struct Built {
+    folder: PathBuf,
 }
 
 impl Built {
-    fn file(&self, package: &str) -> PathBuf {
-        file_in(self.folder.path(), package)
+    /// Where the three lie, and nothing else.
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.folder.join("debs")
+    }
+
+    pub(crate) fn file(&self, package: &str) -> PathBuf {
+        file_in(&self.folder(), package)
+    }
+
+    /// Their version, as their names have it.
+    pub(crate) fn version(&self) -> String {
+        let file = self.file("firn-client");
+        file.file_name().unwrap().to_str().unwrap().split('_').nth(1).unwrap().to_owned()
     }
 
     /// Where its files are unpacked.
     fn tree(&self, package: &str) -> PathBuf {
-        self.folder.path().join("trees").join(package)
+        self.folder.join("trees").join(package)
     }
 
     /// Where what is for dpkg itself is unpacked.
@@ -55,12 +65,12 @@ fn package(to: &Path) {
     Outcome::of(&mut command).unwrap().expect_code(&[0]).unwrap();
 }
 
-fn built() -> &'static Built {
+pub(crate) fn built() -> &'static Built {
     static BUILT: OnceLock<Built> = OnceLock::new();
     BUILT.get_or_init(|| {
         rig::programs();
-        let built = Built { folder: tempfile::tempdir().unwrap() };
-        package(built.folder.path());
+        let built = Built { folder: own_folder(&target_folder().join("packages")) };
+        package(&built.folder());
         for name in NAMES {
             fs::create_dir_all(built.tree(name)).unwrap();
             let mut unpack = Command::new("dpkg-deb");
@@ -69,6 +79,19 @@ fn built() -> &'static Built {
         }
         built
     })
+}
+
+/// A folder of this process. It stays when the process ends, and is removed by the next one.
+fn own_folder(all: &Path) -> PathBuf {
+    let own = all.join(std::process::id().to_string());
+    fs::create_dir_all(all).unwrap();
+    for entry in fs::read_dir(all).unwrap().map(|entry| entry.unwrap()) {
+        if entry.path() == own || !Path::new("/proc").join(entry.file_name()).exists() {
+            fs::remove_dir_all(entry.path()).unwrap();
+        }
+    }
+    fs::create_dir(&own).unwrap();
+    own
 }
 
 /// Packages are Debian's: elsewhere nothing builds them.

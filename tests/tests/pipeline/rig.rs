@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use pipeline_tests::checker::history::{self, Found};
 use pipeline_tests::checker::{Moment, told};
 use pipeline_tests::machine::find_program;
-use pipeline_tests::{Host, Options, Power, Profile, Programs, Scratch};
+use pipeline_tests::{Fleet, Host, Options, Power, Profile, Programs, Scratch};
 
 /// The five programs, built once.
 pub(crate) fn programs() -> &'static Programs {
@@ -43,6 +43,32 @@ pub(crate) fn has_or_skipped(test: &str, programs: &[&str]) -> bool {
         skipped(test, &format!("there is no {program}"));
     }
     missing.is_none()
+}
+
+/// Whether this machine can have a fleet; if not, tells that `test` did not run.
+pub(crate) fn has_fleet_or_skipped(test: &str) -> bool {
+    static LACKING: OnceLock<Option<String>> = OnceLock::new();
+    let lacking = LACKING.get_or_init(|| Fleet::lacking().unwrap());
+    if let Some(reason) = lacking {
+        skipped(test, reason);
+    }
+    lacking.is_none()
+}
+
+/// A mount and process namespace that ends with its command, for `sh` and what follows it.
+pub(crate) fn unshared() -> Command {
+    let mut command = Command::new("unshare");
+    command.args([
+        "--mount",
+        "--propagation",
+        "private",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "--mount-proc",
+        "sh",
+    ]);
+    command
 }
 
 /// Two cores do not serve many servers at once: tests that measure time or kill processes take turns.

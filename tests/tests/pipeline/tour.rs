@@ -4,7 +4,6 @@
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::Command;
 
 use pipeline_tests::Outcome;
 use pipeline_tests::machine::workspace;
@@ -38,17 +37,7 @@ fn blocks(text: &str) -> Vec<&str> {
 fn run(folder: &Path, script: &str) -> Outcome {
     fs::write(folder.join("script"), format!("{STAGE}\n{script}\n")).unwrap();
     fs::create_dir_all(folder.join("stage")).unwrap();
-    let mut command = Command::new("unshare");
-    command.args([
-        "--mount",
-        "--propagation",
-        "private",
-        "--pid",
-        "--fork",
-        "--kill-child",
-        "--mount-proc",
-        "sh",
-    ]);
+    let mut command = rig::unshared();
     command.arg(folder.join("script")).arg(folder.join("stage")).current_dir(workspace());
     if let Some(cargo) = std::env::var_os("CARGO") {
         let path = std::env::var("PATH").unwrap();

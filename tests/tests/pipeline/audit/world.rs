@@ -152,17 +152,8 @@ impl World {
     }
 
     fn staged(&self, stage: &str) -> Command {
-        let mut command = Command::new("unshare");
-        command.args([
-            "--mount",
-            "--propagation",
-            "private",
-            "--pid",
-            "--fork",
-            "--kill-child",
-            "--mount-proc",
-        ]);
-        command.args(["sh", "-c", &format!("{STAGE}{stage}\n\"$@\""), "sh"]);
+        let mut command = rig::unshared();
+        command.args(["-c", &format!("{STAGE}{stage}\n\"$@\""), "sh"]);
         command
     }
 

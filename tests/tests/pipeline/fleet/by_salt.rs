@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use super::step::Step;
 use super::world::{BACKUP, World};
+use crate::packages::built;
 use crate::rig;
 
 /// The Salt master, which is no backup server.
@@ -19,15 +20,12 @@ pub(super) const MASTER: &str = "master";
 const ANSWER: Duration = Duration::from_secs(180);
 
 /// What the master sees as `/srv`: formula, packages, pillar and its own settings.
-pub(super) fn srv(packages: &Path, hosts: &[&str]) -> TempDir {
+pub(super) fn srv(hosts: &[&str]) -> TempDir {
     let srv = tempfile::tempdir().unwrap();
     copy(&workspace().join("salt"), &srv.path().join("salt"));
-    copy(packages, &srv.path().join("salt/firn/packages"));
+    copy(&built().folder(), &srv.path().join("salt/firn/packages"));
     let hosts = hosts.join(",");
-    let names =
-        fs::read_dir(packages).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let client = names.into_iter().find(|name| name.starts_with("firn-client_")).unwrap();
-    let version = client.split('_').nth(1).unwrap();
+    let version = built().version();
     let files = [
         ("salt/top.sls", "base:\n  '*': [firn]\n".to_owned()),
         (

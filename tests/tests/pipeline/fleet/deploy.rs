@@ -1,15 +1,10 @@
 //! How a fleet is deployed by hand: packages, and the few commands of a person who has no Salt.
 
-use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
-
-use pipeline_tests::machine::cargo;
-use pipeline_tests::{Fleet, FleetOptions, Outcome};
-use tempfile::TempDir;
+use pipeline_tests::{Fleet, FleetOptions};
 
 use super::by_salt;
 use super::world::{BACKUP, World, account};
-use crate::rig;
+use crate::packages::built;
 
 /// The port of the sshd that hosts push to.
 pub(super) const PORT: u16 = 2222;
@@ -18,7 +13,7 @@ const DISK: &str = "ext4:3G";
 
 /// Boots the backup server, `hosts`, and `others` that nothing is done to, and deploys the first two.
 pub(super) fn by_hand(hosts: &[&'static str], others: &[&'static str]) -> World {
-    packages();
+    built();
     let machines = [&[BACKUP], hosts, others].concat();
     let options = FleetOptions { machines: &machines, disk: DISK, ..FleetOptions::default() };
     let world = World { fleet: Fleet::up(&options).unwrap(), hosts: hosts.to_vec(), srv: None };
@@ -31,7 +26,7 @@ pub(super) fn by_hand(hosts: &[&'static str], others: &[&'static str]) -> World 
 
 /// The same, deployed by a Salt master, which is one machine more.
 pub(super) fn by_salt(hosts: &[&'static str], others: &[&'static str]) -> World {
-    let srv = by_salt::srv(packages(), hosts);
+    let srv = by_salt::srv(hosts);
     let machines = [&[by_salt::MASTER, BACKUP], hosts, others].concat();
     let master = Some((by_salt::MASTER, srv.path()));
     let fleet = Fleet::up(&FleetOptions { machines: &machines, master, disk: DISK }).unwrap();
@@ -89,29 +84,11 @@ pub(super) fn drill(world: &World, machine: &str) {
 }
 
 fn install(fleet: &Fleet, machine: &str, package: &str) {
-    let found = std::fs::read_dir(packages()).unwrap().map(|entry| entry.unwrap().path());
-    let file: Vec<PathBuf> = found
-        .filter(|path| path.file_name().unwrap().to_string_lossy().starts_with(&format!("{package}_")))
-        .collect();
-    fleet.push_file(machine, &file[0], "/root/package.deb").unwrap();
+    fleet.push_file(machine, &built().file(package), "/root/package.deb").unwrap();
     // What it depends on is in the image: there is no network to fetch it from.
     fleet
         .sh(machine, "dpkg -i /root/package.deb && rm /root/package.deb")
         .unwrap()
         .expect_code(&[0])
         .unwrap();
-}
-
-/// The folder of the packages, built once.
-fn packages() -> &'static Path {
-    static BUILT: OnceLock<TempDir> = OnceLock::new();
-    let folder = BUILT.get_or_init(|| {
-        rig::programs();
-        let folder = tempfile::tempdir().unwrap();
-        let mut package = cargo();
-        package.args(["xtask", "package", "--dev", "--to"]).arg(folder.path());
-        Outcome::of(&mut package).unwrap().expect_code(&[0]).unwrap();
-        folder
-    });
-    folder.path()
 }

@@ -14,7 +14,6 @@ mod troubles;
 mod world;
 
 use std::process::Command;
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use pipeline_tests::fleet::Salt;
@@ -23,21 +22,9 @@ use pipeline_tests::{Fleet, Outcome, process};
 
 use crate::rig;
 
-/// Whether this machine can have a fleet; if not, tells that `test` did not run.
-fn is_possible_or_skipped(test: &str) -> bool {
-    static LACKING: OnceLock<Option<String>> = OnceLock::new();
-    match LACKING.get_or_init(|| Fleet::lacking().unwrap()) {
-        Some(reason) => {
-            rig::skipped(test, reason);
-            false
-        }
-        None => true,
-    }
-}
-
 #[test]
 fn a_fleet_deployed_by_hand_pushes_from_its_units_and_its_snapshots_are_its_files() {
-    if is_possible_or_skipped(
+    if rig::has_fleet_or_skipped(
         "a_fleet_deployed_by_hand_pushes_from_its_units_and_its_snapshots_are_its_files",
     ) {
         let _turn = rig::turn();
@@ -48,7 +35,7 @@ fn a_fleet_deployed_by_hand_pushes_from_its_units_and_its_snapshots_are_its_file
 
 #[test]
 fn a_fleet_deployed_by_salt_pushes_and_a_second_highstate_changes_nothing() {
-    if is_possible_or_skipped("a_fleet_deployed_by_salt_pushes_and_a_second_highstate_changes_nothing") {
+    if rig::has_fleet_or_skipped("a_fleet_deployed_by_salt_pushes_and_a_second_highstate_changes_nothing") {
         let _turn = rig::turn();
         let world = life::deployed(deploy::by_salt, &["web01", "db1.example.org"], &[]);
         life::first_pushes(&world);
@@ -58,7 +45,7 @@ fn a_fleet_deployed_by_salt_pushes_and_a_second_highstate_changes_nothing() {
 
 #[test]
 fn a_fleet_whose_maker_was_killed_goes_down_by_itself() {
-    if !is_possible_or_skipped("a_fleet_whose_maker_was_killed_goes_down_by_itself") {
+    if !rig::has_fleet_or_skipped("a_fleet_whose_maker_was_killed_goes_down_by_itself") {
         return;
     }
     let _turn = rig::turn();
@@ -92,7 +79,7 @@ fn a_fleet_whose_maker_was_killed_goes_down_by_itself() {
 #[test]
 #[ignore = "long: minutes on six machines"]
 fn a_fleet_comes_through_a_bad_year() {
-    if !is_possible_or_skipped("a_fleet_comes_through_a_bad_year") {
+    if !rig::has_fleet_or_skipped("a_fleet_comes_through_a_bad_year") {
         return;
     }
     let _turn = rig::turn();

@@ -5,11 +5,12 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use pipeline_tests::machine::{cargo, workspace};
+use pipeline_tests::machine::workspace;
 use pipeline_tests::{Fleet, FleetOptions, Outcome};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::packages::built;
 use crate::rig;
 
 pub(super) const MASTER: &str = "master";
@@ -104,9 +105,11 @@ fn srv() -> TempDir {
     let mut copy = Command::new("cp");
     copy.arg("-r").arg(workspace().join("salt")).arg(srv.path().join("salt"));
     Outcome::of(&mut copy).unwrap().expect_code(&[0]).unwrap();
-    let version = packages(&srv.path().join("salt/firn/packages"));
+    let mut packages = Command::new("cp");
+    packages.arg("-r").arg(built().folder()).arg(srv.path().join("salt/firn/packages"));
+    Outcome::of(&mut packages).unwrap().expect_code(&[0]).unwrap();
     let master = "extension_modules: /srv/salt\next_pillar:\n  - backup_minute: {}\nauto_accept: True\n";
-    let mut files = pillar(&version).to_vec();
+    let mut files = pillar(&built().version()).to_vec();
     files.push(("pillar/timer.sls", "firn: {schedule: timer}\n".to_owned()));
     files.push(("master.d/firn.conf", master.to_owned()));
     files.push(("salt/top.sls", "base:\n  '*': [firn]\n".to_owned()));
@@ -117,28 +120,6 @@ fn srv() -> TempDir {
     }
     readable(srv.path());
     srv
-}
-
-/// Puts the packages into a folder, and gives their version. `FIRN_PACKAGES` names a folder of some that are built already.
-fn packages(folder: &Path) -> String {
-    fs::create_dir_all(folder).unwrap();
-    let mut command = match std::env::var_os("FIRN_PACKAGES") {
-        Some(built) => {
-            let mut copy = Command::new("cp");
-            copy.arg("-rT").arg(built);
-            copy
-        }
-        None => {
-            rig::programs();
-            let mut package = cargo();
-            package.args(["xtask", "package", "--dev", "--to"]);
-            package
-        }
-    };
-    Outcome::of(command.arg(folder)).unwrap().expect_code(&[0]).unwrap();
-    let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let client = names.into_iter().find(|name| name.starts_with("firn-client_")).expect("no packages");
-    client.split('_').nth(1).unwrap().to_owned()
 }
 
 /// The folder of a test is its maker's alone; in the machine it is the master's.

@@ -13,28 +13,12 @@ mod systems;
 /// The lists of units and files.
 mod table;
 
-use std::sync::OnceLock;
-
-use pipeline_tests::Fleet;
-
 use crate::rig;
-
-/// Whether this machine can have a fleet; if not, tells that `test` did not run.
-fn is_possible_or_skipped(test: &str) -> bool {
-    static LACKING: OnceLock<Option<String>> = OnceLock::new();
-    match LACKING.get_or_init(|| Fleet::lacking().unwrap()) {
-        Some(reason) => {
-            rig::skipped(test, reason);
-            false
-        }
-        None => true,
-    }
-}
 
 #[test]
 #[ignore = "long: minutes on five machines with Salt"]
 fn salt_deploys_a_fleet_that_is_as_it_should_be_and_believes_no_minion() {
-    if !is_possible_or_skipped("salt_deploys_a_fleet_that_is_as_it_should_be_and_believes_no_minion") {
+    if !rig::has_fleet_or_skipped("salt_deploys_a_fleet_that_is_as_it_should_be_and_believes_no_minion") {
         return;
     }
     let _turn = rig::turn();

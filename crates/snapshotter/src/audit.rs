@@ -109,7 +109,7 @@ fn probe(run: &Run, settings: &Settings, hosts: &Hosts) -> Vec<Finding> {
     console.info("reading the histories");
     let pasts = past::read(settings);
     let ice = ice::settings(settings);
-    let standing = standing::read(&settings.ice_standing);
+    let standing = standing::read(settings);
     let has_ice = matches!(ice, Ok(Some(_)));
     let ask = |words: &[&str]| match has_ice {
         true => {

@@ -21,6 +21,7 @@ mod list;
 mod settings;
 mod show;
 mod stack;
+mod standing;
 mod status;
 mod trouble;
 mod verbs;

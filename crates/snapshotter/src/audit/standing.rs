@@ -1,25 +1,15 @@
-//! What iceboxer has published about the newest ice of each host. Document: docs/formats/standing.md.
-
-use std::fs::File;
-use std::io::{ErrorKind, Read};
-use std::path::Path;
-
-use formats::records::Record;
-use formats::records::standing::{STANDING_BYTES, StandingRecord};
+//! The newest ice of each host, as iceboxer has published it.
 
 use super::off_site::{Newest, seconds};
 use super::shown;
+use crate::settings::Settings;
+use crate::standing;
 
 /// None if nothing is published.
-pub(super) fn read(path: &Path) -> Result<Option<Vec<Newest>>, String> {
-    let at = |error: std::io::Error| format!("{}: {error}", shown(path));
-    let file = match File::open(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        opened => opened.map_err(at)?,
-    };
-    let mut bytes = Vec::new();
-    file.take(STANDING_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(at)?;
-    let standing = StandingRecord::from_line(&bytes).map_err(|error| format!("{}: {error}", shown(path)))?;
+pub(super) fn read(settings: &Settings) -> Result<Option<Vec<Newest>>, String> {
+    let told =
+        standing::read(settings).map_err(|error| format!("{}: {error}", shown(&settings.ice_standing)));
+    let Some(standing) = told? else { return Ok(None) };
     // A time that is none is no proof of anything: such an ice does not count.
     let newest = standing.ices.into_iter().filter_map(|ice| {
         let (stored, retain_until) = (seconds(&ice.stored)?, seconds(&ice.retain_until)?);

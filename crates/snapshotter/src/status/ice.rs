@@ -1,17 +1,15 @@
-//! What iceboxer has published about the ice of all hosts. Document: docs/formats/standing.md.
+//! How the ice of a host stands, from what iceboxer has published.
 
 use std::collections::HashMap;
-use std::io::Read;
 
 use chrono::{DateTime, Utc};
-use durable::{Dir, Name};
 use formats::HostId;
-use formats::records::Record;
-use formats::records::standing::{DrillsKnown, STANDING_BYTES, StandingIce, StandingRecord};
+use formats::records::standing::{DrillsKnown, StandingIce, StandingRecord};
 use history::Log;
 
 use super::verdict::{Content, Ice, VaultIce};
 use crate::settings::Settings;
+use crate::standing;
 
 /// All that is known about ice.
 #[derive(Debug)]
@@ -36,12 +34,9 @@ pub(crate) struct Standing {
 impl Published {
     /// Reads the file that the settings name.
     pub(crate) fn read(settings: &Settings) -> Self {
-        match bytes(settings) {
+        match standing::read(settings) {
             Ok(None) => Published::Nothing,
-            Ok(Some(bytes)) => match StandingRecord::from_line(&bytes) {
-                Ok(record) => Published::Standing(Box::new(Standing::of(record))),
-                Err(error) => Published::Unreadable(error.to_string()),
-            },
+            Ok(Some(record)) => Published::Standing(Box::new(Standing::of(record))),
             Err(why) => Published::Unreadable(why),
         }
     }
@@ -84,20 +79,6 @@ fn facts(ice: &StandingIce, log: Option<&Log>) -> Option<Ice> {
     let content = if iced.is_some() && iced == newest { Content::Newest } else { Content::Older };
     let (stored, retain_until) = (time(&ice.stored)?, time(&ice.retain_until)?);
     Some(Ice { stored, retain_until, content, damage: ice.damage })
-}
-
-fn bytes(settings: &Settings) -> Result<Option<Vec<u8>>, String> {
-    let path = &settings.ice_standing;
-    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Ok(None) };
-    let opened = Dir::open_root(folder).and_then(|dir| dir.open_read(Name::new(name.as_encoded_bytes())?));
-    let file = match opened {
-        Err(error) if error.is_not_found() => return Ok(None),
-        opened => opened.map_err(|error| error.to_string())?,
-    };
-    let mut bytes = Vec::new();
-    let read = file.take(STANDING_BYTES as u64 + 1).read_to_end(&mut bytes);
-    read.map_err(|error| error.to_string())?;
-    Ok(Some(bytes))
 }
 
 /// A time as records have it.

@@ -1,33 +1,18 @@
 //! How a fleet is deployed by Salt: the formula, a pillar, and one command on the master.
 
-use std::fs;
-use std::path::Path;
-use std::process::Command;
-use std::time::Duration;
-
-use pipeline_tests::machine::workspace;
-use pipeline_tests::{Fleet, Outcome};
+use pipeline_tests::Fleet;
 use tempfile::TempDir;
 
 use super::step::Step;
 use super::world::{BACKUP, World};
 use crate::packages::built;
-use crate::rig;
-
-/// The Salt master, which is no backup server.
-pub(super) const MASTER: &str = "master";
-/// How long minions may take to find their master.
-const ANSWER: Duration = Duration::from_secs(180);
+use crate::salt::srv::{MASTER, master, minions_answer, srv};
 
 /// What the master sees as `/srv`: formula, packages, pillar and its own settings.
-pub(super) fn srv(hosts: &[&str]) -> TempDir {
-    let srv = tempfile::tempdir().unwrap();
-    copy(&workspace().join("salt"), &srv.path().join("salt"));
-    copy(&built().folder(), &srv.path().join("salt/firn/packages"));
+pub(super) fn served(hosts: &[&str]) -> TempDir {
     let hosts = hosts.join(",");
     let version = built().version();
     let files = [
-        ("salt/top.sls", "base:\n  '*': [firn]\n".to_owned()),
         (
             "pillar/top.sls",
             format!("base:\n  '*': [fleet]\n  '{BACKUP}': [server]\n  '{hosts}': [{{match: list}}, host]\n"),
@@ -48,29 +33,15 @@ pub(super) fn srv(hosts: &[&str]) -> TempDir {
                 "firn:\n  roles: [push-client]\n  push:\n    roots: [/data, /etc]\n    settings: {{verdict_wait_seconds: 60}}\nmine_functions:\n  firn_keys.push: [{{mine_function: firn_keys.push}}, {{allow_tgt: {BACKUP}}}, {{allow_tgt_type: list}}]\n"
             ),
         ),
-        (
-            "master.d/firn.conf",
-            "extension_modules: /srv/salt\next_pillar:\n  - backup_minute: {}\nauto_accept: True\n"
-                .to_owned(),
-        ),
+        ("master.d/firn.conf", master("")),
     ];
-    for (name, text) in files {
-        rig::file(&srv.path().join(name), text.as_bytes());
-    }
-    // The folder of a test is its maker's alone; in the machine it is the master's.
-    let mut open = Command::new("chmod");
-    Outcome::of(open.args(["-R", "a+rX"]).arg(srv.path())).unwrap().expect_code(&[0]).unwrap();
-    srv
+    srv(&files)
 }
 
 /// The whole fleet from nothing, in one command.
 pub(super) fn deploy(fleet: &Fleet, hosts: &[&str]) {
     let mut step = Step::begin("highstate from nothing");
-    let line = format!("salt --out=txt -L '{BACKUP},{}' test.ping", hosts.join(","));
-    step.comes("an answer of every minion", ANSWER, || {
-        let said = fleet.sh(MASTER, &line).unwrap().stdout;
-        (said.matches("True").count() == hosts.len() + 1).then_some(())
-    });
+    minions_answer(fleet, &[&[BACKUP], hosts].concat());
     for host in hosts {
         fleet.sh(host, "mkdir -p /data").unwrap().expect_code(&[0]).unwrap();
     }
@@ -85,10 +56,7 @@ pub(super) fn deploy(fleet: &Fleet, hosts: &[&str]) {
 pub(super) fn host(world: &World, host: &str) {
     world.said(MASTER, &format!("salt-key -y -d {host}; true"));
     world.said(host, "systemctl restart salt-minion.service; mkdir -p /data");
-    let line = format!(
-        "for n in $(seq 60); do salt --out=txt {host} test.ping | grep -q True && exit 0; sleep 1; done; exit 1"
-    );
-    world.said(MASTER, &line);
+    minions_answer(&world.fleet, &[host]);
     let line = format!(
         "salt-run state.orchestrate firn.orch.deploy pillar='{{\"server\": \"{BACKUP}\", \"hosts\": \"{host}\"}}' 2>&1"
     );
@@ -108,10 +76,4 @@ print(len(states), sum(state[\"result\"] is not True for state in states), sum(b
         step.fits("states", counts[0], |count| *count >= 5);
         step.is("states that failed and that changed something", &counts[1..], &[0, 0][..]);
     }
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to.parent().unwrap()).unwrap();
-    let mut copy = Command::new("cp");
-    Outcome::of(copy.arg("-rL").arg(from).arg(to)).unwrap().expect_code(&[0]).unwrap();
 }

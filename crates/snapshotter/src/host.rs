@@ -3,6 +3,7 @@
 
 pub(crate) mod account_name;
 mod add;
+mod alone;
 pub(crate) mod args;
 mod book;
 mod extent;

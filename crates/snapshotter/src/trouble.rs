@@ -47,6 +47,12 @@ pub(crate) enum Trouble {
         /// Which host.
         host: HostId,
     },
+    /// Another process adds or retires a host.
+    #[error("another process adds or retires a host, and did not end within {waited_seconds} seconds")]
+    Locked {
+        /// How long it was waited for.
+        waited_seconds: u64,
+    },
     /// The reserve of free space would be used up.
     #[error("host {host}: less than {reserve_bytes} bytes would stay free; the push waits")]
     NoRoom {
@@ -134,7 +140,7 @@ impl Failure for Trouble {
             Trouble::Machine { .. } | Trouble::Sandbox(_) => Exit::MACHINE,
             Trouble::Stranger { .. } => Exit::DAMAGED,
             Trouble::Defects { exit, .. } => *exit,
-            Trouble::Busy { .. } => Exit::BUSY,
+            Trouble::Busy { .. } | Trouble::Locked { .. } => Exit::BUSY,
             Trouble::NoRoom { .. } => Exit::NO_ROOM,
             Trouble::NoHost { .. } | Trouble::Usage { .. } | Trouble::Record { .. } => Exit::USAGE,
         }
@@ -152,6 +158,7 @@ impl Failure for Trouble {
                 "remove nothing. Ice of these snapshots can replace what is damaged; the next push brings what the host still has"
             }
             Trouble::NoRoom { .. } => "free some space, or lower limits.free_bytes; nothing sealed is lost",
+            Trouble::Locked { .. } => "nothing was changed; run it again when the other one has ended",
             Trouble::NoHost { .. } => "add it with `snapshotter host add`, or see `snapshotter host list`",
             Trouble::Record { .. } => {
                 "docs/formats/host-record.md tells what may stand in it; nothing was changed"

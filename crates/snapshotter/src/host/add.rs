@@ -6,6 +6,7 @@ use cli::{Exit, Failed, Run};
 use formats::HostId;
 
 use super::account_name::account_name;
+use super::alone::alone;
 use super::args::Add;
 use super::book::Book;
 use super::extent::Extent;
@@ -99,6 +100,8 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, asked: &Asked<'_>) -> Resu
         Accounts::None => leave_root(settings)?,
     }
     let key = PublicKey::read(asked.key)?;
+    // From before the record is read until all that follows from it is written. The first state is not waited for: it may take long.
+    let held = (asked.extent == Extent::Do).then(|| alone(run, settings)).transpose()?;
     let record = asked.record(settings)?;
     let steps = match asked.accounts {
         Accounts::Own => with_accounts(settings, asked.host, &record, &key, &receiver(settings)?)?,
@@ -111,6 +114,7 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, asked: &Asked<'_>) -> Resu
         run.line("nothing was changed");
         return Ok(Exit::WHOLE);
     }
+    drop(held);
     // The account that owns the history makes it, and publishes the first state of the jail.
     let (exit, _) = ingest::one(settings, asked.host)?;
     // Busy: another process is at work on this host right now, and publishes the state when it ends.

@@ -14,6 +14,7 @@ use formats::HostId;
 
 use super::account_name::{account_name, comment};
 use super::add::take;
+use super::alone::alone;
 use super::book::Book;
 use super::extent::Extent;
 use super::record::{self, HostRecord};
@@ -42,6 +43,9 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, host: &HostId, extent: Ext
     if account.is_none() && !is_known(settings, host) {
         return Err(Trouble::NoHost { host: host.to_string() }.into());
     }
+    let _held = (extent == Extent::Do).then(|| alone(run, settings)).transpose()?;
+    // Looked at again: it may have been made, or changed, while this waited.
+    let account = own_account(&Book::Machine, host, &name)?;
     let mut record = HostRecord::read(settings, host)?;
     let since = *record.retired.get_or_insert_with(|| Utc::now().trunc_subsecs(0));
     let owner = is_root().then_some(0);

@@ -1,5 +1,7 @@
 //! What the deployment says about hosts, as far as it goes without touching the accounts of this machine.
 
+mod alone;
+
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};

@@ -59,7 +59,7 @@ impl<'a> Asked<'a> {
     }
 
     /// The record as it is to be, from what it is.
-    fn record(&self, settings: &Settings) -> Result<HostRecord, Trouble> {
+    fn record(&self, settings: &Settings, key: &PublicKey) -> Result<HostRecord, Trouble> {
         let host = self.host;
         let mut record = HostRecord::read(settings, host)?;
         if let Some(since) = record.retired {
@@ -79,12 +79,37 @@ impl<'a> Asked<'a> {
                 )),
             });
         }
+        if record.known_as.is_none() && self.known_as.is_some() && self.accounts == Accounts::Own {
+            self.adopts(settings, key)?;
+        }
         if let Some(from) = &self.from {
             record.from.clone_from(from);
         }
         record.hours = self.hours.cloned().or(record.hours);
         record.known_as = self.known_as.map(str::to_owned).or(record.known_as);
         Ok(record)
+    }
+
+    /// A host that is there and known as nobody's was added by a person: a deployment takes it over only with the key that it has.
+    fn adopts(&self, settings: &Settings, key: &PublicKey) -> Result<(), Trouble> {
+        let host = self.host;
+        let account = account_name(settings, host)?;
+        let has = match PublicKey::given(&settings.keys.join(&account))? {
+            Some((_, Some(given))) if given == *key => return Ok(()),
+            Some((_, given)) => given.map_or("a file that is no key".to_owned(), |given| given.fingerprint()),
+            None if settings.jails.join(host.as_str()).symlink_metadata().is_err() => return Ok(()),
+            None => "no key any more".to_owned(),
+        };
+        let name = self.known_as.unwrap_or_default();
+        Err(Trouble::Usage {
+            what: format!(
+                "host {host} was added by hand and has another key ({has}); {name} brings {}",
+                key.fingerprint()
+            ),
+            advice: Some(format!(
+                "if {name} is another machine, give it another id; if this host is {name}, hand it over by hand: `snapshotter host add {host} --key FILE` with the key of {name}, without --known-as, then again with it"
+            )),
+        })
     }
 }
 
@@ -102,7 +127,7 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, asked: &Asked<'_>) -> Resu
     let key = PublicKey::read(asked.key)?;
     // From before the record is read until all that follows from it is written. The first state is not waited for: it may take long.
     let held = (asked.extent == Extent::Do).then(|| alone(run, settings)).transpose()?;
-    let record = asked.record(settings)?;
+    let record = asked.record(settings, &key)?;
     let steps = match asked.accounts {
         Accounts::Own => with_accounts(settings, asked.host, &record, &key, &receiver(settings)?)?,
         Accounts::None => without_accounts(settings, asked.host, &record),

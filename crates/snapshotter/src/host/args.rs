@@ -19,14 +19,17 @@ another key replaces the old one. The account is the prefix of the settings and 
 and ends in 8 digits of the id's hash.
 
 --from, --hours and --known-as are kept in the host's record in the folder `hosts` of the settings; one that is not given stays as the record
-has it. A host known as another machine, and a retired host, are refused with code 2, and nothing is changed.";
+has it. A host known as another machine, and a retired host, are refused with code 2, and nothing is changed; so is --known-as for a host that
+was added without it and has another key. An account whose home or shell was changed is put right; one that is root's, in another group or
+locked is refused.";
 
 const LIST_EXAMPLES: &str = "Examples:
   snapshotter host list
   snapshotter --json host list
 
 A host is complete if every step of `host add` is done (of `host retire`, if it is retired); the report names what is not. The receiver in a
-jail is compared by length and dates, not byte by byte. Ends with 3 if a host's record cannot be read.";
+jail is compared by length and dates, not byte by byte. Ends with 3 if a host's record or key file cannot be read; the others are listed all
+the same.";
 
 const RETIRE_EXAMPLES: &str = "Examples:
   snapshotter host retire web01 --dry-run

@@ -1,5 +1,6 @@
 //! What happens to people: each story a test, told with the real client over a real sshd.
 
+mod adopted;
 mod cuts;
 mod dedicated;
 mod disks;

@@ -14,22 +14,22 @@ use crate::rig;
 const USAGE: i32 = 2;
 
 impl World {
-    fn admin(&self, words: &[&str], code: i32) -> Outcome {
+    pub(super) fn admin(&self, words: &[&str], code: i32) -> Outcome {
         expect(Outcome::of(&mut self.scratch.snapshotter_as_admin(words)).unwrap(), code)
     }
 
-    fn key_file(&self) -> PathBuf {
+    pub(super) fn key_file(&self) -> PathBuf {
         self.scratch.folder.join("keys").join(&self.host.account)
     }
 
     /// Whether another key could be added for this host.
-    fn add(&self, words: &[&str], code: i32) -> Outcome {
+    pub(super) fn add(&self, words: &[&str], code: i32) -> Outcome {
         let key = self.host.key.public_path();
         let first = ["host", "add", "web01", "--key", key.to_str().unwrap()];
         self.admin(&[&first[..], words].concat(), code)
     }
 
-    fn listed(&self) -> serde_json::Value {
+    pub(super) fn listed(&self) -> serde_json::Value {
         let report = self.admin(&["host", "list"], 0).report().unwrap();
         report["details"]["hosts"][0].clone()
     }
@@ -45,7 +45,7 @@ impl World {
     }
 }
 
-fn passwd(account: &str) -> String {
+pub(super) fn passwd(account: &str) -> String {
     let text = fs::read_to_string("/etc/passwd").unwrap();
     text.lines().find(|line| line.starts_with(&format!("{account}:"))).unwrap().to_owned()
 }

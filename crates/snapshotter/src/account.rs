@@ -8,7 +8,7 @@ use cli::Failed;
 use crate::settings::Settings;
 use crate::trouble::Trouble;
 
-/// An account: its numbers, the words that tell whose it is, and what a login starts.
+/// An account: its numbers, the words that tell whose it is, where it is at home, and what a login starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Account {
     /// Its number.
@@ -17,6 +17,8 @@ pub(crate) struct Account {
     pub(crate) group: u32,
     /// The comment field.
     pub(crate) comment: String,
+    /// Its home folder.
+    pub(crate) home: String,
     /// Its login shell.
     pub(crate) shell: String,
 }
@@ -49,9 +51,10 @@ pub(crate) fn group(name: &str) -> Result<Option<u32>, Trouble> {
 /// One line of a table of accounts.
 pub(crate) fn account_of(line: &str) -> Option<(&str, Account)> {
     let fields: Vec<&str> = line.split(':').collect();
-    let [name, _, user, group, comment, _, shell] = fields.as_slice() else { return None };
+    let [name, _, user, group, comment, home, shell] = fields.as_slice() else { return None };
     let (user, group) = (user.parse().ok()?, group.parse().ok()?);
-    Some((name, Account { user, group, comment: (*comment).to_owned(), shell: (*shell).to_owned() }))
+    let [comment, home, shell] = [comment, home, shell].map(|text| (*text).to_owned());
+    Some((name, Account { user, group, comment, home, shell }))
 }
 
 /// One line of a table of groups.

@@ -95,7 +95,7 @@ impl Step {
             Step::Group { name } => format!("the group {name}"),
             Step::Owner { name } => format!("the account {name}"),
             Step::HostAccount { name, home, .. } => {
-                format!("the account {name} with the jail {}", shown(home))
+                format!("the account {name} with the jail {} as its home and the shell {SHELL}", shown(home))
             }
             Step::Folder { path, owner: Some((user, group)), mode } => {
                 format!("the folder {} of {user}:{group}, mode {mode:04o}", shown(path))
@@ -117,12 +117,7 @@ impl Step {
         match self {
             Step::Group { name } => Ok(book.group(name)?.is_some()),
             Step::Owner { name } => Ok(book.account(name)?.is_some()),
-            Step::HostAccount { name, comment, .. } => match book.account(name)? {
-                Some(found) if found.comment == *comment => Ok(true),
-                Some(_) => Err(taken("account", name)),
-                None if book.group(name)?.is_some() => Err(taken("group", name)),
-                None => Ok(false),
-            },
+            Step::HostAccount { name, home, comment } => is_account(book, name, home, comment),
             Step::Folder { path, owner, mode } => is_folder(book, path, owner.as_ref(), *mode),
             Step::File { path, bytes, owner } => {
                 let Some(meta) = facts(path)? else { return Ok(false) };
@@ -148,7 +143,10 @@ impl Step {
         match self {
             Step::Group { name } => command("groupadd", &["--system", name])?,
             Step::Owner { name } => useradd(name, Path::new("/"), NO_SHELL, "firn")?,
-            Step::HostAccount { name, home, comment } => useradd(name, home, SHELL, comment)?,
+            Step::HostAccount { name, home, comment } => match book.account(name)? {
+                Some(_) => usermod(name, home)?,
+                None => useradd(name, home, SHELL, comment)?,
+            },
             Step::Folder { path, owner, mode } => make_folder(book, path, owner.as_ref(), *mode)?,
             Step::File { path, bytes, .. } => make_file(path, bytes, FILE_MODE)?,
             Step::Receiver { path, source } => make_file(path, &source.bytes, PROGRAM_MODE)?,
@@ -223,10 +221,46 @@ fn split(path: &Path) -> Result<(&Path, &[u8]), Trouble> {
     }
 }
 
+/// Whether the account is there, and is at home in its jail. What no login of a host may be is refused: somebody made it so, and has to look at it.
+fn is_account(book: &Book, name: &str, home: &Path, comment: &str) -> Result<bool, Trouble> {
+    let group = book.group(name)?;
+    let Some(found) = book.account(name)? else {
+        return if group.is_some() { Err(taken("group", name)) } else { Ok(false) };
+    };
+    let refused = |what: String, advice: String| Err(Trouble::Usage { what, advice: Some(advice) });
+    if found.comment != comment {
+        return Err(taken("account", name));
+    }
+    if found.user == 0 {
+        let advice = "whoever has its key is root here: remove its key file, then the account by hand";
+        return refused(format!("the account {name} has number 0, which is root's"), advice.to_owned());
+    }
+    if group != Some(found.group) {
+        let advice =
+            format!("see `id {name}`, and make it so with groupadd and `usermod --gid {name} {name}`");
+        return refused(format!("the account {name} is not in the group {name}, as it should be"), advice);
+    }
+    if found.shell == NO_SHELL {
+        let advice = format!(
+            "a retired id is never used again: give the machine another one. If it was not retired: `usermod --unlock --expiredate '' --shell {SHELL} {name}`"
+        );
+        return refused(format!("the account {name} is locked, as `host retire` leaves it"), advice);
+    }
+    Ok(Path::new(&found.home) == home && found.shell == SHELL)
+}
+
+/// Only what a login begins with: nothing of what lies there is moved.
+fn usermod(name: &str, home: &Path) -> Result<(), Trouble> {
+    command("usermod", &["--home", utf8(home)?, "--shell", SHELL, name])
+}
+
+fn utf8(path: &Path) -> Result<&str, Trouble> {
+    path.to_str().ok_or_else(|| Trouble::Machine { what: format!("{} is not UTF-8", shown(path)) })
+}
+
 /// A password that nobody has; a locked account (`!`) would have its key refused.
 fn useradd(name: &str, home: &Path, shell: &str, comment: &str) -> Result<(), Trouble> {
-    let home =
-        home.to_str().ok_or_else(|| Trouble::Machine { what: format!("{} is not UTF-8", shown(home)) })?;
+    let home = utf8(home)?;
     let kind = ["--system", "--user-group", "--no-create-home", "--password", "*"];
     let own = ["--home-dir", home, "--shell", shell, "--comment", comment, name];
     command("useradd", &[&kind[..], &own[..]].concat())
@@ -252,4 +286,59 @@ fn taken(what: &str, name: &str) -> Trouble {
 
 fn shown(path: &Path) -> String {
     cli::shown(path.as_os_str().as_encoded_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::Account;
+
+    const NAME: &str = "firn-web01";
+    const HOME: &str = "/srv/firn/jails/web01";
+
+    /// What a machine says that has the account, and a group of its name with number 990.
+    fn book(account: Account) -> Book {
+        let accounts = [(NAME.to_owned(), account)].into();
+        Book::Read { accounts, groups: [(NAME.to_owned(), 990), ("users".to_owned(), 100)].into() }
+    }
+
+    fn made() -> Account {
+        let [comment, home, shell] = ["firn host web01", HOME, SHELL].map(str::to_owned);
+        Account { user: 990, group: 990, comment, home, shell }
+    }
+
+    fn is_done(account: Account) -> Result<bool, Trouble> {
+        let step = Step::HostAccount {
+            name: NAME.to_owned(),
+            home: HOME.into(),
+            comment: "firn host web01".to_owned(),
+        };
+        step.is_done(&book(account), Look::Dates)
+    }
+
+    #[test]
+    fn an_account_with_another_home_or_shell_is_one_that_is_still_to_be_made() {
+        assert!(is_done(made()).unwrap());
+        for home in ["/", "/home/web01", "/srv/firn/jails/db1", ""] {
+            assert!(!is_done(Account { home: home.to_owned(), ..made() }).unwrap(), "{home}");
+        }
+        for shell in ["/bin/sh", "/bin/false", ""] {
+            assert!(!is_done(Account { shell: shell.to_owned(), ..made() }).unwrap(), "{shell}");
+        }
+    }
+
+    #[test]
+    fn an_account_that_is_roots_or_anothers_or_locked_is_refused_with_the_reason() {
+        let bad = [
+            (Account { user: 0, ..made() }, "root"),
+            (Account { group: 100, ..made() }, "group"),
+            (Account { group: 0, ..made() }, "group"),
+            (Account { shell: NO_SHELL.to_owned(), ..made() }, "locked"),
+            (Account { comment: "firn host db1".to_owned(), ..made() }, "not this host's"),
+        ];
+        for (account, says) in bad {
+            let trouble = is_done(account.clone()).unwrap_err();
+            assert!(trouble.to_string().contains(says), "{account:?}: {trouble}");
+        }
+    }
 }

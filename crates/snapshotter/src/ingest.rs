@@ -14,6 +14,8 @@ use crate::ingest_host::outcome::{End, Outcome};
 use crate::settings::Settings;
 use crate::trouble::Trouble;
 
+/// Most names in a folder that has one for each host: more than any server has, and no more than memory takes.
+pub(crate) const HOSTS_MAX: usize = 1_000_000;
 /// Longest outcome.
 const OUTCOME_BYTES: u64 = 64 * 1024;
 
@@ -56,7 +58,7 @@ pub(crate) fn hosts(settings: &Settings) -> Result<Vec<HostId>, Trouble> {
     let at = || Trouble::folder("listing the jails");
     let jails = Dir::open_root(&settings.jails).map_err(at())?;
     let mut hosts = Vec::new();
-    for name in jails.names().map_err(at())? {
+    for name in jails.names_at_most(HOSTS_MAX).map_err(at())? {
         let Some(host) = std::str::from_utf8(&name).ok().and_then(|text| HostId::parse(text).ok()) else {
             continue;
         };

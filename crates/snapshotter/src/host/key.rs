@@ -1,11 +1,12 @@
 //! A host's public key: what an administrator was handed, boiled down to what sshd needs.
 
 use std::fs::File;
-use std::io::{ErrorKind, Read};
+use std::io::Read;
 use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use durable::{Dir, Name};
 use sha2::{Digest, Sha256};
 
 use super::network::Network;
@@ -43,13 +44,17 @@ impl PublicKey {
 
     /// The line that sshd has been given, if there is a key file. What follows the options is the key, if it is one.
     pub(crate) fn given(path: &Path) -> Result<Option<(String, Option<Self>)>, Trouble> {
-        let reading =
-            || Trouble::stream(format!("reading {}", cli::shown(path.as_os_str().as_encoded_bytes())));
-        let file = match File::open(path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            file => file.map_err(reading())?,
+        let reading = &format!("reading {}", cli::shown(path.as_os_str().as_encoded_bytes()));
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Ok(None) };
+        let opened = Dir::open_root(folder).and_then(|folder| {
+            // Neither a fifo, which would never be read, nor what lies elsewhere.
+            folder.open_read(Name::new(name.as_encoded_bytes())?)
+        });
+        let file = match opened {
+            Err(error) if error.is_not_found() => return Ok(None),
+            file => file.map_err(Trouble::folder(reading))?,
         };
-        let text = read_text(file).map_err(reading())?.unwrap_or_default();
+        let text = read_text(file).map_err(Trouble::stream(reading))?.unwrap_or_default();
         let key = text.find(KIND).and_then(|at| Self::parse(text.get(at..)?));
         Ok(Some((text.trim_end().to_owned(), key)))
     }

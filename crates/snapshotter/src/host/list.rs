@@ -1,6 +1,7 @@
 //! Lists the hosts: all that have a jail or a record.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::rc::Rc;
 
 use cli::{Exit, Failed, Run};
@@ -16,8 +17,8 @@ use super::record::{self, HostRecord};
 use super::retire::{is_closed, own_account};
 use super::step::{Look, Step};
 use super::steps::{Receiver, is_without_accounts, receiver, with_accounts, without_accounts};
-use crate::account::{account, is_root, leave_root};
-use crate::ingest::hosts;
+use crate::account::{Account, account, is_root, leave_root};
+use crate::ingest::{HOSTS_MAX, hosts};
 use crate::settings::Settings;
 use crate::trouble::Trouble;
 
@@ -46,7 +47,7 @@ pub(crate) fn run(run: &mut Run, settings: &Settings) -> Result<Exit, Failed> {
     };
     let mut listed = Vec::new();
     for host in hosts {
-        listed.push(server.one(run, &host)?);
+        listed.push(server.one(run, &host));
     }
     run.report().count("hosts", listed.len() as u64);
     run.report().detail("hosts", listed);
@@ -64,38 +65,46 @@ pub(crate) fn known(settings: &Settings) -> Result<BTreeSet<HostId>, Trouble> {
         Err(error) if error.is_not_found() => return Ok(known),
         folder => folder.map_err(listing())?,
     };
-    let names = folder.names().map_err(listing())?;
+    let names = folder.names_at_most(HOSTS_MAX).map_err(listing())?;
     known.extend(names.iter().filter(|name| !is_unfinished(name)).filter_map(|name| record::host_of(name)));
     Ok(known)
 }
 
 impl Server<'_> {
-    fn one(&self, run: &mut Run, host: &HostId) -> Result<Value, Failed> {
+    /// What cannot be read of one host is named, and keeps no other from being told.
+    fn one(&self, run: &mut Run, host: &HostId) -> Value {
         let settings = self.settings;
-        let name = account_name(settings, host)?;
-        let account = own_account(&self.book, host, &name)?;
-        let given = PublicKey::given(&settings.keys.join(&name))?;
-        let has_history = self.history.as_ref().is_some_and(|history| history.host(host).is_ok());
-        let read = HostRecord::read(settings, host);
-        let missing = match &read {
-            Ok(record) if record.retired.is_some() => {
-                let key = given.is_some().then(|| "the key file is still there".to_owned());
-                let open = account.as_ref().is_some_and(|account| !is_closed(account));
-                key.into_iter().chain(open.then(|| format!("the account {name} is not locked"))).collect()
-            }
-            Ok(record) => self.missing(host, record, given.as_ref().and_then(|(_, key)| key.as_ref())),
-            Err(trouble) => vec![told(trouble)],
+        let mut bad = Vec::new();
+        let mut left_out = |path: &Path, trouble: &Trouble| {
+            let why = told(trouble);
+            run.leave_out(path.as_os_str().as_encoded_bytes(), &why);
+            bad.push(why);
         };
-        let wrong = read.as_ref().err().map(told);
-        if let Some(wrong) = &wrong {
-            run.leave_out(record::path(settings, host).as_os_str().as_encoded_bytes(), wrong);
-        }
-        let record = read.unwrap_or_default();
-        let account = account.map(|_| name);
+        let record_file = record::path(settings, host);
+        let record = HostRecord::read(settings, host).map_err(|trouble| left_out(&record_file, &trouble));
+        let account = self.account(host).map_err(|trouble| left_out(&record_file, &trouble));
+        let (name, account) = account.ok().unzip();
+        let key_file = name.as_ref().map(|name| settings.keys.join(name));
+        let given = key_file.and_then(|file| {
+            PublicKey::given(&file).unwrap_or_else(|trouble| {
+                left_out(&file, &trouble);
+                None
+            })
+        });
+        let account = account.flatten();
+        let has_history = self.history.as_ref().is_some_and(|history| history.host(host).is_ok());
+        let missing = match &record {
+            _ if !bad.is_empty() => bad,
+            Ok(record) if record.retired.is_some() => open_doors(given.as_ref(), account.as_ref()),
+            Ok(record) => self.missing(host, record, given.as_ref().and_then(|(_, key)| key.as_ref())),
+            Err(()) => Vec::new(),
+        };
+        let record = record.unwrap_or_default();
+        let account = account.and(name);
         run.line(&line(host, account.as_deref(), has_history, &record, missing.len()));
         let (key_line, key) = given.unzip();
         let fingerprint = key.flatten().map(|key| key.fingerprint());
-        Ok(json!({
+        json!({
             "host": host.as_str(),
             "account": account,
             "key": key_line.map(|line| json!({ "fingerprint": fingerprint, "line": cli::shown(line.as_bytes()) })),
@@ -106,7 +115,14 @@ impl Server<'_> {
             "history": has_history,
             "complete": missing.is_empty(),
             "missing": missing,
-        }))
+        })
+    }
+
+    /// The name that the host's account has or would have, and the account.
+    fn account(&self, host: &HostId) -> Result<(String, Option<Account>), Trouble> {
+        let name = account_name(self.settings, host)?;
+        let account = own_account(&self.book, host, &name)?;
+        Ok((name, account))
     }
 
     /// What `host add` would still have to do.
@@ -132,6 +148,13 @@ impl Server<'_> {
             Err(trouble) => Some(told(&trouble)),
         }
     }
+}
+
+/// What `host retire` would still have to do.
+fn open_doors(key_file: Option<&(String, Option<PublicKey>)>, account: Option<&Account>) -> Vec<String> {
+    let key = key_file.map(|_| "the key file is still there");
+    let login = account.filter(|account| !is_closed(account)).map(|_| "the account is not locked");
+    key.into_iter().chain(login).map(str::to_owned).collect()
 }
 
 fn line(

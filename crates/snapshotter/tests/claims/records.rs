@@ -1,6 +1,7 @@
 //! What the deployment says about hosts, as far as it goes without touching the accounts of this machine.
 
 mod alone;
+mod keys;
 
 use std::fs;
 use std::io::Write;

@@ -39,7 +39,8 @@ Ends with 0 when every sealed push has its verdict, also when that is a rejectio
 sealed, and the code says why: 11 no room, 4 this machine, 28 or 29 the history.
 
 With --watch it stays until it is ended (SIGTERM; it finishes the push at work and ends with 0). A host that is added meanwhile is watched too. A push that
-could not be judged is said on standard error and tried again, after a minute and then after longer and longer, up to a quarter of an hour.";
+could not be judged is said on standard error and tried again, after a minute and then after longer and longer, up to a quarter of an hour. A host gets at most
+100 processes a minute, and one a minute while what it seals is no push.";
 
 const VERIFY_EXAMPLES: &str = "Examples:
   snapshotter verify

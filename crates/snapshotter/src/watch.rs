@@ -16,13 +16,13 @@ use cli::{Console, Exit, Failed, Monitor, Run};
 use formats::HostId;
 
 use crate::ingest;
-use crate::ingest_host::outcome::End;
+use crate::ingest_host::outcome::{End, Outcome};
 use crate::settings::Settings;
 use crate::trouble::Trouble;
 use eyes::Eyes;
 use jails::Jails;
 use stop::Stop;
-use turns::{Came, Turn, Turns};
+use turns::{Came, Pace, STARTS_MAX, Turn, Turns};
 
 /// How often a jail is looked at that is just being made.
 const YOUNG_EVERY: Duration = Duration::from_millis(500);
@@ -59,6 +59,17 @@ pub(crate) fn run(
     }
     watch.console.info("asked to end, and nothing is at work");
     Ok(Exit::WHOLE)
+}
+
+/// Where something waited and nothing was judged, it was no push, or its account took it away again: were that worth another look at once, a host could
+/// have a process started for every name that it makes.
+fn came(turn: &Turn, outcome: &Outcome) -> Came {
+    match (turn, outcome.end, outcome.waiting) {
+        (Turn::First(_), End::Idle, 0) => Came::Nothing,
+        (_, End::Idle, _) => Came::Stuck,
+        (_, _, 0) => Came::Nothing,
+        _ => Came::More,
+    }
 }
 
 /// All that is known between two events.
@@ -180,14 +191,16 @@ impl Watch {
                 _ => {}
             }
         }
+        if self.turns.begun(host) == Pace::Last {
+            let seconds = self.sweep_every.as_secs();
+            self.console.warn(&format!(
+                "{host}: {STARTS_MAX} of its pushes were judged within {seconds} s; what it sealed besides waits for the next sweep"
+            ));
+        }
         let came = match ingest::one(settings, host) {
             Ok((_, Some(outcome))) => {
                 ingest::tell(run, host, &outcome);
-                match (outcome.end, outcome.waiting) {
-                    (_, 0) => Came::Nothing,
-                    (End::Idle, _) => Came::Stuck,
-                    _ => Came::More,
-                }
+                came(&turn, &outcome)
             }
             Ok((exit, None)) => {
                 self.failed(run, host, &format!("ended with {exit}"));

@@ -6,6 +6,9 @@ use formats::HostId;
 
 /// Most sweeps that a host is passed over after failing again and again.
 const SWEEPS_MAX: u32 = 16;
+/// Most processes that are started for one host between two sweeps: more than it can push by itself, and few enough for one that only wants to keep the
+/// server busy.
+pub(crate) const STARTS_MAX: u32 = 100;
 
 /// The next to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,10 +26,19 @@ pub(crate) enum Came {
     Nothing,
     /// A push was judged, and another waits.
     More,
-    /// Something waits that is no push: it is looked at again after the next sweep.
+    /// Something waited that is no push: the host is looked at again after the next sweep.
     Stuck,
     /// Its process failed.
     Failed,
+}
+
+/// Whether a host may have another turn before the next sweep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// It may.
+    Usual,
+    /// This is its last.
+    Last,
 }
 
 /// The hosts that are due, in order, and those that are held back.
@@ -36,6 +48,8 @@ pub(crate) struct Turns {
     queued: HashSet<HostId>,
     first: BTreeSet<HostId>,
     held: HashMap<HostId, Held>,
+    /// Processes that were started since the last sweep.
+    starts: HashMap<HostId, u32>,
 }
 
 #[derive(Debug)]
@@ -75,6 +89,7 @@ impl Turns {
             held.sweeps = held.sweeps.saturating_sub(1);
         }
         self.held.retain(|_, held| held.sweeps > 0 || held.failures > 0);
+        self.starts.clear();
     }
 
     /// The next, if any is due.
@@ -86,15 +101,24 @@ impl Turns {
         self.first.pop_first().map(Turn::First)
     }
 
+    /// A process is started for `host`.
+    pub(crate) fn begun(&mut self, host: &HostId) -> Pace {
+        let starts = self.starts.entry(host.clone()).or_default();
+        *starts = starts.saturating_add(1);
+        if *starts < STARTS_MAX { Pace::Usual } else { Pace::Last }
+    }
+
     /// A turn is over.
     pub(crate) fn done(&mut self, host: &HostId, came: Came) {
+        let is_spent = self.starts.get(host).is_some_and(|starts| *starts >= STARTS_MAX);
         match came {
+            Came::Nothing | Came::More if is_spent => self.hold_for_one(host),
             Came::Nothing => drop(self.held.remove(host)),
             Came::More => {
                 self.held.remove(host);
                 self.sealed(host);
             }
-            Came::Stuck => drop(self.held.insert(host.clone(), Held { sweeps: 1, failures: 0 })),
+            Came::Stuck => self.hold_for_one(host),
             Came::Failed => {
                 let sweeps = self.sweeps_after_failure(host);
                 let failures = self.failures(host).saturating_add(1);
@@ -104,6 +128,10 @@ impl Turns {
         if self.held.contains_key(host) && self.queued.remove(host) {
             self.sealed.retain(|queued| queued != host);
         }
+    }
+
+    fn hold_for_one(&mut self, host: &HostId) {
+        self.held.insert(host.clone(), Held { sweeps: 1, failures: 0 });
     }
 
     /// For how many sweeps `host` will be held back if it fails now.
@@ -186,6 +214,28 @@ mod tests {
         turns.sweep();
         turns.sealed(&odd);
         assert_eq!(turns.next(), sealed("odd"));
+    }
+
+    #[test]
+    fn whatever_a_host_seals_only_so_many_processes_are_started_for_it_between_two_sweeps() {
+        let mut turns = Turns::default();
+        let (busy, other) = (host("busy"), host("other"));
+        for sweep in 1..=3 {
+            turns.sweep();
+            let mut starts = 0;
+            for step in 0..10 * STARTS_MAX {
+                turns.sealed(&busy);
+                let Some(turn) = turns.next() else { break };
+                let last = turns.begun(turn.host());
+                starts += 1;
+                assert_eq!(last == Pace::Last, starts == STARTS_MAX);
+                turns.done(turn.host(), if step % 2 == 0 { Came::More } else { Came::Nothing });
+            }
+            assert_eq!(starts, STARTS_MAX, "sweep {sweep}");
+            turns.sealed(&other);
+            assert_eq!(turns.next(), sealed("other"), "another host does not wait");
+            turns.done(&other, Came::Nothing);
+        }
     }
 
     #[test]

@@ -250,6 +250,28 @@ fn a_flood_of_one_host_leaves_the_others_their_turns() {
 }
 
 #[test]
+fn a_host_that_makes_what_is_no_push_again_and_again_has_one_process_a_sweep() {
+    let world = World::new();
+    let watching = Watching::start(&world, 1);
+    watching.until("the first round is over", |_, _| world.path("jails/web01/state/base").exists());
+    let name = world.path("jails/web01/spool/sealed/x");
+    let (start, mut removed) = (Instant::now(), 0);
+    while start.elapsed() < Duration::from_secs(4) {
+        if !name.exists() {
+            // Only a process that was started for this host removes it.
+            removed += 1;
+            fs::create_dir(&name).unwrap();
+            give_away(&name);
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!((2..=7).contains(&removed), "{removed} processes in four seconds");
+    seal(&world, "web01", 1, &push(1));
+    watching.until_accepted("web01", 1);
+    assert_eq!(watching.end(), 0);
+}
+
+#[test]
 fn asked_to_end_it_finishes_the_push_at_work_and_begins_no_other() {
     let world = World::new();
     let large = |number: u8| {

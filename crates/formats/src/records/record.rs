@@ -74,20 +74,29 @@ pub trait Record: Serialize + DeserializeOwned {
         if line.len() > Self::LONGEST_BYTES {
             return Err(RecordError::TooLong { name: Self::NAME, longest: Self::LONGEST_BYTES });
         }
-        let json = |source| RecordError::Json { name: Self::NAME, source };
-        let head: Head = serde_json::from_slice(line).map_err(json)?;
-        let other =
-            || RecordError::OtherFormat { name: Self::NAME, found: head.format.0.chars().take(64).collect() };
-        let version = head
-            .format
-            .0
-            .strip_prefix(Self::NAME)
-            .and_then(|rest| rest.strip_prefix('/'))
-            .ok_or_else(other)?;
-        let found = parse_version(version).ok_or_else(other)?;
-        Self::VERSION.check(Self::NAME, found)?;
-        serde_json::from_slice(line).map_err(json)
+        // Long logs are read line by line: the ones that this program wrote are parsed once.
+        if !begins_with(line, &Self::format()) {
+            check_version::<Self>(line)?;
+        }
+        serde_json::from_slice(line).map_err(|source| RecordError::Json { name: Self::NAME, source })
     }
+}
+
+/// Whether the line is one of exactly this format, as it is written: a second `format` in it would be refused by the parser.
+fn begins_with(line: &[u8], format: &RecordVersion) -> bool {
+    let rest = line.strip_prefix(b"{\"format\":\"").and_then(|rest| rest.strip_prefix(format.0.as_bytes()));
+    rest.is_some_and(|rest| rest.starts_with(b"\","))
+}
+
+fn check_version<R: Record>(line: &[u8]) -> Result<(), RecordError> {
+    let json = |source| RecordError::Json { name: R::NAME, source };
+    let head: Head = serde_json::from_slice(line).map_err(json)?;
+    let other =
+        || RecordError::OtherFormat { name: R::NAME, found: head.format.0.chars().take(64).collect() };
+    let version =
+        head.format.0.strip_prefix(R::NAME).and_then(|rest| rest.strip_prefix('/')).ok_or_else(other)?;
+    let found = parse_version(version).ok_or_else(other)?;
+    Ok(R::VERSION.check(R::NAME, found)?)
 }
 
 #[derive(Deserialize)]
@@ -102,4 +111,50 @@ fn parse_version(text: &str) -> Option<Version> {
         false => None,
     };
     Some(Version { major: number(major)?, minor: number(minor)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Note {
+        format: RecordVersion,
+        text: String,
+    }
+
+    impl Record for Note {
+        const NAME: &'static str = "firn.note";
+    }
+
+    fn line(text: &str) -> Vec<u8> {
+        text.replace("NAME", Note::NAME).into_bytes()
+    }
+
+    #[test]
+    fn a_line_is_read_the_same_whether_or_not_it_is_written_as_this_program_does() {
+        let own = r#"{"format":"NAME/1.0","text":"a"}"#;
+        let note = Note::from_line(&line(own)).unwrap();
+        assert!(begins_with(&line(own), &Note::format()));
+        for other in [r#"{ "format":"NAME/1.0","text":"a"}"#, r#"{"text":"a","format":"NAME/1.0"}"#] {
+            assert!(!begins_with(&line(other), &Note::format()));
+            assert_eq!(Note::from_line(&line(other)).unwrap(), note);
+        }
+    }
+
+    #[test]
+    fn no_line_gets_past_the_version_by_how_it_begins() {
+        let bad = [
+            r#"{"format":"NAME/2.0","text":"a"}"#,
+            r#"{"format":"NAME/1.0x","text":"a"}"#,
+            r#"{"format":"firn.note","text":"a"}"#,
+            r#"{"format":"NAME/1.0","text":"a","format":"NAME/2.0"}"#,
+            r#"{"format":"NAME/1.0","format":"NAME/2.0","text":"a"}"#,
+            r#"{"format":"NAME/1.0",}"#,
+            r#"{"format":"NAME/1.0","#,
+        ];
+        for text in bad {
+            assert!(Note::from_line(&line(text)).is_err(), "{text}");
+        }
+    }
 }

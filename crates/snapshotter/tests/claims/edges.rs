@@ -105,7 +105,7 @@ fn what_a_receiver_never_makes_is_removed_and_noted() {
     world.ingest(0);
     assert_eq!(world.verdict(2), accepted(&first()));
     assert_eq!(fs::read_dir(&sealed).unwrap().count(), 1);
-    assert_eq!(world.log().lines(), 3);
+    assert_eq!(world.log().lines(), 2, "one line, however many there were");
     assert!(world.log().answer(PushId::from_bytes([2; 16])).is_some());
 }
 

@@ -61,10 +61,10 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, asked: &Asked<'_>) -> Resu
             Trouble::Usage { what: "only root can become every host's account".to_owned(), advice }.into()
         );
     }
-    let halves = halves::read(asked.with)?;
     let hosts = Hosts::read(settings, asked.extent)?;
+    let halves = halves::read(asked.with, &hosts)?;
     let mut findings = probe(run, settings, &hosts);
-    halves::add(&mut findings, &halves, &hosts);
+    halves::add(&mut findings, &halves, &hosts, Utc::now().timestamp());
     let audit = Audit {
         format: Audit::format(),
         half: Half::Server,

@@ -56,13 +56,22 @@ pub(super) struct Hosts {
 
 impl Hosts {
     pub(super) fn read(settings: &Settings, extent: Extent) -> Result<Self, Trouble> {
-        let all: Vec<Host> =
-            ingest::hosts(settings)?.into_iter().map(|id| host(settings, id)).collect::<Result<_, _>>()?;
+        let all = ingest::hosts(settings)?.into_iter().map(|id| host(settings, id));
+        Ok(Self::new(all.collect::<Result<_, _>>()?, extent))
+    }
+
+    /// `all` is sorted by id.
+    pub(super) fn new(all: Vec<Host>, extent: Extent) -> Self {
         let sample = match extent {
             Extent::All => (0..all.len()).collect(),
             Extent::Sample => sample(all.len(), Utc::now().num_days_from_ce().unsigned_abs() as usize),
         };
-        Ok(Self { all, sample })
+        Self { all, sample }
+    }
+
+    pub(super) fn get(&self, id: &HostId) -> Option<&Host> {
+        let at = self.all.binary_search_by(|host| host.id.cmp(id)).ok()?;
+        self.all.get(at)
     }
 
     pub(super) fn tried(&self) -> impl Iterator<Item = &Host> {

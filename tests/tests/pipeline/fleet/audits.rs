@@ -12,15 +12,15 @@ const FAILED: i32 = 6;
 /// Both halves together: the server's own attempts, and the reports of the hosts.
 pub(super) fn both_halves_say_what_holds(world: &World) {
     let mut step = Step::begin("audit");
-    let mut halves = String::new();
+    let mut words = String::from("snapshotter audit --all --json");
     for host in &world.hosts {
         let outcome = world.sh(host, "push-client audit --json");
         step.fits("code of a host's half", outcome.code, |code| [0, 3].contains(code));
-        halves.push_str(outcome.stdout.lines().last().unwrap());
-        halves.push('\n');
+        let half = format!("/root/half-of-{host}");
+        world.fleet.write(BACKUP, &half, "0600", &outcome.stdout).unwrap();
+        words.push_str(&format!(" --with {host}={half}"));
     }
-    world.fleet.write(BACKUP, "/root/halves", "0600", &halves).unwrap();
-    let outcome = world.sh(BACKUP, "snapshotter audit --all --with /root/halves --json");
+    let outcome = world.sh(BACKUP, &words);
     let outcome = step.ended(outcome, FAILED);
     let lines = |what: &str| -> Vec<_> {
         let found = outcome.stdout.lines().filter_map(|line| line.split_once(' '));

@@ -19,6 +19,7 @@ pub mod push;
 pub mod settings;
 pub mod state;
 pub mod transport;
+mod until;
 pub mod verb;
 pub mod walk;
 

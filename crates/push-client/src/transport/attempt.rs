@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use ssh2::{Channel, ErrorCode, Session};
@@ -16,6 +17,7 @@ use super::login::let_in;
 use super::ssh2_child::{connect, handover};
 use crate::openssh::PrivateKey;
 use crate::plan::Target;
+use crate::until;
 
 /// The hidden verb of the child.
 pub(crate) const VERB: &str = "attempt";
@@ -24,8 +26,10 @@ const SUM: &str = "echo firn-$((6*7))";
 const SUM_DONE: &[u8] = b"firn-42";
 /// Most that is read of an answer, in bytes.
 const ANSWER_BYTES_MAX: usize = 4096;
-/// Longest time of one step, and of one attempt altogether some steps.
+/// Longest time of one step, if the settings do not say less.
 const STEP_SECONDS: u32 = 8;
+/// Steps of one attempt: to connect, agree on keys, be let in, ask, hear the answer. It ends after the time of all, whatever the server does.
+const STEPS: u32 = 5;
 /// Longest outcome of a child.
 const OUTCOME_BYTES_MAX: u64 = 4096;
 
@@ -79,11 +83,16 @@ impl Attempt {
 
     fn child(self, target: &Target, account: &str) -> Result<Tried, String> {
         let failed = |error: io::Error| error.to_string();
+        let target = Target { connect_seconds: target.connect_seconds.min(STEP_SECONDS), ..target.clone() };
+        let longest = Duration::from_secs((target.connect_seconds * STEPS).into());
+        let until = Instant::now() + longest;
+        let late = || format!("it did not come to an end within {} seconds", longest.as_secs());
         let key = PrivateKey::load(&target.key).map_err(|error| error.to_string())?;
-        let socket = connect(target).map_err(|error| cli::Failed::from(error).chain())?;
-        let mut order = handover(target, &key);
+        let mut order = handover(&target, &key);
         order.account = account.to_owned();
-        order.connect_seconds = order.connect_seconds.min(STEP_SECONDS);
+        // A resolver has no deadline of ours.
+        let socket = until::done(until, move || connect(&target)).ok_or_else(late)?;
+        let socket = socket.map_err(|error| cli::Failed::from(error).chain())?;
         let (mut ours, theirs) = UnixStream::pair().map_err(failed)?;
         let (input, _to) = io::pipe().map_err(failed)?;
         let mut child = Command::new("/proc/self/exe")
@@ -95,12 +104,13 @@ impl Attempt {
             .spawn()
             .map_err(failed)?;
         let sent = order.send(&mut ours, &Ends { socket: socket.as_fd(), input: input.as_fd() });
+        // Its outcome fits into the pipe.
+        let status = until::ended(&mut child, until).ok_or_else(late)?;
         let mut answer = Vec::new();
         let read = match child.stdout.take() {
             Some(from) => from.take(OUTCOME_BYTES_MAX).read_to_end(&mut answer),
             None => Ok(0),
         };
-        let status = child.wait().map_err(failed)?;
         sent.and(read.map(drop)).map_err(failed)?;
         serde_json::from_slice(&answer).map_err(|_| format!("the process that tries ended with {status}"))
     }
@@ -125,7 +135,6 @@ fn carry(what: Attempt) -> Result<Tried, Ended> {
     let session = Session::new().map_err(|error| Ended::new(Ending::Agreement, error.to_string()))?;
     confine()?;
     let session = let_in(&order, session, socket)?;
-    session.set_timeout(STEP_SECONDS.saturating_mul(1_000));
     Ok(match what {
         Attempt::Login => Tried::Done("it let us in".to_owned()),
         Attempt::Forward => forward(&session),

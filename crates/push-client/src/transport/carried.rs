@@ -3,12 +3,13 @@
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
-use std::process::{Child, ExitStatus};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use super::ending::Ending;
 use super::error::{EndingCode, TransportError};
 use crate::push::PushError;
+use crate::until::ended;
 
 /// A child that has nothing left to do is given this long to end by itself.
 const ENDING: Duration = Duration::from_secs(5);
@@ -43,7 +44,7 @@ impl Carried {
     /// The stream has ended: why.
     pub fn why_ended(&mut self, during: &'static str) -> PushError {
         let Some(child) = &mut self.child else { return PushError::Ended { during } };
-        let status = wait(child);
+        let status = ended(child, Instant::now() + ENDING);
         let words = words(child);
         match status.and_then(|status| status.code()).and_then(Ending::of_code) {
             Some(Ending::Done) => PushError::Ended { during },
@@ -61,27 +62,10 @@ impl Carried {
         // The child sees the end of its input when all handles are gone.
         drop(to);
         if let Some(mut child) = child {
-            wait(&mut child);
+            let _ = ended(&mut child, Instant::now() + ENDING);
         }
         drop(from);
     }
-}
-
-/// Waits for a child that should be ending, and makes it if it does not.
-fn wait(child: &mut Child) -> Option<ExitStatus> {
-    let deadline = Instant::now() + ENDING;
-    let mut nap = Duration::from_micros(200);
-    while Instant::now() < deadline {
-        match child.try_wait() {
-            Ok(None) => std::thread::sleep(nap),
-            Ok(status) => return status,
-            Err(_) => return None,
-        }
-        nap = (nap * 2).min(Duration::from_millis(50));
-    }
-    // It may have ended just now: then there is nothing to kill.
-    let _ = child.kill();
-    child.wait().ok()
 }
 
 fn words(child: &mut Child) -> String {

@@ -1,6 +1,7 @@
 //! `push-client audit`: the half of the twelve requirements that only a host can see. With its own key it tries on the server what must be
 //! refused; on itself it looks for what would let the server in, for what starts the pushes, and for how they behave. Nothing is changed.
 
+mod files;
 mod local;
 
 use std::path::Path;

@@ -8,16 +8,16 @@ use std::process::{Command, Output};
 
 use crate::host::{HOST_KEY, Host};
 
-fn run(arguments: &[&str]) -> Output {
+pub(crate) fn run(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_push-client")).args(arguments).env_remove("TZ").output().unwrap()
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
 /// Settings with a good key, at a port where nobody listens unless the test does.
-fn settings(folder: &Path, port: u16) -> String {
+pub(crate) fn settings(folder: &Path, port: u16) -> String {
     let key = folder.join("key");
     let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key).status();
     assert!(made.unwrap().success());
@@ -28,7 +28,7 @@ fn settings(folder: &Path, port: u16) -> String {
     )
 }
 
-fn written(folder: &Path, settings: &str) -> String {
+pub(crate) fn written(folder: &Path, settings: &str) -> String {
     let path = folder.join("push.toml");
     fs::write(&path, settings).unwrap();
     path.to_str().unwrap().to_owned()

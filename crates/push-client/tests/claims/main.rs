@@ -8,6 +8,7 @@
     reason = "a test that fails may panic"
 )]
 
+mod audit;
 mod commands;
 mod cut;
 mod host;

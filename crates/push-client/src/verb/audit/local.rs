@@ -1,54 +1,60 @@
 //! What a host sees on itself: which doors could let the server in, what starts the pushes, how they behave towards the machine's own work.
 
-use std::fs::{self, File};
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use formats::records::audit::{Finding, Requirement, Verdict};
 use formats::schedule::minute;
 
+use super::files::{names, roots, table, theirs};
 use crate::openssh::HostKey;
 use crate::plan::Target;
+use crate::until;
 
-const FILE_BYTES_MAX: u64 = 1 << 20;
+/// Longest answer of systemd.
+const ANSWER_BYTES_MAX: u64 = 64 << 10;
+/// Most accounts whose keys are looked at.
 const ACCOUNTS_MAX: usize = 10_000;
 /// Where a job that pushes would stand.
-const CRON: [&str; 3] = ["/etc/crontab", "/etc/cron.d", "/var/spool/cron/crontabs"];
+const CRONTAB: &str = "/etc/crontab";
+const CRON: [&str; 2] = ["/etc/cron.d", "/var/spool/cron/crontabs"];
+/// Where the keys of an account are, in its home.
+const KEY_FILES: [&str; 2] = [".ssh/authorized_keys", ".ssh/authorized_keys2"];
 /// What such a job starts.
 const STARTS: [&str; 2] = ["firn-push", "push-client run"];
 const TIMER: &str = "firn-push.timer";
 const SERVICE: &str = "firn-push.service";
+/// Longest time of an answer of systemd.
+const SYSTEMD: Duration = Duration::from_secs(10);
 /// A listening socket in /proc/net/tcp.
 const LISTENING: &str = "0A";
 
 /// R2: keys, machines that vouch, and open ports.
 pub(super) fn doors(target: &Target) -> Finding {
     let mut finding = Finding::new(Requirement::R2);
-    let files = key_files();
-    let mut keys = 0;
-    for file in &files {
-        let text = read(file);
-        for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
-            keys += 1;
-            if let Some(why) = lets_server_in(line, target) {
-                finding.add(Verdict::Fail, format!("{}: {why}", shown(file)));
-            }
-        }
+    match roots(Path::new("/etc/passwd")) {
+        Ok(passwd) => keys(&mut finding, &passwd.unwrap_or_default(), target),
+        Err(why) => finding.add(Verdict::Unknown, why),
     }
-    finding.add(
-        Verdict::Pass,
-        format!("{keys} keys in {} files let people in here; none is the server's", files.len()),
-    );
     for file in ["/etc/ssh/shosts.equiv", "/etc/hosts.equiv", "/root/.shosts", "/root/.rhosts"] {
-        if read(Path::new(file))
-            .lines()
-            .any(|line| line.split_whitespace().next() == Some(target.address.as_str()))
-        {
+        let text = roots(Path::new(file)).unwrap_or_else(|why| {
+            finding.add(Verdict::Unknown, why);
+            None
+        });
+        let mut lines = text.iter().flat_map(|text| text.lines());
+        if lines.any(|line| line.split_whitespace().next() == Some(target.address.as_str())) {
             finding.add(Verdict::Fail, format!("{file} trusts {}", cli::shown(target.address.as_bytes())));
         }
     }
-    let ports = listening();
+    let ports = match listening() {
+        Ok(ports) => ports,
+        Err(why) => {
+            finding.add(Verdict::Unknown, why);
+            return finding;
+        }
+    };
     let words: Vec<String> = ports.iter().map(u16::to_string).collect();
     let text = match words.len() {
         0 => "nothing listens here for other machines".to_owned(),
@@ -56,6 +62,42 @@ pub(super) fn doors(target: &Target) -> Finding {
     };
     finding.add(Verdict::Pass, text);
     finding
+}
+
+/// The keys that let people in, in the homes that `passwd` names. A home is in its account's hands.
+fn keys(finding: &mut Finding, passwd: &str, target: &Target) {
+    let mut homes: Vec<&str> =
+        passwd.lines().take(ACCOUNTS_MAX).filter_map(|line| line.split(':').nth(5)).collect();
+    if passwd.lines().count() > ACCOUNTS_MAX {
+        finding.add(Verdict::Unknown, format!("of more than {ACCOUNTS_MAX} accounts the rest was left out"));
+    }
+    homes.sort_unstable();
+    homes.dedup();
+    let (mut files, mut keys) = (0, 0);
+    for home in homes.into_iter().filter(|home| home.starts_with('/')) {
+        for name in KEY_FILES {
+            let text = match theirs(Path::new(home), name) {
+                Ok(None) => continue,
+                Ok(Some(text)) => text,
+                Err(why) => {
+                    finding.add(Verdict::Unknown, why);
+                    continue;
+                }
+            };
+            files += 1;
+            for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'))
+            {
+                keys += 1;
+                if let Some(why) = lets_server_in(line, target) {
+                    finding.add(Verdict::Fail, format!("{}: {why}", shown(&Path::new(home).join(name))));
+                }
+            }
+        }
+    }
+    finding.add(
+        Verdict::Pass,
+        format!("{keys} keys in {files} files let people in here and were compared with the server's"),
+    );
 }
 
 /// The server's own key used as a user's, or a key that is meant for use from there.
@@ -71,27 +113,17 @@ fn lets_server_in(line: &str, target: &Target) -> Option<String> {
     })
 }
 
-fn key_files() -> Vec<PathBuf> {
-    let passwd = read(Path::new("/etc/passwd"));
-    let mut homes: Vec<&str> =
-        passwd.lines().take(ACCOUNTS_MAX).filter_map(|line| line.split(':').nth(5)).collect();
-    homes.sort_unstable();
-    homes.dedup();
-    let files = homes.iter().flat_map(|home| {
-        ["authorized_keys", "authorized_keys2"].map(|name| Path::new(home).join(".ssh").join(name))
-    });
-    files.filter(|file| file.is_file()).collect()
-}
-
 /// Ports on which this machine listens beyond loopback.
-fn listening() -> Vec<u16> {
-    let mut ports: Vec<u16> = ["/proc/net/tcp", "/proc/net/tcp6"]
-        .iter()
-        .flat_map(|file| read(Path::new(file)).lines().filter_map(port).collect::<Vec<_>>())
-        .collect();
+fn listening() -> Result<Vec<u16>, String> {
+    let mut ports: Vec<u16> = Vec::new();
+    // Where there is no IPv6, there is no such table.
+    for file in ["/proc/net/tcp", "/proc/net/tcp6"] {
+        let table = table(Path::new(file))?.unwrap_or_default();
+        ports.extend(table.lines().filter_map(port));
+    }
     ports.sort_unstable();
     ports.dedup();
-    ports
+    Ok(ports)
 }
 
 /// The port of a line of /proc/net/tcp, if it listens for others.
@@ -107,7 +139,15 @@ fn port(line: &str) -> Option<u16> {
 /// R10: a cron entry at this host's minute, or the timer.
 pub(super) fn schedule(finding: &mut Finding, host: &str) {
     let due = minute(host);
-    for line in CRON.iter().flat_map(|place| files(Path::new(place))).flat_map(|file| jobs(&read(&file))) {
+    let mut lines = Vec::new();
+    let mut look = |file: &Path| roots(file).map(|text| lines.extend(jobs(&text.unwrap_or_default())));
+    let looked = look(Path::new(CRONTAB)).and_then(|()| {
+        CRON.iter().try_for_each(|folder| names(Path::new(folder))?.iter().try_for_each(|file| look(file)))
+    });
+    if let Err(why) = looked {
+        finding.add(Verdict::Unknown, why);
+    }
+    for line in lines {
         let (verdict, text) = match line.split_whitespace().next() == Some(due.to_string().as_str()) {
             true => (Verdict::Pass, format!("cron starts a push at minute {due}")),
             false => (
@@ -117,7 +157,10 @@ pub(super) fn schedule(finding: &mut Finding, host: &str) {
         };
         finding.add(verdict, text);
     }
-    let timer = show(TIMER, "UnitFileState,ActiveState,NextElapseUSecRealtime");
+    let timer = show(TIMER, "UnitFileState,ActiveState,NextElapseUSecRealtime").unwrap_or_else(|why| {
+        finding.add(Verdict::Unknown, why);
+        String::new()
+    });
     let has = |line: &str| timer.lines().any(|told| told == line);
     if has("UnitFileState=enabled") {
         let active = has("ActiveState=active");
@@ -146,7 +189,13 @@ fn jobs(text: &str) -> Vec<String> {
 
 /// R12: that pushes give way to everything else.
 pub(super) fn manners(finding: &mut Finding) {
-    let told = show(SERVICE, "LoadState,Nice,IOSchedulingClass,Result");
+    let told = match show(SERVICE, "LoadState,Nice,IOSchedulingClass,Result") {
+        Ok(told) => told,
+        Err(why) => {
+            finding.add(Verdict::Unknown, why);
+            return;
+        }
+    };
     let get = |key: &str| told.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
     if get("LoadState") != Some("loaded") {
         finding.add(Verdict::Unknown, format!("{SERVICE} is not known here, so how pushes behave is not"));
@@ -163,35 +212,33 @@ pub(super) fn manners(finding: &mut Finding) {
     );
 }
 
-/// What systemd says; nothing where it does not run.
-fn show(unit: &str, properties: &str) -> String {
+/// What systemd says; nothing where it does not run, and why not if it does not answer.
+fn show(unit: &str, properties: &str) -> Result<String, String> {
     if !Path::new("/run/systemd/system").is_dir() {
-        return String::new();
+        return Ok(String::new());
     }
+    let wrong = |what: &str| format!("systemd does not tell of {unit}: {what}");
     let property = format!("--property={properties}");
-    let output = Command::new("systemctl")
+    let mut command = Command::new("systemctl");
+    command
         .args(["show", "--no-pager", &property, "--", unit])
         .stdin(Stdio::null())
-        .output();
-    output.map_or_else(|_| String::new(), |output| String::from_utf8_lossy(&output.stdout).into_owned())
-}
-
-fn files(place: &Path) -> Vec<PathBuf> {
-    if place.is_file() {
-        return vec![place.to_owned()];
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    let mut child = command.spawn().map_err(|error| wrong(&error.to_string()))?;
+    // A few properties fit into the pipe.
+    let status = until::ended(&mut child, Instant::now() + SYSTEMD).ok_or_else(|| wrong("no answer"))?;
+    if !status.success() {
+        return Err(wrong(&format!("systemctl ended with {status}")));
     }
-    let entries = fs::read_dir(place).into_iter().flatten().flatten().take(1000);
-    entries.map(|entry| entry.path()).filter(|path| path.is_file()).collect()
+    let mut told = String::new();
+    match child.stdout.take().map(|out| out.take(ANSWER_BYTES_MAX).read_to_string(&mut told)) {
+        Some(Ok(_)) => Ok(told),
+        _ => Err(wrong("no text")),
+    }
 }
 
-/// As much of a file as is looked at; nothing of one that is not there.
-fn read(path: &Path) -> String {
-    let mut bytes = Vec::new();
-    let _ = File::open(path).and_then(|file| file.take(FILE_BYTES_MAX).read_to_end(&mut bytes));
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-fn shown(path: &Path) -> String {
+pub(super) fn shown(path: &Path) -> String {
     cli::shown(path.as_os_str().as_encoded_bytes())
 }
 
@@ -213,6 +260,45 @@ mod tests {
             None
         );
         assert_eq!(port("  sl  local_address rem_address   st tx_queue"), None);
+    }
+
+    #[test]
+    fn a_key_of_the_server_is_found_and_a_home_that_is_a_trap_is_named() {
+        let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHYgd6V5/EB898lAR5g29aPAWqwY2caFuljddCAcG1F+";
+        let target = Target {
+            address: "10.0.0.1".to_owned(),
+            port: 22,
+            account: "firn-web01".to_owned(),
+            key: "/none".into(),
+            host_key: HostKey::parse(key).unwrap(),
+            ciphers: Vec::new(),
+            connect_seconds: 1,
+            idle_seconds: 1,
+            session_seconds: 1,
+        };
+        let top = tempfile::tempdir().unwrap();
+        let mut passwd = "daemon:x:1:1::/nowhere:/bin/sh\nnobody:x:2:2::/dev/null:/bin/sh\n".to_owned();
+        for name in ["well", "link", "opens"] {
+            let home = top.path().join(name);
+            std::fs::create_dir_all(home.join(".ssh")).unwrap();
+            passwd.push_str(&format!("{name}:x:9:9::{}:/bin/sh\n", home.display()));
+        }
+        let at = |name: &str| top.path().join(name).join(".ssh/authorized_keys");
+        let found = |passwd: &str| {
+            let mut finding = Finding::new(Requirement::R2);
+            keys(&mut finding, passwd, &target);
+            finding
+        };
+        std::fs::write(at("well"), "# none\n\nssh-ed25519 AAAA me\n").unwrap();
+        let finding = found(&passwd);
+        assert_eq!(finding.verdict, Verdict::Pass, "{finding:?}");
+        assert!(finding.line().contains("1 keys in 1 files"), "{}", finding.line());
+        std::os::unix::fs::symlink(at("well"), at("link")).unwrap();
+        let finding = found(&passwd);
+        assert_eq!(finding.verdict, Verdict::Unknown);
+        assert!(finding.line().contains("link/.ssh/authorized_keys is a link"), "{}", finding.line());
+        std::fs::write(at("opens"), format!("{key}\n")).unwrap();
+        assert_eq!(found(&passwd).verdict, Verdict::Fail);
     }
 
     #[test]

@@ -21,24 +21,31 @@ const KEY_BYTES_MAX: u64 = 16 * 1024;
 
 pub(super) fn probe(settings: &Settings, hosts: &Hosts) -> Finding {
     let mut finding = Finding::new(Requirement::R1);
+    hosts.count(&mut finding);
     for host in hosts.tried().filter(|host| host.is_active()) {
         try_others(&mut finding, settings, hosts, host);
         sshd::serving(settings, host).into_iter().for_each(|evidence| finding.take(evidence));
-        if let Some(evidence) = sshd::own(settings, host) {
-            finding.take(evidence);
-        }
+        sshd::own(settings, host).into_iter().for_each(|evidence| finding.take(evidence));
     }
-    let owner = identity(&settings.owner).ok().flatten().map(|owner| owner.user);
-    hosts.all.iter().for_each(|host| jail(&mut finding, host, owner));
+    let owner = match identity(&settings.owner) {
+        Ok(Some(owner)) => Some(owner.user),
+        Ok(None) => {
+            finding.add(Verdict::Unknown, format!("there is no account {}", settings.owner));
+            None
+        }
+        Err(error) => {
+            finding.add(Verdict::Unknown, error.to_string());
+            None
+        }
+    };
+    hosts.all.iter().filter(|host| host.has_jail).for_each(|host| jail(&mut finding, host, owner));
     keys(&mut finding, settings, hosts);
     finding
 }
 
 fn try_others(finding: &mut Finding, settings: &Settings, hosts: &Hosts, host: &Host) {
-    let Some(identity) = &host.identity else {
-        finding.add(Verdict::Unknown, format!("host {} has no account {}", host.id, host.account));
-        return;
-    };
+    // That it has no account is told where the hosts are counted.
+    let Some(identity) = &host.identity else { return };
     let others = hosts.others(host, OTHERS_MAX);
     let mut tries: Vec<Attempt> = others.iter().flat_map(|other| of_another(other)).collect();
     tries.push(Attempt::new(How::Write, &settings.keys));
@@ -102,7 +109,7 @@ fn first_file(folder: &Path) -> Option<std::path::PathBuf> {
 
 /// Owners and modes of a jail, which must be those that `host add` made.
 fn jail(finding: &mut Finding, host: &Host, owner: Option<u32>) {
-    let user = host.identity.as_ref().map(|identity| identity.user);
+    let user = host.passwd.as_ref().map(|account| account.user);
     let folders = [
         ("", Some(0)),
         ("bin", Some(0)),

@@ -1,22 +1,26 @@
 //! The hosts as the audit meets them: accounts, records, and which of many are looked at this time.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::process::Command;
 
 use chrono::{Datelike, Utc};
 use formats::HostId;
+use formats::records::audit::{Finding, Verdict};
 
 use super::attempt::Identity;
 use super::command::run;
-use crate::account::account;
+use crate::account::{Account, account, account_of, getent};
 use crate::host::account_name::account_name;
+use crate::host::known;
 use crate::host::record::HostRecord;
-use crate::ingest;
 use crate::settings::Settings;
 use crate::trouble::Trouble;
 
 /// So many hosts are tried for real, unless all are asked for; another part of them each day.
 pub(super) const SAMPLE: usize = 16;
+/// Names in one command line: far below what Linux takes.
+const NAMES_MAX: usize = 1000;
 /// Longest time of a look into the accounts.
 const SECONDS_MAX: u64 = 10;
 
@@ -27,9 +31,13 @@ pub(super) struct Host {
     /// The name its account must have.
     pub(super) account: String,
     /// None if there is no such account.
+    pub(super) passwd: Option<Account>,
+    /// Of those that are tried, the account with all its groups.
     pub(super) identity: Option<Identity>,
     pub(super) record: HostRecord,
     pub(super) jail: PathBuf,
+    /// False for a host of which only a record is left, or not more was ever made.
+    pub(super) has_jail: bool,
     pub(super) history: PathBuf,
 }
 
@@ -56,8 +64,17 @@ pub(super) struct Hosts {
 
 impl Hosts {
     pub(super) fn read(settings: &Settings, extent: Extent) -> Result<Self, Trouble> {
-        let all = ingest::hosts(settings)?.into_iter().map(|id| host(settings, id));
-        Ok(Self::new(all.collect::<Result<_, _>>()?, extent))
+        let all = known(settings)?.into_iter().map(|id| host(settings, id));
+        let mut hosts = Self::new(all.collect::<Result<_, _>>()?, extent);
+        let names: Vec<&str> = hosts.all.iter().map(|host| host.account.as_str()).collect();
+        let mut accounts = accounts(&names)?;
+        hosts.all.iter_mut().for_each(|host| host.passwd = accounts.remove(&host.account));
+        for number in &hosts.sample {
+            if let Some(host) = hosts.all.get_mut(*number).filter(|host| host.passwd.is_some()) {
+                host.identity = identity(&host.account)?;
+            }
+        }
+        Ok(hosts)
     }
 
     /// `all` is sorted by id.
@@ -90,6 +107,26 @@ impl Hosts {
         self.all.iter().filter(|host| host.is_active())
     }
 
+    /// Names those of which something is missing, and counts all.
+    pub(super) fn count(&self, finding: &mut Finding) {
+        let retired = self.all.len() - self.active().count();
+        let text = format!("{} hosts are known here, {retired} of them retired", self.all.len());
+        finding.add(Verdict::Pass, text);
+        for host in self.active() {
+            let missing = match (host.has_jail, &host.passwd) {
+                (true, Some(_)) => continue,
+                (true, None) => format!("account {}", host.account),
+                (false, Some(_)) => "jail".to_owned(),
+                (false, None) => format!("jail and account {}", host.account),
+            };
+            let text = format!(
+                "{} is a host by its record, and has no {missing}: add it again or retire it",
+                host.id
+            );
+            finding.add(Verdict::Unknown, text);
+        }
+    }
+
     /// How many were tried, in words.
     pub(super) fn extent(&self) -> String {
         match self.sample.len() {
@@ -103,14 +140,27 @@ impl Hosts {
 
 fn host(settings: &Settings, id: HostId) -> Result<Host, Trouble> {
     let account_name = account_name(settings, &id)?;
+    let jail = settings.jails.join(id.as_str());
     Ok(Host {
-        identity: identity(&account_name)?,
+        passwd: None,
+        identity: None,
         record: HostRecord::read(settings, &id)?,
-        jail: settings.jails.join(id.as_str()),
+        has_jail: jail.symlink_metadata().is_ok(),
+        jail,
         history: settings.history.join(id.as_str()),
         account: account_name,
         id,
     })
+}
+
+/// Those of these accounts that there are, some at a time.
+fn accounts(names: &[&str]) -> Result<HashMap<String, Account>, Trouble> {
+    let mut found = HashMap::new();
+    for some in names.chunks(NAMES_MAX) {
+        let text = getent("passwd", some)?;
+        found.extend(text.lines().filter_map(account_of).map(|(name, account)| (name.to_owned(), account)));
+    }
+    Ok(found)
 }
 
 /// The account as sshd would start a session of it.
@@ -140,7 +190,57 @@ fn sample(count: usize, day: usize) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use formats::records::audit::Requirement;
     use std::collections::BTreeSet;
+
+    fn settings(folder: &std::path::Path) -> Settings {
+        for name in ["jails/web01", "jails/old", "history", "hosts"] {
+            std::fs::create_dir_all(folder.join(name)).unwrap();
+        }
+        let at = |name: &str| folder.join(name);
+        let text = format!(
+            "jails = {:?}\nhistory = {:?}\nkeys = {:?}\nhosts = {:?}\nreceiver = \"/r\"\naccount_prefix = \"firn-nobody-\"\n",
+            at("jails"),
+            at("history"),
+            at("keys"),
+            at("hosts")
+        );
+        std::fs::write(at("server.toml"), text).unwrap();
+        Settings::load(&at("server.toml")).unwrap()
+    }
+
+    #[test]
+    fn a_host_of_which_only_a_record_is_left_is_counted_and_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = settings(folder.path());
+        let record = |host: &str, text: &str| {
+            std::fs::write(folder.path().join(format!("hosts/{host}.toml")), text).unwrap();
+        };
+        record("db1", "known_as = \"m\"\n");
+        record("gone", "retired = \"2026-11-21T10:00:00Z\"\n");
+        record("old", "retired = \"2026-11-21T10:00:00Z\"\n");
+        let hosts = Hosts::read(&settings, Extent::All).unwrap();
+        let ids: Vec<&str> = hosts.all.iter().map(|host| host.id.as_str()).collect();
+        assert_eq!(ids, ["db1", "gone", "old", "web01"]);
+        let mut finding = Finding::new(Requirement::R1);
+        hosts.count(&mut finding);
+        let texts: Vec<&str> = finding.evidence.iter().map(|evidence| evidence.text.as_str()).collect();
+        let [db1, web01, all] = texts[..] else { panic!("{texts:?}") };
+        assert!(db1.starts_with("db1 is a host by its record, and has no jail and account firn-nobody-db1"));
+        assert!(web01.contains("has no account firn-nobody-web01"), "{web01}");
+        assert_eq!(all, "4 hosts are known here, 2 of them retired");
+        assert!(hosts.get(&HostId::parse("gone").unwrap()).is_some_and(|host| !host.has_jail));
+    }
+
+    #[test]
+    fn accounts_are_looked_up_many_at_once_with_the_homes_of_passwd() {
+        let none: Vec<String> = (0..NAMES_MAX).map(|number| format!("firn-none-{number}")).collect();
+        let names: Vec<&str> = none.iter().map(String::as_str).chain(["root"]).collect();
+        let found = accounts(&names).unwrap();
+        assert_eq!(found.len(), 1);
+        assert_eq!(found.get("root").map(|root| (root.user, root.home.as_str())), Some((0, "/root")));
+        assert!(accounts(&[]).unwrap().is_empty());
+    }
 
     #[test]
     fn a_sample_is_bounded_and_every_host_has_its_day() {

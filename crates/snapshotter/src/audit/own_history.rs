@@ -18,7 +18,7 @@ const NAMES_MAX: usize = 32;
 pub(super) fn probe(settings: &Settings, hosts: &Hosts) -> Finding {
     let mut finding = Finding::new(Requirement::R4);
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    for host in &hosts.all {
+    for host in hosts.all.iter().filter(|host| host.has_jail) {
         contents(&mut finding, host);
         if let Some(mount) = mount_beneath(&mounts, &host.jail) {
             finding.add(
@@ -27,7 +27,7 @@ pub(super) fn probe(settings: &Settings, hosts: &Hosts) -> Finding {
             );
         }
     }
-    for host in hosts.tried() {
+    for host in hosts.tried().filter(|host| host.passwd.is_some() || host.is_active()) {
         outside(&mut finding, settings, host);
         inside(&mut finding, settings, host);
     }
@@ -82,7 +82,7 @@ fn outside(finding: &mut Finding, settings: &Settings, host: &Host) {
 
 /// As the session that sshd gives it.
 fn inside(finding: &mut Finding, settings: &Settings, host: &Host) {
-    let Some(identity) = &host.identity else { return };
+    let Some(identity) = host.identity.as_ref().filter(|_| host.has_jail) else { return };
     let tries = vec![
         Attempt::new(How::List, &settings.history),
         Attempt::new(How::List, &host.history),

@@ -1,42 +1,39 @@
 //! R2: private keys that could open another machine, where they would lie: the homes of root and of the server's accounts, and the folder of settings.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::ffi::OsStr;
+use std::fs;
 use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
+use durable::{Dir, FileKind, Name};
 use formats::records::audit::{Finding, Verdict};
 
-use super::command::run;
 use super::{shown, sshd};
+use crate::account::account;
 use crate::settings::Settings;
 
-/// Most names that are looked at in one folder.
-const NAMES_MAX: usize = 1000;
+/// Most names that are looked at in one folder: that of the key files has one for each host.
+const NAMES_MAX: usize = 200_000;
 /// The first line is enough.
 const HEAD_BYTES: u64 = 64;
 
 pub(super) fn look(finding: &mut Finding, settings: &Settings) {
     let mut own: BTreeSet<PathBuf> = BTreeSet::new();
     for config in [settings.audit.sshd_config.as_path(), Path::new("/etc/ssh/sshd_config")] {
-        if let Ok(effective) = sshd::effective(config, "root", "192.0.2.1") {
-            own.extend(effective.all("hostkey").map(PathBuf::from));
-        }
-    }
-    let folders = folders(settings);
-    let mut looked = 0;
-    for folder in &folders {
-        let Ok(entries) = fs::read_dir(folder) else { continue };
-        for entry in entries.take(NAMES_MAX).flatten() {
-            let path = entry.path();
-            looked += 1;
-            // The key by which sshd shows who it is opens nothing.
-            if !own.contains(&path) && is_private_key(&path) {
-                finding.add(Verdict::Fail, format!("{} is a private SSH key", shown(&path)));
+        // Without sshd's word its own keys are taken for others, which is said.
+        match sshd::effective(config, "root", sshd::NOBODYS_ADDRESS) {
+            Ok(doors) => {
+                let keys = doors.iter().flat_map(|door| door.effective.all("hostkey"));
+                own.extend(keys.filter_map(|file| fs::canonicalize(file).ok()));
             }
+            Err(why) if config.exists() => finding.add(Verdict::Unknown, why),
+            Err(_) => {}
         }
     }
+    let folders = folders(finding, settings);
+    let looked = folders.iter().map(|folder| one(finding, folder, &own)).sum::<usize>();
     let places: Vec<String> = folders.iter().map(|folder| shown(folder)).collect();
     finding.add(
         Verdict::Pass,
@@ -44,44 +41,86 @@ pub(super) fn look(finding: &mut Finding, settings: &Settings) {
     );
 }
 
-fn folders(settings: &Settings) -> BTreeSet<PathBuf> {
-    let accounts = ["root", &settings.owner, &settings.audit.ice_account];
-    let mut folders: BTreeSet<PathBuf> =
-        accounts.iter().filter_map(|name| home(name)).map(|home| home.join(".ssh")).collect();
-    folders.insert(PathBuf::from("/etc/firn"));
-    folders.extend(settings.file.parent().map(Path::to_owned));
-    folders.insert(settings.keys.clone());
+/// How many files were looked at in one folder. It may be in the hands of an account that means harm: no link of its is followed, and nothing in it is waited for.
+fn one(finding: &mut Finding, folder: &Path, own: &BTreeSet<PathBuf>) -> usize {
+    let (dir, names) =
+        match Dir::open_root(folder).and_then(|dir| dir.names_at_most(NAMES_MAX).map(|names| (dir, names))) {
+            Err(error) if error.is_not_found() => return 0,
+            Err(error) => {
+                finding.add(Verdict::Unknown, format!("{}: {}", shown(folder), chain(&error)));
+                return 0;
+            }
+            Ok(opened) => opened,
+        };
+    let mut looked = 0;
+    for name in &names {
+        let path = folder.join(OsStr::from_bytes(name));
+        match Name::new(name).and_then(|name| head(&dir, name)) {
+            Err(error) if error.is_not_found() => {}
+            Err(error) => {
+                finding.add(Verdict::Unknown, format!("{}: {}", shown(&path), chain(&error)));
+            }
+            Ok(None) => {}
+            Ok(Some(head)) => {
+                looked += 1;
+                // The key by which sshd shows who it is opens nothing.
+                if is_private_key(&head) && !own.contains(&path) {
+                    finding.add(Verdict::Fail, format!("{} is a private SSH key", shown(&path)));
+                }
+            }
+        }
+    }
+    looked
+}
+
+/// How a file begins; none of what is no file. A link is an error: where it leads is not looked at.
+fn head(dir: &Dir, name: Name<'_>) -> durable::Result<Option<Vec<u8>>> {
+    if !matches!(dir.stat(name)?.kind, FileKind::File | FileKind::Symlink) {
+        return Ok(None);
+    }
+    let mut head = Vec::new();
+    // What cannot be read by root is no key for ssh either.
+    let _ = dir.open_read(name)?.take(HEAD_BYTES).read_to_end(&mut head);
+    Ok(Some(head))
+}
+
+fn chain(error: &durable::Error) -> String {
+    let source = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+    format!("{error}: {source}")
+}
+
+fn folders(finding: &mut Finding, settings: &Settings) -> BTreeSet<PathBuf> {
+    let mut folders: BTreeSet<PathBuf> = BTreeSet::new();
+    for name in ["root", &settings.owner, &settings.audit.ice_account] {
+        match account(name) {
+            Ok(found) => folders.extend(found.map(|account| Path::new(&account.home).join(".ssh"))),
+            Err(error) => finding.add(Verdict::Unknown, error.to_string()),
+        }
+    }
+    // These are named by root, who may do that by a link.
+    let named = [Some(Path::new("/etc/firn")), settings.file.parent(), Some(&settings.keys)];
+    folders.extend(named.into_iter().flatten().filter_map(|folder| fs::canonicalize(folder).ok()));
     folders
 }
 
-fn home(account: &str) -> Option<PathBuf> {
-    let ran = run(Command::new("getent").args(["passwd", "--", account]), 10).ok()?;
-    let text = String::from_utf8(ran.out).ok()?;
-    text.trim_end().split(':').nth(5).map(PathBuf::from)
-}
-
 /// What ssh takes as one begins with `-----BEGIN ... PRIVATE KEY-----`.
-fn is_private_key(path: &Path) -> bool {
-    let Ok(meta) = fs::metadata(path) else { return false };
-    if !meta.is_file() {
-        return false;
-    }
-    let mut head = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut head));
+fn is_private_key(head: &[u8]) -> bool {
     let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default().trim_ascii_end();
-    read.is_ok() && line.starts_with(b"-----BEGIN ") && line.ends_with(b"PRIVATE KEY-----")
+    line.starts_with(b"-----BEGIN ") && line.ends_with(b"PRIVATE KEY-----")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use formats::records::audit::Requirement;
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+    const KEY: &str = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl";
 
     #[test]
     fn private_keys_are_told_from_other_files() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("file");
         for (text, is) in [
-            ("-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl", true),
+            (KEY, true),
             ("-----BEGIN RSA PRIVATE KEY-----\r\nMII", true),
             ("-----BEGIN PRIVATE KEY-----\nMII", true),
             ("-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nlFgE", false),
@@ -89,9 +128,36 @@ mod tests {
             ("ssh-ed25519 AAAA\n", false),
             ("", false),
         ] {
-            fs::write(&file, text).unwrap();
-            assert_eq!(is_private_key(&file), is, "{text}");
+            assert_eq!(is_private_key(text.as_bytes()), is, "{text}");
         }
-        assert!(!is_private_key(folder.path()));
+    }
+
+    #[test]
+    fn a_folder_full_of_traps_holds_nobody_up_and_a_key_beside_them_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let look = || {
+            let mut finding = Finding::new(Requirement::R2);
+            let looked = one(&mut finding, folder.path(), &BTreeSet::from([at("own")]));
+            (looked, finding)
+        };
+        fs::create_dir(at("folder")).unwrap();
+        mknodat(CWD, at("fifo"), FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+        fs::write(at("own"), KEY).unwrap();
+        fs::write(at("notes"), "x").unwrap();
+        let (looked, finding) = look();
+        assert_eq!((looked, finding.evidence.len()), (2, 0), "{finding:?}");
+        std::os::unix::fs::symlink("/dev/zero", at("id_rsa")).unwrap();
+        let (_, finding) = look();
+        assert_eq!(finding.verdict, Verdict::Unknown);
+        assert!(finding.line().contains("id_rsa"), "{}", finding.line());
+        fs::write(at("id_ed25519"), KEY).unwrap();
+        let (looked, finding) = look();
+        assert_eq!((looked, finding.verdict), (3, Verdict::Fail));
+        // A folder that is a link itself.
+        std::os::unix::fs::symlink(folder.path(), at("folder/ssh")).unwrap();
+        let mut finding = Finding::new(Requirement::R2);
+        assert_eq!(one(&mut finding, &at("folder/ssh"), &BTreeSet::new()), 0);
+        assert_eq!(finding.evidence.len(), 1);
     }
 }

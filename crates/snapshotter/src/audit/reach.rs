@@ -27,7 +27,7 @@ pub(super) fn probe(settings: &Settings, hosts: &Hosts) -> Finding {
     let mut finding = Finding::new(Requirement::R2);
     private_keys::look(&mut finding, settings);
     rulers::look(&mut finding, settings, hosts);
-    let locals = locals(settings);
+    let locals = locals(&mut finding, settings);
     let tried: Vec<&Host> = hosts.tried().filter(|host| host.is_active()).collect();
     let mut unknown = 0;
     for some in tried.chunks(AT_ONCE) {
@@ -53,14 +53,17 @@ pub(super) fn probe(settings: &Settings, hosts: &Hosts) -> Finding {
     finding
 }
 
-/// Whose keys are tried: none is root itself.
-fn locals(settings: &Settings) -> Vec<(String, Option<Identity>)> {
-    let services = [settings.owner.clone(), settings.audit.ice_account.clone()];
-    let services = services.into_iter().filter_map(|name| {
-        let identity = identity(&name).ok().flatten()?;
-        Some((name, Some(identity)))
-    });
-    std::iter::once(("root".to_owned(), None)).chain(services).collect()
+/// Whose keys are tried: none is root itself. A service whose account is not here has no keys here.
+fn locals(finding: &mut Finding, settings: &Settings) -> Vec<(String, Option<Identity>)> {
+    let mut locals = vec![("root".to_owned(), None)];
+    for name in [&settings.owner, &settings.audit.ice_account] {
+        match identity(name) {
+            Ok(Some(identity)) => locals.push((name.clone(), Some(identity))),
+            Ok(None) => {}
+            Err(error) => finding.add(Verdict::Unknown, error.to_string()),
+        }
+    }
+    locals
 }
 
 /// Empty if the host has no address that can be tried.

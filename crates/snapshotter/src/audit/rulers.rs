@@ -1,6 +1,8 @@
 //! R2: programs that command other machines, and agents that hold keys of the server's accounts.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -33,13 +35,14 @@ const PROCESSES_MAX: usize = 100_000;
 const WORDS: usize = 2;
 
 pub(super) fn look(finding: &mut Finding, settings: &Settings, hosts: &Hosts) {
-    let mut users: Vec<u32> =
-        hosts.all.iter().filter_map(|host| Some(host.identity.as_ref()?.user)).collect();
-    users.extend(
-        [&settings.owner, &settings.audit.ice_account]
-            .into_iter()
-            .filter_map(|name| Some(identity(name).ok()??.user)),
-    );
+    let mut users: BTreeSet<u32> =
+        hosts.all.iter().filter_map(|host| Some(host.passwd.as_ref()?.user)).collect();
+    for name in [&settings.owner, &settings.audit.ice_account] {
+        match identity(name) {
+            Ok(found) => users.extend(found.map(|identity| identity.user)),
+            Err(error) => finding.add(Verdict::Unknown, error.to_string()),
+        }
+    }
     let mut seen = 0;
     for pid in pids().take(PROCESSES_MAX) {
         let folder = Path::new("/proc").join(&pid);
@@ -53,6 +56,9 @@ pub(super) fn look(finding: &mut Finding, settings: &Settings, hosts: &Hosts) {
             finding.add(Verdict::Fail, format!("process {pid} of a service account has an ssh-agent"));
         }
     }
+    if seen == PROCESSES_MAX {
+        finding.add(Verdict::Unknown, format!("of more than {seen} processes the rest was left out"));
+    }
     if seen > 0 {
         finding.add(
             Verdict::Pass,
@@ -62,14 +68,22 @@ pub(super) fn look(finding: &mut Finding, settings: &Settings, hosts: &Hosts) {
         finding.add(Verdict::Unknown, "the processes cannot be looked at");
     }
     for unit in UNITS {
-        if systemd::show(unit, &["UnitFileState"])
-            .is_some_and(|told| told.get("UnitFileState").is_some_and(|state| state == "enabled"))
-        {
-            finding.add(Verdict::Fail, format!("{unit} is enabled"));
+        match systemd::show(unit, &["UnitFileState"]) {
+            Some(told) if told.get("UnitFileState").is_some_and(|state| state == "enabled") => {
+                finding.add(Verdict::Fail, format!("{unit} is enabled"));
+            }
+            None if systemd::is_here() => {
+                finding.add(Verdict::Unknown, format!("systemd does not tell of {unit}"));
+            }
+            _ => {}
         }
     }
-    if Path::new(MASTER_KEYS).symlink_metadata().is_ok() {
-        finding.add(Verdict::Fail, format!("{MASTER_KEYS} is here: this machine is or was a Salt master"));
+    match Path::new(MASTER_KEYS).symlink_metadata() {
+        Ok(_) => {
+            finding.add(Verdict::Fail, format!("{MASTER_KEYS} is here: this machine is or was a Salt master"))
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => finding.add(Verdict::Unknown, format!("{MASTER_KEYS}: {error}")),
     }
 }
 

@@ -1,6 +1,8 @@
 //! What sshd would let an account do: its effective settings, as `sshd -T` gives them, held against what a host's account may have.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -12,8 +14,10 @@ use super::shown;
 use crate::settings::Settings;
 
 const SECONDS_MAX: u64 = 10;
+/// Most addresses and ports of one sshd.
+const DOORS_MAX: usize = 32;
 /// For a host whose address is not known: one that is nobody's.
-const NOBODYS_ADDRESS: &str = "192.0.2.1";
+pub(super) const NOBODYS_ADDRESS: &str = "192.0.2.1";
 
 /// What must be, and why. `no` and `none` are what sshd says.
 const MUST: [(&str, &[&str], &str); 12] = [
@@ -55,7 +59,7 @@ impl Effective {
     }
 
     /// What is not as it must be for the account of a host, in words.
-    fn breaches(&self, account: &str, jail: &Path, keys: &Path) -> Vec<String> {
+    fn breaches(&self, who: &Who<'_>, jail: &Path, keys: &Path) -> Vec<String> {
         let mut breaches = Vec::new();
         for (key, good, why) in MUST {
             let value = self.get(key).unwrap_or("not set");
@@ -63,46 +67,110 @@ impl Effective {
                 breaches.push(format!("{key} is {value}: {why}"));
             }
         }
-        let chroot = self.get("chrootdirectory").map(|value| expanded(value, account, jail));
-        if chroot.as_deref() != Some(jail) {
-            let value = self.get("chrootdirectory").unwrap_or("not set");
-            breaches.push(format!("chrootdirectory is {value}: it is not held in its jail"));
+        let value = self.get("chrootdirectory").unwrap_or("not set");
+        if who.expand(value).as_deref() != Some(jail) {
+            breaches.push(format!(
+                "chrootdirectory is {value}, and its home {}: it is not held in its jail",
+                who.home
+            ));
         }
-        let files = self.key_files(account, jail);
-        if files != [keys.join(account)] {
+        if self.key_files(who) != Some(vec![keys.join(who.name)]) {
             let value = self.get("authorizedkeysfile").unwrap_or("not set");
             breaches.push(format!("authorizedkeysfile is {value}: other files could let keys in"));
         }
         breaches
     }
 
-    /// The files whose keys let the account in.
-    fn key_files(&self, account: &str, home: &Path) -> Vec<PathBuf> {
+    /// The files whose keys let the account in; none if that cannot be told.
+    fn key_files(&self, who: &Who<'_>) -> Option<Vec<PathBuf>> {
         let value = self.get("authorizedkeysfile").unwrap_or("none");
         let files = value.split_whitespace().filter(|word| *word != "none");
-        files.map(|word| home.join(expanded(word, account, home))).collect()
+        files.map(|word| Some(Path::new(who.home).join(who.expand(word)?))).collect()
     }
 
     /// True if no key, no password and nobody's word lets the account in.
-    fn is_shut(&self, account: &str, home: &Path) -> bool {
+    fn is_shut(&self, who: &Who<'_>) -> bool {
         let none = |key: &str| matches!(self.get(key), None | Some("none" | "no"));
+        let is_absent = |file: &PathBuf| {
+            file.symlink_metadata()
+                .is_err_and(|error| matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory))
+        };
         // An account without a password: only keys, certificates and other machines are left.
         ["authorizedkeyscommand", "trustedusercakeys", "hostbasedauthentication", "permitemptypasswords"]
             .iter()
             .all(|key| none(key))
-            && self.key_files(account, home).iter().all(|file| file.symlink_metadata().is_err())
+            && self.key_files(who).is_some_and(|files| files.iter().all(is_absent))
+    }
+
+    /// Where it listens: an address of this machine and a port. One that listens at all addresses is asked for loopback.
+    fn listens(&self) -> Result<BTreeSet<SocketAddr>, String> {
+        let mut doors = BTreeSet::new();
+        for value in self.all("listenaddress") {
+            let word = value.split_whitespace().next().unwrap_or_default();
+            let mut door: SocketAddr =
+                word.parse().map_err(|_| format!("sshd listens at {value}, which cannot be read"))?;
+            if door.ip().is_unspecified() {
+                door.set_ip(Ipv4Addr::LOCALHOST.into());
+            }
+            doors.insert(door);
+        }
+        match doors.len() {
+            1..=DOORS_MAX => Ok(doors),
+            some => Err(format!("sshd names {some} addresses to listen at")),
+        }
     }
 }
 
-/// Of sshd's tokens, those that our settings use.
-fn expanded(text: &str, account: &str, home: &Path) -> PathBuf {
-    let home = home.to_string_lossy();
-    PathBuf::from(text.replace("%h", &home).replace("%u", account).replace("%%", "%"))
+/// The account that would come in, as the machine knows it.
+struct Who<'a> {
+    name: &'a str,
+    user: u32,
+    /// sshd's `%h`, wherever the jail may be.
+    home: &'a str,
 }
 
-/// Asks sshd what it would do for `account` at a connection from `address`; none with the reason if it does not say.
-pub(super) fn effective(config: &Path, account: &str, address: &str) -> Result<Effective, String> {
-    let whose = format!("user={account},host={address},addr={address},laddr=127.0.0.1,lport=22,rdomain=");
+impl<'a> Who<'a> {
+    fn of(host: &'a Host) -> Option<Self> {
+        let account = host.passwd.as_ref()?;
+        Some(Self { name: &host.account, user: account.user, home: &account.home })
+    }
+
+    /// A path with sshd's tokens; none if one of them is not known.
+    fn expand(&self, text: &str) -> Option<PathBuf> {
+        let mut path = String::new();
+        let mut rest = text.chars();
+        while let Some(next) = rest.next() {
+            match (next, if next == '%' { rest.next() } else { None }) {
+                ('%', Some('h')) => path.push_str(self.home),
+                ('%', Some('u')) => path.push_str(self.name),
+                ('%', Some('U')) => path.push_str(&self.user.to_string()),
+                ('%', Some('%')) => path.push('%'),
+                ('%', _) => return None,
+                (other, _) => path.push(other),
+            }
+        }
+        Some(PathBuf::from(path))
+    }
+}
+
+/// What an sshd does at one of the places where it listens.
+pub(super) struct Door {
+    at: SocketAddr,
+    pub(super) effective: Effective,
+}
+
+/// Asks sshd what it would do for `account` at a connection from `address`, wherever its settings let it listen; or why it does not say.
+pub(super) fn effective(config: &Path, account: &str, address: &str) -> Result<Vec<Door>, String> {
+    // Where it listens is the same for everybody, so any port will do to ask for that.
+    let listens = at_door(config, account, address, (Ipv4Addr::LOCALHOST, 22).into())?.listens()?;
+    let doors =
+        listens.into_iter().map(|at| Ok(Door { at, effective: at_door(config, account, address, at)? }));
+    doors.collect()
+}
+
+fn at_door(config: &Path, account: &str, address: &str, at: SocketAddr) -> Result<Effective, String> {
+    let (ours, port) = (at.ip(), at.port());
+    let whose = format!("user={account},host={address},addr={address},laddr={ours},lport={port},rdomain=");
     let mut command = Command::new("sshd");
     // Debian keeps it where only root's path leads.
     let path = std::env::var("PATH").unwrap_or_default();
@@ -116,31 +184,39 @@ pub(super) fn effective(config: &Path, account: &str, address: &str) -> Result<E
 
 /// R1: what the sshd that serves the hosts does for this one.
 pub(super) fn serving(settings: &Settings, host: &Host) -> Vec<Evidence> {
+    let unknown = |text| vec![Evidence { verdict: Verdict::Unknown, text }];
     let config = &settings.audit.sshd_config;
     if !config.exists() {
         let text = format!("there is no {}; name sshd's own file as `audit.sshd_config`", shown(config));
-        return vec![Evidence { verdict: Verdict::Unknown, text }];
+        return unknown(text);
     }
+    // That it has no account is told already.
+    let Some(who) = Who::of(host) else { return Vec::new() };
     let address = host.record.from.first().map_or(NOBODYS_ADDRESS.to_owned(), |from| {
         from.to_string().split('/').next().unwrap_or(NOBODYS_ADDRESS).to_owned()
     });
-    match effective(config, &host.account, &address) {
-        Err(text) => vec![Evidence { verdict: Verdict::Unknown, text }],
-        Ok(effective) => {
-            let breaches = effective.breaches(&host.account, &host.jail, &settings.keys);
-            let breaches = breaches.into_iter().map(|text| Evidence {
-                verdict: Verdict::Fail,
-                text: format!("sshd for {}: {text}", host.account),
-            });
-            let mut evidence: Vec<_> = breaches.collect();
-            if evidence.is_empty() {
-                let text =
-                    format!("sshd holds {} in its jail, to one command and one key file", host.account);
-                evidence.push(Evidence { verdict: Verdict::Pass, text });
-            }
-            evidence
-        }
+    let doors = match effective(config, who.name, &address) {
+        Err(text) => return unknown(text),
+        Ok(doors) => doors,
+    };
+    let mut evidence = Vec::new();
+    for Door { at, effective } in &doors {
+        let breaches = effective.breaches(&who, &host.jail, &settings.keys).into_iter();
+        evidence.extend(breaches.map(|text| Evidence {
+            verdict: Verdict::Fail,
+            text: format!("sshd at port {} for {}: {text}", at.port(), who.name),
+        }));
     }
+    if evidence.is_empty() {
+        let ports: Vec<String> = doors.iter().map(|door| door.at.port().to_string()).collect();
+        let text = format!(
+            "sshd at port {} holds {} in its jail, to one command and one key file",
+            ports.join(", "),
+            who.name
+        );
+        evidence.push(Evidence { verdict: Verdict::Pass, text });
+    }
+    evidence
 }
 
 /// R1: the machine's own sshd, if it is another than the one that serves the hosts: it must hold their accounts as well, or not let them in.
@@ -149,13 +225,16 @@ pub(super) fn own(settings: &Settings, host: &Host) -> Option<Evidence> {
     if settings.audit.sshd_config == config || !config.exists() {
         return None;
     }
-    // One that sshd does not take starts nothing.
-    let effective = effective(config, &host.account, NOBODYS_ADDRESS).ok()?;
-    let held = effective.is_shut(&host.account, &host.jail)
-        || effective.breaches(&host.account, &host.jail, &settings.keys).is_empty();
-    let (verdict, text) = match held {
-        true => (Verdict::Pass, format!("the machine's own sshd has no key for {}", host.account)),
-        false => (Verdict::Fail, format!("the machine's own sshd may let {} in", host.account)),
+    let who = Who::of(host)?;
+    let held = |door: &Door| {
+        door.effective.is_shut(&who) || door.effective.breaches(&who, &host.jail, &settings.keys).is_empty()
+    };
+    let (verdict, text) = match effective(config, who.name, NOBODYS_ADDRESS) {
+        Err(why) => (Verdict::Unknown, format!("the machine's own sshd for {}: {why}", who.name)),
+        Ok(doors) if doors.iter().all(held) => {
+            (Verdict::Pass, format!("the machine's own sshd has no key for {}", who.name))
+        }
+        Ok(_) => (Verdict::Fail, format!("the machine's own sshd may let {} in", who.name)),
     };
     Some(Evidence { verdict, text })
 }
@@ -168,9 +247,14 @@ mod tests {
         permituserenvironment no\nauthenticationmethods publickey\npubkeyacceptedalgorithms ssh-ed25519\nauthorizedkeyscommand none\n\
         trustedusercakeys none\nhostbasedauthentication no\npermitemptypasswords no\nstrictmodes yes\nauthorizedkeysfile /etc/firn/keys/%u\n";
 
-    fn breaches(text: &str) -> Vec<String> {
+    fn at_home(text: &str, home: &str) -> Vec<String> {
+        let who = Who { name: "firn-web01", user: 990, home };
         let jail = Path::new("/srv/firn/jails/web01");
-        Effective::parse(text).breaches("firn-web01", jail, Path::new("/etc/firn/keys"))
+        Effective::parse(text).breaches(&who, jail, Path::new("/etc/firn/keys"))
+    }
+
+    fn breaches(text: &str) -> Vec<String> {
+        at_home(text, "/srv/firn/jails/web01")
     }
 
     #[test]
@@ -199,10 +283,48 @@ mod tests {
         let text =
             "authorizedkeysfile .ssh/authorized_keys .ssh/authorized_keys2\nauthorizedkeyscommand none\n";
         let effective = Effective::parse(text);
-        assert!(effective.is_shut("firn-web01", home.path()));
-        assert!(!Effective::parse(&format!("{text}trustedusercakeys /etc/ca\n")).is_shut("a", home.path()));
+        let who = Who { name: "firn-web01", user: 990, home: home.path().to_str().unwrap() };
+        assert!(effective.is_shut(&who));
+        assert!(!Effective::parse(&format!("{text}trustedusercakeys /etc/ca\n")).is_shut(&who));
         std::fs::create_dir(home.path().join(".ssh")).unwrap();
         std::fs::write(home.path().join(".ssh/authorized_keys2"), "x").unwrap();
-        assert!(!effective.is_shut("firn-web01", home.path()));
+        assert!(!effective.is_shut(&who));
+    }
+
+    #[test]
+    fn the_home_is_that_of_the_account_wherever_its_jail_is() {
+        let [elsewhere] = &at_home(GOOD, "/home/firn-web01")[..] else { panic!("one") };
+        assert!(elsewhere.contains("%h, and its home /home/firn-web01"), "{elsewhere}");
+        let named = GOOD.replace("chrootdirectory %h", "chrootdirectory /srv/firn/jails/web01");
+        assert_eq!(at_home(&named, "/home/firn-web01"), Vec::<String>::new());
+        let who = Who { name: "u", user: 7, home: "/h" };
+        assert_eq!(who.expand("%h/%u-%U-%%h"), Some(PathBuf::from("/h/u-7-%h")));
+        assert_eq!((who.expand("/a/%k"), who.expand("/a/%")), (None, None));
+    }
+
+    #[test]
+    fn an_sshd_is_asked_for_every_port_that_it_listens_at() {
+        let test = "an_sshd_is_asked_for_every_port_that_it_listens_at";
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let made =
+            Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(at("key")).status();
+        let text = format!(
+            "Port 2222\nPort 2223\nHostKey {}\nPermitTTY no\nMatch LocalPort 2223\n    PermitTTY yes\n",
+            at("key").display()
+        );
+        std::fs::write(at("config"), text).unwrap();
+        let doors = match (made, effective(&at("config"), "root", NOBODYS_ADDRESS)) {
+            (Ok(_), Ok(doors)) => doors,
+            (made, asked) => {
+                println!("SKIPPED: {test}: no sshd answers here: {made:?}, {:?}", asked.err());
+                return;
+            }
+        };
+        let told = doors.iter().map(|door| (door.at.port(), door.effective.get("permittty").unwrap()));
+        assert_eq!(told.collect::<Vec<_>>(), [(2222, "no"), (2223, "yes")]);
+        // One that does not answer is not one that holds.
+        let Err(why) = effective(&at("none"), "root", NOBODYS_ADDRESS) else { panic!("it answered") };
+        assert!(why.contains("sshd does not take"), "{why}");
     }
 }

@@ -216,6 +216,8 @@ fn at_once(world: &mut World) -> Mend {
     Box::new(|world| {
         for host in world.scratch.hosts().iter().skip(2) {
             fs::remove_dir_all(&host.jail).unwrap();
+            // A record alone would still make it a host.
+            let _ = fs::remove_file(world.etc("hosts").join(format!("{}.toml", host.name)));
         }
     })
 }

@@ -15,9 +15,11 @@ fn host(id: &str, known_as: Option<&str>, retired: i64) -> Host {
     Host {
         id: HostId::parse(id).unwrap(),
         account: format!("firn-{id}"),
+        passwd: None,
         identity: None,
         record,
         jail: PathBuf::new(),
+        has_jail: true,
         history: PathBuf::new(),
     }
 }

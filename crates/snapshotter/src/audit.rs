@@ -107,7 +107,7 @@ fn probe(run: &Run, settings: &Settings, hosts: &Hosts) -> Vec<Finding> {
     let console = run.console();
     let now = Utc::now().timestamp();
     console.info("reading the histories");
-    let pasts = past::read(settings);
+    let pasts = past::read(settings, hosts.all.len());
     let ice = ice::settings(settings);
     let standing = standing::read(settings);
     let has_ice = matches!(ice, Ok(Some(_)));

@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta};
 use formats::records::audit::{Finding, Requirement, Verdict};
 
 use super::facts::Hosts;
-use super::past::{Past, Push};
+use super::past::{self, Past, Push};
 use super::systemd;
 use crate::settings::Settings;
 use crate::status::due::Schedule;
@@ -68,7 +68,7 @@ pub(super) fn judge(
         Err(error) => finding.add(Verdict::Unknown, error),
         Ok(pasts) => {
             for host in hosts.active() {
-                let past = pasts.iter().find(|past| past.host == host.id.as_str());
+                let past = past::of_host(pasts, &host.id);
                 let (pushes, zone) = past
                     .map_or(([].as_slice(), None), |past| (past.pushes.as_slice(), Some(past.zone.as_str())));
                 let schedule = Schedule::new(&host.id, host.record.due(settings), zone);

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-/// Most that is kept of what it says, each way.
+/// Most that is kept of what it says, each way, unless whoever asks expects more.
 const OUTPUT_BYTES_MAX: u64 = 8 << 20;
 /// What it wrote before it ended is there at once.
 const REST: Duration = Duration::from_secs(1);
@@ -43,24 +43,37 @@ pub(super) fn run(command: &mut Command, seconds: u64) -> io::Result<Ran> {
 
 /// Runs it for at most `seconds` with these bytes to read.
 pub(super) fn run_with(command: &mut Command, input: Vec<u8>, seconds: u64) -> io::Result<Ran> {
+    run_up_to(command, input, seconds, OUTPUT_BYTES_MAX)
+}
+
+/// Runs it for at most `seconds`, and keeps at most so many bytes of what it says. One that would say more finds nobody who listens.
+pub(super) fn run_up_to(
+    command: &mut Command,
+    input: Vec<u8>,
+    seconds: u64,
+    bytes_max: u64,
+) -> io::Result<Ran> {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn()?;
     if let Some(mut to) = child.stdin.take() {
         // One that reads nothing must not keep us.
         std::thread::spawn(move || to.write_all(&input));
     }
-    let (out, err) = (child.stdout.take().map(reader), child.stderr.take().map(reader));
+    let (out, err) = (
+        child.stdout.take().map(|out| reader(out, bytes_max)),
+        child.stderr.take().map(|err| reader(err, OUTPUT_BYTES_MAX)),
+    );
     let code = wait(&mut child, Duration::from_secs(seconds))?;
     // A grandchild may hold the pipe open: it is not waited for.
     let take = |from: Option<Receiver<Vec<u8>>>| from.and_then(|from| from.recv_timeout(REST).ok());
     Ok(Ran { code, out: take(out).unwrap_or_default(), err: take(err).unwrap_or_default() })
 }
 
-fn reader(from: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
+fn reader(from: impl Read + Send + 'static, bytes_max: u64) -> Receiver<Vec<u8>> {
     let (to, receiver) = channel();
     std::thread::spawn(move || {
         let mut bytes = Vec::new();
-        let _ = from.take(OUTPUT_BYTES_MAX).read_to_end(&mut bytes);
+        let _ = from.take(bytes_max).read_to_end(&mut bytes);
         let _ = to.send(bytes);
     });
     receiver
@@ -92,6 +105,20 @@ mod tests {
         let ran = run(Command::new("sleep").arg("60"), 1).unwrap();
         assert_eq!(ran.code, None);
         assert!(began.elapsed() < Duration::from_secs(20));
+    }
+
+    #[test]
+    fn an_answer_is_as_long_as_was_expected_and_not_longer() {
+        let long = |bytes_max| {
+            let said = run_up_to(
+                Command::new("head").args(["-c", "20000000", "/dev/zero"]),
+                Vec::new(),
+                60,
+                bytes_max,
+            );
+            said.unwrap().out.len()
+        };
+        assert_eq!((long(30_000_000), long(10_000_000)), (20_000_000, 10_000_000));
     }
 
     #[test]

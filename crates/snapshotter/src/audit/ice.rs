@@ -25,6 +25,19 @@ pub(super) struct IceSettings {
     #[serde(default)]
     pub(super) vaults: Vec<VaultSettings>,
     pub(super) budget: Option<Budget>,
+    #[serde(default)]
+    pub(super) unchanged: Unchanged,
+}
+
+/// What becomes of a host that has not changed since its newest ice.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Unchanged {
+    /// It is sealed again at every run.
+    #[default]
+    Seal,
+    /// Its ice stays, and at every run its lock is renewed.
+    Extend,
 }
 
 /// One vault.

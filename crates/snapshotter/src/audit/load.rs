@@ -6,7 +6,7 @@ use formats::records::audit::{Finding, Requirement, Verdict};
 use formats::schedule::minute;
 
 use super::facts::Hosts;
-use super::past::Past;
+use super::past::{self, Past};
 use super::systemd;
 
 /// In one minute of an hour so many times what would come by chance, and a few.
@@ -25,8 +25,7 @@ pub(super) fn judge(hosts: &Hosts, pasts: &Result<Vec<Past>, String>) -> Finding
     match pasts {
         Err(error) => finding.add(Verdict::Unknown, error),
         Ok(pasts) => {
-            let active: Vec<&str> = hosts.active().map(|host| host.id.as_str()).collect();
-            for past in pasts.iter().filter(|past| active.contains(&past.host.as_str())) {
+            for past in hosts.active().filter_map(|host| past::of_host(pasts, &host.id)) {
                 let took = past.pushes.iter().map(|push| push.accepted - push.started);
                 if let Some((verdict, text)) = duration(took) {
                     finding.add(verdict, format!("{} {text}", past.host));

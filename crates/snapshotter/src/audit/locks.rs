@@ -124,7 +124,7 @@ mod tests {
     fn judged(probes: &Value) -> (Verdict, Verdict) {
         let vault =
             VaultSettings { name: "v".to_owned(), url: "s3:b".to_owned(), retention_days: 92, prices: None };
-        let settings = Ok(Some(IceSettings { vaults: vec![vault], budget: None }));
+        let settings = Ok(Some(IceSettings { vaults: vec![vault], ..IceSettings::default() }));
         let value = json!({ "details": { "vaults": [{ "vault": "v", "probes": probes }] } });
         let (six, seven) = judge(&settings, &Ok(Report { code: 0, value }));
         (six.verdict, seven.verdict)
@@ -164,7 +164,7 @@ mod tests {
     fn a_vault_that_no_report_names_is_unknown() {
         let vault =
             VaultSettings { name: "v".to_owned(), url: "s3:b".to_owned(), retention_days: 92, prices: None };
-        let settings = Ok(Some(IceSettings { vaults: vec![vault], budget: None }));
+        let settings = Ok(Some(IceSettings { vaults: vec![vault], ..IceSettings::default() }));
         let value = json!({ "details": {}, "error": { "text": "no answer" } });
         let (six, seven) = judge(&settings, &Ok(Report { code: 30, value }));
         assert_eq!((six.verdict, seven.verdict), (Verdict::Unknown, Verdict::Unknown));

@@ -1,15 +1,18 @@
 //! R5, R8 and R11: that the newest ice of every host is in every vault, that it is locked for long enough, and that the costs have an end.
 
+use std::collections::BTreeMap;
+
 use chrono::DateTime;
 use formats::records::audit::{Finding, Requirement, Verdict};
 use serde_json::Value;
 
 use super::facts::Hosts;
-use super::ice::{IceSettings, Report};
-use super::past::Past;
+use super::ice::{IceSettings, Report, Unchanged};
+use super::past::{self, Past};
 
 /// Runs are on days 1 and 15, and one may be late.
 const ICE_DAYS_MAX: i64 = 17;
+const DAY_SECONDS: i64 = 86_400;
 /// Three months, whichever they are.
 const LOCK_DAYS_MIN: u32 = 92;
 /// A lock may be set a little after the ice is stored.
@@ -20,6 +23,8 @@ const LOCK_SECONDS_MIN: i64 = 90 * 86_400;
 pub(super) struct Newest {
     pub(super) host: String,
     pub(super) vault: String,
+    /// The newest snapshot in it.
+    pub(super) snapshot: String,
     pub(super) stored: i64,
     pub(super) retain_until: i64,
 }
@@ -73,35 +78,89 @@ pub(super) fn stored(
             return finding;
         }
     };
+    let newest = by_place(newest.unwrap_or_default());
     for host in hosts.active() {
-        let past = pasts.iter().find(|past| past.host == host.id.as_str() && past.snapshots > 0);
+        let past = past::of_host(pasts, &host.id).filter(|past| past.snapshots > 0);
         let Some(past) = past else {
             finding.add(Verdict::Unknown, format!("{} has nothing that could be off-site yet", host.id));
             continue;
         };
         for vault in &settings.vaults {
-            let found = newest.unwrap_or_default().iter();
-            let found = found
-                .filter(|ice| ice.host == past.host && ice.vault == vault.name)
-                .max_by_key(|ice| ice.stored);
-            let (verdict, text) = age(found.map(|ice| ice.stored), past.first, now);
+            let found = newest.get(&(past.host.as_str(), vault.name.as_str())).copied();
+            let held = found.map_or(Held::Older, |ice| held(ice, past, settings.unchanged));
+            let (verdict, text) = age(found, held, i64::from(vault.retention_days), past.first, now);
             finding.add(verdict, format!("{} in vault {}: {text}", host.id, vault.name));
         }
     }
     finding
 }
 
-fn age(stored: Option<i64>, first: i64, now: i64) -> (Verdict, String) {
-    let days = |since: i64| (now - since) / 86_400;
-    match stored {
-        Some(stored) if days(stored) <= ICE_DAYS_MAX => {
-            (Verdict::Pass, format!("ice of {} days ago", days(stored)))
+/// The newest ice by host and vault.
+fn by_place(newest: &[Newest]) -> BTreeMap<(&str, &str), &Newest> {
+    let mut found: BTreeMap<(&str, &str), &Newest> = BTreeMap::new();
+    for ice in newest {
+        let place = found.entry((ice.host.as_str(), ice.vault.as_str())).or_insert(ice);
+        if ice.stored > place.stored {
+            *place = ice;
         }
-        Some(stored) => (Verdict::Fail, format!("the newest ice is {} days old", days(stored))),
-        None if days(first) <= ICE_DAYS_MAX => {
-            (Verdict::Unknown, "no ice yet, and the host is new".to_owned())
+    }
+    found
+}
+
+/// What the newest ice holds of the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Held {
+    /// Not what the history has now.
+    Older,
+    /// The newest snapshot itself, as the host has sent nothing since: no other ice of it can be made.
+    Newest,
+    /// The same as the newest snapshot, and the settings let it stay, with a lock that every run renews.
+    Same,
+}
+
+fn held(ice: &Newest, past: &Past, unchanged: Unchanged) -> Held {
+    match unchanged {
+        Unchanged::Extend if past.same.contains(&ice.snapshot) => Held::Same,
+        _ if ice.snapshot == past.latest => Held::Newest,
+        _ => Held::Older,
+    }
+}
+
+fn age(ice: Option<&Newest>, held: Held, retention_days: i64, first: i64, now: i64) -> (Verdict, String) {
+    let days = |since: i64| (now - since) / DAY_SECONDS;
+    let Some(Newest { stored, retain_until, .. }) = ice else {
+        return match days(first) {
+            young if young <= ICE_DAYS_MAX => {
+                (Verdict::Unknown, "no ice yet, and the host is new".to_owned())
+            }
+            old => (Verdict::Fail, format!("no ice, and its first snapshot is {old} days old")),
+        };
+    };
+    let old = days(*stored);
+    // Locks last until the end of a day.
+    let renewed = days(retain_until - retention_days * DAY_SECONDS).max(0);
+    match held {
+        _ if stored - now > DAY_SECONDS => {
+            (Verdict::Unknown, "the newest ice is of a time that is still to come".to_owned())
         }
-        None => (Verdict::Fail, format!("no ice, and its first snapshot is {} days old", days(first))),
+        _ if old <= ICE_DAYS_MAX => (Verdict::Pass, format!("ice of {old} days ago")),
+        Held::Older => (Verdict::Fail, format!("the newest ice is {old} days old")),
+        _ if *retain_until <= now => {
+            (Verdict::Fail, format!("the newest ice is {old} days old, and not locked any more"))
+        }
+        Held::Newest => (Verdict::Pass, format!("ice of {old} days ago, of its newest snapshot")),
+        Held::Same if renewed <= ICE_DAYS_MAX => (
+            Verdict::Pass,
+            format!(
+                "ice of {old} days ago holds what it has now, and its lock was renewed {renewed} days ago"
+            ),
+        ),
+        Held::Same => (
+            Verdict::Fail,
+            format!(
+                "ice of {old} days ago holds what it has now, but its lock was renewed {renewed} days ago"
+            ),
+        ),
     }
 }
 
@@ -200,23 +259,54 @@ mod tests {
         budget: Option<Budget>,
     ) -> Result<Option<IceSettings>, String> {
         let vault = VaultSettings { name: "v".to_owned(), url: url.to_owned(), retention_days, prices: None };
-        Ok(Some(IceSettings { vaults: vec![vault], budget }))
+        Ok(Some(IceSettings { vaults: vec![vault], budget, unchanged: Unchanged::Seal }))
+    }
+
+    fn ice(stored: i64, retain_until: i64) -> Newest {
+        let [host, vault, snapshot] = ["web01", "v", "b"].map(str::to_owned);
+        Newest { host, vault, snapshot, stored, retain_until }
     }
 
     #[test]
     fn ice_may_be_seventeen_days_old_and_not_one_more() {
-        assert_eq!(age(Some(NOW - 17 * DAY), 0, NOW).0, Verdict::Pass);
-        assert_eq!(age(Some(NOW - 18 * DAY), 0, NOW).0, Verdict::Fail);
-        assert_eq!(age(None, NOW - 17 * DAY, NOW).0, Verdict::Unknown);
-        assert_eq!(age(None, NOW - 18 * DAY, NOW).0, Verdict::Fail);
+        let judged = |days| age(Some(&ice(NOW - days * DAY, NOW + DAY)), Held::Older, 92, 0, NOW).0;
+        assert_eq!((judged(17), judged(18)), (Verdict::Pass, Verdict::Fail));
+        assert_eq!((judged(-1), judged(-2)), (Verdict::Pass, Verdict::Unknown));
+        assert_eq!(age(None, Held::Older, 92, NOW - 17 * DAY, NOW).0, Verdict::Unknown);
+        assert_eq!(age(None, Held::Older, 92, NOW - 18 * DAY, NOW).0, Verdict::Fail);
+    }
+
+    #[test]
+    fn ice_that_stays_is_as_good_as_its_lock_is_new() {
+        let judged =
+            |held, lock_days: i64| age(Some(&ice(NOW - 60 * DAY, NOW + lock_days * DAY)), held, 92, 0, NOW).0;
+        assert_eq!(judged(Held::Same, 92 - 17), Verdict::Pass);
+        assert_eq!(judged(Held::Same, 92 - 18), Verdict::Fail);
+        assert_eq!((judged(Held::Newest, 1), judged(Held::Newest, 0)), (Verdict::Pass, Verdict::Fail));
+        assert_eq!(judged(Held::Older, 92), Verdict::Fail);
+    }
+
+    #[test]
+    fn only_where_the_settings_say_so_does_ice_of_the_same_content_stay() {
+        let past = |latest: &str, same: &[&str]| Past {
+            latest: latest.to_owned(),
+            same: same.iter().map(|name| (*name).to_owned()).collect(),
+            ..Past::default()
+        };
+        let ice = ice(NOW, NOW);
+        for (unchanged, past, expected) in [
+            (Unchanged::Extend, past("c", &["b"]), Held::Same),
+            (Unchanged::Seal, past("c", &["b"]), Held::Older),
+            (Unchanged::Extend, past("c", &["a"]), Held::Older),
+            (Unchanged::Seal, past("b", &["b"]), Held::Newest),
+        ] {
+            assert_eq!(held(&ice, &past, unchanged), expected, "{unchanged:?}");
+        }
     }
 
     #[test]
     fn locks_are_for_three_months_in_the_settings_and_in_the_vault() {
-        let ice = |days| {
-            let retain_until = NOW + days * DAY;
-            Newest { host: "web01".to_owned(), vault: "v".to_owned(), stored: NOW, retain_until }
-        };
+        let ice = |days| ice(NOW, NOW + days * DAY);
         for (of_settings, of_ice, expected) in [
             (92, 92, Verdict::Pass),
             (91, 92, Verdict::Fail),

@@ -1,8 +1,8 @@
 //! What the histories say, read by the account that owns them and by nobody else: a child of the audit, confined like every reader of what
 //! hosts sent, that answers with a few facts a host.
 
-use std::collections::BTreeSet;
-use std::io::{Read, Write};
+use std::collections::{BTreeSet, HashMap};
+use std::io::{BufWriter, Read, Write};
 
 use chrono::{DateTime, Utc};
 use cli::{Exit, Failed};
@@ -13,15 +13,22 @@ use history::{History, HostHistory, Log, Snapshot, layout};
 use sandbox::{Confinement, Profile, Threads};
 use serde::{Deserialize, Serialize};
 
-use super::command::run;
+use super::command::run_up_to;
 use crate::account::this_program;
 use crate::settings::Settings;
+use crate::standing;
 use crate::trouble::Trouble;
 
 /// The hidden verb of the child.
 pub(crate) const VERB: &str = "audit-history";
-/// Longest time for all histories.
+/// Longest time for all histories, and so many hosts may take a second more.
 const SECONDS_MAX: u64 = 900;
+const HOSTS_A_SECOND: u64 = 10;
+/// Longest answer about one host, and so many histories may be there of no host that is known.
+const HOST_BYTES_MAX: u64 = 16 << 10;
+const STRANGERS_MAX: u64 = 1000;
+/// Longest text in it.
+const TEXT_BYTES_MAX: usize = 600;
 /// Newest pushes of a host whose times are told.
 const PUSHES_MAX: usize = 30;
 /// Files of an older snapshot that are read again.
@@ -32,6 +39,7 @@ const ENTRIES_MAX: usize = 200_000;
 /// Newest snapshots among which two different ones are looked for.
 const BACK_MAX: usize = 20;
 const NAMED_MAX: usize = 5;
+const VAULTS_MAX: usize = 32;
 const GROWTH_DAYS: i64 = 30;
 
 /// One host's history.
@@ -43,6 +51,10 @@ pub(super) struct Past {
     /// True if that is damage.
     pub(super) damaged: bool,
     pub(super) snapshots: u64,
+    /// Name of the newest.
+    pub(super) latest: String,
+    /// Of the snapshots that are the newest in some vault, those that hold the same as the newest here.
+    pub(super) same: Vec<String>,
     /// When the first and the newest were accepted, seconds since 1970.
     pub(super) first: i64,
     pub(super) newest: i64,
@@ -70,48 +82,95 @@ pub(super) struct Push {
     pub(super) accepted: i64,
 }
 
-/// Lets the child look.
-pub(super) fn read(settings: &Settings) -> Result<Vec<Past>, String> {
+/// Lets the child look; sorted by host.
+pub(super) fn read(settings: &Settings, hosts: usize) -> Result<Vec<Past>, String> {
+    let hosts = hosts as u64;
+    let most = (hosts + STRANGERS_MAX) * HOST_BYTES_MAX;
     let mut command = this_program();
     command.arg(VERB).arg("--config").arg(&settings.file);
-    let ran = run(&mut command, SECONDS_MAX).map_err(|error| error.to_string())?;
+    let ran = run_up_to(&mut command, Vec::new(), SECONDS_MAX + hosts / HOSTS_A_SECOND, most);
+    let ran = ran.map_err(|error| error.to_string())?;
+    if ran.out.len() as u64 == most {
+        return Err(format!("reading the histories of {hosts} hosts: an answer of more than {most} bytes"));
+    }
     match ran.code {
-        Some(0) => {
-            serde_json::from_slice(&ran.out).map_err(|error| format!("reading the histories: {error}"))
-        }
+        Some(0) => parse(&ran.out),
         _ => Err(format!("reading the histories failed: {}", ran.said())),
     }
 }
 
-/// The child.
+fn parse(lines: &[u8]) -> Result<Vec<Past>, String> {
+    let lines = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let mut pasts = lines
+        .map(|line| serde_json::from_slice(line).map_err(|error| format!("reading the histories: {error}")))
+        .collect::<Result<Vec<Past>, String>>()?;
+    pasts.sort_by(|a, b| a.host.cmp(&b.host));
+    Ok(pasts)
+}
+
+/// That of one host.
+pub(super) fn of_host<'a>(pasts: &'a [Past], host: &HostId) -> Option<&'a Past> {
+    let at = pasts.binary_search_by(|past| past.host.as_str().cmp(host.as_str())).ok()?;
+    pasts.get(at)
+}
+
+/// The child: one line a host.
 pub(crate) fn child(settings: &Settings) -> Result<Exit, Failed> {
+    let answering = |error| Failed::machine("answering".to_owned(), error);
+    // Why it cannot be read, the audit itself says.
+    let published = standing::read(settings).ok().flatten();
+    let mut iced: HashMap<HostId, Vec<String>> = HashMap::new();
+    for ice in published.into_iter().flat_map(|published| published.ices) {
+        iced.entry(ice.host).or_default().push(ice.snapshot);
+    }
     let dir =
         Dir::open_root(&settings.history).map_err(Trouble::folder("opening the folder of histories"))?;
     let history = History::open(&settings.history).map_err(Trouble::Histories)?;
     let confinement = Confinement::new(Profile::Ingest).landlock(settings.landlock()).threads(Threads::More);
     let _in_force = confinement.read_beneath(&dir).apply().map_err(Trouble::from)?;
     let now = Utc::now().timestamp();
-    let hosts = history.hosts().map_err(Trouble::Histories)?;
-    let pasts: Vec<Past> = hosts.iter().map(|host| of(&history, host, now)).collect();
-    let answer =
-        serde_json::to_vec(&pasts).map_err(|error| Failed::machine("answering".to_owned(), error.into()))?;
-    let written = std::io::stdout().lock().write_all(&answer);
-    written.map_err(|error| Failed::machine("answering".to_owned(), error))?;
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    for host in history.hosts().map_err(Trouble::Histories)? {
+        let iced = iced.get(&host).map(Vec::as_slice).unwrap_or_default();
+        let mut line =
+            serde_json::to_vec(&of(&history, &host, iced, now)).map_err(|error| answering(error.into()))?;
+        line.push(b'\n');
+        out.write_all(&line).map_err(answering)?;
+    }
+    out.flush().map_err(answering)?;
     Ok(Exit::WHOLE)
 }
 
-fn of(history: &History, host: &HostId, now: i64) -> Past {
+fn of(history: &History, host: &HostId, iced: &[String], now: i64) -> Past {
     let mut past = Past { host: host.to_string(), ..Past::default() };
     let read = history.host(host).and_then(|place| {
         let _reading = place.read_lock()?;
         let log = place.log()?;
+        past.same = same(&log, iced);
         tell(&mut past, &place, &log, now)
     });
     if let Err(error) = read {
         past.damaged = error.is_damage();
-        past.error = Some(Failed::from(Trouble::history(host)(error)).chain());
+        past.error = Some(cut(Failed::from(Trouble::history(host)(error)).chain()));
     }
     past
+}
+
+/// Which of these snapshots hold what the newest holds. Of as many as there are vaults.
+fn same(log: &Log, iced: &[String]) -> Vec<String> {
+    let Some(newest) = log.latest() else { return Vec::new() };
+    let is_same = |name: &&String| log.find(name).is_ok_and(|snapshot| snapshot.root == newest.root);
+    let mut same: Vec<String> = iced.iter().filter(is_same).take(VAULTS_MAX).cloned().collect();
+    same.sort();
+    same.dedup();
+    same
+}
+
+fn cut(mut text: String) -> String {
+    if text.len() > TEXT_BYTES_MAX {
+        text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
+    }
+    text
 }
 
 fn tell(past: &mut Past, place: &HostHistory, log: &Log, now: i64) -> history::Result<()> {
@@ -120,6 +179,7 @@ fn tell(past: &mut Past, place: &HostHistory, log: &Log, now: i64) -> history::R
         DateTime::parse_from_rfc3339(&snapshot.accepted).map_or(0, |time| time.timestamp())
     };
     past.snapshots = snapshots.len() as u64;
+    past.latest = snapshots.last().map_or_else(String::new, |newest| newest.name.to_string());
     past.first = snapshots.first().map_or(0, time);
     past.newest = snapshots.last().map_or(0, time);
     past.zone = snapshots.last().map_or_else(String::new, |newest| newest.zone.clone());
@@ -167,7 +227,7 @@ fn older_files(
         if (!matches!(read, Some(Ok(_))) || ContentHash::of(&bytes) != content)
             && past.spoiled.len() < NAMED_MAX
         {
-            past.spoiled.push(format!("{}/{}", older.name, cli::shown(path.as_bytes())));
+            past.spoiled.push(cut(format!("{}/{}", older.name, cli::shown(path.as_bytes()))));
         }
     }
     Ok(())
@@ -208,4 +268,49 @@ fn changed(
         }
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn past(host: String) -> Past {
+        let text = || "\\x01\"".repeat(TEXT_BYTES_MAX / 5);
+        Past {
+            host,
+            error: Some(cut("\u{2026}".repeat(5000))),
+            missing_names: vec![text(); NAMED_MAX],
+            pushes: vec![Push { started: i64::MIN, accepted: i64::MIN }; PUSHES_MAX],
+            zone: "Z".repeat(64),
+            same: vec!["20260102T030405Z-0000000001".to_owned(); VAULTS_MAX],
+            spoiled: vec![text(); NAMED_MAX],
+            ..Past::default()
+        }
+    }
+
+    #[test]
+    fn the_longest_answer_about_a_host_is_within_the_bound() {
+        let line = serde_json::to_vec(&past("h".repeat(200))).unwrap();
+        assert!((8 << 10..HOST_BYTES_MAX as usize).contains(&line.len()), "{}", line.len());
+    }
+
+    #[test]
+    fn the_histories_of_many_hosts_are_told_apart() {
+        let mut lines = Vec::new();
+        for number in (0..5000).rev() {
+            lines.extend(serde_json::to_vec(&past(format!("h{number}"))).unwrap());
+            lines.push(b'\n');
+        }
+        // More than any answer could be before.
+        assert!(lines.len() > 8 << 20);
+        let pasts = parse(&lines).unwrap();
+        assert_eq!(pasts.len(), 5000);
+        for id in ["h0", "h17", "h4999"] {
+            let id = HostId::parse(id).unwrap();
+            assert_eq!(of_host(&pasts, &id).unwrap().host, id.as_str());
+        }
+        assert!(of_host(&pasts, &HostId::parse("h5000").unwrap()).is_none());
+        lines.truncate(lines.len() - 5);
+        assert!(parse(&lines).is_err());
+    }
 }

@@ -13,7 +13,13 @@ pub(super) fn read(settings: &Settings) -> Result<Option<Vec<Newest>>, String> {
     // A time that is none is no proof of anything: such an ice does not count.
     let newest = standing.ices.into_iter().filter_map(|ice| {
         let (stored, retain_until) = (seconds(&ice.stored)?, seconds(&ice.retain_until)?);
-        Some(Newest { host: ice.host.to_string(), vault: ice.vault, stored, retain_until })
+        Some(Newest {
+            host: ice.host.to_string(),
+            vault: ice.vault,
+            snapshot: ice.snapshot,
+            stored,
+            retain_until,
+        })
     });
     Ok(Some(newest.collect()))
 }

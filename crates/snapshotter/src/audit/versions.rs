@@ -3,7 +3,7 @@
 use formats::records::audit::{Finding, Requirement, Verdict};
 
 use super::facts::Hosts;
-use super::past::Past;
+use super::past::{self, Past};
 
 /// A host that is younger may have one snapshot only.
 const YOUNG_DAYS: i64 = 2;
@@ -18,7 +18,7 @@ pub(super) fn judge(hosts: &Hosts, pasts: &Result<Vec<Past>, String>, now: i64) 
         }
     };
     for host in hosts.active() {
-        match pasts.iter().find(|past| past.host == host.id.as_str()) {
+        match past::of_host(pasts, &host.id) {
             Some(past) => one(&mut finding, past, now),
             None => finding.add(Verdict::Unknown, format!("{} has no history yet", host.id)),
         }

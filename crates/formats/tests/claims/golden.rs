@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use formats::frame;
 use formats::push::{self, Block, Codec, FrameKind, Seal, Tally};
+use formats::records::audit::Half;
 use formats::records::drill::DrillResult;
 use formats::records::ice::IceRecord;
 use formats::records::ledger::LedgerLine;
@@ -157,6 +158,8 @@ fn the_golden_files_are_what_this_program_writes() {
         ("drill-proved.json", line(&records::drill(DrillResult::Proved))),
         ("drill-failed.json", line(&records::drill(DrillResult::Failed))),
         ("standing.json", line(&records::standing())),
+        ("audit-server.json", line(&records::audit(Half::Server))),
+        ("audit-host.json", line(&records::audit(Half::Host))),
     ];
     let second = vec![("ice.json", line(&records::ice())), ("ledger", line(&records::ledger()))];
     compare("v1", &first, &["ice.json", "ledger"]);

@@ -1,6 +1,7 @@
 //! One record of each kind, as literals, for the golden files.
 
 use formats::records::Record;
+use formats::records::audit::{Audit, Finding, Half, Requirement, Verdict};
 use formats::records::drill::{
     DrillFailure, DrillRecord, DrillResult, DrilledSnapshot, FromManifest, Supplied,
 };
@@ -78,6 +79,23 @@ pub(crate) fn lock() -> LockRecord {
         hash: ContentHash::from_bytes([2; 32]),
         stored: TIME.into(),
         retain_until: LATER.into(),
+    }
+}
+
+/// What a host or a server found: every verdict, worst first, and a finding without evidence.
+pub(crate) fn audit(half: Half) -> Audit {
+    let mut doors = Finding::new(Requirement::R2);
+    doors.add(Verdict::Pass, "2 keys in 1 files let people in here");
+    doors.add(Verdict::Fail, "/root/.ssh/authorized_keys: the server's host key lets it in here");
+    doors.add(Verdict::Unknown, "/home/a/.ssh/authorized_keys is a link, which is not followed");
+    let mut calm = Finding::new(Requirement::R12);
+    calm.add(Verdict::Pass, "pushes run at nice 19");
+    Audit {
+        format: Audit::format(),
+        half,
+        host: (half == Half::Host).then(|| "web01".to_owned()),
+        time: TIME.to_owned(),
+        findings: vec![doors, Finding::new(Requirement::R10), calm],
     }
 }
 

@@ -226,17 +226,26 @@ pub(super) fn own(settings: &Settings, host: &Host) -> Option<Evidence> {
         return None;
     }
     let who = Who::of(host)?;
-    let held = |door: &Door| {
-        door.effective.is_shut(&who) || door.effective.breaches(&who, &host.jail, &settings.keys).is_empty()
-    };
-    let (verdict, text) = match effective(config, who.name, NOBODYS_ADDRESS) {
+    let (verdict, text) =
+        shut_or_held(effective(config, who.name, NOBODYS_ADDRESS), &who, &host.jail, &settings.keys);
+    Some(Evidence { verdict, text })
+}
+
+fn shut_or_held(
+    asked: Result<Vec<Door>, String>,
+    who: &Who<'_>,
+    jail: &Path,
+    keys: &Path,
+) -> (Verdict, String) {
+    let held =
+        |door: &Door| door.effective.is_shut(who) || door.effective.breaches(who, jail, keys).is_empty();
+    match asked {
         Err(why) => (Verdict::Unknown, format!("the machine's own sshd for {}: {why}", who.name)),
         Ok(doors) if doors.iter().all(held) => {
             (Verdict::Pass, format!("the machine's own sshd has no key for {}", who.name))
         }
         Ok(_) => (Verdict::Fail, format!("the machine's own sshd may let {} in", who.name)),
-    };
-    Some(Evidence { verdict, text })
+    }
 }
 
 #[cfg(test)]
@@ -300,6 +309,25 @@ mod tests {
         let who = Who { name: "u", user: 7, home: "/h" };
         assert_eq!(who.expand("%h/%u-%U-%%h"), Some(PathBuf::from("/h/u-7-%h")));
         assert_eq!((who.expand("/a/%k"), who.expand("/a/%")), (None, None));
+    }
+
+    #[test]
+    fn an_own_sshd_that_does_not_answer_is_not_known_to_be_shut() {
+        let who = Who { name: "firn-web01", user: 990, home: "/nowhere" };
+        let (jail, keys) = (Path::new("/srv/firn/jails/web01"), Path::new("/etc/firn/keys"));
+        let door =
+            |text: &str| Door { at: (Ipv4Addr::LOCALHOST, 22).into(), effective: Effective::parse(text) };
+        let (verdict, text) = shut_or_held(Err("no hostkeys".to_owned()), &who, jail, keys);
+        assert_eq!(verdict, Verdict::Unknown);
+        assert!(text.ends_with("for firn-web01: no hostkeys"), "{text}");
+        let shut = "authorizedkeysfile .ssh/authorized_keys\n";
+        let open = "authorizedkeysfile /etc/passwd\n";
+        for (texts, expected) in
+            [(&[shut][..], Verdict::Pass), (&[shut, shut], Verdict::Pass), (&[shut, open], Verdict::Fail)]
+        {
+            let doors = texts.iter().map(|text| door(text)).collect();
+            assert_eq!(shut_or_held(Ok(doors), &who, jail, keys).0, expected, "{texts:?}");
+        }
     }
 
     #[test]

@@ -106,10 +106,10 @@ fn exit(verdict: Verdict) -> Exit {
 fn probe(run: &Run, settings: &Settings, hosts: &Hosts) -> Vec<Finding> {
     let console = run.console();
     let now = Utc::now().timestamp();
-    console.info("reading the histories");
-    let pasts = past::read(settings, hosts.all.len());
     let ice = ice::settings(settings);
     let standing = standing::read(settings);
+    console.info("reading the histories");
+    let pasts = past::read(settings, hosts.all.len(), &off_site::iced(&standing));
     let has_ice = matches!(ice, Ok(Some(_)));
     let ask = |words: &[&str]| match has_ice {
         true => {

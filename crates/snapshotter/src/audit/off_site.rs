@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::facts::Hosts;
 use super::ice::{IceSettings, Report, Unchanged};
-use super::past::{self, Past};
+use super::past::{self, Iced, Past};
 
 /// Runs are on days 1 and 15, and one may be late.
 const ICE_DAYS_MAX: i64 = 17;
@@ -105,6 +105,15 @@ fn by_place(newest: &[Newest]) -> BTreeMap<(&str, &str), &Newest> {
         }
     }
     found
+}
+
+/// Of which snapshots the histories are asked.
+pub(super) fn iced(standing: &Result<Option<Vec<Newest>>, String>) -> Iced {
+    let mut iced = Iced::new();
+    for ice in standing.iter().flatten().flatten() {
+        iced.entry(ice.host.clone()).or_default().push(ice.snapshot.clone());
+    }
+    iced
 }
 
 /// What the newest ice holds of the host.

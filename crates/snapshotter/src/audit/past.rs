@@ -1,7 +1,7 @@
 //! What the histories say, read by the account that owns them and by nobody else: a child of the audit, confined like every reader of what
 //! hosts sent, that answers with a few facts a host.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufWriter, Read, Write};
 
 use chrono::{DateTime, Utc};
@@ -16,7 +16,6 @@ use serde::{Deserialize, Serialize};
 use super::command::run_up_to;
 use crate::account::this_program;
 use crate::settings::Settings;
-use crate::standing;
 use crate::trouble::Trouble;
 
 /// The hidden verb of the child.
@@ -27,6 +26,8 @@ const HOSTS_A_SECOND: u64 = 10;
 /// Longest answer about one host, and so many histories may be there of no host that is known.
 const HOST_BYTES_MAX: u64 = 16 << 10;
 const STRANGERS_MAX: u64 = 1000;
+/// Longest question: of what is published about ice, a part.
+const ASKED_BYTES_MAX: u64 = formats::records::standing::STANDING_BYTES as u64;
 /// Longest text in it.
 const TEXT_BYTES_MAX: usize = 600;
 /// Newest pushes of a host whose times are told.
@@ -82,13 +83,17 @@ pub(super) struct Push {
     pub(super) accepted: i64,
 }
 
+/// The snapshots that are the newest in some vault, by host.
+pub(super) type Iced = BTreeMap<String, Vec<String>>;
+
 /// Lets the child look; sorted by host.
-pub(super) fn read(settings: &Settings, hosts: usize) -> Result<Vec<Past>, String> {
+pub(super) fn read(settings: &Settings, hosts: usize, iced: &Iced) -> Result<Vec<Past>, String> {
+    let asked = serde_json::to_vec(iced).map_err(|error| error.to_string())?;
     let hosts = hosts as u64;
     let most = (hosts + STRANGERS_MAX) * HOST_BYTES_MAX;
     let mut command = this_program();
     command.arg(VERB).arg("--config").arg(&settings.file);
-    let ran = run_up_to(&mut command, Vec::new(), SECONDS_MAX + hosts / HOSTS_A_SECOND, most);
+    let ran = run_up_to(&mut command, asked, SECONDS_MAX + hosts / HOSTS_A_SECOND, most);
     let ran = ran.map_err(|error| error.to_string())?;
     if ran.out.len() as u64 == most {
         return Err(format!("reading the histories of {hosts} hosts: an answer of more than {most} bytes"));
@@ -117,12 +122,11 @@ pub(super) fn of_host<'a>(pasts: &'a [Past], host: &HostId) -> Option<&'a Past> 
 /// The child: one line a host.
 pub(crate) fn child(settings: &Settings) -> Result<Exit, Failed> {
     let answering = |error| Failed::machine("answering".to_owned(), error);
-    // Why it cannot be read, the audit itself says.
-    let published = standing::read(settings).ok().flatten();
-    let mut iced: HashMap<HostId, Vec<String>> = HashMap::new();
-    for ice in published.into_iter().flat_map(|published| published.ices) {
-        iced.entry(ice.host).or_default().push(ice.snapshot);
-    }
+    let mut asked = Vec::new();
+    let read = std::io::stdin().lock().take(ASKED_BYTES_MAX).read_to_end(&mut asked);
+    read.map_err(|error| Failed::machine("reading what is asked for".to_owned(), error))?;
+    let iced: Iced = serde_json::from_slice(&asked)
+        .map_err(|error| Failed::machine("reading what is asked for".to_owned(), error.into()))?;
     let dir =
         Dir::open_root(&settings.history).map_err(Trouble::folder("opening the folder of histories"))?;
     let history = History::open(&settings.history).map_err(Trouble::Histories)?;
@@ -131,7 +135,7 @@ pub(crate) fn child(settings: &Settings) -> Result<Exit, Failed> {
     let now = Utc::now().timestamp();
     let mut out = BufWriter::new(std::io::stdout().lock());
     for host in history.hosts().map_err(Trouble::Histories)? {
-        let iced = iced.get(&host).map(Vec::as_slice).unwrap_or_default();
+        let iced = iced.get(host.as_str()).map(Vec::as_slice).unwrap_or_default();
         let mut line =
             serde_json::to_vec(&of(&history, &host, iced, now)).map_err(|error| answering(error.into()))?;
         line.push(b'\n');

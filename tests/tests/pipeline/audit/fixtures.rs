@@ -141,7 +141,13 @@ fn acl(words: &[&str], path: &Path) {
     Outcome::of(Command::new("setfacl").args(words).arg(path)).unwrap().expect_code(&[0]).unwrap();
 }
 
+/// A push in which nothing changed: the newest ice holds the same, and is not of the newest snapshot any more.
 fn old_ice(world: &mut World) -> Mend {
+    world.push_all();
+    aged(world)
+}
+
+pub(super) fn aged(world: &World) -> Mend {
     let file = world.standing();
     let before = fs::read_to_string(&file).unwrap();
     let mut standing: serde_json::Value = serde_json::from_str(&before).unwrap();

@@ -47,6 +47,16 @@ fn the_audit_fails_exactly_the_requirement_that_is_broken() {
         assert_eq!(world.audit("").failed(), Vec::<&str>::new(), "after {}", fixture.what);
     }
     check_report(&baseline);
+    check_ice_that_stays(&mut world);
+}
+
+/// What fails with other settings holds where ice of the same content stays, with its lock renewed.
+fn check_ice_that_stays(world: &mut World) {
+    world.edit("ice.toml", |text| format!("unchanged = \"extend\"\n{text}"));
+    let _mend = fixtures::aged(world);
+    let verdicts = world.audit("");
+    assert_eq!(verdicts.failed(), Vec::<&str>::new(), "{}", verdicts.said);
+    assert!(verdicts.line("R5").contains("its lock was renewed 0 days ago"), "{}", verdicts.line("R5"));
 }
 
 /// What Salt and auditors read is the same as what people do.

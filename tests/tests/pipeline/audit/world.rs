@@ -40,7 +40,8 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new() -> World {
-        let folder = tempfile::tempdir().unwrap();
+        // Folders above a root are pushed too, and in /tmp the time of the topmost changes all the while.
+        let folder = tempfile::tempdir_in("/var/lib").unwrap();
         let mut scratch = rig::scratch(&Options { segment_bytes: 1 << 20, ..Options::default() });
         let server = FakeS3::start(S3Options::default()).unwrap();
         let plan = Bucket { default_retention: Some((Mode::Compliance, 92)), ..Bucket::default() };
@@ -62,7 +63,7 @@ impl World {
         world
     }
 
-    fn push_all(&self) {
+    pub(super) fn push_all(&self) {
         for host in &self.hosts {
             let push = settings::Push { verdict_wait_seconds: 60, ..settings::Push::default() };
             settings::write_push(&self.scratch, host, &push).unwrap();

@@ -124,5 +124,6 @@ def sshd(name, lines):
         group="root",
         mode="0644",
         makedirs=True,
-        check_cmd="/usr/sbin/sshd -t -h /etc/firn/ssh_host_ed25519_key -f",
+        # The folder is gone where the machine's own sshd was stopped, and then sshd judges nothing.
+        check_cmd="systemd-tmpfiles --create --prefix=/run/sshd firn-server.conf; /usr/sbin/sshd -t -h /etc/firn/ssh_host_ed25519_key -f",
     )

@@ -41,12 +41,44 @@ def key(name):
     return _result(name, True, "a key was made, and its public half published", {"key": public})
 
 
+def settled(name):
+    """A change of this host's key is at its end, wherever it was cut off. `name` is the private key's path."""
+    if not __salt__["firn_keys.unsettled"]():
+        return _result(name, True, "no change of keys is under way")
+    if __opts__["test"]:
+        return _result(name, None, "a change of keys would be brought to its end", {"key": "settled"})
+    try:
+        done = __salt__["firn_keys.settle"]()
+    except CommandExecutionError as error:
+        return _result(name, False, str(error))
+    return _result(name, True, done, {"key": done})
+
+
+def _mine_of_server(function):
+    return __salt__["mine.get"](__grains__["id"], function, tgt_type="list").get(__grains__["id"])
+
+
+def server_settled(name):
+    """The same for the key of the server's sshd, of which the Mine tells by the function `name`."""
+    if not __salt__["firn_keys.unsettled"]("server"):
+        if not __opts__["test"]:
+            __salt__["firn_keys.sweep"]("server")
+        return _result(name, True, "no change of keys is under way")
+    if __opts__["test"]:
+        return _result(name, None, "a change of keys would be brought to its end", {"key": "settled"})
+    try:
+        done = __salt__["firn_keys.settle_server"]((_mine_of_server(name) or {}).get("host_key"))
+    except CommandExecutionError as error:
+        return _result(name, False, str(error))
+    return _result(name, True, done, {"key": done})
+
+
 def published(name):
     """The Mine has this backup server's key. `name` is the function that publishes it."""
     own = __salt__[name]()
     if not own:
         return _result(name, None if __opts__["test"] else False, "there is no sshd of Firn's with a key yet")
-    known = lambda: __salt__["mine.get"](__grains__["id"], name, tgt_type="list").get(__grains__["id"])
+    known = lambda: _mine_of_server(name)
     if known() == own:
         return _result(name, True, "the Mine has the key")
     if __opts__["test"]:

@@ -182,6 +182,39 @@ pub(super) fn a_key_is_changed_for_a_new_one(world: &World) {
     a_second_run_changes_nothing(world);
 }
 
+/// Cut off before the server's step and after it: the next states of host and server, in either order, end with a host that can push.
+pub(super) fn a_change_of_keys_that_was_cut_off_comes_to_its_end(world: &World) {
+    let good = |machine: &str, states: &str| {
+        let states = world.apply(machine, states);
+        assert!(states.iter().all(|state| state.is_good), "{machine}: {states:?}");
+    };
+    let key = || world.said("web01", "cut -d ' ' -f 1,2 /etc/firn/push_ed25519.pub");
+    let begin = "salt-call --log-level=quiet firn_keys.begin && salt-call --log-level=quiet mine.update";
+    for (order, is_new) in
+        [([BACKUP, "web01"], true), (["web01", BACKUP], false), ([BACKUP, "web01"], true)]
+    {
+        let old = key();
+        world.said("web01", begin);
+        for machine in order {
+            good(machine, "");
+            if machine == BACKUP && is_new {
+                // The guard has something to mend.
+                assert_ne!(world.sh("web01", "push-client check").code, 0);
+            }
+        }
+        assert_eq!(key() != old, is_new, "{order:?}");
+        assert_eq!(world.said("web01", "ls -A /etc/firn"), "push.toml\npush_ed25519\npush_ed25519.pub");
+        world.said("web01", "push-client check");
+    }
+    // The server's own key, known to the Mine and to one host: its next state does the rest.
+    world.said(BACKUP, &begin.replace("begin", "begin server"));
+    good("mail", "firn.push-client");
+    good(BACKUP, "");
+    HOSTS.iter().for_each(|host| good(host, "firn.push-client"));
+    HOSTS.iter().for_each(|host| drop(world.said(host, "push-client check")));
+    a_second_run_changes_nothing(world);
+}
+
 /// As salt/README.md says it: hosts pin the new key, then the server has it.
 pub(super) fn the_servers_key_is_changed_for_a_new_one(world: &World) {
     let call = "salt-call --log-level=quiet";

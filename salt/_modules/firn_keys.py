@@ -7,6 +7,7 @@ is told of it, and goes only after the Mine was told of another. This module nev
 """
 
 import glob
+import ipaddress
 import os
 import shutil
 import socket
@@ -94,7 +95,7 @@ def _make(path, mode):
 def _read(path):
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read(4096)
+            return file.read(1 << 20)
     except FileNotFoundError:
         return None
 
@@ -104,19 +105,48 @@ def _published(path, mode):
     return _public(following) if os.path.lexists(following) else _make(path, mode)
 
 
-def _addresses(found):
-    """What the pillar names, else what the machine has for others to see."""
+def _addresses(found, host):
+    """What the pillar names, else the address that the kernel takes for a way to the server: one for each kind of address that the server has."""
     if found["push"] and found["push"]["from"]:
         return found["push"]["from"]
-    own = []
-    for address in list(__grains__.get("ipv4", [])) + list(__grains__.get("ipv6", [])):
-        try:
-            own.append(__salt__["firn.address"](address))
-        except Refused:
-            continue
-    if not 0 < len(own) <= 16:
-        raise Refused(f"this machine has {len(own)} addresses: name those that it pushes from in pillar firn:push:from")
+    server = found["server"]
+    if server["address"] is None:
+        raise Refused("pillar firn:server:address: where does this machine push to?")
+    own = towards(server["address"], server["port"])
+    if not own:
+        raise Refused(f"this machine has no way to {server['address']}: name the addresses that it pushes from in pillar firn:push:from")
+    passing = [address for address in own if address in temporary()]
+    if passing and host not in server["from"]:
+        raise Refused(
+            f"this machine would push from {passing[0]}, which is temporary (net.ipv6.conf.*.use_tempaddr): switch that off, or name its network in pillar firn:server:from"
+        )
     return __salt__["firn.ascending"](own)
+
+
+def towards(address, port):
+    """This machine's own addresses on the way there. A datagram socket that is connected sends nothing; it only has the kernel look up the way."""
+    try:
+        known = socket.getaddrinfo(address, port, type=socket.SOCK_DGRAM)
+    except OSError as error:
+        raise Refused(f"the address of {address} cannot be told: {error}") from error
+    own = []
+    for family, kind, protocol, _, there in known:
+        try:
+            with socket.socket(family, kind, protocol) as asked:
+                asked.connect(there)
+                here = asked.getsockname()[0]
+        except OSError:
+            # No way there by this kind of address.
+            continue
+        if here not in own:
+            own.append(__salt__["firn.address"](here, "the address that this machine pushes from"))
+    return own[:16]
+
+
+def temporary(table="/proc/net/if_inet6"):
+    """Addresses that are given up for others by and by (IFA_F_TEMPORARY)."""
+    lines = [line.split() for line in (_read(table) or "").splitlines()]
+    return [str(ipaddress.IPv6Address(bytes.fromhex(words[0]))) for words in lines if len(words) == 6 and int(words[4], 16) & 1]
 
 
 def make():
@@ -139,10 +169,10 @@ def sweep(which="push"):
 
 
 def push():
-    """For the Mine: this host's id, the public half of its key, and the addresses it pushes from. Makes the key if there is none."""
+    """For the Mine: this host's id, the public half of its key, and the address it pushes from. Makes the key if there is none."""
     found = __salt__["firn.settings"](__pillar__)
     host = __salt__["firn.id_of"](__grains__["id"], socket.gethostname(), found)
-    return {"host": host, "key": _published(PUSH, 0o400), "from": _addresses(found)}
+    return {"host": host, "key": _published(PUSH, 0o400), "from": _addresses(found, host)}
 
 
 def server():
@@ -212,8 +242,8 @@ def _is_let_in(private):
     return done["retcode"] in (0, 3, 10, 11, 13, 14, 16)
 
 
-def _told():
-    """The Mine has what this machine publishes."""
+def tell():
+    """Has the Mine know what this machine publishes now."""
     if __salt__["mine.update"]() is False:
         raise Refused("the Mine cannot be told; all keys stay")
 
@@ -226,7 +256,7 @@ def cancel(which="push"):
         _sync(os.path.dirname(path))
     if not os.path.lexists(path + GIVEN_UP):
         return {"removed": False}
-    _told()
+    tell()
     _forget(path + NEXT)
     _forget(path + GIVEN_UP)
     return {"removed": True}
@@ -248,7 +278,7 @@ def settle():
         if _is_let_in(private):
             if private != path + NEXT:
                 os.replace(private, path + NEXT)
-            _told()
+            tell()
             return f"the server has the new key, which is in use now: {_take('push', path + NEXT)}"
     if not _is_let_in(path):
         raise Refused("a change of keys was begun, and the server lets in neither key, or does not answer; both stay")

@@ -8,6 +8,7 @@ server, in either order, must end with a host that can push; so must they if the
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,7 @@ import test_firn
 
 keys, state, firn = test_firn.keys, test_firn.state, test_firn.firn
 FAST = "/dev/shm" if os.path.isdir("/dev/shm") else None
+PUBLISHED = keys._published
 # What changes a file's name. A step is taken wholly or not at all.
 CALLS = ("link", "replace", "unlink")
 
@@ -86,7 +88,7 @@ class Machines:
             self.write("lets_in", self.read("mine").get("host_key"))
             return True
         keys.make()
-        self.told_first()
+        keys.tell()
         return state.settled(self.own)["result"]
 
     def server(self):
@@ -96,10 +98,6 @@ class Machines:
         keys._make(self.own, 0o400)
         settled = state.server_settled("firn_keys.server")["result"]
         return settled and state.published("firn_keys.server")["result"]
-
-    def told_first(self):
-        if not self.read("mine"):
-            self.update()
 
     def begun(self):
         keys.begin(self.which)
@@ -247,6 +245,50 @@ class CutOff(unittest.TestCase):
         os.utime(os.path.join(machines.top, ".new-a"), (0, 0))
         keys.make()
         self.assertEqual(sorted(name for name in os.listdir(machines.top) if name.startswith(".new-")), [".new-b"])
+
+
+class Addresses(unittest.TestCase):
+    def push(self, **server):
+        table = test_firn.good_pillar()
+        table["firn"]["server"].update(server)
+        test_firn.World(pillar=table, minion="web01")
+        keys._published = lambda *_: test_firn.KEYS[0]
+        try:
+            return keys.push()["from"]
+        finally:
+            keys._published = PUBLISHED
+
+    def test_only_the_way_to_the_server_is_told_and_nothing_is_sent(self):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+            server.bind(("127.0.0.1", 0))
+            server.setblocking(False)
+            true, firn.address = firn.address, lambda value, _: value
+            try:
+                # The kernel's own answer, though this machine has more addresses than that.
+                self.assertEqual(self.push(address="127.0.0.1", port=server.getsockname()[1]), ["127.0.0.1"])
+            finally:
+                firn.address = true
+            self.assertRaises(BlockingIOError, server.recv, 1)
+
+    def test_an_address_that_no_server_would_take_is_not_told(self):
+        for address in ("127.0.0.1", "no-such-name.invalid"):
+            self.assertRaises(test_firn.Refused, self.push, address=address)
+
+    def test_a_temporary_address_is_refused_unless_the_server_knows_better(self):
+        lines = "20010db8000000000000000000000017 02 40 00 01     eth0\n20010db8000000000000000000000018 02 40 00 80     eth0\n"
+        with tempfile.NamedTemporaryFile("w") as file:
+            file.write(lines)
+            file.flush()
+            self.assertEqual(keys.temporary(file.name), ["2001:db8::17"])
+        true = keys.towards, keys.temporary
+        keys.towards, keys.temporary = lambda *_: ["2001:db8::17"], lambda: ["2001:db8::17"]
+        try:
+            self.assertRaises(test_firn.Refused, self.push)
+            self.assertEqual(self.push(**{"from": {"web01": ["2001:db8::/64"]}}), ["2001:db8::17"])
+            keys.temporary = lambda: []
+            self.assertEqual(self.push(), ["2001:db8::17"])
+        finally:
+            keys.towards, keys.temporary = true
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ RESERVED = ("ice", "read")
 # Keys of server.toml that accounts, jails and sshd stand on: another value would shut every host out.
 FORMULAS = ("account_prefix", "owner", "readers", "hosts", "jails", "history", "keys", "receiver", "hours")
 ROLES = ("push-client", "backup-server", "iceboxer", "drill-host")
-PLACE = re.compile(r"(?:salt://|https://|/)[A-Za-z0-9][A-Za-z0-9._+~:/-]*")
+PLACE = re.compile(r"(?:salt://|/)[A-Za-z0-9][A-Za-z0-9._+~:/-]*")
 VERSION = re.compile(r"[0-9][A-Za-z0-9.+~-]*")
 ARCH = re.compile(r"[a-z0-9_]+")
 WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -166,7 +166,11 @@ def path(value, what="path"):
 
 
 def place(value, what="place"):
-    text(value, what, PLACE, 200)
+    """On the master's file server, or on the machine itself. What a URL gives nobody has vouched for: Salt installs a package from there without a hash."""
+    text(value, what, longest=200)
+    if re.match(r"(?i)(?:https?|ftp|s3|swift)://", value):
+        raise Refused(f"{what}: {shown(value)} is a URL, and what it gives is checked against no hash; put it on the master's file server (salt://)")
+    text(value, what, PLACE)
     if ".." in value or "//" in value.split("://")[-1]:
         raise Refused(f"{what}: {shown(value)} leaves its folder")
     return value.rstrip("/")
@@ -322,7 +326,7 @@ def _push(value, what):
 def _ice(value, what):
     given = _Table(value, what)
     found = _with_files(given)
-    found["credentials"] = given.take("credentials", _table_of(lambda item, where: text(item, where, WORD, 100), _secret), {})
+    found["credentials"] = given.take("credentials", _table_of(credential, _secret), {})
     given.end()
     return found
 
@@ -340,6 +344,11 @@ def _with_files(given):
         "settings": given.take("settings", _any, {}),
         "files": given.take("files", _table_of(lambda item, where: text(item, where, WORD, 100), place), {}),
     }
+
+
+def credential(value, what):
+    """The name of a file with a credential."""
+    return text(value, what, WORD, 100)
 
 
 def _secret(value, what):

@@ -10,6 +10,7 @@ import importlib.util
 import json
 import os
 import sys
+import tempfile
 import types
 import unittest
 
@@ -278,6 +279,11 @@ PILLAR = {
     "a template in the address": pillar("server", "address", to="{{ pillar }}"),
     "a place that climbs": pillar("packages", "place", to="salt://firn/../../etc"),
     "a place of another kind": pillar("packages", "place", to="ftp://example.org"),
+    "packages from a URL, without a hash": pillar("packages", "place", to="https://example.org/firn"),
+    "packages from a URL without TLS": pillar("packages", "place", to="http://example.org/firn"),
+    "packages from a URL in capitals": pillar("packages", "place", to="HTTPS://example.org/firn"),
+    "a certificate from a URL, without a hash": pillar("ice", "files", to={"ice.asc": "https://example.org/ice.asc"}),
+    "a drill's certificate from a URL, without a hash": pillar("drill", "files", to={"server.asc": "https://example.org/server.asc"}),
     "a place with a blank": pillar("packages", "place", to="salt://firn/a b"),
     "a version that climbs": pillar("packages", "version", to="../0.1.0"),
     "a version that is a number": pillar("packages", "version", to=0.1),
@@ -446,6 +452,41 @@ class Good(unittest.TestCase):
         world.retcode = 4
         done = state.hosts("firn_hosts")
         self.assertEqual((done["result"], done["changes"], len(world.ran)), (False, {}, 1))
+
+    def test_credentials_that_salt_put_there_and_the_pillar_no_longer_names_are_gone(self):
+        table = good_pillar()
+        table["firn"]["ice"] = {"settings": {"history": "/h"}, "credentials": {"s3": "secret"}}
+        World(pillar=table)
+        for lines, gone in (("# A comment.\ns3\n", []), ("# A comment.\ngs\ns3\nold\n", ["gs", "old"])):
+            with tempfile.NamedTemporaryFile("w") as record:
+                record.write(lines)
+                record.flush()
+                self.assertEqual(fleet.with_files("iceboxer", record.name)["gone"], gone)
+        self.assertEqual(fleet.with_files("iceboxer", "/nonexistent/record")["gone"], [])
+        for line in ("../server.toml", "", "a b", "{{ x }}"):
+            with tempfile.NamedTemporaryFile("w") as record:
+                record.write(line + "\n")
+                record.flush()
+                self.assertRaises(Refused, fleet.with_files, "iceboxer", record.name)
+
+    def test_what_a_url_gives_is_refused_with_what_to_do(self):
+        for good in ("salt://firn/packages", "/srv/packages", "salt://firn/files/ice.asc"):
+            self.assertEqual(firn.place(good), good)
+        for bad in ("https://example.org/firn", "http://example.org/firn", "ftp://example.org/firn"):
+            with self.assertRaisesRegex(Refused, "checked against no hash; put it on the master's file server"):
+                firn.place(bad)
+
+    def test_minions_without_an_account_are_named(self):
+        World()
+        self.assertEqual(fleet.accounts("web01,mail"), {"web01": "web01", "mail": "mail"})
+        for change in (record("mail", complete=False), record("mail", retired="2026-11-21T10:00:00Z"), record("mail", known_as=None)):
+            change(World())
+            with self.assertRaisesRegex(Refused, "server: mail;"):
+                fleet.accounts("web01,mail")
+        with self.assertRaisesRegex(Refused, "server: web02, web03;"):
+            fleet.accounts("web02,web01,web03")
+        for bad in ("", ",", "web01,", "a b", ["web01"], None):
+            self.assertRaises(Refused, fleet.accounts, bad)
 
     def test_the_settings_are_escaped(self):
         World(minion="web01")

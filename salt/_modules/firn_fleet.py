@@ -265,7 +265,6 @@ def push(minute):
     server = {
         "address": found["server"]["address"],
         "port": found["server"]["port"],
-        "account": __salt__["firn.account"](host),
         "key": "/etc/firn/push_ed25519",
         "host_key": _server_key(found),
     }

@@ -134,12 +134,12 @@ def towards(address, port):
         try:
             with socket.socket(family, kind, protocol) as asked:
                 asked.connect(there)
-                here = asked.getsockname()[0]
-        except OSError:
-            # No way there by this kind of address.
+                here = __salt__["firn.address"](asked.getsockname()[0])
+        except (OSError, Refused):
+            # No way there by this kind of address, or none from an address that others see.
             continue
         if here not in own:
-            own.append(__salt__["firn.address"](here, "the address that this machine pushes from"))
+            own.append(here)
     return own[:16]
 
 

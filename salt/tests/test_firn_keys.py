@@ -262,7 +262,7 @@ class Addresses(unittest.TestCase):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
             server.bind(("127.0.0.1", 0))
             server.setblocking(False)
-            true, firn.address = firn.address, lambda value, _: value
+            true, firn.address = firn.address, lambda value, *_: value
             try:
                 # The kernel's own answer, though this machine has more addresses than that.
                 self.assertEqual(self.push(address="127.0.0.1", port=server.getsockname()[1]), ["127.0.0.1"])

@@ -50,7 +50,7 @@ pub(super) fn a_compromised_host_changes_nothing_but_its_own_future(world: &Worl
     step.ended(world.sh(host, &line), WRONG_HOST);
     // The other host's account, with one's own key.
     let line = format!(
-        "sed -i 's/^account = .*/account = \"{}\"/' /root/push.toml && push-client --config /root/push.toml run",
+        "sed -i 's/^address = .*/&\\naccount = \"{}\"/' /root/push.toml && push-client --config /root/push.toml run",
         account(other)
     );
     step.ended(world.sh(host, &line), NO_CONNECTION);

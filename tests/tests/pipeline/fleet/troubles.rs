@@ -66,7 +66,10 @@ pub(super) fn the_servers_own_sshd_is_stopped_and_pushes_go_on(world: &World, ho
     step.is("its folder", folder(), 1);
     step.ended(world.push(host), 0);
     // What is told to sshd can be changed then, too.
-    step.ended(world.sh(BACKUP, "systemctl reload firn-sshd.service && systemctl restart firn-sshd.service"), 0);
+    step.ended(
+        world.sh(BACKUP, "systemctl reload firn-sshd.service && systemctl restart firn-sshd.service"),
+        0,
+    );
     step.ended(world.push(host), 0);
     // And the other way round.
     world.said(BACKUP, "systemctl start ssh.service && systemctl stop firn-sshd.service");

@@ -145,7 +145,8 @@ pub(super) fn deployed() -> World {
         assert!(Instant::now() < until, "a minion does not answer");
     }
     // An address of containers, in a network that the pillar allows: nobody pushes from it, so nobody may be let in from it.
-    let bridge = "ip link add docker0 type bridge && ip addr add 10.77.0.199/32 dev docker0 && ip link set docker0 up";
+    let bridge =
+        "ip link add docker0 type bridge && ip addr add 10.77.0.199/32 dev docker0 && ip link set docker0 up";
     world.said(HOSTS[0], bridge);
     world.said(
         MASTER,
@@ -198,8 +199,7 @@ pub(super) fn a_change_of_keys_that_was_cut_off_comes_to_its_end(world: &World) 
     };
     let key = || world.said("web01", "cut -d ' ' -f 1,2 /etc/firn/push_ed25519.pub");
     let begin = "salt-call --log-level=quiet firn_keys.begin && salt-call --log-level=quiet mine.update";
-    for (order, is_new) in
-        [([BACKUP, "web01"], true), (["web01", BACKUP], false), ([BACKUP, "web01"], true)]
+    for (order, is_new) in [([BACKUP, "web01"], true), (["web01", BACKUP], false), ([BACKUP, "web01"], true)]
     {
         let old = key();
         world.said("web01", begin);

@@ -151,6 +151,9 @@ def sshd(name, lines):
         contents = lines + __salt__["firn_fleet.sshd_lines"](version["stderr"] or version["stdout"])
     except CommandExecutionError as error:
         return _result(name, None if __opts__["test"] else False, str(error))
+    if not __opts__["test"]:
+        # It is gone where the machine's own sshd was stopped, and then sshd judges nothing. Without systemd-tmpfiles, sshd says so itself.
+        _run("systemd-tmpfiles", "--create", "--prefix=/run/sshd", "firn-server.conf")
     return __states__["file.managed"](
         name,
         contents=contents,
@@ -158,6 +161,5 @@ def sshd(name, lines):
         group="root",
         mode="0644",
         makedirs=True,
-        # The folder is gone where the machine's own sshd was stopped, and then sshd judges nothing.
-        check_cmd="systemd-tmpfiles --create --prefix=/run/sshd firn-server.conf; /usr/sbin/sshd -t -h /etc/firn/ssh_host_ed25519_key -f",
+        check_cmd="/usr/sbin/sshd -t -h /etc/firn/ssh_host_ed25519_key -f",
     )

@@ -23,7 +23,6 @@
 # A change of its key that was cut off.
 firn_key_change:
   firn.server_settled:
-    - name: firn_keys.server
     - require:
       - pkg: {{ firn.package.name }}
 

@@ -37,7 +37,6 @@
 # A change of keys that was cut off. It asks the server, so it comes after the settings.
 firn_key_change:
   firn.settled:
-    - name: /etc/firn/push_ed25519
     - require:
       - file: /etc/firn/push.toml
 

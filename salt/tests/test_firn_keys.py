@@ -89,14 +89,14 @@ class Machines:
             return True
         keys.make()
         keys.tell()
-        return state.settled(self.own)["result"]
+        return state.settled("firn_key_change")["result"]
 
     def server(self):
         if self.which == "push":
             self.write("lets_in", self.read("mine").get("host_key"))
             return True
         keys._make(self.own, 0o400)
-        settled = state.server_settled("firn_keys.server")["result"]
+        settled = state.server_settled("firn_key_change")["result"]
         return settled and state.published("firn_keys.server")["result"]
 
     def begun(self):
@@ -231,7 +231,7 @@ class CutOff(unittest.TestCase):
         machines.write("lets_in", None)
         both = lambda: [machines.public(machines.own + suffix) for suffix in ("", ".next")]
         before = both()
-        done = state.settled(machines.own)
+        done = state.settled("firn_key_change")
         self.assertEqual((done["result"], done["changes"], both()), (False, {}, before), done)
         # And nothing is said to be finished that is not.
         self.assertRaises(test_firn.Refused, keys.finish)

@@ -5,6 +5,7 @@ use pipeline_tests::{Fleet, FleetOptions};
 use super::by_salt;
 use super::world::{BACKUP, World};
 use crate::packages::built;
+use crate::salt::srv::MASTER;
 
 /// The port of the sshd that hosts push to.
 pub(super) const PORT: u16 = 2222;
@@ -26,9 +27,9 @@ pub(super) fn by_hand(hosts: &[&'static str], others: &[&'static str]) -> World 
 
 /// The same, deployed by a Salt master, which is one machine more.
 pub(super) fn by_salt(hosts: &[&'static str], others: &[&'static str]) -> World {
-    let srv = by_salt::srv(hosts, others);
-    let machines = [&[by_salt::MASTER, BACKUP], hosts, others].concat();
-    let master = Some((by_salt::MASTER, srv.path()));
+    let srv = by_salt::served(hosts, others);
+    let machines = [&[MASTER, BACKUP], hosts, others].concat();
+    let master = Some((MASTER, srv.path()));
     let fleet = Fleet::up(&FleetOptions { machines: &machines, master, disk: DISK }).unwrap();
     let world = World { fleet, hosts: hosts.to_vec(), srv: Some(srv) };
     disk(&world);

@@ -1,23 +1,16 @@
 //! A fleet of five machines: the Salt master, the backup server, two hosts on cron and one on a timer; deployed as salt/README.md says.
 
-use std::fs;
-use std::path::Path;
-use std::process::Command;
-use std::time::{Duration, Instant};
-
-use pipeline_tests::machine::workspace;
 use pipeline_tests::{Fleet, FleetOptions, Outcome};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::srv::{MASTER, master, minions_answer, srv};
 use crate::packages::built;
 use crate::rig;
 
-pub(super) const MASTER: &str = "master";
 pub(super) const BACKUP: &str = "backup1";
 /// On cron, on cron, on a timer. Each one's host id is its minion id.
 pub(super) const HOSTS: [&str; 3] = ["web01", "db1.example.org", "mail"];
-const ANSWER: Duration = Duration::from_secs(120);
 
 /// The fleet, and the folder that the master sees as `/srv`.
 pub(super) struct World {
@@ -26,6 +19,21 @@ pub(super) struct World {
 }
 
 impl World {
+    /// Boots the master and its minions, which then answer it.
+    pub(super) fn up(minions: &[&str], srv: TempDir) -> World {
+        let machines = [&[MASTER], minions].concat();
+        let master = Some((MASTER, srv.path()));
+        let fleet =
+            Fleet::up(&FleetOptions { machines: &machines, master, ..FleetOptions::default() }).unwrap();
+        minions_answer(&fleet, minions);
+        World { fleet, srv }
+    }
+
+    /// Waits until these minions answer, after the master was restarted.
+    pub(super) fn answers(&self, minions: &[&str]) {
+        minions_answer(&self.fleet, minions);
+    }
+
     /// `line` of shell on a machine.
     pub(super) fn sh(&self, machine: &str, line: &str) -> Outcome {
         self.fleet.sh(machine, line).unwrap()
@@ -104,46 +112,18 @@ fn server_pillar(credentials: &str) -> String {
     )
 }
 
-/// The formula, the packages, pillar and master's settings, in one folder.
-fn srv() -> TempDir {
-    let srv = tempfile::tempdir().unwrap();
-    let mut copy = Command::new("cp");
-    copy.arg("-r").arg(workspace().join("salt")).arg(srv.path().join("salt"));
-    Outcome::of(&mut copy).unwrap().expect_code(&[0]).unwrap();
-    let mut packages = Command::new("cp");
-    packages.arg("-r").arg(built().folder()).arg(srv.path().join("salt/firn/packages"));
-    Outcome::of(&mut packages).unwrap().expect_code(&[0]).unwrap();
-    let master = "extension_modules: /srv/salt\next_pillar:\n  - backup_minute: {}\nauto_accept: True\n";
+/// Pillar and master's settings beside the formula, in one folder.
+fn served() -> TempDir {
     let mut files = pillar(&built().version()).to_vec();
     files.push(("pillar/timer.sls", "firn: {schedule: timer}\n".to_owned()));
-    files.push(("master.d/firn.conf", master.to_owned()));
-    files.push(("salt/top.sls", "base:\n  '*': [firn]\n".to_owned()));
+    files.push(("master.d/firn.conf", master("")));
     files.push(("salt/firn/files/ice.asc", "a certificate\n".to_owned()));
-    for (name, text) in files {
-        fs::create_dir_all(srv.path().join(name).parent().unwrap()).unwrap();
-        rig::file(&srv.path().join(name), text.as_bytes());
-    }
-    readable(srv.path());
-    srv
-}
-
-/// The folder of a test is its maker's alone; in the machine it is the master's.
-fn readable(path: &Path) {
-    let mut command = Command::new("chmod");
-    Outcome::of(command.args(["-R", "a+rX"]).arg(path)).unwrap().expect_code(&[0]).unwrap();
+    srv(&files)
 }
 
 /// Boots the machines, and lets Salt do all the rest: one command.
 pub(super) fn deployed() -> World {
-    let srv = srv();
-    let machines = [&[MASTER, BACKUP], &HOSTS[..]].concat();
-    let master = Some((MASTER, srv.path()));
-    let fleet = Fleet::up(&FleetOptions { machines: &machines, master, ..FleetOptions::default() }).unwrap();
-    let world = World { fleet, srv };
-    let until = Instant::now() + ANSWER;
-    while world.sh(MASTER, "salt --out=txt '*' test.ping").stdout.matches("True").count() < machines.len() {
-        assert!(Instant::now() < until, "a minion does not answer");
-    }
+    let world = World::up(&[&[BACKUP], &HOSTS[..]].concat(), served());
     // An address of containers, in a network that the pillar allows: nobody pushes from it, so nobody may be let in from it.
     let bridge =
         "ip link add docker0 type bridge && ip addr add 10.77.0.199/32 dev docker0 && ip link set docker0 up";
@@ -155,7 +135,7 @@ pub(super) fn deployed() -> World {
     world
 }
 
-fn orchestrate(what: &str, pillar: &str) -> String {
+pub(super) fn orchestrate(what: &str, pillar: &str) -> String {
     format!("salt-run state.orchestrate firn.orch.{what} pillar='{{{pillar}}}' 2>&1")
 }
 

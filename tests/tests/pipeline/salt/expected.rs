@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::deploy::{BACKUP, HOSTS, MASTER, World};
+use super::deploy::{BACKUP, HOSTS, World};
+use super::srv::MASTER;
 use super::table;
 
 const CLAIMS_MIN: usize = 150;

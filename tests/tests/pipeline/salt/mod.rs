@@ -8,10 +8,14 @@ mod expected;
 mod hostile;
 /// The Python of the formula without Salt.
 mod python;
+/// What a master serves.
+pub(crate) mod srv;
 /// Names on systems that no machine here has: rendered, not run.
 mod systems;
 /// The lists of units and files.
 mod table;
+/// One Salt, two backup servers.
+mod two_servers;
 
 use crate::rig;
 
@@ -34,4 +38,16 @@ fn salt_deploys_a_fleet_that_is_as_it_should_be_and_believes_no_minion() {
     deploy::the_servers_key_is_changed_for_a_new_one(&world);
     deploy::a_retired_host_is_locked_out_for_good(&world);
     systems::names_are_those_of_each_system(&world);
+}
+
+#[test]
+#[ignore = "long: minutes on five machines with Salt"]
+fn hosts_are_spread_over_two_servers_by_salt_and_can_move() {
+    if !rig::has_fleet_or_skipped("hosts_are_spread_over_two_servers_by_salt_and_can_move") {
+        return;
+    }
+    let _turn = rig::turn();
+    let world = two_servers::deployed();
+    two_servers::each_host_is_with_its_own(&world);
+    two_servers::a_host_moves(&world);
 }

@@ -36,13 +36,12 @@ MINIONS_MAX = 10_000
 LIST_MAX = 1_000
 TEXT_MAX = 4_096
 HOURS = [2, 10, 18]
-PREFIX = "firn-"
 # Accounts and groups of the server itself: no host may be called so.
 RESERVED = ("ice", "read")
 # Keys of server.toml that accounts, jails and sshd stand on: another value would shut every host out.
 FORMULAS = ("account_prefix", "owner", "readers", "hosts", "jails", "history", "keys", "receiver", "hours")
 ROLES = ("push-client", "backup-server", "iceboxer", "drill-host")
-PLACE = re.compile(r"(?:salt://|https://|/)[A-Za-z0-9][A-Za-z0-9._+~:/-]*")
+PLACE = re.compile(r"(?:salt://|/)[A-Za-z0-9][A-Za-z0-9._+~:/-]*")
 VERSION = re.compile(r"[0-9][A-Za-z0-9.+~-]*")
 ARCH = re.compile(r"[a-z0-9_]+")
 WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -166,42 +165,14 @@ def path(value, what="path"):
 
 
 def place(value, what="place"):
-    text(value, what, PLACE, 200)
+    """On the master's file server, or on the machine itself. What a URL gives nobody has vouched for: Salt installs a package from there without a hash."""
+    text(value, what, longest=200)
+    if re.match(r"(?i)(?:https?|ftp|s3|swift)://", value):
+        raise Refused(f"{what}: {shown(value)} is a URL, and what it gives is checked against no hash; put it on the master's file server (salt://)")
+    text(value, what, PLACE)
     if ".." in value or "//" in value.split("://")[-1]:
         raise Refused(f"{what}: {shown(value)} leaves its folder")
     return value.rstrip("/")
-
-
-def _blake3_start(data):
-    """The first word of the BLAKE3 of at most 64 bytes: one block, which is the root."""
-    mask = 0xFFFFFFFF
-    iv = [0x6A09E667, 0xBB67AE85, 0x3C6EF372, 0xA54FF53A, 0x510E527F, 0x9B05688C, 0x1F83D9AB, 0x5BE0CD19]
-    words = [int.from_bytes(data.ljust(64, b"\0")[at : at + 4], "little") for at in range(0, 64, 4)]
-    state = iv + iv[:4] + [0, 0, len(data), 1 | 2 | 8]
-
-    def mix(a, b, c, d, x, y):
-        for word, left, right in ((x, 16, 12), (y, 8, 7)):
-            state[a] = (state[a] + state[b] + word) & mask
-            turned = state[d] ^ state[a]
-            state[d] = (turned >> left | turned << (32 - left)) & mask
-            state[c] = (state[c] + state[d]) & mask
-            turned = state[b] ^ state[c]
-            state[b] = (turned >> right | turned << (32 - right)) & mask
-
-    for _ in range(7):
-        for column in range(4):
-            mix(column, 4 + column, 8 + column, 12 + column, words[2 * column], words[2 * column + 1])
-        for turn in range(4):
-            lanes = (turn, 4 + (turn + 1) % 4, 8 + (turn + 2) % 4, 12 + (turn + 3) % 4)
-            mix(*lanes, words[8 + 2 * turn], words[9 + 2 * turn])
-        words = [words[at] for at in (2, 6, 3, 10, 7, 0, 4, 13, 1, 11, 12, 5, 9, 14, 15, 8)]
-    return ((state[0] ^ state[8]) & mask).to_bytes(4, "little").hex()
-
-
-def account(name):
-    """The account of a host on the server: `.` written as `_`; what is longer than 32 bytes is cut and ends in 8 digits of its BLAKE3."""
-    full = PREFIX + host_id(name).replace(".", "_")
-    return full if len(full) <= 32 else f"{full[:23]}-{_blake3_start(name.encode('ascii'))}"
 
 
 def _toml_value(value, what):
@@ -322,7 +293,7 @@ def _push(value, what):
 def _ice(value, what):
     given = _Table(value, what)
     found = _with_files(given)
-    found["credentials"] = given.take("credentials", _table_of(lambda item, where: text(item, where, WORD, 100), _secret), {})
+    found["credentials"] = given.take("credentials", _table_of(credential, _secret), {})
     given.end()
     return found
 
@@ -340,6 +311,11 @@ def _with_files(given):
         "settings": given.take("settings", _any, {}),
         "files": given.take("files", _table_of(lambda item, where: text(item, where, WORD, 100), place), {}),
     }
+
+
+def credential(value, what):
+    """The name of a file with a credential."""
+    return text(value, what, WORD, 100)
 
 
 def _secret(value, what):

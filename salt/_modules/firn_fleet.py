@@ -28,6 +28,8 @@ FOLDERS = {
     "keys": "/etc/firn/keys",
     "receiver": "/usr/lib/firn/receiver",
 }
+# Names of the credentials that Salt put into the folder of that name, a line each.
+CREDENTIALS = "/etc/firn/credentials.salt"
 # What sshd is told where it knows how: the least version, and the lines. An idle receiver ends itself long before the hour.
 NEWER = [
     ((9, 2), ["ChannelTimeout *=1h", "UnusedConnectionTimeout 30s"]),
@@ -198,6 +200,19 @@ def asked():
     return plan(mine, hosts(), found)
 
 
+def accounts(minions):
+    """Which hosts the minions of this list, with commas, have on this server. Raises `Refused` with the names of those that have none."""
+    records = {record["known_as"]: record["host"] for record in hosts() if record["complete"] and not record["retired"]}
+    wanted = [__salt__["firn.minion_id"](one) for one in __salt__["firn.text"](minions, "minions", longest=MINIONS_MAX * 256).split(",")]
+    lacking = [one for one in wanted if one not in records]
+    if lacking:
+        more = f" (and {len(lacking) - REASONS_SHOWN} more)" if len(lacking) > REASONS_SHOWN else ""
+        raise Refused(
+            f"without an account on this server: {', '.join(lacking[:REASONS_SHOWN])}{more}; `salt-call mine.update` on the machine says what keeps it from telling its key"
+        )
+    return {one: records[one] for one in wanted}
+
+
 def _package(found, role):
     name = PACKAGES[role]
     if found["packages"]["place"] == "repository":
@@ -250,7 +265,6 @@ def push(minute):
     server = {
         "address": found["server"]["address"],
         "port": found["server"]["port"],
-        "account": __salt__["firn.account"](host),
         "key": "/etc/firn/push_ed25519",
         "host_key": _server_key(found),
     }
@@ -286,8 +300,11 @@ def server():
     }
 
 
-def with_files(role):
-    """What the states iceboxer and drill-host need: their settings, certificates and credentials."""
+def with_files(role, record=CREDENTIALS):
+    """
+    What the states iceboxer and drill-host need: their settings, certificates and credentials; and of the credentials that Salt put there earlier (`record`),
+    those that the pillar no longer names. What a person brought is in no record, and stays.
+    """
     found = __salt__["firn.settings"](__pillar__)
     given = found["ice" if role == "iceboxer" else "drill"]
     if not given["settings"]:
@@ -297,7 +314,17 @@ def with_files(role):
         "settings": __salt__["firn.toml"](given["settings"]),
         "files": given["files"],
         "credentials": sorted(given["credentials"]),
+        "gone": sorted(set(_recorded(record)) - set(given["credentials"])) if role == "iceboxer" else [],
     }
+
+
+def _recorded(record):
+    try:
+        with open(record, encoding="utf-8") as file:
+            lines = file.read(JSON_MAX).splitlines()
+    except FileNotFoundError:
+        return []
+    return [__salt__["firn.credential"](line, record) for line in lines if not line.startswith("#")]
 
 
 def salt_masters(proc="/proc", units="/etc/systemd/system"):

@@ -33,12 +33,46 @@ def key(name):
         public = __salt__["firn_keys.make"]()
         # The Mine passes over a function that fails, and the server would never hear of this host.
         __salt__["firn_keys.push"]()
+        # Each time: an address may be another since.
+        if not __opts__["test"]:
+            __salt__["firn_keys.tell"]()
     except CommandExecutionError as error:
         return _result(name, False, str(error))
     if there:
-        return _result(name, True, "there is a key")
-    __salt__["mine.update"]()
+        return _result(name, True, "there is a key, and the Mine was told of it")
     return _result(name, True, "a key was made, and its public half published", {"key": public})
+
+
+def settled(name):
+    """A change of this host's key is at its end, wherever it was cut off."""
+    if not __salt__["firn_keys.unsettled"]():
+        return _result(name, True, "no change of keys is under way")
+    if __opts__["test"]:
+        return _result(name, None, "a change of keys would be brought to its end", {"key": "settled"})
+    try:
+        done = __salt__["firn_keys.settle"]()
+    except CommandExecutionError as error:
+        return _result(name, False, str(error))
+    return _result(name, True, done, {"key": done})
+
+
+def _mine_of_server(function):
+    return __salt__["mine.get"](__grains__["id"], function, tgt_type="list").get(__grains__["id"])
+
+
+def server_settled(name):
+    """The same for the key of the server's sshd."""
+    if not __salt__["firn_keys.unsettled"]("server"):
+        if not __opts__["test"]:
+            __salt__["firn_keys.sweep"]("server")
+        return _result(name, True, "no change of keys is under way")
+    if __opts__["test"]:
+        return _result(name, None, "a change of keys would be brought to its end", {"key": "settled"})
+    try:
+        done = __salt__["firn_keys.settle_server"]((_mine_of_server("firn_keys.server") or {}).get("host_key"))
+    except CommandExecutionError as error:
+        return _result(name, False, str(error))
+    return _result(name, True, done, {"key": done})
 
 
 def published(name):
@@ -46,7 +80,7 @@ def published(name):
     own = __salt__[name]()
     if not own:
         return _result(name, None if __opts__["test"] else False, "there is no sshd of Firn's with a key yet")
-    known = lambda: __salt__["mine.get"](__grains__["id"], name, tgt_type="list").get(__grains__["id"])
+    known = lambda: _mine_of_server(name)
     if known() == own:
         return _result(name, True, "the Mine has the key")
     if __opts__["test"]:
@@ -117,6 +151,9 @@ def sshd(name, lines):
         contents = lines + __salt__["firn_fleet.sshd_lines"](version["stderr"] or version["stdout"])
     except CommandExecutionError as error:
         return _result(name, None if __opts__["test"] else False, str(error))
+    if not __opts__["test"]:
+        # It is gone where the machine's own sshd was stopped, and then sshd judges nothing. Without systemd-tmpfiles, sshd says so itself.
+        _run("systemd-tmpfiles", "--create", "--prefix=/run/sshd", "firn-server.conf")
     return __states__["file.managed"](
         name,
         contents=contents,

@@ -25,6 +25,26 @@ include:
     - require:
       - pkg: {{ firn.package.name }}
 
+# What Salt put there and the pillar no longer names. What a person brought stays.
+{% for name in firn.gone %}
+{{ ('/etc/firn/credentials/' ~ name) | json }}:
+  file.absent:
+    - require:
+      - file: /etc/firn/credentials
+    - require_in:
+      - file: /etc/firn/credentials.salt
+{% endfor %}
+
+# First the name and then the file: what is there is always named, also after a run that was cut off.
+/etc/firn/credentials.salt:
+  file.managed:
+    - contents: {{ (['# What Salt put into /etc/firn/credentials, and removes when the pillar no longer names it.'] + firn.credentials) | json }}
+    - user: root
+    - group: root
+    - mode: '0600'
+    - require:
+      - file: /etc/firn/credentials
+
 {% for name in firn.credentials %}
 {{ ('/etc/firn/credentials/' ~ name) | json }}:
   file.managed:
@@ -34,7 +54,7 @@ include:
     - mode: '0400'
     - show_changes: false
     - require:
-      - file: /etc/firn/credentials
+      - file: /etc/firn/credentials.salt
     - require_in:
       - file: /etc/firn/ice.toml
 {% endfor %}

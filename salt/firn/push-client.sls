@@ -34,6 +34,12 @@
       - firn: /etc/firn/push_ed25519
       - pkg: {{ firn.package.name }}
 
+# A change of keys that was cut off. It asks the server, so it comes after the settings.
+firn_key_change:
+  firn.settled:
+    - require:
+      - file: /etc/firn/push.toml
+
 {% if firn.schedule == 'cron' %}
 firn_push_is_not_on_a_timer:
   service.dead:

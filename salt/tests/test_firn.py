@@ -10,6 +10,7 @@ import importlib.util
 import json
 import os
 import sys
+import tempfile
 import types
 import unittest
 
@@ -49,7 +50,7 @@ def good_hosts():
     hosts = []
     for host, claim in good_mine().items():
         key = {"fingerprint": "SHA256:x", "line": f'restrict,from="{claim["from"][0]}" {claim["key"]}'}
-        hosts.append({"host": host, "account": firn.account(host), "key": key, "from": claim["from"], "hours": [2, 10, 18],
+        hosts.append({"host": host, "account": "a", "key": key, "from": claim["from"], "hours": [2, 10, 18],
                       "known_as": host, "retired": None, "history": True, "complete": True})
     return hosts
 
@@ -278,6 +279,11 @@ PILLAR = {
     "a template in the address": pillar("server", "address", to="{{ pillar }}"),
     "a place that climbs": pillar("packages", "place", to="salt://firn/../../etc"),
     "a place of another kind": pillar("packages", "place", to="ftp://example.org"),
+    "packages from a URL, without a hash": pillar("packages", "place", to="https://example.org/firn"),
+    "packages from a URL without TLS": pillar("packages", "place", to="http://example.org/firn"),
+    "packages from a URL in capitals": pillar("packages", "place", to="HTTPS://example.org/firn"),
+    "a certificate from a URL, without a hash": pillar("ice", "files", to={"ice.asc": "https://example.org/ice.asc"}),
+    "a drill's certificate from a URL, without a hash": pillar("drill", "files", to={"server.asc": "https://example.org/server.asc"}),
     "a place with a blank": pillar("packages", "place", to="salt://firn/a b"),
     "a version that climbs": pillar("packages", "version", to="../0.1.0"),
     "a version that is a number": pillar("packages", "version", to=0.1),
@@ -447,11 +453,46 @@ class Good(unittest.TestCase):
         done = state.hosts("firn_hosts")
         self.assertEqual((done["result"], done["changes"], len(world.ran)), (False, {}, 1))
 
+    def test_credentials_that_salt_put_there_and_the_pillar_no_longer_names_are_gone(self):
+        table = good_pillar()
+        table["firn"]["ice"] = {"settings": {"history": "/h"}, "credentials": {"s3": "secret"}}
+        World(pillar=table)
+        for lines, gone in (("# A comment.\ns3\n", []), ("# A comment.\ngs\ns3\nold\n", ["gs", "old"])):
+            with tempfile.NamedTemporaryFile("w") as record:
+                record.write(lines)
+                record.flush()
+                self.assertEqual(fleet.with_files("iceboxer", record.name)["gone"], gone)
+        self.assertEqual(fleet.with_files("iceboxer", "/nonexistent/record")["gone"], [])
+        for line in ("../server.toml", "", "a b", "{{ x }}"):
+            with tempfile.NamedTemporaryFile("w") as record:
+                record.write(line + "\n")
+                record.flush()
+                self.assertRaises(Refused, fleet.with_files, "iceboxer", record.name)
+
+    def test_what_a_url_gives_is_refused_with_what_to_do(self):
+        for good in ("salt://firn/packages", "/srv/packages", "salt://firn/files/ice.asc"):
+            self.assertEqual(firn.place(good), good)
+        for bad in ("https://example.org/firn", "http://example.org/firn", "ftp://example.org/firn"):
+            with self.assertRaisesRegex(Refused, "checked against no hash; put it on the master's file server"):
+                firn.place(bad)
+
+    def test_minions_without_an_account_are_named(self):
+        World()
+        self.assertEqual(fleet.accounts("web01,mail"), {"web01": "web01", "mail": "mail"})
+        for change in (record("mail", complete=False), record("mail", retired="2026-11-21T10:00:00Z"), record("mail", known_as=None)):
+            change(World())
+            with self.assertRaisesRegex(Refused, "server: mail;"):
+                fleet.accounts("web01,mail")
+        with self.assertRaisesRegex(Refused, "server: web02, web03;"):
+            fleet.accounts("web02,web01,web03")
+        for bad in ("", ",", "web01,", "a b", ["web01"], None):
+            self.assertRaises(Refused, fleet.accounts, bad)
+
     def test_the_settings_are_escaped(self):
         World(minion="web01")
         text = fleet.push(40)["settings"]
         self.assertIn('roots = ["/etc", "/srv/with \\"quotes\\""]', text)
-        self.assertIn(f'[server]\naddress = "backup1.example.org"\nport = 2222\naccount = "firn-web01"\nkey = "/etc/firn/push_ed25519"\nhost_key = "{KEYS[7]}"\n', text)
+        self.assertIn(f'[server]\naddress = "backup1.example.org"\nport = 2222\nkey = "/etc/firn/push_ed25519"\nhost_key = "{KEYS[7]}"\n', text)
 
     def test_sshd_is_told_what_its_version_knows(self):
         for version, lines in (("OpenSSH_8.7p1", 0), ("OpenSSH_9.2p1 Debian-2+deb12u3, OpenSSL 3.0.15", 2), ("OpenSSH_10.0p2", 3)):

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::limits::HOST_ID_BYTES;
+use crate::limits::{ACCOUNT_NAME_BYTES, HOST_ID_BYTES};
 
 /// Why a text is not the id it should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -20,6 +20,9 @@ pub enum IdError {
         digits: usize,
     },
 }
+
+/// What the names of hosts' accounts begin with, unless the server's settings say otherwise.
+pub const ACCOUNT_PREFIX: &str = "firn-";
 
 /// The name of a host, safe as a file name and as part of an account name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -42,6 +45,25 @@ impl HostId {
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The name of the host's account on its server: `prefix` and the id, with `.` written as `_`, which no host id has. Linux takes 32 bytes: a longer name
+    /// is cut, and ends in `-` and the first 8 digits of the id's BLAKE3. Two hosts can so get one name only by a freak of that hash; `host add` looks, and
+    /// refuses. None if the prefix leaves no room for that; all of it must be ASCII.
+    pub fn account(&self, prefix: &str) -> Option<String> {
+        const HASH_DIGITS: usize = 8;
+        let mut name = format!("{prefix}{}", self.0.replace('.', "_"));
+        if name.len() > ACCOUNT_NAME_BYTES {
+            let keep = ACCOUNT_NAME_BYTES - HASH_DIGITS - 1;
+            if prefix.len() >= keep || !prefix.is_ascii() {
+                return None;
+            }
+            let hash = ContentHash::of(self.0.as_bytes()).to_string();
+            name.truncate(keep);
+            name.push('-');
+            name.extend(hash.chars().take(HASH_DIGITS));
+        }
+        Some(name)
     }
 }
 
@@ -178,6 +200,26 @@ impl<'de> serde::Deserialize<'de> for HostId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Servers made these accounts: the names never change.
+    #[test]
+    fn accounts_have_the_names_they_always_had() {
+        let long = "z".repeat(63);
+        for (host, account) in [
+            ("web01", "firn-web01"),
+            ("db1.example.org", "firn-db1_example_org"),
+            ("abcdefghijklmnopqrstuvwxyz0", "firn-abcdefghijklmnopqrstuvwxyz0"),
+            ("abcdefghijklmnopqrstuvwxyz01", "firn-abcdefghijklmnopqr-4d0c6f2f"),
+            ("long-nnnnnnnnnnnnnnn.example.org", "firn-long-nnnnnnnnnnnnn-fb830e9c"),
+            (&long, "firn-zzzzzzzzzzzzzzzzzz-c2d4292b"),
+        ] {
+            let host = HostId::parse(host).unwrap();
+            assert_eq!(host.account(ACCOUNT_PREFIX).as_deref(), Some(account));
+        }
+        let host = HostId::parse(&long).unwrap();
+        assert_eq!(host.account(&"p".repeat(23)), None);
+        assert_eq!(host.account(&"p".repeat(22)).map(|name| name.len()), Some(32));
+    }
 
     #[test]
     fn host_ids_that_could_become_a_path_are_refused() {

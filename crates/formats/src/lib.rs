@@ -26,7 +26,7 @@ pub mod version;
 
 pub use change::Change;
 pub use entry::{Attribute, Body, Entry, Kind, Meta, Mtime, Node, Tag};
-pub use id::{ContentHash, HostId, InstallationId, PushId, Root};
+pub use id::{ACCOUNT_PREFIX, ContentHash, HostId, InstallationId, PushId, Root};
 pub use manifest::{ManifestReader, ManifestWriter, Summary};
 pub use path::RelPath;
 pub use version::Version;

@@ -2,6 +2,8 @@
 
 /// Longest host id.
 pub const HOST_ID_BYTES: usize = 63;
+/// Name of an account: what Linux takes.
+pub const ACCOUNT_NAME_BYTES: usize = 32;
 /// Longest path of an entry.
 pub const PATH_BYTES: usize = 32_767;
 /// Longest single component of a path.

@@ -3,7 +3,7 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use formats::{HostId, RelPath};
+use formats::{ACCOUNT_PREFIX, HostId, RelPath};
 
 use cli::settings::SettingsError;
 
@@ -94,7 +94,7 @@ impl Plan {
         }
         // It changes while it is read, and is of no use to anyone else.
         selection.leave(&components(&state).map_err(|what| wrong("state", what))?);
-        let target = Target::of(settings.server, path)?;
+        let target = Target::of(settings.server, &host, path)?;
         Ok(Self {
             host,
             selection,
@@ -107,14 +107,17 @@ impl Plan {
 }
 
 impl Target {
-    fn of(server: Server, path: &Path) -> Result<Self, SettingsError> {
+    fn of(server: Server, host: &HostId, path: &Path) -> Result<Self, SettingsError> {
         let wrong = |key, what: String| SettingsError::value(path, key, what);
         let host_key =
             HostKey::parse(&server.host_key).map_err(|e| wrong("server.host_key", e.to_string()))?;
         if server.address.is_empty() {
             return Err(wrong("server.address", "is empty".to_owned()));
         }
-        if server.account.is_empty() {
+        let Some(account) = server.account.or_else(|| host.account(ACCOUNT_PREFIX)) else {
+            return Err(wrong("server.account", "must be set".to_owned()));
+        };
+        if account.is_empty() {
             return Err(wrong("server.account", "is empty".to_owned()));
         }
         if !server.key.is_absolute() {
@@ -141,7 +144,7 @@ impl Target {
         Ok(Self {
             address: server.address,
             port: server.port,
-            account: server.account,
+            account,
             key: server.key,
             host_key,
             ciphers,

@@ -14,7 +14,6 @@ pub const EXAMPLE: &str = r#"roots = ["/etc", "/home"]
 state = "/var/lib/firn/push"
 [server]
 address = "backup.example.org"
-account = "firn-web01"
 key = "/etc/firn/keys/push_ed25519"
 host_key = "ssh-ed25519 AAAA...""#;
 
@@ -50,8 +49,8 @@ pub struct Server {
     /// TCP port of its sshd.
     #[serde(default = "Server::port")]
     pub port: u16,
-    /// This host's account there.
-    pub account: String,
+    /// This host's account there; the one that the server's default settings give it if it is not given.
+    pub account: Option<String>,
     /// Private key, OpenSSH format, ed25519, without a passphrase, mode 0600.
     pub key: PathBuf,
     /// The server's own key: `ssh-ed25519 AAAA...`.

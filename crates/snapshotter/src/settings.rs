@@ -131,7 +131,7 @@ impl Typed {
     }
 
     fn account_prefix() -> String {
-        "firn-".to_owned()
+        formats::ACCOUNT_PREFIX.to_owned()
     }
 
     fn owner() -> String {

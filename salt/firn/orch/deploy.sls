@@ -35,6 +35,18 @@ firn_server:
     - require:
       - salt: firn_keys_of_hosts
 
+# A host that the Mine does not have is nothing that the server could miss.
+firn_accounts:
+  salt.function:
+    - name: firn_fleet.accounts
+    - tgt: {{ server | json }}
+    - tgt_type: list
+    - arg:
+      - {{ hosts | json }}
+    - require:
+      - salt: firn_server
+
+# Also if one has no account: what it lacks may be what this installs.
 firn_hosts:
   salt.state:
     - tgt: {{ hosts | json }}

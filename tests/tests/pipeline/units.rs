@@ -264,11 +264,9 @@ fn a_new_configuration_of_sshd_ends_no_push_that_runs() {
     assert_eq!(values(&sshd, "KillMode"), ["process"]);
     assert_eq!(values(&sshd, "ExecStartPre"), ["/usr/sbin/sshd -t -f /etc/firn/sshd_config"]);
     assert_eq!(values(&sshd, "ExecReload")[0], "/usr/sbin/sshd -t -f /etc/firn/sshd_config");
-    // The machine's own sshd has its folder there too.
-    assert_eq!(
-        (values(&sshd, "RuntimeDirectory"), values(&sshd, "RuntimeDirectoryPreserve")),
-        (vec!["sshd"], vec!["yes"])
-    );
+    // The machine's own sshd has its folder in the machine's /run: neither takes the other's away.
+    assert_eq!(values(&sshd, "RuntimeDirectory"), Vec::<&str>::new());
+    assert_eq!(values(&sshd, "TemporaryFileSystem"), ["/run:ro /run/sshd:ro"]);
 }
 
 /// systemd answers openat2 with "not implemented" under it, and then nothing of ours opens a file: seen with systemd 252.

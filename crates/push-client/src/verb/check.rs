@@ -18,6 +18,7 @@ pub(super) fn check(run: &mut Run, settings: &Path) -> Result<Exit, Failed> {
     let plan = Plan::load(settings)?;
     let target = &plan.target;
     run.report().detail("host", plan.host.as_str());
+    run.report().detail("account", target.account.as_str());
     run.line(&format!("settings    good: host {}", plan.host));
     PrivateKey::load(&target.key)?;
     run.line(&format!("key         good: {}", cli::shown(target.key.as_os_str().as_encoded_bytes())));

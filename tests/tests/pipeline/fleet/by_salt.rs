@@ -6,27 +6,31 @@ use tempfile::TempDir;
 use super::step::Step;
 use super::world::{BACKUP, World};
 use crate::packages::built;
-use crate::salt::srv::{MASTER, master, minions_answer, srv};
+use crate::salt::srv::{MASTER, master, minions_answer, serve, srv};
 
-/// What the master sees as `/srv`: formula, packages, pillar and its own settings.
-pub(super) fn served(hosts: &[&str]) -> TempDir {
+/// Goes with the role of the backup server.
+pub(super) const MINE_OF_SERVER: &str = "mine_functions:\n  firn_keys.server: []\n";
+
+/// What the master sees as `/srv`: formula, packages, pillar and its own settings. Nothing is deployed on `others` yet.
+pub(super) fn served(hosts: &[&str], others: &[&str]) -> TempDir {
     let hosts = hosts.join(",");
+    let drills: String = others.iter().map(|other| format!("  {other:?}: [drill]\n")).collect();
     let version = built().version();
     let files = [
         (
             "pillar/top.sls",
-            format!("base:\n  '*': [fleet]\n  '{BACKUP}': [server]\n  '{hosts}': [{{match: list}}, host]\n"),
+            format!(
+                "base:\n  '*': [fleet]\n  '{BACKUP}': [server]\n  '{hosts}': [{{match: list}}, host]\n{drills}"
+            ),
         ),
+        ("pillar/drill.sls", "{}\n".to_owned()),
         (
             "pillar/fleet.sls",
             format!(
                 "firn:\n  packages: {{version: {version}}}\n  server: {{minion: {BACKUP}, address: {BACKUP}, networks: [10.77.0.0/24]}}\n"
             ),
         ),
-        (
-            "pillar/server.sls",
-            "firn:\n  roles: [backup-server]\nmine_functions:\n  firn_keys.server: []\n".to_owned(),
-        ),
+        ("pillar/server.sls", format!("firn:\n  roles: [backup-server]\n{MINE_OF_SERVER}")),
         (
             "pillar/host.sls",
             format!(
@@ -67,13 +71,33 @@ pub(super) fn host(world: &World, host: &str) {
 pub(super) fn a_second_highstate_changes_nothing(world: &World) {
     let mut step = Step::begin("second highstate");
     for machine in [BACKUP].iter().chain(&world.hosts) {
-        let line = "salt-call --out=json --log-level=quiet state.apply | python3 -c '
+        nothing_changes(&mut step, world, machine);
+    }
+}
+
+fn nothing_changes(step: &mut Step, world: &World, machine: &str) {
+    let [states, failed, changed] = highstate(world, machine);
+    step.fits("states", states, |count| *count >= 5);
+    step.is("states that failed and that changed something", [failed, changed], [0, 0]);
+}
+
+/// How many states there are, how many of them failed, and how many changed something.
+fn highstate(world: &World, machine: &str) -> [u32; 3] {
+    let line = "salt-call --out=json --log-level=quiet state.apply | python3 -c '
 import json, sys
 states = json.load(sys.stdin)[\"local\"].values()
 print(len(states), sum(state[\"result\"] is not True for state in states), sum(bool(state[\"changes\"]) for state in states))'";
-        let said = world.said(machine, line);
-        let counts: Vec<u32> = said.split(' ').map(|word| word.parse().unwrap()).collect();
-        step.fits("states", counts[0], |count| *count >= 5);
-        step.is("states that failed and that changed something", &counts[1..], &[0, 0][..]);
-    }
+    let said = world.said(machine, line);
+    let counts: Vec<u32> = said.split(' ').map(|word| word.parse().unwrap()).collect();
+    counts.try_into().unwrap()
+}
+
+/// Serves these files, one of them the pillar that says what `machine` is now, and has Salt make it that.
+pub(super) fn becomes(step: &mut Step, world: &World, machine: &str, files: &[(&str, String)]) {
+    serve(world.srv.as_ref().unwrap().path(), files);
+    world.said(machine, "salt-call --log-level=quiet saltutil.sync_all; salt-call --log-level=quiet saltutil.refresh_pillar wait=True");
+    let [states, failed, changed] = highstate(world, machine);
+    step.is("states that failed", failed, 0);
+    step.fits("states that changed something", changed, |changed| (1..=states).contains(changed));
+    nothing_changes(step, world, machine);
 }

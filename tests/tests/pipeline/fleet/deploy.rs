@@ -3,7 +3,7 @@
 use pipeline_tests::{Fleet, FleetOptions};
 
 use super::by_salt;
-use super::world::{BACKUP, World, account};
+use super::world::{BACKUP, World};
 use crate::packages::built;
 use crate::salt::srv::MASTER;
 
@@ -27,7 +27,7 @@ pub(super) fn by_hand(hosts: &[&'static str], others: &[&'static str]) -> World 
 
 /// The same, deployed by a Salt master, which is one machine more.
 pub(super) fn by_salt(hosts: &[&'static str], others: &[&'static str]) -> World {
-    let srv = by_salt::served(hosts);
+    let srv = by_salt::served(hosts, others);
     let machines = [&[MASTER, BACKUP], hosts, others].concat();
     let master = Some((MASTER, srv.path()));
     let fleet = Fleet::up(&FleetOptions { machines: &machines, master, disk: DISK }).unwrap();
@@ -67,21 +67,13 @@ pub(super) fn host(world: &World, host: &str) {
     );
     world.said(BACKUP, &add);
     let host_key = world.said(BACKUP, "cut -d' ' -f1,2 /etc/firn/ssh_host_ed25519_key.pub");
-    let account = account(host);
     let text = format!(
-        "host = {host:?}\nroots = [\"/data\", \"/etc\"]\nstate = \"/var/lib/firn/push\"\nverdict_wait_seconds = 60\n\n[server]\naddress = \"{BACKUP}\"\nport = {PORT}\naccount = {account:?}\nkey = \"/etc/firn/push_ed25519\"\nhost_key = {host_key:?}\nconnect_seconds = 5\nidle_seconds = 20\n"
+        "host = {host:?}\nroots = [\"/data\", \"/etc\"]\nstate = \"/var/lib/firn/push\"\nverdict_wait_seconds = 60\n\n[server]\naddress = \"{BACKUP}\"\nport = {PORT}\nkey = \"/etc/firn/push_ed25519\"\nhost_key = {host_key:?}\nconnect_seconds = 5\nidle_seconds = 20\n"
     );
     fleet.write(host, "/etc/firn/push.toml", "0600", &text).unwrap();
     let minute = crc32fast::hash(host.as_bytes()) % 60;
     let entry = format!("{minute} 2,10,18 * * * root systemctl start --no-block firn-push.service\n");
     fleet.write(host, "/etc/cron.d/firn-push", "0644", &entry).unwrap();
-}
-
-/// A machine for drills: the program and its folders, no more.
-pub(super) fn drill(world: &World, machine: &str) {
-    install(&world.fleet, machine, "firn-drill");
-    let folders = "/var/lib/firn/drill/quarantine /var/lib/firn/drill/records /root/ice-key";
-    world.said(machine, &format!("mkdir -p /etc/firn && install -d -m 700 {folders}"));
 }
 
 fn install(fleet: &Fleet, machine: &str, package: &str) {

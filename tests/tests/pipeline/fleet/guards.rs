@@ -45,7 +45,8 @@ pub(super) fn a_compromised_host_changes_nothing_but_its_own_future(world: &Worl
     }
     // The other host's name, honestly pushed, into one's own jail.
     let line = format!(
-        "sed 's/^host = .*/host = \"{other}\"/; s,/var/lib/firn/push,/root/state,' /etc/firn/push.toml >/root/push.toml && mkdir -p /root/state && push-client --config /root/push.toml run"
+        "sed 's/^host = .*/host = \"{other}\"/; s,/var/lib/firn/push,/root/state,; s/^address = .*/&\\naccount = \"{}\"/' /etc/firn/push.toml >/root/push.toml && mkdir -p /root/state && push-client --config /root/push.toml run",
+        account(host)
     );
     step.ended(world.sh(host, &line), WRONG_HOST);
     // The other host's account, with one's own key.

@@ -30,6 +30,7 @@ fn a_fleet_deployed_by_hand_pushes_from_its_units_and_its_snapshots_are_its_file
         let _turn = rig::turn();
         let world = life::deployed(deploy::by_hand, &["web01", "db1.example.org"], &[]);
         life::first_pushes(&world);
+        troubles::the_servers_own_sshd_is_stopped_and_pushes_go_on(&world, "web01");
     }
 }
 

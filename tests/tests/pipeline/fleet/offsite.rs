@@ -1,11 +1,12 @@
 //! Ice from its timer, and a drill on a machine that has nothing but keys.
 
+use std::fs;
 use std::time::Duration;
 
 use pipeline_tests::keys::OpenPgpKey;
 use pipeline_tests::machine::target_folder;
 
-use super::deploy;
+use super::by_salt;
 use super::step::Step;
 use super::world::{BACKUP, World};
 
@@ -40,28 +41,31 @@ impl Offsite {
         Offsite { key, credentials, _folder: folder }
     }
 
-    fn vault(&self) -> String {
+    /// The vault as a pillar has it, with what only one role knows of it.
+    fn vault(own: &str) -> String {
         format!(
-            "[[vaults]]\nname = \"off-site\"\nurl = \"s3:{BUCKET}\"\nendpoint = \"http://127.0.0.1:{PORT}\"\npath_style = true\n"
+            "      vaults:\n        - {{name: off-site, url: 's3:{BUCKET}', endpoint: 'http://127.0.0.1:{PORT}', path_style: true, {own}}}\n"
         )
     }
 
-    /// The timer makes ice of every host, and again at its next turn; the calendar it is shipped with says the 1st and the 15th.
+    /// The timer that Salt enabled makes ice of every host, and again at its next turn; the calendar it is shipped with says the 1st and the 15th.
     pub(super) fn ice_comes_from_its_timer(&self, world: &World) {
         let mut step = Step::begin("ice from its timer");
         let fleet = &world.fleet;
-        let settings = format!(
-            "history = \"/srv/firn/history\"\nstaging = \"/var/lib/firn/ice/staging\"\nledger = \"/var/lib/firn/ice/ledger\"\ndrill_records = \"/var/lib/firn/ice/drills\"\n\n[[recipients]]\ncertificate = \"/etc/firn/ice.asc\"\nfingerprint = {:?}\n\n{}credentials_systemd = \"vault_s3\"\nretention_days = 92\nprove_lock = \"never\"\n",
+        let pillar = format!(
+            "firn:\n  roles: [backup-server, iceboxer]\n  ice:\n    settings:\n      history: /srv/firn/history\n      staging: /var/lib/firn/ice/staging\n      ledger: /var/lib/firn/ice/ledger\n      drill_records: /var/lib/firn/ice/drills\n      recipients: [{{certificate: /etc/firn/ice.asc, fingerprint: {:?}}}]\n{}    files: {{ice.asc: salt://firn/files/ice.asc}}\n    credentials: {{s3: {:?}}}\n{}",
             self.key.fingerprint,
-            self.vault()
+            Offsite::vault("credentials_systemd: vault_s3, retention_days: 92, prove_lock: never"),
+            self.credentials,
+            by_salt::MINE_OF_SERVER
         );
-        fleet.push_file(BACKUP, &self.key.certificate, "/etc/firn/ice.asc").unwrap();
-        world.said(
-            BACKUP,
-            "chmod 644 /etc/firn/ice.asc; install -d -o firn-ice -m 700 /var/lib/firn/ice/drills",
-        );
-        fleet.write(BACKUP, "/etc/firn/credentials/s3", "0600", &self.credentials).unwrap();
-        fleet.write(BACKUP, "/etc/firn/ice.toml", "0644", &settings).unwrap();
+        let certificate = fs::read_to_string(&self.key.certificate).unwrap();
+        let files = [("pillar/server.sls", pillar), ("salt/firn/files/ice.asc", certificate)];
+        by_salt::becomes(&mut step, world, BACKUP, &files);
+        world.said(BACKUP, "install -d -o firn-ice -m 700 /var/lib/firn/ice/drills");
+        let timer =
+            world.said(BACKUP, "systemctl is-enabled firn-ice.timer; systemctl is-active firn-ice.timer");
+        step.is("the timer", timer, "enabled\nactive".to_owned());
         let calendar = world.said(BACKUP, "systemctl show -P TimersCalendar firn-ice.timer");
         step.fits("the calendar", calendar.clone(), |text| text.contains("OnCalendar=*-*-01,15 02:30:00"));
         let line = "systemd-analyze calendar --base-time='2027-02-10' --iterations=3 '*-*-01,15 02:30:00' | grep -oE '2027-[0-9-]+ 02:30:00'";
@@ -89,17 +93,18 @@ impl Offsite {
     pub(super) fn a_drill_restores_a_host_on_a_fresh_machine(&self, world: &World, host: &str, fresh: &str) {
         let mut step = Step::begin("a drill on a fresh machine");
         let fleet = &world.fleet;
-        deploy::drill(world, fresh);
+        // The secret key and the credentials are brought by hand; all else is Salt's.
+        world.said(fresh, "install -d -m 700 /root/ice-key");
         fleet.push_file(fresh, &self.key.secret, "/root/ice-key/secret.asc").unwrap();
         fleet.push_file(fresh, &self.key.passphrase_file, "/root/ice-key/passphrase").unwrap();
-        let certificate = world.said(BACKUP, "cat /var/lib/firn/ice/ledger/signing-key.asc");
-        fleet.write(fresh, "/root/ice-key/server.asc", "0600", &certificate).unwrap();
         fleet.write(fresh, "/root/ice-key/s3", "0600", &self.credentials).unwrap();
-        let settings = format!(
-            "quarantine = \"/var/lib/firn/drill/quarantine\"\nrecords = \"/var/lib/firn/drill/records\"\nkey = \"/root/ice-key/secret.asc\"\npassphrase_file = \"/root/ice-key/passphrase\"\nserver_certificates = [\"/root/ice-key/server.asc\"]\n\n{}credentials_file = \"/root/ice-key/s3\"\n",
-            self.vault()
+        let pillar = format!(
+            "firn:\n  roles: [drill-host]\n  drill:\n    settings:\n      quarantine: /var/lib/firn/drill/quarantine\n      records: /var/lib/firn/drill/records\n      key: /root/ice-key/secret.asc\n      passphrase_file: /root/ice-key/passphrase\n      server_certificates: [/etc/firn/server.asc]\n{}    files: {{server.asc: salt://firn/files/server.asc}}\n",
+            Offsite::vault("credentials_file: /root/ice-key/s3")
         );
-        fleet.write(fresh, "/etc/firn/drill.toml", "0600", &settings).unwrap();
+        let certificate = world.said(BACKUP, "cat /var/lib/firn/ice/ledger/signing-key.asc");
+        let files = [("pillar/drill.sls", pillar), ("salt/firn/files/server.asc", certificate)];
+        by_salt::becomes(&mut step, world, fresh, &files);
         self.dig_tunnel(world, fresh);
         step.ended(world.sh(fresh, &format!("restore-drill verify {host}/latest")), 0);
         step.ended(world.sh(fresh, &format!("restore-drill restore {host}/latest --to /root/restored")), 0);

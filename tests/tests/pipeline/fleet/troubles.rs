@@ -57,6 +57,26 @@ fn status(world: &World, before: &str) -> (i32, Vec<Value>) {
     (outcome.code, report["details"]["hosts"].as_array().unwrap().clone())
 }
 
+/// Who stops the server's own sshd takes `/run/sshd` away, and with it nothing from the sshd for pushes.
+pub(super) fn the_servers_own_sshd_is_stopped_and_pushes_go_on(world: &World, host: &str) {
+    let mut step = Step::begin("the server's own sshd is stopped");
+    let folder = || world.sh(BACKUP, "test -d /run/sshd").code;
+    step.is("its folder before", folder(), 0);
+    world.said(BACKUP, "systemctl stop ssh.service");
+    step.is("its folder", folder(), 1);
+    step.ended(world.push(host), 0);
+    // What is told to sshd can be changed then, too.
+    step.ended(
+        world.sh(BACKUP, "systemctl reload firn-sshd.service && systemctl restart firn-sshd.service"),
+        0,
+    );
+    step.ended(world.push(host), 0);
+    // And the other way round.
+    world.said(BACKUP, "systemctl start ssh.service && systemctl stop firn-sshd.service");
+    step.is("its folder after firn-sshd", folder(), 0);
+    world.said(BACKUP, "systemctl start firn-sshd.service");
+}
+
 /// Killed in the middle of a push, a host boots and finishes it; nothing of the half push counts.
 pub(super) fn a_host_that_was_killed_while_it_pushed_goes_on(world: &World, host: &str) {
     let mut step = Step::begin("a host is killed and booted");

@@ -96,15 +96,20 @@ fn pillar(version: &str) -> [(&'static str, String); 5] {
     let fleet = format!(
         "firn:\n  packages: {{version: {version}}}\n  server: {{minion: backup1, address: backup1, networks: [10.77.0.0/24]}}\n  hours_of: {{mail: [4, 16]}}\n"
     );
-    let server = "firn:\n  roles: [backup-server, iceboxer]\n  ice:\n    settings:\n      history: /srv/firn/history\n      staging: /var/lib/firn/ice/staging\n      ledger: /var/lib/firn/ice/ledger\n      recipients: [{certificate: /etc/firn/ice.asc, fingerprint: 0123456789ABCDEF0123456789ABCDEF01234567}]\n      vaults: [{name: local, url: 'file:/srv/vault', retention_days: 92}]\n    files: {ice.asc: salt://firn/files/ice.asc}\n    credentials: {s3: \"a secret of vaults\\n\"}\nmine_functions:\n  firn_keys.server: []\n";
     let host = "firn:\n  roles: [push-client]\n  push: {roots: [/etc], exclude: [/etc/firn]}\nmine_functions:\n  firn_keys.push: [{mine_function: firn_keys.push}, {allow_tgt: backup1}, {allow_tgt_type: list}]\n";
     [
         ("pillar/top.sls", top.to_owned()),
         ("pillar/fleet.sls", fleet),
         ("pillar/retired.sls", "firn: {retired: []}\n".to_owned()),
-        ("pillar/server.sls", server.to_owned()),
+        ("pillar/server.sls", server_pillar("{s3: \"a secret of vaults\\n\", old: \"one of last year\\n\"}")),
         ("pillar/host.sls", host.to_owned()),
     ]
+}
+
+fn server_pillar(credentials: &str) -> String {
+    format!(
+        "firn:\n  roles: [backup-server, iceboxer]\n  ice:\n    settings:\n      history: /srv/firn/history\n      staging: /var/lib/firn/ice/staging\n      ledger: /var/lib/firn/ice/ledger\n      recipients: [{{certificate: /etc/firn/ice.asc, fingerprint: 0123456789ABCDEF0123456789ABCDEF01234567}}]\n      vaults: [{{name: local, url: 'file:/srv/vault', retention_days: 92}}]\n    files: {{ice.asc: salt://firn/files/ice.asc}}\n    credentials: {credentials}\nmine_functions:\n  firn_keys.server: []\n"
+    )
 }
 
 /// Pillar and master's settings beside the formula, in one folder.
@@ -119,6 +124,10 @@ fn served() -> TempDir {
 /// Boots the machines, and lets Salt do all the rest: one command.
 pub(super) fn deployed() -> World {
     let world = World::up(&[&[BACKUP], &HOSTS[..]].concat(), served());
+    // An address of containers, in a network that the pillar allows: nobody pushes from it, so nobody may be let in from it.
+    let bridge =
+        "ip link add docker0 type bridge && ip addr add 10.77.0.199/32 dev docker0 && ip link set docker0 up";
+    world.said(HOSTS[0], bridge);
     world.said(
         MASTER,
         &orchestrate("deploy", &format!("\"server\": \"{BACKUP}\", \"hosts\": \"{}\"", HOSTS.join(","))),
@@ -162,6 +171,38 @@ pub(super) fn a_key_is_changed_for_a_new_one(world: &World) {
     a_second_run_changes_nothing(world);
 }
 
+/// Cut off before the server's step and after it: the next states of host and server, in either order, end with a host that can push.
+pub(super) fn a_change_of_keys_that_was_cut_off_comes_to_its_end(world: &World) {
+    let good = |machine: &str, states: &str| {
+        let states = world.apply(machine, states);
+        assert!(states.iter().all(|state| state.is_good), "{machine}: {states:?}");
+    };
+    let key = || world.said("web01", "cut -d ' ' -f 1,2 /etc/firn/push_ed25519.pub");
+    let begin = "salt-call --log-level=quiet firn_keys.begin && salt-call --log-level=quiet mine.update";
+    for (order, is_new) in [([BACKUP, "web01"], true), (["web01", BACKUP], false), ([BACKUP, "web01"], true)]
+    {
+        let old = key();
+        world.said("web01", begin);
+        for machine in order {
+            good(machine, "");
+            if machine == BACKUP && is_new {
+                // The guard has something to mend.
+                assert_ne!(world.sh("web01", "push-client check").code, 0);
+            }
+        }
+        assert_eq!(key() != old, is_new, "{order:?}");
+        assert_eq!(world.said("web01", "ls -A /etc/firn"), "push.toml\npush_ed25519\npush_ed25519.pub");
+        world.said("web01", "push-client check");
+    }
+    // The server's own key, known to the Mine and to one host: its next state does the rest.
+    world.said(BACKUP, &begin.replace("begin", "begin server"));
+    good("mail", "firn.push-client");
+    good(BACKUP, "");
+    HOSTS.iter().for_each(|host| good(host, "firn.push-client"));
+    HOSTS.iter().for_each(|host| drop(world.said(host, "push-client check")));
+    a_second_run_changes_nothing(world);
+}
+
 /// As salt/README.md says it: hosts pin the new key, then the server has it.
 pub(super) fn the_servers_key_is_changed_for_a_new_one(world: &World) {
     let call = "salt-call --log-level=quiet";
@@ -176,6 +217,28 @@ pub(super) fn the_servers_key_is_changed_for_a_new_one(world: &World) {
         world.said(host, "push-client check");
     }
     a_second_run_changes_nothing(world);
+}
+
+/// What the pillar no longer names is gone, for the unit too; what a person put there stays.
+pub(super) fn credentials_that_the_pillar_no_longer_names_are_gone(world: &World) {
+    let given = "systemd-run -q --wait --pipe --collect -p LoadCredential=vault:/etc/firn/credentials sh -c 'ls $CREDENTIALS_DIRECTORY'";
+    world.said(BACKUP, "umask 077; echo by hand >/etc/firn/credentials/own");
+    assert_eq!(world.said(BACKUP, given), "vault_old\nvault_own\nvault_s3");
+    world.serve("pillar/server.sls", &server_pillar("{s3: \"a secret of vaults\\n\"}"));
+    world.said(BACKUP, "salt-call --log-level=quiet saltutil.refresh_pillar wait=True");
+    let states = world.apply(BACKUP, "");
+    assert!(states.iter().all(|state| state.is_good), "{states:?}");
+    assert_eq!(world.said(BACKUP, given), "vault_own\nvault_s3");
+    world.said(BACKUP, "rm /etc/firn/credentials/own");
+    a_second_run_changes_nothing(world);
+}
+
+/// The master's machine is no host, so the Mine has nothing of it, and no state fails: the deployment does.
+pub(super) fn a_minion_without_an_account_fails_the_deployment(world: &World) {
+    let hosts = format!("\"server\": \"{BACKUP}\", \"hosts\": \"web01,{MASTER}\"");
+    let outcome = world.sh(MASTER, &orchestrate("deploy", &hosts));
+    let named = format!("without an account on this server: {MASTER};");
+    assert!(outcome.code != 0 && outcome.stdout.contains(&named), "{}\n{}", outcome.code, outcome.stdout);
 }
 
 pub(super) fn a_retired_host_is_locked_out_for_good(world: &World) {

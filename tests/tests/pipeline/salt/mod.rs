@@ -29,9 +29,12 @@ fn salt_deploys_a_fleet_that_is_as_it_should_be_and_believes_no_minion() {
     let world = deploy::deployed();
     expected::holds(&world);
     deploy::a_second_run_changes_nothing(&world);
+    deploy::credentials_that_the_pillar_no_longer_names_are_gone(&world);
+    deploy::a_minion_without_an_account_fails_the_deployment(&world);
     hostile::no_word_of_a_minion_changes_anything(&world);
     hostile::a_master_on_the_backup_server_is_refused(&world);
     deploy::a_key_is_changed_for_a_new_one(&world);
+    deploy::a_change_of_keys_that_was_cut_off_comes_to_its_end(&world);
     deploy::the_servers_key_is_changed_for_a_new_one(&world);
     deploy::a_retired_host_is_locked_out_for_good(&world);
     systems::names_are_those_of_each_system(&world);

@@ -73,25 +73,39 @@ fn salt_and_push_client_have_the_same_minute_for_every_name() {
     println!("{} names have the same minute in both", names.len());
 }
 
-/// Settings of a host name its account, which the server makes: both cut long names in the same way.
+/// Settings of a host need not name its account, which the server makes: both cut long names in the same way.
 #[test]
-fn salt_and_snapshotter_have_the_same_account_for_every_name() {
+fn push_client_and_snapshotter_have_the_same_account_for_every_name() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     let settings =
         ["jails", "history", "keys", "hosts", "receiver"].map(|key| format!("{key} = {:?}\n", path(key)));
     rig::file(&path("server.toml"), settings.concat().as_bytes());
     rig::file(&path("receiver"), b"");
-    let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHYgd6V5/EB898lAR5g29aPAWqwY2caFuljddCAcG1F+\n";
-    rig::file(&path("key.pub"), key.as_bytes());
-    let names = names();
-    for (name, account) in names.iter().zip(told(&names, "firn.account(name)")) {
+    let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHYgd6V5/EB898lAR5g29aPAWqwY2caFuljddCAcG1F+";
+    rig::file(&path("key.pub"), format!("{key}\n").as_bytes());
+    for name in names() {
+        let text = format!(
+            "host = {name:?}\nroots = [\"/etc\"]\nstate = {:?}\n[server]\naddress = \"127.0.0.1\"\nkey = {:?}\nhost_key = {key:?}\n",
+            path("state"),
+            path("no-such-key")
+        );
+        rig::file(&path("push.toml"), text.as_bytes());
+        let mut check = Command::new(rig::programs().path("push-client"));
+        check.args(["check", "--json", "--config"]).arg(path("push.toml"));
+        // It ends at the key, after it has told who it is.
+        let report = Outcome::of(&mut check).unwrap().report().unwrap();
+        let account = report["details"]["account"].as_str().unwrap().to_owned();
         let mut add = Command::new(rig::programs().path("snapshotter"));
         add.arg("--config").arg(path("server.toml"));
-        add.args(["host", "add", name, "--dry-run", "--key"]).arg(path("key.pub"));
+        add.args(["host", "add", &name, "--dry-run", "--key"]).arg(path("key.pub"));
         let outcome = Outcome::of(&mut add).unwrap().expect_code(&[0]).unwrap();
         let wanted = format!("the account {account} with the jail");
-        assert!(outcome.stdout.contains(&wanted), "{name}: {wanted}\n{}", outcome.stdout);
+        assert!(
+            account.starts_with("firn-") && outcome.stdout.contains(&wanted),
+            "{name}: {wanted}\n{}",
+            outcome.stdout
+        );
     }
 }
 

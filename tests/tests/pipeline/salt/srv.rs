@@ -22,13 +22,17 @@ pub(crate) fn srv(files: &[(&str, String)]) -> TempDir {
     copy(&workspace().join("salt"), &srv.path().join("salt"));
     copy(&built().folder(), &srv.path().join("salt/firn/packages"));
     rig::file(&srv.path().join("salt/top.sls"), b"base:\n  '*': [firn]\n");
-    for (name, text) in files {
-        rig::file(&srv.path().join(name), text.as_bytes());
-    }
-    // The folder of a test is its maker's alone; in the machine it is the master's.
-    let mut open = Command::new("chmod");
-    Outcome::of(open.args(["-R", "a+rX"]).arg(srv.path())).unwrap().expect_code(&[0]).unwrap();
+    serve(srv.path(), files);
     srv
+}
+
+/// Writes files for the master. The folder of a test is its maker's alone; in the machine it is the master's.
+pub(crate) fn serve(srv: &Path, files: &[(&str, String)]) {
+    for (name, text) in files {
+        rig::file(&srv.join(name), text.as_bytes());
+    }
+    let mut open = Command::new("chmod");
+    Outcome::of(open.args(["-R", "a+rX"]).arg(srv)).unwrap().expect_code(&[0]).unwrap();
 }
 
 /// The master's settings: `pillars` are external ones beside the minute of each host.

@@ -89,7 +89,7 @@ enter() {
     for i in $(seq 0 "$(cat /proc/sys/kernel/cap_last_cap)"); do
         [ $((0x$b >> i & 1)) = 1 ] || drop=$drop,-cap_$i
     done
-    exec setpriv --inh-caps=-all --ambient-caps=-all --bounding-set "${drop#,}" nsenter -t "$l" -a \
+    exec setpriv --inh-caps=-all --ambient-caps=-all --bounding-set "${drop#,}" nsenter -t "$l" -a --root --wd \
         env -i HOME=/root USER=root LANG=C.UTF-8 TERM="${TERM:-dumb}" SYSTEMD_PAGER= \
         PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"
 }
@@ -320,7 +320,7 @@ cmd_kill() {
 cmd_powercut() {
     local n
     n=$(sup "$1") || die "$1 is not up"
-    nsenter -t "$n" -m sh -c '
+    nsenter -t "$n" -m --root --wd sh -c '
         case $(findmnt -nro SOURCE,FSTYPE --mountpoint "$1") in
         "/dev/loop"*" xfs" | "/dev/loop"*" ext4") exec xfs_io -x -c shutdown "$1" ;;
         *) echo "rig: powercut needs RIG_DISK=ext4:.. or xfs:.." >&2; exit 1 ;;

@@ -60,13 +60,13 @@ zone. Ice and drills are known from what iceboxer publishes. Ends with 0 if noth
 const AUDIT_EXAMPLES: &str = "Examples:
   snapshotter audit
   snapshotter audit --all --json
-  snapshotter audit --with reports-of-minions.json
+  snapshotter audit --with-salt reports-of-minions.json
   snapshotter audit --with web01=report-of-web01 --with db1=report-of-db1
 
 Root's work: it tries, as the account of each host, what must be refused, and changes nothing. One line a requirement: pass, fail or unknown,
 with what was tried; -v lists all of it. Ends with 6 if a requirement fails, with 3 if none fails and one is unknown. The half of a host is
-`push-client audit --json`; its reports are taken in under --with: what `salt --out=json` wrote of all minions, or what one host printed, with its
-name. Of a file that does not tell whose reports it holds, only complaints are taken.";
+`push-client audit --json`; its reports are taken in: what one host printed under --with, with its name, and what `salt --out=json` wrote of all
+minions under --with-salt. Of a file without a name, only complaints are taken.";
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Verb {
@@ -120,9 +120,12 @@ pub(crate) enum Verb {
         /// Try every host, not a sample of 16 that changes every day
         #[arg(long)]
         all: bool,
-        /// Reports of `push-client audit --json`: those of one host, or all as Salt's JSON
+        /// What `push-client audit --json` printed on one host
         #[arg(long, value_name = "[HOST=]FILE")]
         with: Vec<PathBuf>,
+        /// The same of many minions, as `salt --out=json` wrote it on the master
+        #[arg(long, value_name = "FILE")]
+        with_salt: Vec<PathBuf>,
     },
     /// Tries what it is told as an account without rights; started by `audit`
     #[command(hide = true)]

@@ -44,12 +44,13 @@ use off_site::Known;
 pub(crate) struct Asked<'a> {
     extent: Extent,
     with: &'a [PathBuf],
+    with_salt: &'a [PathBuf],
 }
 
 impl<'a> Asked<'a> {
     /// From the command line.
-    pub(crate) fn new(all: bool, with: &'a [PathBuf]) -> Self {
-        Self { extent: if all { Extent::All } else { Extent::Sample }, with }
+    pub(crate) fn new(all: bool, with: &'a [PathBuf], with_salt: &'a [PathBuf]) -> Self {
+        Self { extent: if all { Extent::All } else { Extent::Sample }, with, with_salt }
     }
 }
 
@@ -62,7 +63,7 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, asked: &Asked<'_>) -> Resu
         );
     }
     let hosts = Hosts::read(settings, asked.extent)?;
-    let halves = halves::read(asked.with, &hosts)?;
+    let halves = halves::read(asked.with, asked.with_salt, &hosts)?;
     let mut findings = probe(run, settings, &hosts);
     halves::add(&mut findings, &halves, &hosts, Utc::now().timestamp());
     let audit = Audit {

@@ -35,7 +35,9 @@ fn verb(run: &mut Run, args: &Args) -> Result<Exit, Failed> {
     let settings = Settings::load(args.common.config_or(SETTINGS_FILE))?;
     match &args.verb {
         Verb::Host { verb } => host::run(run, &settings, verb),
-        Verb::Audit { all, with } => audit::run(run, &settings, &audit::Asked::new(*all, with)),
+        Verb::Audit { all, with, with_salt } => {
+            audit::run(run, &settings, &audit::Asked::new(*all, with, with_salt))
+        }
         verb => {
             account::leave_root(&settings)?;
             unprivileged(run, &settings, verb)

@@ -60,12 +60,20 @@ pub(super) enum Extent {
 pub(super) struct Hosts {
     pub(super) all: Vec<Host>,
     sample: Vec<usize>,
+    /// Hosts that cannot be looked at, and why.
+    unread: Vec<String>,
 }
 
 impl Hosts {
     pub(super) fn read(settings: &Settings, extent: Extent) -> Result<Self, Trouble> {
-        let all = known(settings)?.into_iter().map(|id| host(settings, id));
-        let mut hosts = Self::new(all.collect::<Result<_, _>>()?, extent);
+        let (mut all, mut unread) = (Vec::new(), Vec::new());
+        for id in known(settings)? {
+            match host(settings, id.clone()) {
+                Ok(host) => all.push(host),
+                Err(error) => unread.push(format!("{id} cannot be looked at: {error}")),
+            }
+        }
+        let mut hosts = Self { unread, ..Self::new(all, extent) };
         let names: Vec<&str> = hosts.all.iter().map(|host| host.account.as_str()).collect();
         let mut accounts = accounts(&names)?;
         hosts.all.iter_mut().for_each(|host| host.passwd = accounts.remove(&host.account));
@@ -83,7 +91,7 @@ impl Hosts {
             Extent::All => (0..all.len()).collect(),
             Extent::Sample => sample(all.len(), Utc::now().num_days_from_ce().unsigned_abs() as usize),
         };
-        Self { all, sample }
+        Self { all, sample, unread: Vec::new() }
     }
 
     pub(super) fn get(&self, id: &HostId) -> Option<&Host> {
@@ -112,6 +120,7 @@ impl Hosts {
         let retired = self.all.len() - self.active().count();
         let text = format!("{} hosts are known here, {retired} of them retired", self.all.len());
         finding.add(Verdict::Pass, text);
+        self.unread.iter().for_each(|why| finding.add(Verdict::Unknown, why.as_str()));
         for host in self.active() {
             let missing = match (host.has_jail, &host.passwd) {
                 (true, Some(_)) => continue,

@@ -13,16 +13,18 @@ use formats::records::audit::{Audit, Evidence, Finding, Requirement, Verdict};
 
 use super::facts::{Host, Hosts};
 use crate::trouble::Trouble;
-use read::{Told, Word};
+use read::{Named, Told, Word};
 
 /// A report that is older says nothing of today.
 const OLD_DAYS: i64 = 3;
 /// So far may the clocks of two machines be apart.
 const AHEAD_SECONDS_MAX: i64 = 300;
 
-/// Reads all files of `--with`.
-pub(super) fn read(typed: &[PathBuf], hosts: &Hosts) -> Result<Vec<Told>, Trouble> {
-    read::read(typed, hosts.all.len())
+/// Reads all files of `--with` and of `--with-salt`.
+pub(super) fn read(with: &[PathBuf], with_salt: &[PathBuf], hosts: &Hosts) -> Result<Vec<Told>, Trouble> {
+    let salts = with_salt.iter().map(|file| Named::of_salt(file));
+    let files: Vec<Named> = with.iter().map(|typed| Named::of(typed)).chain(salts).collect();
+    read::read(&files, hosts.all.len())
 }
 
 /// What a report counts for.
@@ -33,7 +35,11 @@ enum Worth<'a> {
     Complaints(&'a Host, String),
     /// Its host needs no report.
     Needless,
-    /// It is nobody's whom we know; why.
+    /// Of a minion that is no host here: one Salt may serve several servers.
+    Elsewhere,
+    /// It is not this host's, as far as is known; why. If the host has another report, nothing is missing.
+    Unclaimed(&'a Host, String),
+    /// It is nobody's whom we know, or another's than it says; why.
     Refused(String),
 }
 
@@ -44,33 +50,42 @@ pub(super) fn add(findings: &mut [Finding], told: &[Told], hosts: &Hosts, now: i
     }
     let mut reported: BTreeSet<&HostId> = BTreeSet::new();
     let mut why_not: BTreeMap<&HostId, String> = BTreeMap::new();
-    let mut refused = Vec::new();
-    for one in told {
-        match worth(one, hosts, now) {
-            Worth::Whole(host) => {
-                take(findings, &one.audit, &format!("on {}", host.id), Verdict::Pass);
-                reported.insert(&host.id);
-            }
-            Worth::Complaints(host, why) => {
-                take(findings, &one.audit, &format!("said to be on {}", host.id), Verdict::Unknown);
-                why_not.insert(&host.id, why);
+    let (mut refused, mut elsewhere) = (Vec::new(), 0_usize);
+    let judged: Vec<(&Told, Worth<'_>)> = told.iter().map(|one| (one, worth(one, hosts, now))).collect();
+    for (_, worth) in &judged {
+        match worth {
+            Worth::Whole(host) => drop(reported.insert(&host.id)),
+            Worth::Complaints(host, why) | Worth::Unclaimed(host, why) => {
+                drop(why_not.insert(&host.id, why.clone()));
             }
             Worth::Needless => {}
-            Worth::Refused(why) => refused.push(why),
+            Worth::Elsewhere => elsewhere += 1,
+            Worth::Refused(why) => refused.push(why.clone()),
         }
     }
-    let Some(finding) = findings.iter_mut().find(|finding| finding.requirement == Requirement::R2) else {
-        return;
-    };
-    let active = hosts.active().count();
-    let verdict = if reported.len() == active { Verdict::Pass } else { Verdict::Unknown };
-    let text = format!("{} of {active} hosts have reported; a report is its host's own word", reported.len());
-    finding.add(verdict, text);
-    refused.into_iter().for_each(|why| finding.add(Verdict::Unknown, why));
-    for host in hosts.active().filter(|host| !reported.contains(&host.id)) {
-        let why = why_not.remove(&host.id);
-        let why = why.unwrap_or_else(|| format!("there is no report of {} itself", host.id));
-        finding.add(Verdict::Unknown, why);
+    // The count comes before what the hosts say: of that, a finding keeps no more than so much.
+    if let Some(finding) = findings.iter_mut().find(|finding| finding.requirement == Requirement::R2) {
+        let active = hosts.active().count();
+        let verdict = if reported.len() == active { Verdict::Pass } else { Verdict::Unknown };
+        let own =
+            format!("{} of {active} hosts have reported; a report is its host's own word", reported.len());
+        let others = (elsewhere > 0).then(|| format!("; {elsewhere} reports are of no host of this server"));
+        finding.add(verdict, own + &others.unwrap_or_default());
+        refused.into_iter().for_each(|why| finding.add(Verdict::Unknown, why));
+        for host in hosts.active().filter(|host| !reported.contains(&host.id)) {
+            let why = why_not.remove(&host.id);
+            let why = why.unwrap_or_else(|| format!("there is no report of {} itself", host.id));
+            finding.add(Verdict::Unknown, why);
+        }
+    }
+    for (one, worth) in &judged {
+        match worth {
+            Worth::Whole(host) => take(findings, &one.audit, &format!("on {}", host.id), Verdict::Pass),
+            Worth::Complaints(host, _) => {
+                take(findings, &one.audit, &format!("said to be on {}", host.id), Verdict::Unknown);
+            }
+            Worth::Needless | Worth::Elsewhere | Worth::Unclaimed(..) | Worth::Refused(_) => {}
+        }
     }
 }
 
@@ -79,7 +94,12 @@ fn worth<'a>(told: &Told, hosts: &'a Hosts, now: i64) -> Worth<'a> {
     let shown = cli::shown(named.as_bytes());
     let place = &told.place;
     let Some(host) = HostId::parse(named).ok().and_then(|id| hosts.get(&id)) else {
-        return Worth::Refused(format!("a report in {place} is of {shown}, which is no host of this server"));
+        return match &told.word {
+            Word::Minion(_) => Worth::Elsewhere,
+            _ => {
+                Worth::Refused(format!("a report in {place} is of {shown}, which is no host of this server"))
+            }
+        };
     };
     match &told.word {
         Word::Admin(id) if *id != host.id => {
@@ -87,11 +107,15 @@ fn worth<'a>(told: &Told, hosts: &'a Hosts, now: i64) -> Worth<'a> {
         }
         Word::Minion(minion) if host.record.known_as.as_deref() != Some(minion) => {
             let minion = cli::shown(minion.as_bytes());
-            let whose = match &host.record.known_as {
-                Some(other) => format!("is {other}'s"),
-                None => "no minion has by its record (`host add --known-as`)".to_owned(),
+            let gave = format!("minion {minion} gave a report of {shown}, which");
+            return match &host.record.known_as {
+                Some(other) => Worth::Refused(format!("{gave} is {other}'s")),
+                None if !host.is_active() => Worth::Needless,
+                None => {
+                    let why = format!("{gave} no minion has by its record (`host add --known-as`)");
+                    Worth::Unclaimed(host, why)
+                }
             };
-            return Worth::Refused(format!("minion {minion} gave a report of {shown}, which {whose}"));
         }
         _ if !host.is_active() => return Worth::Needless,
         Word::Nobody => {

@@ -129,8 +129,9 @@ enum Held {
 
 fn held(ice: &Newest, past: &Past, unchanged: Unchanged) -> Held {
     match unchanged {
-        Unchanged::Extend if past.same.contains(&ice.snapshot) => Held::Same,
+        // Not every vault can renew a lock: of what is still the newest, a lock that has not ended is enough.
         _ if ice.snapshot == past.latest => Held::Newest,
+        Unchanged::Extend if past.same.contains(&ice.snapshot) => Held::Same,
         _ => Held::Older,
     }
 }
@@ -308,6 +309,7 @@ mod tests {
             (Unchanged::Seal, past("c", &["b"]), Held::Older),
             (Unchanged::Extend, past("c", &["a"]), Held::Older),
             (Unchanged::Seal, past("b", &["b"]), Held::Newest),
+            (Unchanged::Extend, past("b", &["b"]), Held::Newest),
         ] {
             assert_eq!(held(&ice, &past, unchanged), expected, "{unchanged:?}");
         }

@@ -19,16 +19,27 @@ const NAMES_MAX: usize = 200_000;
 /// The first line is enough.
 const HEAD_BYTES: u64 = 64;
 
+/// The keys by which an sshd of this machine shows who it is: they open nothing.
+#[derive(Default)]
+struct Own {
+    keys: BTreeSet<PathBuf>,
+    /// Folders of the sshds that did not tell theirs.
+    untold: BTreeSet<PathBuf>,
+}
+
 pub(super) fn look(finding: &mut Finding, settings: &Settings) {
-    let mut own: BTreeSet<PathBuf> = BTreeSet::new();
+    let mut own = Own::default();
     for config in [settings.audit.sshd_config.as_path(), Path::new("/etc/ssh/sshd_config")] {
         // Without sshd's word its own keys are taken for others, which is said.
         match sshd::effective(config, "root", sshd::NOBODYS_ADDRESS) {
             Ok(doors) => {
                 let keys = doors.iter().flat_map(|door| door.effective.all("hostkey"));
-                own.extend(keys.filter_map(|file| fs::canonicalize(file).ok()));
+                own.keys.extend(keys.filter_map(|file| fs::canonicalize(file).ok()));
             }
-            Err(why) if config.exists() => finding.add(Verdict::Unknown, why),
+            Err(why) if config.exists() => {
+                finding.add(Verdict::Unknown, why);
+                own.untold.extend(config.parent().and_then(|folder| fs::canonicalize(folder).ok()));
+            }
             Err(_) => {}
         }
     }
@@ -42,7 +53,7 @@ pub(super) fn look(finding: &mut Finding, settings: &Settings) {
 }
 
 /// How many files were looked at in one folder. It may be in the hands of an account that means harm: no link of its is followed, and nothing in it is waited for.
-fn one(finding: &mut Finding, folder: &Path, own: &BTreeSet<PathBuf>) -> usize {
+fn one(finding: &mut Finding, folder: &Path, own: &Own) -> usize {
     let (dir, names) =
         match Dir::open_root(folder).and_then(|dir| dir.names_at_most(NAMES_MAX).map(|names| (dir, names))) {
             Err(error) if error.is_not_found() => return 0,
@@ -63,9 +74,15 @@ fn one(finding: &mut Finding, folder: &Path, own: &BTreeSet<PathBuf>) -> usize {
             Ok(None) => {}
             Ok(Some(head)) => {
                 looked += 1;
-                // The key by which sshd shows who it is opens nothing.
-                if is_private_key(&head) && !own.contains(&path) {
-                    finding.add(Verdict::Fail, format!("{} is a private SSH key", shown(&path)));
+                if !is_private_key(&head) || own.keys.contains(&path) {
+                    continue;
+                }
+                match own.untold.contains(folder) {
+                    true => finding.add(
+                        Verdict::Unknown,
+                        format!("{} is a private SSH key, and may be sshd's own", shown(&path)),
+                    ),
+                    false => finding.add(Verdict::Fail, format!("{} is a private SSH key", shown(&path))),
                 }
             }
         }
@@ -138,7 +155,8 @@ mod tests {
         let at = |name: &str| folder.path().join(name);
         let look = || {
             let mut finding = Finding::new(Requirement::R2);
-            let looked = one(&mut finding, folder.path(), &BTreeSet::from([at("own")]));
+            let own = Own { keys: BTreeSet::from([at("own")]), ..Own::default() };
+            let looked = one(&mut finding, folder.path(), &own);
             (looked, finding)
         };
         fs::create_dir(at("folder")).unwrap();
@@ -154,10 +172,15 @@ mod tests {
         fs::write(at("id_ed25519"), KEY).unwrap();
         let (looked, finding) = look();
         assert_eq!((looked, finding.verdict), (3, Verdict::Fail));
+        // Where an sshd did not tell which keys are its own, it may be one of them.
+        let untold = Own { untold: BTreeSet::from([folder.path().to_owned()]), ..Own::default() };
+        let mut finding = Finding::new(Requirement::R2);
+        one(&mut finding, folder.path(), &untold);
+        assert_eq!(finding.verdict, Verdict::Unknown);
         // A folder that is a link itself.
         std::os::unix::fs::symlink(folder.path(), at("folder/ssh")).unwrap();
         let mut finding = Finding::new(Requirement::R2);
-        assert_eq!(one(&mut finding, &at("folder/ssh"), &BTreeSet::new()), 0);
+        assert_eq!(one(&mut finding, &at("folder/ssh"), &Own::default()), 0);
         assert_eq!(finding.evidence.len(), 1);
     }
 }

@@ -177,6 +177,11 @@ fn at_door(config: &Path, account: &str, address: &str, at: SocketAddr) -> Resul
     command.env("PATH", format!("{path}:/usr/sbin:/sbin")).arg("-T").arg("-C").arg(whose);
     match run(command.arg("-f").arg(config), SECONDS_MAX) {
         Ok(ran) if ran.code == Some(0) => Ok(Effective::parse(&String::from_utf8_lossy(&ran.out))),
+        // Gone while the machine's own ssh.service is stopped; the sshd for pushes has another.
+        Ok(_) if !Path::new("/run/sshd").is_dir() => {
+            Err("sshd tells nothing without /run/sshd: run `systemd-tmpfiles --create --prefix=/run/sshd`"
+                .to_owned())
+        }
         Ok(ran) => Err(format!("sshd does not take {}: {}", shown(config), ran.said())),
         Err(error) => Err(format!("sshd cannot be asked: {error}")),
     }

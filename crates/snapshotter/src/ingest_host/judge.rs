@@ -75,12 +75,15 @@ impl Desk<'_> {
 
     /// Removes what no receiver makes, with one line in the log.
     pub(crate) fn turn_away(&mut self, foreign: &[Vec<u8>]) -> Result<(), Trouble> {
+        // One line for all of them: the account that makes them could fill the log, which is kept for good. And first: nothing goes without a trace.
+        if !foreign.is_empty() {
+            self.append(rejection(None, Code::MalformedPush))?;
+        }
         for name in foreign {
             let removed = Name::new(name).and_then(|name| self.sealed.remove_tree(name));
             removed.map_err(Trouble::folder(format!("removing what is no push of {}", self.host)))?;
         }
-        // One line for all of them: the account that makes them could fill the log, which is kept for good.
-        if foreign.is_empty() { Ok(()) } else { self.append(rejection(None, Code::MalformedPush)) }
+        Ok(())
     }
 
     /// Judges one push to the end: the verdict is in the log and published, and the push file is gone. After an error it waits as before.

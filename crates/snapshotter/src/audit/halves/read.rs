@@ -17,11 +17,19 @@ const HOST_BYTES_MAX: u64 = 16 << 10;
 /// Most files.
 const FILES_MAX: usize = 1000;
 
-/// What one `--with` means.
+/// What one `--with` or `--with-salt` means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Named {
-    host: Option<HostId>,
+    origin: Origin,
     file: PathBuf,
+}
+
+/// Where a file comes from, as the admin says it. Nothing in the file itself can tell: a host may print what looks like Salt's answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Origin {
+    Host(HostId),
+    Salt,
+    Unsaid,
 }
 
 /// Whose word it is that a report is of the host that it names.
@@ -49,30 +57,35 @@ impl Named {
     pub(super) fn of(typed: &Path) -> Self {
         let bound = typed.to_str().and_then(|text| {
             let (host, file) = text.split_once('=')?;
-            Some(Self { host: Some(HostId::parse(host).ok()?), file: PathBuf::from(file) })
+            Some(Self { origin: Origin::Host(HostId::parse(host).ok()?), file: PathBuf::from(file) })
         });
-        bound.unwrap_or_else(|| Self { host: None, file: typed.to_owned() })
+        bound.unwrap_or_else(|| Self { origin: Origin::Unsaid, file: typed.to_owned() })
+    }
+
+    /// What `salt --out=json` wrote.
+    pub(super) fn of_salt(file: &Path) -> Self {
+        Self { origin: Origin::Salt, file: file.to_owned() }
     }
 }
 
 /// Reads all of them.
-pub(super) fn read(typed: &[PathBuf], hosts: usize) -> Result<Vec<Told>, Trouble> {
-    if typed.len() > FILES_MAX {
+pub(super) fn read(files: &[Named], hosts: usize) -> Result<Vec<Told>, Trouble> {
+    if files.len() > FILES_MAX {
         let advice = Some("one file of Salt's JSON holds the reports of all minions".to_owned());
         return Err(Trouble::Usage { what: format!("more than {FILES_MAX} files"), advice });
     }
     let most = BYTES_MAX + HOST_BYTES_MAX * hosts as u64;
     let mut all = Vec::new();
-    for named in typed.iter().map(|typed| Named::of(typed)) {
+    for named in files {
         let place = shown(&named.file);
         let at = || Trouble::stream(format!("reading {place}"));
         let mut bytes = Vec::new();
         File::open(&named.file).map_err(at())?.take(most + 1).read_to_end(&mut bytes).map_err(at())?;
         if bytes.len() as u64 > most {
-            let advice = Some("split it, and name each part with --with".to_owned());
+            let advice = Some("split it, and name each part".to_owned());
             return Err(Trouble::Usage { what: format!("{place} is longer than {most} bytes"), advice });
         }
-        all.extend(parse(&named, &bytes)?);
+        all.extend(parse(named, &bytes)?);
     }
     Ok(all)
 }
@@ -80,17 +93,18 @@ pub(super) fn read(typed: &[PathBuf], hosts: usize) -> Result<Vec<Told>, Trouble
 pub(super) fn parse(named: &Named, bytes: &[u8]) -> Result<Vec<Told>, Trouble> {
     let place = shown(&named.file);
     let told = |word: Word, audit| Told { word, place: place.clone(), audit };
-    let found: Vec<Told> = match (&named.host, of_salt(bytes)) {
-        (Some(host), _) => {
+    let found: Vec<Told> = match &named.origin {
+        Origin::Host(host) => {
             reports(bytes).into_iter().map(|audit| told(Word::Admin(host.clone()), audit)).collect()
         }
-        (None, Some(found)) => {
-            found.into_iter().map(|(minion, audit)| told(Word::Minion(minion), audit)).collect()
+        Origin::Salt => {
+            let found = of_salt(bytes).unwrap_or_default().into_iter();
+            found.map(|(minion, audit)| told(Word::Minion(minion), audit)).collect()
         }
-        (None, None) => reports(bytes).into_iter().map(|audit| told(Word::Nobody, audit)).collect(),
+        Origin::Unsaid => reports(bytes).into_iter().map(|audit| told(Word::Nobody, audit)).collect(),
     };
     if found.is_empty() {
-        let advice = "collect what `push-client audit --json` prints on each host; docs/audit.md tells how";
+        let advice = "collect what `push-client audit --json` prints on each host, and give what `salt --out=json` wrote as --with-salt; docs/audit.md tells how";
         return Err(Trouble::Usage {
             what: format!("{place} holds no report of `push-client audit`"),
             advice: Some(advice.to_owned()),
@@ -104,10 +118,6 @@ fn of_salt(bytes: &[u8]) -> Option<Vec<(String, Audit)>> {
     let mut found = Vec::new();
     for value in serde_json::Deserializer::from_slice(bytes).into_iter::<Value>() {
         let Ok(Value::Object(minions)) = value else { return None };
-        // Reports themselves, one after the other.
-        if minions.contains_key("format") {
-            return None;
-        }
         for (minion, printed) in minions {
             let audits = printed.as_str().map_or_else(Vec::new, |text| reports(text.as_bytes()));
             found.extend(audits.into_iter().map(|audit| (minion.clone(), audit)));
@@ -140,8 +150,11 @@ mod tests {
     }
 
     fn words(typed: &str, text: &str) -> Vec<Word> {
-        let told = parse(&Named::of(Path::new(typed)), text.as_bytes()).unwrap();
-        told.into_iter().map(|told| told.word).collect()
+        words_of(&Named::of(Path::new(typed)), text)
+    }
+
+    fn words_of(named: &Named, text: &str) -> Vec<Word> {
+        parse(named, text.as_bytes()).unwrap().into_iter().map(|told| told.word).collect()
     }
 
     #[test]
@@ -170,10 +183,22 @@ mod tests {
         let minion = |id: &str| serde_json::json!({ id: printed(), "silent": false, "other": "no\n" });
         let of_minion = |id: &str| Word::Minion(id.to_owned());
         // All in one object, or an object after the other, on one line or on many.
-        assert_eq!(words("a", &format!("{:#}\n", minion("m1"))), [of_minion("m1")]);
+        let salt = Named::of_salt(Path::new("a"));
+        assert_eq!(words_of(&salt, &format!("{:#}\n", minion("m1"))), [of_minion("m1")]);
         assert_eq!(
-            words("a", &format!("{}\n{:#}\n", minion("m1"), minion("m2"))),
+            words_of(&salt, &format!("{}\n{:#}\n", minion("m1"), minion("m2"))),
             [of_minion("m1"), of_minion("m2")]
         );
+        assert!(parse(&salt, printed().as_bytes()).is_err(), "what one host printed is not Salt's");
+    }
+
+    #[test]
+    fn a_host_that_prints_what_salt_would_is_not_taken_for_salt() {
+        let forged = format!("{}\n", serde_json::json!({ "m1": printed() }));
+        for typed in ["a", "web01=a"] {
+            assert!(parse(&Named::of(Path::new(typed)), forged.as_bytes()).is_err(), "{typed}");
+        }
+        // Beside a true report it counts for nothing.
+        assert_eq!(words("a", &format!("{forged}{}", printed())), [Word::Nobody]);
     }
 }

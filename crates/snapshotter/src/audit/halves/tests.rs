@@ -85,9 +85,8 @@ fn one_host_cannot_speak_for_another() {
     let web01 = || HostId::parse("web01").unwrap();
     for (word, host, named) in [
         (minion("db1"), "web01", "minion m-db1 gave a report of web01, which is m-web01's"),
-        (minion("db1"), "hand", "which no minion has by its record"),
         (Word::Admin(web01()), "db1", "was named as of web01, and is of db1"),
-        (minion("web09"), "web09", "web09, which is no host of this server"),
+        (Word::Admin(web01()), "web09", "web09, which is no host of this server"),
         (Word::Nobody, "../x", "is of ../x, which is no host of this server"),
     ] {
         let mut told = all_well();
@@ -96,6 +95,15 @@ fn one_host_cannot_speak_for_another() {
         assert_eq!((doors, own), (Verdict::Unknown, Verdict::Pass), "{texts}");
         assert!(texts.contains(named), "{named}: {texts}");
     }
+    // Of a host that no minion has by its record, the admin's word stands, and without it nothing.
+    let of_hand = report(minion("db1"), "hand", NOW, Verdict::Fail);
+    let mut told = all_well();
+    told.push(of_hand.clone());
+    assert_eq!(added(&told).0, Verdict::Pass);
+    told[2] = of_hand;
+    let (doors, own, texts) = added(&told);
+    assert_eq!((doors, own), (Verdict::Unknown, Verdict::Pass), "{texts}");
+    assert!(texts.contains("which no minion has by its record"), "{texts}");
     // It does not stand in for the report of the other either.
     let mut told = all_well();
     told[0].word = minion("db1");
@@ -148,6 +156,28 @@ fn a_report_of_another_time_is_not_usable_and_named() {
 }
 
 #[test]
+fn minions_of_another_server_are_counted_and_hold_nothing_up() {
+    let mut told = all_well();
+    told.push(report(minion("web09"), "web09", NOW, Verdict::Fail));
+    let (doors, own, texts) = added(&told);
+    assert_eq!((doors, own), (Verdict::Pass, Verdict::Pass), "{texts}");
+    assert!(
+        texts.contains("3 of 3 hosts have reported") && texts.contains("1 reports are of no host"),
+        "{texts}"
+    );
+}
+
+#[test]
+fn how_many_reported_is_told_however_much_they_say() {
+    let mut told = all_well();
+    let mut doors = Finding::new(Requirement::R2);
+    (0..500).for_each(|number| doors.add(Verdict::Pass, format!("tried {number}")));
+    told[0].audit.findings = vec![doors];
+    let texts = added(&told).2;
+    assert!(texts.contains("3 of 3 hosts have reported"), "{texts}");
+}
+
+#[test]
 fn a_retired_host_needs_no_report_and_a_verdict_needs_no_evidence() {
     let mut told = all_well();
     told.push(report(minion("gone"), "gone", NOW, Verdict::Fail));
@@ -158,8 +188,7 @@ fn a_retired_host_needs_no_report_and_a_verdict_needs_no_evidence() {
 
 #[test]
 fn a_file_of_a_fleet_is_read_whole_and_one_without_end_is_not() {
-    let typed = [PathBuf::from("/dev/zero")];
-    let refused = read::read(&typed, 0).unwrap_err().to_string();
+    let refused = read::read(&[Named::of(Path::new("/dev/zero"))], 0).unwrap_err().to_string();
     assert!(refused.contains("is longer than 67108864 bytes"), "{refused}");
-    assert!(read::read(&vec![Path::new("/dev/null").to_owned(); 1001], 0).is_err());
+    assert!(read::read(&vec![Named::of(Path::new("/dev/null")); 1001], 0).is_err());
 }

@@ -240,6 +240,17 @@ def _server_key(found):
     return key_of_server(__salt__["mine.get"](minion, "firn_keys.server", tgt_type="list"), minion)
 
 
+def pinned():
+    """
+    The key by which hosts are to know this backup server, as `_server_key` has it on each of them: the pillar's, else what the Mine has of this minion. Raises
+    `Refused` if neither tells.
+    """
+    found, own = __salt__["firn.settings"](__pillar__), __grains__["id"]
+    if found["server"]["host_key"] is not None:
+        return found["server"]["host_key"]
+    return key_of_server(__salt__["mine.get"](own, "firn_keys.server", tgt_type="list"), own)
+
+
 def key_of_server(mine, minion):
     """The key in an answer of the Mine: nobody else may be in it."""
     if not isinstance(mine, dict) or list(mine) != [minion]:

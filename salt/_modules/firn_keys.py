@@ -194,7 +194,8 @@ def begin(which="push"):
     if not os.path.lexists(path):
         raise Refused(f"there is no {path} to change")
     if os.path.lexists(path + GIVEN_UP):
-        raise Refused(f"{path + GIVEN_UP} is left of an earlier change: apply firn.push-client first")
+        state = "firn.push-client" if which == "push" else "firn.backup-server"
+        raise Refused(f"{path + GIVEN_UP} is left of an earlier change: apply {state} first")
     public = _make(path + NEXT, mode)
     return {"key": public}
 
@@ -286,11 +287,18 @@ def settle():
     return "the server does not have the new key, which was given up"
 
 
-def settle_server(published):
-    """The same for the key of the server's sshd. Only what the Mine tells of (`published`) may hosts have pinned: that is taken, another is dropped."""
+def settle_server(pinned):
+    """
+    The same for the key of the server's sshd. `pinned` is what hosts are to know it by (`firn_fleet.pinned`): of the keys that are here, that one stays. If it
+    is none of them, all stay.
+    """
+    path, _ = _which("server")
     for private in unsettled("server"):
-        if _public(private) == published:
-            return f"the Mine tells of the new key, which is in use now: {_take('server', private)}"
+        if _public(private) == pinned:
+            return f"hosts pin the new key, which is in use now: {_take('server', private)}"
+    if _public(path) != pinned:
+        raise Refused("a change of the server's key was begun, and hosts pin neither key (pillar firn:server:host_key, else the Mine); both stay")
+    for private in unsettled("server"):
         _forget(private)
     sweep("server")
-    return "the Mine does not tell of the new key, which was given up"
+    return "hosts do not pin the new key, which was given up"

@@ -61,7 +61,7 @@ def _mine_of_server(function):
 
 
 def server_settled(name):
-    """The same for the key of the server's sshd."""
+    """The same for the key of the server's sshd: the one that hosts pin, by the pillar or by the Mine, stays."""
     if not __salt__["firn_keys.unsettled"]("server"):
         if not __opts__["test"]:
             __salt__["firn_keys.sweep"]("server")
@@ -69,7 +69,7 @@ def server_settled(name):
     if __opts__["test"]:
         return _result(name, None, "a change of keys would be brought to its end", {"key": "settled"})
     try:
-        done = __salt__["firn_keys.settle_server"]((_mine_of_server("firn_keys.server") or {}).get("host_key"))
+        done = __salt__["firn_keys.settle_server"](__salt__["firn_fleet.pinned"]())
     except CommandExecutionError as error:
         return _result(name, False, str(error))
     return _result(name, True, done, {"key": done})

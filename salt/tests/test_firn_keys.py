@@ -17,7 +17,7 @@ import unittest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import test_firn
 
-keys, state, firn = test_firn.keys, test_firn.state, test_firn.firn
+keys, state, firn, fleet = test_firn.keys, test_firn.state, test_firn.firn, test_firn.fleet
 FAST = "/dev/shm" if os.path.isdir("/dev/shm") else None
 PUBLISHED = keys._published
 # What changes a file's name. A step is taken wholly or not at all.
@@ -44,9 +44,10 @@ class Machines:
             file.write(f'key = "{self.own}"\n')
         keys.os = Counted(self)
         functions = {f"firn_keys.{name}": item for name, item in vars(keys).items() if callable(item)}
-        functions.update({"cmd.run_all": self.run, "mine.update": self.update, "mine.get": lambda *_, **__: {"m": self.read("mine")}, "firn.key": firn.key})
-        for module in (keys, state, firn):
-            module.__salt__, module.__opts__, module.__grains__ = functions, {"test": False}, {"id": "m"}
+        functions.update({"cmd.run_all": self.run, "mine.update": self.update, "mine.get": lambda *_, **__: {"m": self.read("mine")}})
+        functions.update({"firn.key": firn.key, "firn.settings": firn.settings, "firn_fleet.pinned": fleet.pinned})
+        for module in (keys, state, firn, fleet):
+            module.__salt__, module.__opts__, module.__grains__, module.__pillar__ = functions, {"test": False}, {"id": "m"}, {"firn": {}}
 
     def count(self):
         if self.cut == self.step:
@@ -237,6 +238,39 @@ class CutOff(unittest.TestCase):
         self.assertRaises(test_firn.Refused, keys.finish)
         keys.cancel()
         self.assertRaises(test_firn.Refused, keys.finish)
+
+    def test_the_servers_key_that_the_pillar_has_hosts_pin_stays_whatever_the_mine_tells(self):
+        for work in ("begun", "cancelled"):
+            for chosen in ("", ".next"):
+                machines = Machines("server")
+                machines.begun()
+                both = [machines.public(machines.own + which) for which in ("", ".next")]
+                # Of both keys, the pillar has one and the Mine tells of the other.
+                pinned, told = both if chosen == "" else reversed(both)
+                if work == "cancelled":
+                    os.rename(machines.own + ".next", machines.own + ".given-up")
+                fleet.__pillar__ = {"firn": {"server": {"host_key": pinned}}}
+                machines.write("mine", {"host_key": told})
+                done = state.server_settled("firn_key_change")
+                self.assertEqual((done["result"], machines.public(machines.own)), (True, pinned), (work, chosen, done))
+                self.assertEqual(keys.unsettled("server"), [])
+
+    def test_both_keys_of_the_server_stay_if_nobody_tells_which_one_hosts_pin(self):
+        third = test_firn.KEYS[5]
+        for pillar, mine in (({}, {}), ({}, {"host_key": third}), ({}, {"host_key": None}), ({"host_key": third}, None), ({"host_key": "junk"}, None)):
+            for suffix in (".next", ".given-up"):
+                machines = Machines("server")
+                machines.begun()
+                if mine is not None:
+                    machines.write("mine", mine)
+                os.rename(machines.own + ".next", machines.own + suffix)
+                fleet.__pillar__ = {"firn": {"server": pillar}}
+                both = lambda: [machines.public(machines.own + which) for which in ("", suffix)]
+                before = both()
+                done = state.server_settled("firn_key_change")
+                self.assertEqual((done["result"], done["changes"], both()), (False, {}, before), (pillar, mine, done))
+        # The way back names the state that settles it.
+        self.assertRaisesRegex(test_firn.Refused, "apply firn.backup-server first", keys.begin, "server")
 
     def test_what_a_killed_call_left_goes_after_a_day(self):
         machines = Machines("push")

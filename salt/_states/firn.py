@@ -111,7 +111,7 @@ def _add(host):
 def hosts(name):
     """
     Each host that the Mine tells of has its account, jail and key; of what the Mine tells, all or nothing is begun. Hosts that the pillar calls
-    retired are locked out before that, so that no minion's word can hold it up.
+    retired are locked out before that, so that no minion's word can hold it up. A host whose record cannot be read is left alone, and fails the state at its end.
     """
     if not __salt__["cmd.which"]("snapshotter"):
         return _result(name, None if __opts__["test"] else False, "snapshotter is not installed")
@@ -122,13 +122,13 @@ def hosts(name):
                 _do(_run("snapshotter", "host", "retire", host), host)
                 done[host] = "retired"
         asked = __salt__["firn_fleet.asked"]()
-        notes = "; ".join(asked["notes"])
+        notes = asked["notes"] + [f"{host} is left as it is: its record or key file cannot be read; see `snapshotter host list`" for host in asked["unread"]]
         if not asked["add"] and not asked["retire"]:
-            return _result(name, True, "; ".join([f"{asked['same']} hosts are as they should be"] + asked["notes"]), done)
+            return _result(name, not asked["unread"], "; ".join([f"{asked['same']} hosts are as they should be"] + notes), done)
         changes = {host["host"]: f"key and account of {host['known_as']}" for host in asked["add"]}
         changes.update({host: "retired" for host in asked["retire"]})
         if __opts__["test"]:
-            return _result(name, None, notes, changes)
+            return _result(name, None, "; ".join(notes), changes)
         for host in asked["add"]:
             _do(_add(host), host["host"])
             done[host["host"]] = changes[host["host"]]
@@ -141,7 +141,7 @@ def hosts(name):
     if left["add"] or left["retire"]:
         names = ", ".join([host["host"] for host in left["add"]] + left["retire"])
         return _result(name, False, f"snapshotter did what it was asked, and still differs: {names}", done)
-    return _result(name, True, notes, done)
+    return _result(name, not asked["unread"], "; ".join(notes), done)
 
 
 def sshd(name, lines):

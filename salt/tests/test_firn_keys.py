@@ -97,7 +97,7 @@ class Machines:
             self.write("lets_in", self.read("mine").get("host_key"))
             return True
         keys._make(self.own, 0o400)
-        settled = state.server_settled("firn_key_change")["result"]
+        settled = state.server_settled("firn_server_key_change")["result"]
         return settled and state.published("firn_keys.server")["result"]
 
     def begun(self):
@@ -251,7 +251,7 @@ class CutOff(unittest.TestCase):
                     os.rename(machines.own + ".next", machines.own + ".given-up")
                 fleet.__pillar__ = {"firn": {"server": {"host_key": pinned}}}
                 machines.write("mine", {"host_key": told})
-                done = state.server_settled("firn_key_change")
+                done = state.server_settled("firn_server_key_change")
                 self.assertEqual((done["result"], machines.public(machines.own)), (True, pinned), (work, chosen, done))
                 self.assertEqual(keys.unsettled("server"), [])
 
@@ -267,7 +267,7 @@ class CutOff(unittest.TestCase):
                 fleet.__pillar__ = {"firn": {"server": pillar}}
                 both = lambda: [machines.public(machines.own + which) for which in ("", suffix)]
                 before = both()
-                done = state.server_settled("firn_key_change")
+                done = state.server_settled("firn_server_key_change")
                 self.assertEqual((done["result"], done["changes"], both()), (False, {}, before), (pillar, mine, done))
         # The way back names the state that settles it.
         self.assertRaisesRegex(test_firn.Refused, "apply firn.backup-server first", keys.begin, "server")

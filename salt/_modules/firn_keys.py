@@ -170,9 +170,18 @@ def sweep(which="push"):
 
 def push():
     """For the Mine: this host's id, the public half of its key, and the address it pushes from. Makes the key if there is none."""
+    return _claim(lambda: _published(PUSH, 0o400))
+
+
+def would_push():
+    """The same of the key that is there; nothing on disk is changed. Raises what `push` would raise, also if there is no key."""
+    return _claim(lambda: _public(PUSH + NEXT if os.path.lexists(PUSH + NEXT) else PUSH))
+
+
+def _claim(key):
     found = __salt__["firn.settings"](__pillar__)
     host = __salt__["firn.id_of"](__grains__["id"], socket.gethostname(), found)
-    return {"host": host, "key": _published(PUSH, 0o400), "from": _addresses(found, host)}
+    return {"host": host, "key": key(), "from": _addresses(found, host)}
 
 
 def server():
@@ -244,9 +253,10 @@ def _is_let_in(private):
 
 
 def tell():
-    """Has the Mine know what this machine publishes now."""
-    if __salt__["mine.update"]() is False:
-        raise Refused("the Mine cannot be told; all keys stay")
+    """Sends the Mine what this machine publishes now; whether the master has it is not known by that."""
+    # None: Salt was told of no function for the Mine, and sent nothing.
+    if __salt__["mine.update"]() in (None, False):
+        raise Refused("the Mine was sent nothing: does mine_functions in this minion's pillar have firn_keys.push (a backup server: firn_keys.server)? All keys stay")
 
 
 def cancel(which="push"):

@@ -25,22 +25,25 @@ def _run(*words):
 
 
 def key(name):
-    """This host's own key is there, and the Mine has its public half. `name` is the private key's path."""
+    """This host's own key is there, and the Mine was sent its public half. `name` is the private key's path."""
     there = os.path.lexists(name)
     if not there and __opts__["test"]:
         return _result(name, None, "a key would be made", {"key": "made"})
     try:
+        # A dry run makes, sweeps and writes nothing, the file beside the key neither.
+        if __opts__["test"]:
+            __salt__["firn_keys.would_push"]()
+            return _result(name, True, "there is a key")
         public = __salt__["firn_keys.make"]()
         # The Mine passes over a function that fails, and the server would never hear of this host.
         __salt__["firn_keys.push"]()
         # Each time: an address may be another since.
-        if not __opts__["test"]:
-            __salt__["firn_keys.tell"]()
+        __salt__["firn_keys.tell"]()
     except CommandExecutionError as error:
         return _result(name, False, str(error))
     if there:
-        return _result(name, True, "there is a key, and the Mine was told of it")
-    return _result(name, True, "a key was made, and its public half published", {"key": public})
+        return _result(name, True, "there is a key, and the Mine was sent its public half")
+    return _result(name, True, "a key was made, and the Mine was sent its public half", {"key": public})
 
 
 def settled(name):

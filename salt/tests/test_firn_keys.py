@@ -272,6 +272,47 @@ class CutOff(unittest.TestCase):
         # The way back names the state that settles it.
         self.assertRaisesRegex(test_firn.Refused, "apply firn.backup-server first", keys.begin, "server")
 
+    def test_a_mine_that_is_sent_nothing_fails_and_all_keys_stay(self):
+        for answer in (None, False):
+            machines = Machines("push")
+            machines.begun()
+            machines.write("lets_in", machines.read("mine")["host_key"])
+            before = [machines.public(machines.own + which) for which in ("", ".next")]
+            keys.__salt__["mine.update"] = lambda answer=answer: answer
+            done = state.settled("firn_key_change")
+            self.assertIs(done["result"], False, done)
+            self.assertIn("mine_functions", done["comment"])
+            self.assertEqual([machines.public(machines.own + which) for which in ("", ".next")], before)
+            with self.assertRaisesRegex(test_firn.Refused, "mine_functions"):
+                keys.cancel()
+            self.assertEqual([machines.public(machines.own + which) for which in ("", ".given-up")], before)
+
+    def test_a_dry_run_of_the_key_changes_nothing_on_disk(self):
+        machines = Machines("push")
+        table = test_firn.good_pillar()
+        table["firn"]["push"]["from"] = ["10.79.0.11"]
+        keys.__pillar__, keys.__grains__ = table, {"id": "web01"}
+        keys.__salt__["firn.id_of"] = firn.id_of
+        os.mkdir(os.path.join(machines.top, ".new-a"))
+        os.utime(os.path.join(machines.top, ".new-a"), (0, 0))
+        for name in (".pub", ".next.pub"):
+            with open(machines.own + name, "w", encoding="utf-8") as file:
+                file.write("another's\n")
+        names = lambda: sorted((name, os.lstat(os.path.join(machines.top, name)).st_mtime_ns) for name in os.listdir(machines.top))
+        before = names()
+        state.__opts__ = {"test": True}
+        done = state.key(machines.own)
+        self.assertEqual((done["result"], done["changes"], names()), (True, {}, before), done)
+        os.chmod(machines.own, 0o644)
+        self.assertIs(state.key(machines.own)["result"], False)
+        os.chmod(machines.own, 0o400)
+        # In earnest all of it is put right.
+        state.__opts__ = {"test": False}
+        self.assertIs(state.key(machines.own)["result"], True)
+        self.assertEqual(sorted(name for name, _ in names()), ["key", "key.pub", "lets_in", "mine", "push.toml"])
+        with open(machines.own + ".pub", encoding="utf-8") as file:
+            self.assertEqual(file.read(), machines.public(machines.own) + "\n")
+
     def test_what_a_killed_call_left_goes_after_a_day(self):
         machines = Machines("push")
         for name in (".new-a", ".new-b"):

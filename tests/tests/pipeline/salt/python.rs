@@ -11,6 +11,7 @@ use crate::rig;
 /// Debian's: what else is called so in the path may be another's.
 pub(super) const PYTHON: &str = "/usr/bin/python3";
 const HOSTILE_MIN: u32 = 30;
+const CUTS_MIN: u32 = 30;
 
 #[test]
 fn hostile_mines_and_pillars_are_refused_and_change_nothing() {
@@ -25,6 +26,11 @@ fn hostile_mines_and_pillars_are_refused_and_change_nothing() {
         (count("hostile Mines refused, nothing changed"), count("hostile pillars refused"));
     println!("{mines} hostile Mines and {pillars} hostile pillars refused");
     assert!(mines >= HOSTILE_MIN && pillars >= HOSTILE_MIN);
+    // They need root and ssh-keygen, and Python ends well without them.
+    let (hosts, servers) =
+        (count("cuts of a change of a host's key"), count("cuts of a change of the server's key"));
+    println!("{hosts} cuts of a change of a host's key and {servers} of the server's come to a good end");
+    assert!(hosts >= CUTS_MIN && servers >= CUTS_MIN);
 }
 
 /// 120 names of every shape, the golden ones first.

@@ -21,6 +21,8 @@ except ImportError:
 MINIONS_MAX = 10_000
 REASONS_SHOWN = 20
 JSON_MAX = 64 << 20
+# How snapshotter ends when it did all but what it names.
+LEFT_OUT = 3
 PACKAGES = {"push-client": "firn-client", "backup-server": "firn-server", "iceboxer": "firn-server", "drill-host": "firn-drill"}
 FOLDERS = {
     "jails": "/srv/firn/jails",
@@ -72,8 +74,8 @@ def _allowed(host, own, found):
 
 def plan(mine, hosts, found):
     """
-    What is to be done, from the Mine (`minion: claim`) and the server's hosts (of `snapshotter host list --json`). Gives `add`, `retire`, `same` and
-    `notes`. Raises `Refused` with all reasons, and then nothing may be changed.
+    What is to be done, from the Mine (`minion: claim`) and the server's hosts (of `snapshotter host list --json`). Gives `add`, `retire`, `same`, `notes`, and
+    `unread`: hosts that are left as they are, because nobody can tell whose they are. Raises `Refused` with all reasons, and then nothing may be changed.
     """
     if not isinstance(mine, dict) or len(mine) > MINIONS_MAX:
         raise Refused("the Mine gave no table of minions, or too many")
@@ -94,14 +96,19 @@ def plan(mine, hosts, found):
     if reasons:
         more = f" (and {len(reasons) - REASONS_SHOWN} more)" if len(reasons) > REASONS_SHOWN else ""
         raise Refused("nothing was changed: " + "; ".join(reasons[:REASONS_SHOWN]) + more)
+    unread = [one["host"] for one in claims if one["host"] in records and records[one["host"]]["unread"]]
     add, same = [], 0
     for one in claims:
+        if one["host"] in unread:
+            continue
         one["hours"] = found["hours_of"].get(one["host"], found["hours"])
         if _differs(one, records.get(one["host"])):
             add.append(one)
         else:
             same += 1
-    return {"add": add, "retire": to_retire(hosts, found), "same": same, "notes": notes}
+    # Last, what `host add` may fail at: it keeps no other from its turn.
+    add.sort(key=lambda one: one["host"] in records and not records[one["host"]]["complete"])
+    return {"add": add, "retire": to_retire(hosts, found), "same": same, "notes": notes, "unread": unread}
 
 
 def to_retire(hosts, found):
@@ -132,12 +139,19 @@ def _others(claims, records):
     reasons = []
     for one in claims:
         record = records.get(one["host"])
-        if record is None:
+        # What is unread is added for nobody, and stops nobody else: `plan` leaves it out.
+        if record is None or record["unread"]:
             continue
         if record["retired"]:
             reasons.append(f"{one['known_as']} claims {one['host']}, which is retired; an id is never used again")
         elif record["known_as"] is None and record["key"] != one["key"]:
             reasons.append(f"{one['known_as']} claims {one['host']}, which was added by hand with another key")
+        elif record["known_as"] is None and one["host"] != one["known_as"]:
+            # A public key is no secret, and a name that the machine gives itself is nobody's word.
+            reasons.append(
+                f"{one['known_as']} claims {one['host']}, which was added by hand, and is called otherwise; if it is that host, hand it over on the server: "
+                f"`snapshotter host add {one['host']} --key FILE --known-as {one['known_as']}`"
+            )
         elif record["known_as"] not in (None, one["known_as"]):
             reasons.append(f"{one['known_as']} claims {one['host']}, which is {record['known_as']}'s")
     return reasons
@@ -160,19 +174,20 @@ def _differs(one, record):
     return record is None or not record["complete"] or any(record[word] != one[word] for word in ("key", "from", "hours", "known_as"))
 
 
-def read_hosts(output):
-    """The hosts of `snapshotter host list --json`: the report is the last line."""
+def read_hosts(output, code=0):
+    """The hosts of `snapshotter host list --json`: the report is the last line. With `code` 3, something of a host could not be read."""
     if type(output) is not str or len(output) > JSON_MAX:
         raise Refused("snapshotter host list: no report")
     try:
         listed = json.loads(output.strip().splitlines()[-1])["details"]["hosts"]
-        return [_record(host) for host in listed]
+        return [_record(host, code) for host in listed]
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         raise Refused(f"snapshotter host list: not the report that was expected ({error!r:.100})") from error
 
 
-def _record(host):
+def _record(host, code):
     line = host["key"]["line"] if host["key"] else ""
+    complete = host["complete"] is True
     return {
         "host": __salt__["firn.host_id"](host["host"]),
         # What stands before the key is compared by `complete`.
@@ -181,16 +196,18 @@ def _record(host):
         "hours": list(host["hours"]) if host["hours"] else None,
         "known_as": host["known_as"],
         "retired": bool(host["retired"]),
-        "complete": host["complete"] is True,
+        "complete": complete,
+        # Its record may be what was not read, and then it may be anybody's, or retired.
+        "unread": code == LEFT_OUT and not complete and host["known_as"] is None and not host["retired"],
     }
 
 
 def hosts():
-    """The hosts of this server, as snapshotter has them."""
+    """The hosts of this server, as snapshotter has them; all of them, also if the record or key file of one cannot be read."""
     done = __salt__["cmd.run_all"](["snapshotter", "host", "list", "--json"], python_shell=False, ignore_retcode=True)
-    if done["retcode"] != 0:
+    if done["retcode"] not in (0, LEFT_OUT):
         raise Refused(f"snapshotter host list ended with {done['retcode']}: {done['stderr'][-300:]}")
-    return read_hosts(done["stdout"])
+    return read_hosts(done["stdout"], done["retcode"])
 
 
 def asked():
@@ -208,7 +225,8 @@ def accounts(minions):
     if lacking:
         more = f" (and {len(lacking) - REASONS_SHOWN} more)" if len(lacking) > REASONS_SHOWN else ""
         raise Refused(
-            f"without an account on this server: {', '.join(lacking[:REASONS_SHOWN])}{more}; `salt-call mine.update` on the machine says what keeps it from telling its key"
+            f"without an account on this server: {', '.join(lacking[:REASONS_SHOWN])}{more}; "
+            "`salt-call firn_keys.push` on the machine says what keeps it from telling its key; if it tells one, is mine_functions in its pillar?"
         )
     return {one: records[one] for one in wanted}
 
@@ -238,6 +256,17 @@ def _server_key(found):
     if minion is None:
         raise Refused("pillar firn:server:minion: whose word in the Mine is the server's key?")
     return key_of_server(__salt__["mine.get"](minion, "firn_keys.server", tgt_type="list"), minion)
+
+
+def pinned():
+    """
+    The key by which hosts are to know this backup server, as `_server_key` has it on each of them: the pillar's, else what the Mine has of this minion. Raises
+    `Refused` if neither tells.
+    """
+    found, own = __salt__["firn.settings"](__pillar__), __grains__["id"]
+    if found["server"]["host_key"] is not None:
+        return found["server"]["host_key"]
+    return key_of_server(__salt__["mine.get"](own, "firn_keys.server", tgt_type="list"), own)
 
 
 def key_of_server(mine, minion):

@@ -170,9 +170,18 @@ def sweep(which="push"):
 
 def push():
     """For the Mine: this host's id, the public half of its key, and the address it pushes from. Makes the key if there is none."""
+    return _claim(lambda: _published(PUSH, 0o400))
+
+
+def would_push():
+    """The same of the key that is there; nothing on disk is changed. Raises what `push` would raise, also if there is no key."""
+    return _claim(lambda: _public(PUSH + NEXT if os.path.lexists(PUSH + NEXT) else PUSH))
+
+
+def _claim(key):
     found = __salt__["firn.settings"](__pillar__)
     host = __salt__["firn.id_of"](__grains__["id"], socket.gethostname(), found)
-    return {"host": host, "key": _published(PUSH, 0o400), "from": _addresses(found, host)}
+    return {"host": host, "key": key(), "from": _addresses(found, host)}
 
 
 def server():
@@ -194,7 +203,8 @@ def begin(which="push"):
     if not os.path.lexists(path):
         raise Refused(f"there is no {path} to change")
     if os.path.lexists(path + GIVEN_UP):
-        raise Refused(f"{path + GIVEN_UP} is left of an earlier change: apply firn.push-client first")
+        state = "firn.push-client" if which == "push" else "firn.backup-server"
+        raise Refused(f"{path + GIVEN_UP} is left of an earlier change: apply {state} first")
     public = _make(path + NEXT, mode)
     return {"key": public}
 
@@ -243,9 +253,10 @@ def _is_let_in(private):
 
 
 def tell():
-    """Has the Mine know what this machine publishes now."""
-    if __salt__["mine.update"]() is False:
-        raise Refused("the Mine cannot be told; all keys stay")
+    """Sends the Mine what this machine publishes now; whether the master has it is not known by that."""
+    # None: Salt was told of no function for the Mine, and sent nothing.
+    if __salt__["mine.update"]() in (None, False):
+        raise Refused("the Mine was sent nothing: does mine_functions in this minion's pillar have firn_keys.push (a backup server: firn_keys.server)? All keys stay")
 
 
 def cancel(which="push"):
@@ -286,11 +297,18 @@ def settle():
     return "the server does not have the new key, which was given up"
 
 
-def settle_server(published):
-    """The same for the key of the server's sshd. Only what the Mine tells of (`published`) may hosts have pinned: that is taken, another is dropped."""
+def settle_server(pinned):
+    """
+    The same for the key of the server's sshd. `pinned` is what hosts are to know it by (`firn_fleet.pinned`): of the keys that are here, that one stays. If it
+    is none of them, all stay.
+    """
+    path, _ = _which("server")
     for private in unsettled("server"):
-        if _public(private) == published:
-            return f"the Mine tells of the new key, which is in use now: {_take('server', private)}"
+        if _public(private) == pinned:
+            return f"hosts pin the new key, which is in use now: {_take('server', private)}"
+    if _public(path) != pinned:
+        raise Refused("a change of the server's key was begun, and hosts pin neither key (pillar firn:server:host_key, else the Mine); both stay")
+    for private in unsettled("server"):
         _forget(private)
     sweep("server")
-    return "the Mine does not tell of the new key, which was given up"
+    return "hosts do not pin the new key, which was given up"

@@ -25,22 +25,25 @@ def _run(*words):
 
 
 def key(name):
-    """This host's own key is there, and the Mine has its public half. `name` is the private key's path."""
+    """This host's own key is there, and the Mine was sent its public half. `name` is the private key's path."""
     there = os.path.lexists(name)
     if not there and __opts__["test"]:
         return _result(name, None, "a key would be made", {"key": "made"})
     try:
+        # A dry run makes, sweeps and writes nothing, the file beside the key neither.
+        if __opts__["test"]:
+            __salt__["firn_keys.would_push"]()
+            return _result(name, True, "there is a key")
         public = __salt__["firn_keys.make"]()
         # The Mine passes over a function that fails, and the server would never hear of this host.
         __salt__["firn_keys.push"]()
         # Each time: an address may be another since.
-        if not __opts__["test"]:
-            __salt__["firn_keys.tell"]()
+        __salt__["firn_keys.tell"]()
     except CommandExecutionError as error:
         return _result(name, False, str(error))
     if there:
-        return _result(name, True, "there is a key, and the Mine was told of it")
-    return _result(name, True, "a key was made, and its public half published", {"key": public})
+        return _result(name, True, "there is a key, and the Mine was sent its public half")
+    return _result(name, True, "a key was made, and the Mine was sent its public half", {"key": public})
 
 
 def settled(name):
@@ -61,7 +64,7 @@ def _mine_of_server(function):
 
 
 def server_settled(name):
-    """The same for the key of the server's sshd."""
+    """The same for the key of the server's sshd: the one that hosts pin, by the pillar or by the Mine, stays."""
     if not __salt__["firn_keys.unsettled"]("server"):
         if not __opts__["test"]:
             __salt__["firn_keys.sweep"]("server")
@@ -69,7 +72,7 @@ def server_settled(name):
     if __opts__["test"]:
         return _result(name, None, "a change of keys would be brought to its end", {"key": "settled"})
     try:
-        done = __salt__["firn_keys.settle_server"]((_mine_of_server("firn_keys.server") or {}).get("host_key"))
+        done = __salt__["firn_keys.settle_server"](__salt__["firn_fleet.pinned"]())
     except CommandExecutionError as error:
         return _result(name, False, str(error))
     return _result(name, True, done, {"key": done})
@@ -111,7 +114,7 @@ def _add(host):
 def hosts(name):
     """
     Each host that the Mine tells of has its account, jail and key; of what the Mine tells, all or nothing is begun. Hosts that the pillar calls
-    retired are locked out before that, so that no minion's word can hold it up.
+    retired are locked out before that, so that no minion's word can hold it up. A host whose record cannot be read is left alone, and fails the state at its end.
     """
     if not __salt__["cmd.which"]("snapshotter"):
         return _result(name, None if __opts__["test"] else False, "snapshotter is not installed")
@@ -122,13 +125,13 @@ def hosts(name):
                 _do(_run("snapshotter", "host", "retire", host), host)
                 done[host] = "retired"
         asked = __salt__["firn_fleet.asked"]()
-        notes = "; ".join(asked["notes"])
+        notes = asked["notes"] + [f"{host} is left as it is: its record or key file cannot be read; see `snapshotter host list`" for host in asked["unread"]]
         if not asked["add"] and not asked["retire"]:
-            return _result(name, True, "; ".join([f"{asked['same']} hosts are as they should be"] + asked["notes"]), done)
+            return _result(name, not asked["unread"], "; ".join([f"{asked['same']} hosts are as they should be"] + notes), done)
         changes = {host["host"]: f"key and account of {host['known_as']}" for host in asked["add"]}
         changes.update({host: "retired" for host in asked["retire"]})
         if __opts__["test"]:
-            return _result(name, None, notes, changes)
+            return _result(name, None, "; ".join(notes), changes)
         for host in asked["add"]:
             _do(_add(host), host["host"])
             done[host["host"]] = changes[host["host"]]
@@ -141,7 +144,7 @@ def hosts(name):
     if left["add"] or left["retire"]:
         names = ", ".join([host["host"] for host in left["add"]] + left["retire"])
         return _result(name, False, f"snapshotter did what it was asked, and still differs: {names}", done)
-    return _result(name, True, notes, done)
+    return _result(name, not asked["unread"], "; ".join(notes), done)
 
 
 def sshd(name, lines):

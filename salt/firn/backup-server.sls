@@ -21,7 +21,7 @@
       - pkg: {{ firn.package.name }}
 
 # A change of its key that was cut off.
-firn_key_change:
+firn_server_key_change:
   firn.server_settled:
     - require:
       - pkg: {{ firn.package.name }}
@@ -34,7 +34,7 @@ firn-sshd.service:
       - pkg: {{ firn.package.name }}
     - watch:
       - firn: /etc/firn/sshd_config.d/50-salt.conf
-      - firn: firn_key_change
+      - firn: firn_server_key_change
 
 firn_keys.server:
   firn.published:

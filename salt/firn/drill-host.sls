@@ -5,8 +5,10 @@
 
 {{ package(firn, names.drill_needs) }}
 
-/etc/firn:
+# A machine that pushes as well has a state of this path's name already.
+firn_drill_settings_folder:
   file.directory:
+    - name: /etc/firn
     - user: root
     - group: root
     - mode: '0755'
@@ -28,7 +30,7 @@
     - group: root
     - mode: '0644'
     - require:
-      - file: /etc/firn
+      - file: firn_drill_settings_folder
 {% endfor %}
 
 /etc/firn/drill.toml:
@@ -38,5 +40,5 @@
     - group: root
     - mode: '0600'
     - require:
-      - file: /etc/firn
+      - file: firn_drill_settings_folder
       - pkg: {{ firn.package.name }}

@@ -5,4 +5,8 @@ include:
   {% for role in roles %}
   - firn.{{ role }}
   {% endfor %}
+{% else %}
+# Without any state, Salt calls the whole run failed.
+firn_has_no_role_here:
+  test.nop: []
 {% endif %}

@@ -74,7 +74,7 @@ class World:
         self.mine = good_mine() if mine is None else mine
         self.hosts = good_hosts() if hosts is None else hosts
         self.server_mine = {"backup1": {"host_key": KEYS[7]}}
-        self.ran, self.retcode = [], 0
+        self.ran, self.retcode, self.listed = [], 0, 0
         functions = {"cmd.run_all": self.run, "cmd.which": lambda name: "/usr/bin/" + name, "mine.get": self.get}
         for module, name in ((firn, "firn"), (fleet, "firn_fleet"), (keys, "firn_keys")):
             functions.update({f"{name}.{word}": item for word, item in vars(module).items() if callable(item)})
@@ -90,7 +90,7 @@ class World:
         assert type(words) is list and not python_shell, "a shell"
         if words == ["snapshotter", "host", "list", "--json"]:
             report = json.dumps({"program": "snapshotter", "details": {"hosts": self.hosts}})
-            return {"retcode": 0, "stdout": "a line for people\n" + report, "stderr": ""}
+            return {"retcode": self.listed, "stdout": "a line for people\n" + report, "stderr": ""}
         self.ran.append(words)
         if words[:3] == ["snapshotter", "host", "add"]:
             self.added(words)
@@ -248,6 +248,9 @@ MINE = {
     "two new minions with one key, as clones have": both(extra("web02"), extra("web03")),
     "a host that is another minion's": record("web01", known_as="old-web01"),
     "a host added by hand with another key": both(record("web01", known_as=None), claim(key=KEYS[5])),
+    "a host added by hand, by a minion of another name that knows its public key": both(
+        BY_NAME, record("web01", known_as=None), without("web01"), extra("web02", host="web01", key=KEYS[0], **{"from": ["10.79.0.11"]})
+    ),
     "a retired id that comes back": record("web01", retired="2026-01-01T00:00:00Z"),
     "the backup server as its own host": extra("backup1"),
     "an empty Mine": mine({}),
@@ -453,6 +456,50 @@ class Good(unittest.TestCase):
         done = state.hosts("firn_hosts")
         self.assertEqual((done["result"], done["changes"], len(world.ran)), (False, {}, 1))
 
+    def test_a_host_that_was_added_by_hand_is_taken_over_by_the_minion_of_its_name_only(self):
+        world = World()
+        record("web01", known_as=None)(world)
+        self.assertIs(state.hosts("firn_hosts")["result"], True)
+        self.assertEqual([words[3] for words in world.ran], ["web01"])
+        # Another one is told how a person hands the host over.
+        world = World()
+        both(BY_NAME, record("web01", known_as=None), without("web01"), extra("m1", host="web01", key=KEYS[0]))(world)
+        done = state.hosts("firn_hosts")
+        self.assertEqual((done["result"], world.ran), (False, []), done)
+        self.assertIn("`snapshotter host add web01 --key FILE --known-as m1`", done["comment"])
+
+    def test_one_key_file_that_cannot_be_read_holds_up_no_other_host(self):
+        world = World()
+        world.listed = 3
+        both(record("web01", key=None, complete=False), extra("web02"), extra("web99", key=KEYS[6]))(world)
+        done = state.hosts("firn_hosts")
+        # It comes last: what fails there has kept nobody from anything.
+        self.assertEqual((done["result"], [words[3] for words in world.ran]), (True, ["web02", "web99", "web01"]), done)
+        self.assertEqual(fleet.accounts("mail,web02"), {"mail": "mail", "web02": "web02"})
+
+    def test_a_host_whose_record_cannot_be_read_is_neither_free_nor_retired_nor_in_the_way(self):
+        unread = record("web01", **{"from": None, "hours": None, "known_as": None, "retired": None, "complete": False})
+        another = both(BY_NAME, without("web01"), extra("web02", host="web01", key=KEYS[0]))
+        for who in (lambda world: None, claim(key=KEYS[5]), another):
+            world = World()
+            world.listed = 3
+            both(unread, who, extra("web03", key=KEYS[6]))(world)
+            done = state.hosts("firn_hosts")
+            # The others have their turn, and it fails all the same.
+            self.assertEqual((done["result"], [words[3] for words in world.ran]), (False, ["web03"]), done)
+            self.assertIn("web01 is left as it is", done["comment"])
+            again = state.hosts("firn_hosts")
+            self.assertEqual((again["result"], len(world.ran)), (False, 1), again)
+            with self.assertRaisesRegex(Refused, "server: web01;"):
+                fleet.accounts("web01")
+        world = World()
+        world.listed = 3
+        both(unread, pillar("retired", to=["web01"]))(world)
+        self.assertEqual(fleet.retirements(), ["web01"])
+        for code in (1, 2, 4):
+            world.listed = code
+            self.assertRaises(Refused, fleet.hosts)
+
     def test_credentials_that_salt_put_there_and_the_pillar_no_longer_names_are_gone(self):
         table = good_pillar()
         table["firn"]["ice"] = {"settings": {"history": "/h"}, "credentials": {"s3": "secret"}}
@@ -481,7 +528,7 @@ class Good(unittest.TestCase):
         self.assertEqual(fleet.accounts("web01,mail"), {"web01": "web01", "mail": "mail"})
         for change in (record("mail", complete=False), record("mail", retired="2026-11-21T10:00:00Z"), record("mail", known_as=None)):
             change(World())
-            with self.assertRaisesRegex(Refused, "server: mail;"):
+            with self.assertRaisesRegex(Refused, "server: mail; `salt-call firn_keys.push` .*mine_functions in its pillar"):
                 fleet.accounts("web01,mail")
         with self.assertRaisesRegex(Refused, "server: web02, web03;"):
             fleet.accounts("web02,web01,web03")

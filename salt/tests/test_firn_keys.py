@@ -17,7 +17,7 @@ import unittest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import test_firn
 
-keys, state, firn = test_firn.keys, test_firn.state, test_firn.firn
+keys, state, firn, fleet = test_firn.keys, test_firn.state, test_firn.firn, test_firn.fleet
 FAST = "/dev/shm" if os.path.isdir("/dev/shm") else None
 PUBLISHED = keys._published
 # What changes a file's name. A step is taken wholly or not at all.
@@ -44,9 +44,10 @@ class Machines:
             file.write(f'key = "{self.own}"\n')
         keys.os = Counted(self)
         functions = {f"firn_keys.{name}": item for name, item in vars(keys).items() if callable(item)}
-        functions.update({"cmd.run_all": self.run, "mine.update": self.update, "mine.get": lambda *_, **__: {"m": self.read("mine")}, "firn.key": firn.key})
-        for module in (keys, state, firn):
-            module.__salt__, module.__opts__, module.__grains__ = functions, {"test": False}, {"id": "m"}
+        functions.update({"cmd.run_all": self.run, "mine.update": self.update, "mine.get": lambda *_, **__: {"m": self.read("mine")}})
+        functions.update({"firn.key": firn.key, "firn.settings": firn.settings, "firn_fleet.pinned": fleet.pinned})
+        for module in (keys, state, firn, fleet):
+            module.__salt__, module.__opts__, module.__grains__, module.__pillar__ = functions, {"test": False}, {"id": "m"}, {"firn": {}}
 
     def count(self):
         if self.cut == self.step:
@@ -96,7 +97,7 @@ class Machines:
             self.write("lets_in", self.read("mine").get("host_key"))
             return True
         keys._make(self.own, 0o400)
-        settled = state.server_settled("firn_key_change")["result"]
+        settled = state.server_settled("firn_server_key_change")["result"]
         return settled and state.published("firn_keys.server")["result"]
 
     def begun(self):
@@ -237,6 +238,80 @@ class CutOff(unittest.TestCase):
         self.assertRaises(test_firn.Refused, keys.finish)
         keys.cancel()
         self.assertRaises(test_firn.Refused, keys.finish)
+
+    def test_the_servers_key_that_the_pillar_has_hosts_pin_stays_whatever_the_mine_tells(self):
+        for work in ("begun", "cancelled"):
+            for chosen in ("", ".next"):
+                machines = Machines("server")
+                machines.begun()
+                both = [machines.public(machines.own + which) for which in ("", ".next")]
+                # Of both keys, the pillar has one and the Mine tells of the other.
+                pinned, told = both if chosen == "" else reversed(both)
+                if work == "cancelled":
+                    os.rename(machines.own + ".next", machines.own + ".given-up")
+                fleet.__pillar__ = {"firn": {"server": {"host_key": pinned}}}
+                machines.write("mine", {"host_key": told})
+                done = state.server_settled("firn_server_key_change")
+                self.assertEqual((done["result"], machines.public(machines.own)), (True, pinned), (work, chosen, done))
+                self.assertEqual(keys.unsettled("server"), [])
+
+    def test_both_keys_of_the_server_stay_if_nobody_tells_which_one_hosts_pin(self):
+        third = test_firn.KEYS[5]
+        for pillar, mine in (({}, {}), ({}, {"host_key": third}), ({}, {"host_key": None}), ({"host_key": third}, None), ({"host_key": "junk"}, None)):
+            for suffix in (".next", ".given-up"):
+                machines = Machines("server")
+                machines.begun()
+                if mine is not None:
+                    machines.write("mine", mine)
+                os.rename(machines.own + ".next", machines.own + suffix)
+                fleet.__pillar__ = {"firn": {"server": pillar}}
+                both = lambda: [machines.public(machines.own + which) for which in ("", suffix)]
+                before = both()
+                done = state.server_settled("firn_server_key_change")
+                self.assertEqual((done["result"], done["changes"], both()), (False, {}, before), (pillar, mine, done))
+        # The way back names the state that settles it.
+        self.assertRaisesRegex(test_firn.Refused, "apply firn.backup-server first", keys.begin, "server")
+
+    def test_a_mine_that_is_sent_nothing_fails_and_all_keys_stay(self):
+        for answer in (None, False):
+            machines = Machines("push")
+            machines.begun()
+            machines.write("lets_in", machines.read("mine")["host_key"])
+            before = [machines.public(machines.own + which) for which in ("", ".next")]
+            keys.__salt__["mine.update"] = lambda answer=answer: answer
+            done = state.settled("firn_key_change")
+            self.assertIs(done["result"], False, done)
+            self.assertIn("mine_functions", done["comment"])
+            self.assertEqual([machines.public(machines.own + which) for which in ("", ".next")], before)
+            with self.assertRaisesRegex(test_firn.Refused, "mine_functions"):
+                keys.cancel()
+            self.assertEqual([machines.public(machines.own + which) for which in ("", ".given-up")], before)
+
+    def test_a_dry_run_of_the_key_changes_nothing_on_disk(self):
+        machines = Machines("push")
+        table = test_firn.good_pillar()
+        table["firn"]["push"]["from"] = ["10.79.0.11"]
+        keys.__pillar__, keys.__grains__ = table, {"id": "web01"}
+        keys.__salt__["firn.id_of"] = firn.id_of
+        os.mkdir(os.path.join(machines.top, ".new-a"))
+        os.utime(os.path.join(machines.top, ".new-a"), (0, 0))
+        for name in (".pub", ".next.pub"):
+            with open(machines.own + name, "w", encoding="utf-8") as file:
+                file.write("another's\n")
+        names = lambda: sorted((name, os.lstat(os.path.join(machines.top, name)).st_mtime_ns) for name in os.listdir(machines.top))
+        before = names()
+        state.__opts__ = {"test": True}
+        done = state.key(machines.own)
+        self.assertEqual((done["result"], done["changes"], names()), (True, {}, before), done)
+        os.chmod(machines.own, 0o644)
+        self.assertIs(state.key(machines.own)["result"], False)
+        os.chmod(machines.own, 0o400)
+        # In earnest all of it is put right.
+        state.__opts__ = {"test": False}
+        self.assertIs(state.key(machines.own)["result"], True)
+        self.assertEqual(sorted(name for name, _ in names()), ["key", "key.pub", "lets_in", "mine", "push.toml"])
+        with open(machines.own + ".pub", encoding="utf-8") as file:
+            self.assertEqual(file.read(), machines.public(machines.own) + "\n")
 
     def test_what_a_killed_call_left_goes_after_a_day(self):
         machines = Machines("push")

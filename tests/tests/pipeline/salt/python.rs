@@ -11,6 +11,7 @@ use crate::rig;
 /// Debian's: what else is called so in the path may be another's.
 pub(super) const PYTHON: &str = "/usr/bin/python3";
 const HOSTILE_MIN: u32 = 30;
+const CUTS_MIN: u32 = 30;
 
 #[test]
 fn hostile_mines_and_pillars_are_refused_and_change_nothing() {
@@ -25,6 +26,15 @@ fn hostile_mines_and_pillars_are_refused_and_change_nothing() {
         (count("hostile Mines refused, nothing changed"), count("hostile pillars refused"));
     println!("{mines} hostile Mines and {pillars} hostile pillars refused");
     assert!(mines >= HOSTILE_MIN && pillars >= HOSTILE_MIN);
+    // Python ends well without these, too: where they should run, they must have.
+    let cuts = "hostile_mines_and_pillars_are_refused_and_change_nothing";
+    if !rig::is_root_or_skipped(cuts) || !rig::has_or_skipped(cuts, &["ssh-keygen"]) {
+        return;
+    }
+    let (hosts, servers) =
+        (count("cuts of a change of a host's key"), count("cuts of a change of the server's key"));
+    println!("{hosts} cuts of a change of a host's key and {servers} of the server's come to a good end");
+    assert!(hosts >= CUTS_MIN && servers >= CUTS_MIN);
 }
 
 /// 120 names of every shape, the golden ones first.

@@ -1,7 +1,7 @@
 //! Ending processes by their number, and finding those that are ours.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -37,10 +37,17 @@ pub fn family(pid: u32) -> Vec<u32> {
     }
 }
 
-/// All processes of the user with number `user`.
+/// All processes of the user with number `user` on this machine. In a container, or on a machine of a rig, the same number is somebody else.
 #[must_use]
 pub fn of_user(user: u32) -> Vec<u32> {
-    everyone().into_iter().filter(|seen| seen.user == user).map(|seen| seen.pid).collect()
+    let Some(ours) = room("self") else { return Vec::new() };
+    let theirs = everyone().into_iter().filter(|seen| seen.user == user).map(|seen| seen.pid);
+    theirs.filter(|pid| room(&pid.to_string()).as_ref() == Some(&ours)).collect()
+}
+
+/// The namespace in which a process has its number.
+fn room(process: &str) -> Option<PathBuf> {
+    fs::read_link(Path::new("/proc").join(process).join("ns/pid")).ok()
 }
 
 /// When `pid` started, in clock ticks since boot: together with the number this names one process for good.
@@ -101,6 +108,38 @@ fn look(pid: u32) -> Option<Seen> {
 mod tests {
     use super::*;
     use std::process::{Command, Stdio};
+
+    #[test]
+    fn who_has_the_same_number_in_a_container_is_somebody_else() {
+        let mut container = Command::new("unshare");
+        container.args(["--user", "--map-root-user", "--pid", "--fork", "--kill-child", "sleep", "60"]);
+        let mut child = container.stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let until = Instant::now() + Duration::from_secs(20);
+        let inner = loop {
+            match family(child.id()).as_slice() {
+                [_, inner]
+                    if fs::read_to_string(format!("/proc/{inner}/comm"))
+                        .is_ok_and(|name| name == "sleep\n") =>
+                {
+                    break Some(*inner);
+                }
+                _ if child.try_wait().unwrap().is_some() || Instant::now() > until => break None,
+                _ => std::thread::sleep(Duration::from_millis(10)),
+            }
+        };
+        let Some(inner) = inner else {
+            println!("SKIPPED: who_has_the_same_number_in_a_container_is_somebody_else: no namespaces here");
+            end(&[child.id()]);
+            let _ = child.wait();
+            return;
+        };
+        let me = look(child.id()).unwrap().user;
+        assert_eq!(look(inner).unwrap().user, me);
+        let found = of_user(me);
+        assert!(found.contains(&child.id()) && !found.contains(&inner), "{inner} in {found:?}");
+        end(&[child.id()]);
+        child.wait().unwrap();
+    }
 
     #[test]
     fn a_child_is_family_and_ends_when_asked() {

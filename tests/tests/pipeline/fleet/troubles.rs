@@ -45,8 +45,8 @@ pub(super) fn a_host_that_is_cut_off_is_named_late(world: &World) {
     }
     world.fleet.heal(host).unwrap();
     let before = world.count(host);
-    step.ended(world.push(host), 0);
-    step.is("snapshots", world.count(host), before + 1);
+    let pushed = step.ended(world.push(host), 0);
+    step.is(&format!("snapshots after\n{}\n", pushed.stdout), world.count(host), before + 1);
     step.is("status after", status(world, "").0, 0);
 }
 

@@ -74,5 +74,59 @@ fn is_of(pid: Pid, user: u32) -> bool {
     let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
     let dead = field("State").is_some_and(|state| state.trim_start().starts_with(['Z', 'X']));
     let numbers = field("Uid").unwrap_or_default();
-    !dead && numbers.split_ascii_whitespace().any(|number| number.parse() == Ok(user))
+    let is_theirs = numbers.split_ascii_whitespace().any(|number| number.parse() == Ok(user));
+    !dead && is_theirs && !is_in_a_container(pid)
+}
+
+/// True in a container that root has started: it has process numbers of its own and the machine's users, and there the account's number is somebody else's.
+/// Whoever makes such a place without root has users of its own as well, and does not get away by that. What cannot be told counts as the account's.
+fn is_in_a_container(pid: Pid) -> bool {
+    let process = pid.as_raw_nonzero().to_string();
+    let room = |process: &str, kind: &str| fs::read_link(format!("/proc/{process}/ns/{kind}")).ok();
+    room(&process, "pid") != room("self", "pid") && room(&process, "user") == room("self", "user")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::{Command, Stdio};
+
+    /// Starts a process with numbers of its own, by `unshare` with these options; none where that is not possible. Gives what is to be ended, and the process.
+    fn apart(options: &[&str]) -> Option<(std::process::Child, Pid)> {
+        let mut command = Command::new("unshare");
+        command.args(options).args(["--pid", "--fork", "--kill-child", "sleep", "60"]);
+        let mut child = command.stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let children = format!("/proc/{0}/task/{0}/children", child.id());
+        let until = Instant::now() + ENDING;
+        while Instant::now() < until && child.try_wait().unwrap().is_none() {
+            let inner = fs::read_to_string(&children).ok().and_then(|text| text.trim().parse().ok());
+            let is_there = |pid: &i32| {
+                fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "sleep\n")
+            };
+            if let Some(pid) = inner.filter(is_there) {
+                return Some((child, Pid::from_raw(pid).unwrap()));
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let _ = child.kill();
+        let _ = child.wait();
+        None
+    }
+
+    #[test]
+    fn the_number_of_an_account_is_somebody_elses_in_a_container_of_roots_and_nowhere_else() {
+        let test = "the_number_of_an_account_is_somebody_elses_in_a_container_of_roots_and_nowhere_else";
+        let me = rustix::process::geteuid().as_raw();
+        assert!(is_of(rustix::process::getpid(), me));
+        for (options, is_theirs) in [(&[][..], false), (&["--user", "--map-root-user"], true)] {
+            let Some((mut child, inner)) = apart(options) else {
+                println!("SKIPPED: {test}: no namespaces by unshare {}", options.join(" "));
+                continue;
+            };
+            let found = is_of(inner, me);
+            child.kill().unwrap();
+            child.wait().unwrap();
+            assert_eq!(found, is_theirs, "{options:?}");
+        }
+    }
 }

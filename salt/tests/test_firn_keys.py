@@ -5,6 +5,7 @@ The steps are counted, not chosen: each call that changes a file or tells anothe
 server, in either order, must end with a host that can push; so must they if the first of them is cut off, too.
 """
 
+import atexit
 import json
 import os
 import shutil
@@ -27,9 +28,16 @@ CALLS = ("link", "replace", "unlink")
 class Machines:
     """A host and a server on disk: the host's folder, the Mine, and what the server lets in. Nothing of them is in memory, so a process may end."""
 
+    @staticmethod
+    def folder():
+        made = tempfile.mkdtemp(dir=FAST)
+        # Not in the processes that are cut: they end at once, and this one still needs it.
+        atexit.register(shutil.rmtree, made, ignore_errors=True)
+        return made
+
     def __init__(self, which):
         self.which = which
-        self.top = tempfile.mkdtemp(dir=FAST)
+        self.top = self.folder()
         self.own = os.path.join(self.top, "key")
         self.step, self.cut = 0, None
         self.install()
@@ -135,7 +143,7 @@ class Machines:
         return code == 9
 
     def copy(self):
-        self.saved = tempfile.mkdtemp(dir=FAST)
+        self.saved = self.folder()
         shutil.copytree(self.top, os.path.join(self.saved, "top"))
 
     def back(self):

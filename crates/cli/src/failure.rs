@@ -58,6 +58,22 @@ impl Failure for Machine {
     }
 }
 
+/// An error and all its causes in one line: `a: b: c`. A cause that its parent already spelled out is not repeated.
+#[must_use]
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let part = cause.to_string();
+        if !part.is_empty() && !text.ends_with(&part) {
+            text.push_str(": ");
+            text.push_str(&part);
+        }
+        next = cause.source();
+    }
+    tame(&text)
+}
+
 impl Failed {
     /// An error that cannot happen unless Firn is wrong; `doing` says in which step.
     pub fn bug(doing: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Failed {
@@ -76,20 +92,10 @@ impl Failed {
         self.0.exit()
     }
 
-    /// The whole chain in one line: `a: b: c`. A cause that its parent already spelled out is not repeated.
+    /// The whole chain in one line, as [`chain`] writes it.
     #[must_use]
     pub fn chain(&self) -> String {
-        let mut text = self.0.to_string();
-        let mut next = self.0.source();
-        while let Some(cause) = next {
-            let part = cause.to_string();
-            if !part.is_empty() && !text.ends_with(&part) {
-                text.push_str(": ");
-                text.push_str(&part);
-            }
-            next = cause.source();
-        }
-        tame(&text)
+        chain(&*self.0)
     }
 
     /// What to do next. A bug always has advice.

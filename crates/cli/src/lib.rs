@@ -23,7 +23,7 @@ pub mod text;
 pub use args::{Common, parse};
 pub use console::Console;
 pub use exit::Exit;
-pub use failure::{Failed, Failure};
+pub use failure::{Failed, Failure, chain};
 pub use manual::Manual;
 pub use monitor::{Amount, Level, Monitor, Silent, Task};
 pub use report::Report;

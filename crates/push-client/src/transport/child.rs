@@ -64,13 +64,6 @@ pub(super) fn confine() -> Result<(), Ended> {
         .and_then(|()| Confinement::new(Profile::Transport).landlock(Landlock::IfAvailable).apply());
     match confined {
         Ok(_report) => Ok(()),
-        Err(error) => Err(Ended::new(Ending::Confinement, chain(&error))),
-    }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    match error.source() {
-        Some(source) => format!("{error}: {}", chain(source)),
-        None => error.to_string(),
+        Err(error) => Err(Ended::new(Ending::Confinement, cli::chain(&error))),
     }
 }

@@ -58,7 +58,7 @@ fn one(finding: &mut Finding, folder: &Path, own: &Own) -> usize {
         match Dir::open_root(folder).and_then(|dir| dir.names_at_most(NAMES_MAX).map(|names| (dir, names))) {
             Err(error) if error.is_not_found() => return 0,
             Err(error) => {
-                finding.add(Verdict::Unknown, format!("{}: {}", shown(folder), chain(&error)));
+                finding.add(Verdict::Unknown, format!("{}: {}", shown(folder), cli::chain(&error)));
                 return 0;
             }
             Ok(opened) => opened,
@@ -69,7 +69,7 @@ fn one(finding: &mut Finding, folder: &Path, own: &Own) -> usize {
         match Name::new(name).and_then(|name| head(&dir, name)) {
             Err(error) if error.is_not_found() => {}
             Err(error) => {
-                finding.add(Verdict::Unknown, format!("{}: {}", shown(&path), chain(&error)));
+                finding.add(Verdict::Unknown, format!("{}: {}", shown(&path), cli::chain(&error)));
             }
             Ok(None) => {}
             Ok(Some(head)) => {
@@ -99,11 +99,6 @@ fn head(dir: &Dir, name: Name<'_>) -> durable::Result<Option<Vec<u8>>> {
     // What cannot be read by root is no key for ssh either.
     let _ = dir.open_read(name)?.take(HEAD_BYTES).read_to_end(&mut head);
     Ok(Some(head))
-}
-
-fn chain(error: &durable::Error) -> String {
-    let source = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-    format!("{error}: {source}")
 }
 
 fn folders(finding: &mut Finding, settings: &Settings) -> BTreeSet<PathBuf> {

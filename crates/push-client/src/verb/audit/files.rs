@@ -24,7 +24,7 @@ pub(super) fn theirs(folder: &Path, relative: &str) -> Result<Option<String>, St
     match opened {
         Err(error) if is_absent(&error) => Ok(None),
         Err(error) if error.is_escape() => Err(format!("{} is a link, which is not followed", shown(&file))),
-        Err(error) => Err(format!("{}: {}", shown(&file), cli::shown(chain(&error).as_bytes()))),
+        Err(error) => Err(format!("{}: {}", shown(&file), cli::chain(&error))),
         Ok(opened) => bounded(opened, &file, FILE_BYTES_MAX).map(Some),
     }
 }
@@ -50,7 +50,7 @@ pub(super) fn table(file: &Path) -> Result<Option<String>, String> {
 /// The files of such a folder; none if there is none.
 pub(super) fn names(folder: &Path) -> Result<Vec<PathBuf>, String> {
     let Some(folder) = real(folder)? else { return Ok(Vec::new()) };
-    let told = |error: Error| format!("{}: {}", shown(&folder), cli::shown(chain(&error).as_bytes()));
+    let told = |error: Error| format!("{}: {}", shown(&folder), cli::chain(&error));
     let names = Dir::open_root(&folder).and_then(|dir| dir.names_at_most(NAMES_MAX)).map_err(told)?;
     let paths = names.iter().filter(|name| Name::new(name).is_ok());
     let paths = paths.filter_map(|name| Some(folder.join(std::str::from_utf8(name).ok()?)));
@@ -77,11 +77,6 @@ fn bounded(file: fs::File, path: &Path, most: u64) -> Result<String, String> {
         return Err(format!("{} is longer than {most} bytes", shown(path)));
     }
     Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-fn chain(error: &Error) -> String {
-    let source = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-    format!("{error}: {source}")
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ mod account;
 mod changes;
 mod contents;
 mod converse;
+mod elsewhere;
 mod error;
 mod learn;
 mod packer;

@@ -7,12 +7,13 @@ use std::io::{self, Read, Seek};
 use formats::{ContentHash, Mtime};
 use rustix::io::Errno;
 
+use super::elsewhere::Elsewhere;
 use super::packer::{Packer, SenderGone};
-use crate::state::Content;
+use crate::state::{Base, Content};
 use crate::walk::{Facts, FileKind, Found, open_file};
 
 /// Files up to this size are hashed before anything of them is sent; longer ones are sent while they are read.
-const BUFFERED_BYTES_MAX: usize = 256 * 1024;
+const BUFFERED_BYTES_MAX: usize = 1024 * 1024;
 /// Readings of a file that does not hold still: the first and three more.
 const READINGS_MAX: u32 = 4;
 /// Hashes that are remembered, so that equal small files are sent once. Beyond it some are sent twice.
@@ -74,6 +75,7 @@ enum Turn {
 pub(super) struct Contents {
     packer: Packer,
     remembered: HashSet<ContentHash>,
+    elsewhere: Elsewhere,
     buffer: Vec<u8>,
     /// Bytes read from files, readings that came to nothing included.
     pub(super) read_bytes: u64,
@@ -87,11 +89,18 @@ enum Attempt {
 }
 
 impl Contents {
-    /// `held` are contents that the receiver has of this push already.
-    pub(super) fn new(packer: Packer, held: impl Iterator<Item = ContentHash>) -> Self {
+    /// `held` are contents that the receiver has of this push already; what `base` has is not sent again, unless it is `wanted`.
+    pub(super) fn new(
+        packer: Packer,
+        held: impl Iterator<Item = ContentHash>,
+        base: Option<Base>,
+        wanted: HashSet<ContentHash>,
+    ) -> Self {
         // One byte more than the longest: so a file that grew is seen.
         let buffer = vec![0; BUFFERED_BYTES_MAX + 1];
-        Self { packer, remembered: held.take(REMEMBERED_MAX).collect(), buffer, read_bytes: 0 }
+        let remembered = held.take(REMEMBERED_MAX).collect();
+        let elsewhere = Elsewhere::new(base, wanted, BUFFERED_BYTES_MAX as u64);
+        Self { packer, remembered, elsewhere, buffer, read_bytes: 0 }
     }
 
     /// Gives back the packer, whose contents are then complete.
@@ -151,6 +160,8 @@ impl Contents {
             return self.attempt_buffered(file, before, expected, turn);
         }
         // A mode, an owner or a name changed, or the whole disk has another number: no reason to send it all again.
+        // Nor is another name.
+        let expected = expected.or_else(|| self.elsewhere.of_inode(before));
         let alike =
             expected.filter(|e| turn == Turn::Another && e.size == before.size && e.mtime == before.mtime);
         if let Some(expected) = alike {
@@ -186,7 +197,9 @@ impl Contents {
             return Ok((Attempt::Moved(0, ContentHash::from_bytes([0; 32])), after));
         }
         let hash = ContentHash::of(bytes);
-        let has_it = self.remembered.contains(&hash) || expected.is_some_and(|e| e.hash == hash);
+        let has_it = self.remembered.contains(&hash)
+            || expected.is_some_and(|e| e.hash == hash)
+            || self.elsewhere.has(&hash);
         if !has_it {
             self.packer.data(bytes)?;
             self.packer.end(size, hash, still.then(|| content(size, hash, &after)))?;

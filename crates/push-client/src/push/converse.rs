@@ -228,14 +228,16 @@ impl Push<'_> {
     ) -> Result<Summary, PushError> {
         let (root, base) = base.unzip();
         let known: Vec<_> = held.contents.values().map(|content| content.hash).collect();
+        // Not there: then what has moved is sent again.
+        let again = root.and_then(|root| self.state.base_again(root).ok());
         let mut recorder = Recorder {
             names: Names::load(),
             links: Links::default(),
-            wanted: std::mem::take(&mut self.wanted),
             all_taken_over: base.is_some(),
             base,
             held,
-            contents: Contents::new(packer, known.into_iter()),
+            contents: Contents::new(packer, known.into_iter(), again, self.wanted.clone()),
+            wanted: std::mem::take(&mut self.wanted),
             new: self.state.create(self.job.started)?,
             account: self.account,
             monitor: self.monitor,

@@ -54,6 +54,11 @@ impl Base {
     pub fn open(root: Root, mut manifest: File, mut stamps: File) -> Result<Self, BaseError> {
         let count = check_manifest(root, &mut manifest)?;
         check_stamps(root, count, &mut stamps)?;
+        Self::open_checked(manifest, stamps)
+    }
+
+    /// Begins to read files that were checked before.
+    pub(super) fn open_checked(manifest: File, stamps: File) -> Result<Self, BaseError> {
         let entries = ManifestReader::new(BufReader::with_capacity(BUFFER_BYTES, manifest))?;
         let stamps = StampsReader::new(BufReader::with_capacity(BUFFER_BYTES, stamps))?;
         let mut base = Self { entries, stamps, next: None };
@@ -72,6 +77,13 @@ impl Base {
             return Ok(known);
         }
         Ok(None)
+    }
+
+    /// What comes next, whatever its path.
+    pub fn take_next(&mut self) -> Result<Option<Known>, BaseError> {
+        let known = self.next.take();
+        self.advance()?;
+        Ok(known)
     }
 
     /// True if an inode with this stamp was touched so long before the recording push that every later touch shows.

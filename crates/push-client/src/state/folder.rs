@@ -119,6 +119,12 @@ impl StateFolder {
         Base::open(root, open(manifest_name(root))?, open(stamps_name(root))?)
     }
 
+    /// Once more what [`StateFolder::base`] has checked, from its start.
+    pub fn base_again(&self, root: Root) -> Result<Base, super::BaseError> {
+        let open = |name: Vec<u8>| -> io::Result<File> { Ok(self.dir.open_read(Name::new(&name)?)?) };
+        Base::open_checked(open(manifest_name(root))?, open(stamps_name(root))?)
+    }
+
     /// The manifest with this root.
     pub fn manifest(&self, root: Root) -> Result<File, StateError> {
         Ok(self.dir.open_read(Name::new(&manifest_name(root))?)?)

@@ -16,6 +16,7 @@ mod hostile;
 mod judge;
 mod kinds;
 mod memory;
+mod moved;
 mod reading;
 mod selection;
 mod server;

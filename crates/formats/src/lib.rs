@@ -8,6 +8,7 @@
 //! is checked against [limits] before memory is taken, and no input can panic. The documents are in `docs/formats/`.
 
 pub mod change;
+mod content_record;
 pub mod cursor;
 pub mod entry;
 pub mod frame;

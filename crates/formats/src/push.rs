@@ -2,16 +2,24 @@
 
 use crate::cursor::{Cursor, Malformed, malformed};
 use crate::frame;
-use crate::id::{ContentHash, HostId, InstallationId, PushId, Root};
+use crate::id::{HostId, InstallationId, PushId, Root};
 use crate::limits::{BLOCK_BYTES, ZONE_BYTES};
 use crate::version::Version;
 
+pub use crate::content_record::{COPY_BYTES, DATA_HEAD_BYTES, END_BYTES, Record};
 pub use crate::tally::{MARK_BYTES, Mark, Tally};
 
 /// First bytes of a push file.
 pub const MAGIC: &[u8; 8] = b"firn.psh";
 /// Length of magic and version, before the first frame.
 pub const HEAD_BYTES: usize = 12;
+/// The version that is written.
+pub const VERSION: Version = Version { major: 2, minor: 0 };
+
+/// True for a version that is read: this one, and 1.x, which has neither copies nor a lender.
+pub fn is_read(version: Version) -> bool {
+    (Version::ONE.major..=VERSION.major).contains(&version.major)
+}
 
 /// Kinds of frame in a push file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,9 +89,9 @@ impl Order {
     }
 }
 
-/// Magic and version, as every push file of version 1.0 begins.
+/// Magic and version, as every push file begins that is written now.
 pub fn head() -> Vec<u8> {
-    head_of(Version::ONE)
+    head_of(VERSION)
 }
 
 /// Magic and a version.
@@ -114,6 +122,8 @@ pub struct Header {
     pub counter: u64,
     /// The state the changes apply to; none for a whole push.
     pub base: Option<Root>,
+    /// For a whole push of a host that forgot its state: the snapshot whose contents need not be sent. None beside a base, which serves as one.
+    pub lender: Option<Root>,
     /// Seconds since 1970 by the host's clock.
     pub started: i64,
     /// The host's time zone.
@@ -131,7 +141,14 @@ impl Header {
         to.extend_from_slice(self.installation.as_bytes());
         to.extend_from_slice(self.push.as_bytes());
         to.extend_from_slice(&self.counter.to_le_bytes());
-        put_root(&mut to, self.base);
+        match (self.base, self.lender) {
+            (None, Some(lender)) => {
+                to.push(2);
+                to.extend_from_slice(lender.as_bytes());
+            }
+            (base, None) => put_root(&mut to, base),
+            (Some(_), Some(_)) => return malformed("lender beside a base"),
+        }
         to.extend_from_slice(&self.started.to_le_bytes());
         put_text(&mut to, &self.zone);
         to.extend_from_slice(&self.declared_bytes.to_le_bytes());
@@ -143,12 +160,23 @@ impl Header {
     /// Reads the payload of a header frame.
     pub fn decode(payload: &[u8]) -> Result<Self, Malformed> {
         let mut from = Cursor::new(payload);
+        let host = take_host(&mut from)?;
+        let installation = InstallationId::from_bytes(from.array("installation id")?);
+        let push = PushId::from_bytes(from.array("push id")?);
+        let counter = from.u64("counter")?;
+        let (base, lender) = match from.u8("base")? {
+            0 => (None, None),
+            1 => (Some(Root::from_bytes(from.array("base")?)), None),
+            2 => (None, Some(Root::from_bytes(from.array("lender")?))),
+            _ => return malformed("base"),
+        };
         let header = Header {
-            host: take_host(&mut from)?,
-            installation: InstallationId::from_bytes(from.array("installation id")?),
-            push: PushId::from_bytes(from.array("push id")?),
-            counter: from.u64("counter")?,
-            base: take_root(&mut from)?,
+            host,
+            installation,
+            push,
+            counter,
+            base,
+            lender,
             started: from.i64("start time")?,
             zone: take_zone(&mut from)?,
             declared_bytes: from.u64("declared size")?,
@@ -268,65 +296,6 @@ impl<'a> Block<'a> {
             return malformed("block length");
         }
         Ok(Block { codec, expanded_bytes, packed })
-    }
-}
-
-/// One record of an expanded contents block.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Record<'a> {
-    /// More of the open content; opens one if none is open.
-    Data(&'a [u8]),
-    /// Closes the content.
-    End {
-        /// Its bytes in all.
-        size: u64,
-        /// Its hash.
-        hash: ContentHash,
-    },
-    /// Forgets the open content.
-    Drop,
-}
-
-/// Bytes that a data record takes besides its data.
-pub const DATA_HEAD_BYTES: usize = 5;
-/// Bytes of an end record.
-pub const END_BYTES: usize = 41;
-
-impl<'a> Record<'a> {
-    /// Appends the record.
-    pub fn encode(&self, to: &mut Vec<u8>) {
-        match self {
-            Record::Data(data) => {
-                to.push(1);
-                to.extend_from_slice(&u32::try_from(data.len()).unwrap_or(u32::MAX).to_le_bytes());
-                to.extend_from_slice(data);
-            }
-            Record::End { size, hash } => {
-                to.push(2);
-                to.extend_from_slice(&size.to_le_bytes());
-                to.extend_from_slice(hash.as_bytes());
-            }
-            Record::Drop => to.push(3),
-        }
-    }
-
-    /// Reads the next record.
-    pub fn decode(from: &mut Cursor<'a>) -> Result<Self, Malformed> {
-        match from.u8("record")? {
-            1 => {
-                let length = from.u32("data")? as usize;
-                if length == 0 {
-                    return malformed("data: empty");
-                }
-                Ok(Record::Data(from.bytes(length, "data")?))
-            }
-            2 => Ok(Record::End {
-                size: from.u64("size")?,
-                hash: ContentHash::from_bytes(from.array("content hash")?),
-            }),
-            3 => Ok(Record::Drop),
-            _ => malformed("record"),
-        }
     }
 }
 

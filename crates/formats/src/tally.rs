@@ -5,7 +5,7 @@
 
 use crate::cursor::{Cursor, Malformed, malformed};
 use crate::frame::Frame;
-use crate::push::{FrameKind, Order, Seal, head_of};
+use crate::push::{FrameKind, Order, Seal, VERSION, head_of};
 use crate::version::Version;
 
 /// Length of an encoded [`Mark`].
@@ -63,12 +63,12 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// A file of version 1.0 that has its magic and version, and no frame yet.
+    /// A file of the version that is written, which has its magic and version, and no frame yet.
     pub fn begin() -> Self {
-        Self::of_version(Version::ONE)
+        Self::of_version(VERSION)
     }
 
-    /// As [`Tally::begin`], for a file of another minor version.
+    /// As [`Tally::begin`], for a file of another version.
     pub fn of_version(version: Version) -> Self {
         let head = head_of(version);
         let chain = *blake3::hash(&head).as_bytes();

@@ -14,7 +14,7 @@ use crate::state::State;
 /// What was found.
 enum Found {
     /// Whole frames without a seal.
-    Open(Partial),
+    Open(Box<Partial>),
     /// A whole push; it lies among the sealed ones now.
     Sealed(PushId),
     /// Nothing that could ever be sealed.
@@ -37,7 +37,7 @@ pub(crate) fn take_up(
         _ => {}
     }
     match found? {
-        Found::Open(partial) => return Ok(Some((file, partial))),
+        Found::Open(partial) => return Ok(Some((file, *partial))),
         Found::Sealed(push) => queue.add(push),
         Found::Nothing => {}
     }
@@ -52,7 +52,7 @@ fn look(
 ) -> Result<Found> {
     let Some(partial) = file.scan(deadline)?.filter(belongs) else { return Ok(Found::Nothing) };
     if partial.end == End::Open {
-        return Ok(Found::Open(partial));
+        return Ok(Found::Open(Box::new(partial)));
     }
     // The session that wrote the seal may have seen its fsync fail, and died before it could discard the file. What was lost
     // then still reads well from memory, and the next fsync has nothing to complain of: only the disk tells.

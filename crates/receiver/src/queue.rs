@@ -4,11 +4,11 @@ use std::io::Read;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use durable::{Dir, Name};
+use formats::PushId;
 use formats::cursor::Cursor;
 use formats::frame;
 use formats::limits::QUEUED;
-use formats::push::{FrameKind, HEAD_BYTES, Header, take_head};
-use formats::{PushId, Version};
+use formats::push::{self, FrameKind, HEAD_BYTES, Header, take_head};
 
 use crate::fault::{Result, Stop};
 
@@ -107,7 +107,7 @@ fn push_of(start: &[u8]) -> Option<PushId> {
     let (head, frames) = start.split_at_checked(HEAD_BYTES)?;
     let version = take_head(&mut Cursor::new(head)).ok()?;
     let frame = frame::decode(frames).ok()??;
-    let is_header = version.major == Version::ONE.major && frame.kind == FrameKind::Header.code();
+    let is_header = push::is_read(version) && frame.kind == FrameKind::Header.code();
     is_header.then(|| Header::decode(frame.payload).ok()).flatten().map(|header| header.push)
 }
 

@@ -15,6 +15,7 @@ mod publish;
 pub(crate) mod queue;
 mod receive;
 mod room;
+mod source;
 mod sparse;
 mod tree;
 

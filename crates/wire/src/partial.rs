@@ -1,9 +1,9 @@
 //! What a push file that was cut short still holds: its frames up to the last whole one.
 
+use formats::PushId;
 use formats::cursor::{Cursor, Malformed, malformed};
 use formats::frame::Frame;
-use formats::push::{FrameKind, HEAD_BYTES, Header, Seal, Tally, take_head};
-use formats::{PushId, Version};
+use formats::push::{self, FrameKind, HEAD_BYTES, Header, Seal, Tally, take_head};
 
 use crate::buffer::Buffer;
 use crate::server::BUFFER_BYTES;
@@ -107,7 +107,7 @@ impl Scan {
                 return Ok(false);
             }
             let version = take_head(&mut Cursor::new(self.buffer.take(HEAD_BYTES)))?;
-            if version.major != Version::ONE.major {
+            if !push::is_read(version) {
                 return malformed("push file version");
             }
             self.place = Place::Header(Tally::of_version(version));

@@ -9,7 +9,7 @@ use formats::cursor::Malformed;
 use formats::frame::Frame;
 use formats::limits::FRAMES;
 use formats::published::Verdict;
-use formats::push::{FrameKind, Header, Seal, Tally, head_of};
+use formats::push::{self, FrameKind, Header, Seal, Tally, head_of};
 use formats::session::{ClientMessage, Code, ServerMessage};
 
 use crate::buffer::Buffer;
@@ -157,7 +157,7 @@ impl Server {
     fn message(&mut self, message: ClientMessage) -> Result<Found, No> {
         let place = match message {
             ClientMessage::New { version } if self.place == Place::Idle => {
-                if version.major != Version::ONE.major {
+                if !push::is_read(version) {
                     return Err(No(Code::Protocol, Fate::Keep));
                 }
                 Place::HeaderDue(version)

@@ -13,16 +13,16 @@ use formats::records::ledger::LedgerLine;
 use formats::records::log::{Alarm, Event, Ingest, LogLine};
 use formats::records::{Record, RecordError};
 use formats::version::VersionError;
-use formats::{Change, ContentHash, HostId, PushId, Root};
+use formats::{Change, ContentHash, HostId, PushId, Root, Version};
 
 use crate::manifests::written;
 use crate::records;
 use crate::samples::*;
 use crate::sessions::{client_messages, header, published, server_messages};
 
-fn push_file() -> Vec<u8> {
-    let mut file = formats::push::head();
-    let mut tally = Tally::begin();
+fn push_file(version: Version) -> Vec<u8> {
+    let mut file = formats::push::head_of(version);
+    let mut tally = Tally::of_version(version);
     let mut add = |kind: FrameKind, payload: &[u8], tally: &mut Tally| {
         let mut bytes = Vec::new();
         frame::encode(kind.code(), payload, &mut bytes).unwrap();
@@ -40,6 +40,13 @@ fn push_file() -> Vec<u8> {
     push::Record::Drop.encode(&mut records);
     push::Record::Data(b"whole").encode(&mut records);
     push::Record::End { size: 5, hash: ContentHash::of(b"whole") }.encode(&mut records);
+    if version == push::VERSION {
+        push::Record::From(path("var/log/old")).encode(&mut records);
+        push::Record::Copy { offset: 65_536, length: 131_072 }.encode(&mut records);
+        push::Record::Data(b"end").encode(&mut records);
+        push::Record::End { size: 131_075, hash: ContentHash::of(b"what that comes to") }
+            .encode(&mut records);
+    }
     let block = Block { codec: Codec::Stored, expanded_bytes: records.len(), packed: &records };
     add(FrameKind::Contents, &block.encode(), &mut tally);
     let mut changes = Vec::new();
@@ -150,7 +157,7 @@ fn the_golden_files_are_what_this_program_writes() {
     let first: Vec<(&str, Vec<u8>)> = vec![
         ("everything.manifest", written(&everything()).1),
         ("empty.manifest", written(&[]).1),
-        ("push-file", push_file()),
+        ("push-file", push_file(Version::ONE)),
         ("published-state", published().encode().unwrap()),
         ("session", messages()),
         ("log", log()),
@@ -161,7 +168,11 @@ fn the_golden_files_are_what_this_program_writes() {
         ("audit-server.json", line(&records::audit(Half::Server))),
         ("audit-host.json", line(&records::audit(Half::Host))),
     ];
-    let second = vec![("ice.json", line(&records::ice())), ("ledger", line(&records::ledger()))];
+    let second = vec![
+        ("ice.json", line(&records::ice())),
+        ("ledger", line(&records::ledger())),
+        ("push-file", push_file(push::VERSION)),
+    ];
     compare("v1", &first, &["ice.json", "ledger"]);
     compare("v2", &second, &[]);
 }

@@ -15,6 +15,7 @@ pub(crate) fn header() -> Header {
         push: PushId::from_bytes([2; 16]),
         counter: 7,
         base: Some(Root::from_bytes([3; 32])),
+        lender: None,
         started: 1_700_000_000,
         zone: "Europe/Berlin".into(),
         declared_bytes: 1 << 33,
@@ -132,6 +133,16 @@ fn headers_and_seals_are_read_as_they_were_written_and_cuts_are_refused() {
 }
 
 #[test]
+fn a_header_names_a_base_or_a_lender_and_never_both() {
+    let root = Root::from_bytes([7; 32]);
+    let lent = Header { base: None, lender: Some(root), ..header() };
+    assert_eq!(Header::decode(&lent.encode().unwrap()).unwrap(), lent);
+    assert!(Header { base: Some(root), lender: Some(root), ..header() }.encode().is_err());
+    let whole = Header { base: None, lender: None, ..header() };
+    assert_eq!(Header::decode(&whole.encode().unwrap()).unwrap(), whole);
+}
+
+#[test]
 fn a_header_that_lies_about_its_fields_is_refused() {
     for zone in ["a b", "x\n", "é", &"a".repeat(65)] {
         let mut header = header();
@@ -154,7 +165,11 @@ fn a_header_that_lies_about_its_fields_is_refused() {
 
 #[test]
 fn a_record_without_data_or_of_an_unknown_kind_is_refused() {
-    for bytes in [&[1u8, 0, 0, 0, 0][..], &[4], &[0], &[2, 1], &[1, 9, 0, 0, 0, 1]] {
+    let endless = [&[5u8][..], &[0xff; 8], &[1, 0, 0, 0, 0, 0, 0, 0]].concat();
+    let nothing = [&[5u8][..], &[0; 16]].concat();
+    let paths: [&[u8]; 4] = [b"\x04\x00\x00", b"\x04\x02\x00..", b"\x04\x02\x00/a", b"\x04\x09\x00a"];
+    let short: [&[u8]; 6] = [&[1, 0, 0, 0, 0], &[6], &[0], &[2, 1], &[1, 9, 0, 0, 0, 1], &[5, 1]];
+    for bytes in short.into_iter().chain(paths).chain([&endless[..], &nothing]) {
         assert!(Record::decode(&mut formats::cursor::Cursor::new(bytes)).is_err(), "{bytes:?}");
     }
 }

@@ -173,6 +173,7 @@ impl Push<'_> {
             push,
             counter,
             base,
+            lender: None,
             started,
             zone: self.job.zone.clone(),
             declared_bytes: 0,

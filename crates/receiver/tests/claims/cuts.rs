@@ -145,7 +145,7 @@ fn a_current_file_that_is_no_push_of_this_host_is_discarded() {
     send_cut_short(&jail, &bytes[..500], Cut::Closed);
     let ours = fs::read(jail.path("spool/incoming/current")).unwrap();
     let mut other_version = ours.clone();
-    other_version[8] = 2;
+    other_version[8] = 3;
     for wrong in [&b""[..], b"firn", b"not a push at all", &[0; 4096], &ours[..40], &other_version] {
         let jail = Jail::new(limits());
         fs::write(jail.path("spool/incoming/current"), wrong).unwrap();

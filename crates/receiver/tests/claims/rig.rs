@@ -36,6 +36,7 @@ pub(crate) fn header(push: PushId) -> Header {
         push,
         counter: 1,
         base: None,
+        lender: None,
         started: 1_800_000_000,
         zone: "UTC".into(),
         declared_bytes: 0,

@@ -3,8 +3,9 @@
 use std::fs::File;
 use std::io::{BufReader, Read};
 
+use formats::Version;
 use formats::change::Change;
-use formats::cursor::Cursor;
+use formats::cursor::{Cursor, malformed as malformed_record};
 use formats::frame::{self, Frame};
 use formats::limits::FRAME_BYTES;
 use formats::push::{self, FrameKind, Header, Record, Seal, Tally, take_head};
@@ -20,7 +21,8 @@ const READ_BYTES: usize = 256 * 1024;
 /// Reads the whole file and says what is in it. Returns when the seal has been said and the file ends there.
 pub(super) fn read(file: File, budget_bytes: u64, events: &mut EventWriter) -> Result<(), End> {
     let mut from = BufReader::with_capacity(READ_BYTES, file);
-    let mut tally = begin(&mut from)?;
+    let version = begin(&mut from)?;
+    let mut tally = Tally::of_version(version);
     let mut expander = Expander::new(budget_bytes);
     let mut bytes = Vec::with_capacity(FRAME_BYTES);
     loop {
@@ -34,23 +36,20 @@ pub(super) fn read(file: File, budget_bytes: u64, events: &mut EventWriter) -> R
             tally.check(&seal).map_err(|_| End::Refused(Code::BrokenFrames))?;
         }
         let kind = tally.take(&frame).map_err(malformed)?;
-        say(kind, &frame, &mut expander, events)?;
+        say(kind, &frame, version, &mut expander, events)?;
         if kind == FrameKind::Seal {
             return ended(&mut from);
         }
     }
 }
 
-fn begin(from: &mut impl Read) -> Result<Tally, End> {
+fn begin(from: &mut impl Read) -> Result<Version, End> {
     let mut head = [0u8; push::HEAD_BYTES];
     if !fill(from, &mut head)? {
         return Err(End::Refused(Code::BrokenFrames));
     }
     let version = take_head(&mut Cursor::new(&head)).map_err(|_| End::Refused(Code::MalformedPush))?;
-    if version.major != formats::Version::ONE.major {
-        return Err(End::Refused(Code::MalformedPush));
-    }
-    Ok(Tally::of_version(version))
+    if push::is_read(version) { Ok(version) } else { Err(End::Refused(Code::MalformedPush)) }
 }
 
 /// Reads one frame, whole, into `bytes`; false at the end of the file, also within a frame.
@@ -76,19 +75,26 @@ fn next_frame(from: &mut impl Read, bytes: &mut Vec<u8>) -> Result<bool, End> {
 fn say(
     kind: FrameKind,
     frame: &Frame<'_>,
+    version: Version,
     expander: &mut Expander,
     events: &mut EventWriter,
 ) -> Result<(), End> {
     match kind {
         FrameKind::Header => {
-            Header::decode(frame.payload).map_err(malformed)?;
+            let header = Header::decode(frame.payload).map_err(malformed)?;
+            if header.lender.is_some() && version < push::VERSION {
+                return Err(End::Refused(Code::MalformedPush));
+            }
             events.write(Event::Header(frame.payload))?;
             // The header alone may settle it: nobody should wait for more.
             events.flush()?;
         }
         FrameKind::Contents => {
             let block = expander.expand(frame.payload).map_err(End::Refused)?;
-            check_all(block, |from| Record::decode(from).map(drop))?;
+            check_all(block, |from| match Record::decode(from)? {
+                record if record.is_of_version_2() && version < push::VERSION => malformed_record("record"),
+                _ => Ok(()),
+            })?;
             events.write(Event::Contents(block))?;
         }
         FrameKind::Entries => {

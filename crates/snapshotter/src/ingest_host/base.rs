@@ -56,6 +56,23 @@ impl<'a> Base<'a> {
         Ok(self.moved.as_ref().and_then(|moved| moved.get(&content).cloned()))
     }
 
+    /// Before a push is blamed for what it took from this file: is it the file that the base should have there?
+    pub(crate) fn prove_file(&self, path: &RelPath) -> Result<(), Fault> {
+        for entry in self.entries()? {
+            let entry = entry?;
+            let Some(content) = content_of(&entry).filter(|_| entry.path == *path) else { continue };
+            let damaged =
+                || Fault::Base(format!("the file {} of the base is damaged", cli::shown(path.as_bytes())));
+            let file = self.files.top().open_read_beneath(path.as_bytes()).map_err(|_| damaged())?;
+            let mut hasher = blake3::Hasher::new();
+            hasher.update_reader(&file).map_err(Fault::stream("reading a file of the base"))?;
+            if hasher.count() != content.size || hasher.finalize().as_bytes() != content.hash.as_bytes() {
+                return Err(damaged());
+            }
+        }
+        Ok(())
+    }
+
     fn locate(&self, wanted: &HashSet<Content>) -> Result<HashMap<Content, RelPath>, Fault> {
         let mut found = HashMap::new();
         for entry in self.entries()? {

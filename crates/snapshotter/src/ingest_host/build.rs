@@ -53,25 +53,59 @@ pub(crate) struct Built {
     pub(crate) changes: u64,
 }
 
+/// What a push builds on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Basis<'a> {
+    /// Nothing.
+    Nothing,
+    /// Its changes are those of this snapshot, which has the contents that the push does not bring.
+    Changes(&'a Snapshot),
+    /// It is whole, but for the contents that this snapshot has.
+    Contents(&'a Snapshot),
+}
+
+impl<'a> Basis<'a> {
+    /// Where contents are found that the push does not bring.
+    fn lender(self) -> Option<&'a Snapshot> {
+        match self {
+            Basis::Nothing => None,
+            Basis::Changes(snapshot) | Basis::Contents(snapshot) => Some(snapshot),
+        }
+    }
+
+    /// What the changes apply to.
+    fn base(self) -> Option<&'a Snapshot> {
+        match self {
+            Basis::Changes(snapshot) => Some(snapshot),
+            Basis::Nothing | Basis::Contents(_) => None,
+        }
+    }
+}
+
 /// Builds the snapshot that the rest of the push describes.
-pub(crate) fn build(
-    ground: &Ground<'_>,
-    decoder: &mut Decoder,
-    base: Option<&Snapshot>,
-) -> Result<Built, Fault> {
+pub(crate) fn build(ground: &Ground<'_>, decoder: &mut Decoder, basis: Basis<'_>) -> Result<Built, Fault> {
     let mut room = Room::new(ground.dir, ground.limits.free_bytes)?;
-    let mut contents = Contents::new(ground.dir.make_dir(CONTENTS, 0o750)?, ground.limits)?;
+    let lender = basis.lender().map(|snapshot| Base::open(ground.history, snapshot)).transpose()?;
+    let tree = lender.as_ref().map(|base| base.files.top().try_clone()).transpose()?;
+    let mut contents = Contents::new(ground.dir.make_dir(CONTENTS, 0o750)?, ground.limits, tree)?;
     let mut changes = Changes::new(ground.dir, ground.limits.expanded_bytes)?;
-    let seal = receive::body(decoder, &mut contents, &mut changes, &mut room)?;
+    let heard = receive::body(decoder, &mut contents, &mut changes, &mut room);
+    let seal = match (heard, &lender, contents.source_path()) {
+        (Err(Fault::Push(code)), Some(lender), Some(path)) => {
+            lender.prove_file(path)?;
+            return Err(Fault::Push(code));
+        }
+        (heard, _, _) => heard?,
+    };
     if seal.entries > ground.limits.entries {
         return Err(Fault::Push(Code::OverBudget));
     }
-    let grown = grow(ground, base, &contents, &changes, &mut room).and_then(|(sum, count)| {
+    let grown = grow(ground, basis, lender, &contents, &changes, &mut room).and_then(|(sum, count)| {
         let right = sum.root == seal.root && sum.entries == seal.entries;
         if right { Ok(count) } else { Err(Fault::Push(Code::WrongRoot)) }
     });
-    if let (Err(Fault::Push(_)), Some(base)) = (&grown, base) {
-        prove(ground, base)?;
+    if let (Err(Fault::Push(_)), Some(lender)) = (&grown, basis.lender()) {
+        prove(ground, lender)?;
     }
     Ok(Built { seal, new_bytes: contents.new_bytes(), changes: grown? })
 }
@@ -85,18 +119,18 @@ fn prove(ground: &Ground<'_>, base: &Snapshot) -> Result<(), Fault> {
 /// were.
 fn grow(
     ground: &Ground<'_>,
-    base: Option<&Snapshot>,
+    basis: Basis<'_>,
+    lender: Option<Base<'_>>,
     contents: &Contents,
     changes: &Changes,
     room: &mut Room,
 ) -> Result<(Summary, u64), Fault> {
-    let base = base.map(|snapshot| Base::open(ground.history, snapshot)).transpose()?;
-    let entries: Box<dyn Iterator<Item = Result<Entry, Fault>>> = match &base {
-        Some(base) => Box::new(base.entries()?),
-        None => Box::new(std::iter::empty()),
+    let entries: Box<dyn Iterator<Item = Result<Entry, Fault>>> = match (&lender, basis.base()) {
+        (Some(base), Some(_)) => Box::new(base.entries()?),
+        _ => Box::new(std::iter::empty()),
     };
     let top = ground.dir.make_dir(SNAPSHOT, 0o750)?.make_dir(layout::TREE, 0o750)?;
-    let mut tree = Tree::new(top, base, contents, changes);
+    let mut tree = Tree::new(top, lender, contents, changes);
     let mut manifest = new_manifest(ground.dir)?;
     let (count, mut made) = (Cell::new(0u64), 0u64);
     let changes = changes.reader()?.inspect(|_| count.set(count.get() + 1));

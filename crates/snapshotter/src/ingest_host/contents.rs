@@ -2,16 +2,18 @@
 //! both.
 
 use std::fs::File;
+use std::os::unix::fs::FileExt;
 
 use durable::{Dir, Linked, Name};
-use formats::ContentHash;
 use formats::cursor::Cursor;
 use formats::published::Limits;
 use formats::push::Record;
 use formats::session::Code;
+use formats::{ContentHash, RelPath};
 
 use super::fault::Fault;
 use super::room::Room;
+use super::source::Source;
 use super::sparse;
 
 /// A content whose end has not come yet.
@@ -34,6 +36,10 @@ pub(crate) struct Content {
 pub(crate) struct Contents {
     dir: Dir,
     shelves: Vec<Dir>,
+    /// The tree of the snapshot that copies are taken from.
+    base: Option<Dir>,
+    /// The last file of it that was named.
+    source_path: Option<RelPath>,
     open: Option<Open>,
     left_bytes: u64,
     left_count: u64,
@@ -45,20 +51,54 @@ struct Open {
     file: File,
     hasher: blake3::Hasher,
     size: u64,
+    source: Option<Source>,
+    ground: Ground,
+}
+
+/// What an open file has before anything is written to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ground {
+    /// Nothing: zeros need not be written.
+    Empty,
+    /// All bytes of its source.
+    Clone,
+}
+
+impl Open {
+    /// These bytes are there already.
+    fn pass(&mut self, data: &[u8]) {
+        self.hasher.update(data);
+        self.size += data.len() as u64;
+    }
+
+    fn append(&mut self, data: &[u8], room: &mut Room) -> Result<(), Fault> {
+        let written = match self.ground {
+            Ground::Empty => sparse::write_at(&self.file, data, self.size),
+            Ground::Clone => self.file.write_all_at(data, self.size).map(|()| data.len() as u64),
+        };
+        let written = written.map_err(Fault::stream("writing a content"))?;
+        self.pass(data);
+        room.bytes(written)
+    }
 }
 
 impl Contents {
-    /// An empty store in an empty folder, for a host with these limits.
-    pub(crate) fn new(dir: Dir, limits: &Limits) -> Result<Self, Fault> {
+    /// An empty store in an empty folder, for a host with these limits; copies are taken from the tree `base`.
+    pub(crate) fn new(dir: Dir, limits: &Limits, base: Option<Dir>) -> Result<Self, Fault> {
         let shelves = SHELVES.iter().map(|digit| dir.make_dir(Name::new(*digit)?, FOLDER_MODE));
         let shelves = shelves.collect::<durable::Result<_>>()?;
         let (left_bytes, left_count) = (limits.expanded_bytes, limits.entries);
-        Ok(Self { dir, shelves, open: None, left_bytes, left_count, new_bytes: 0 })
+        Ok(Self { dir, shelves, base, source_path: None, open: None, left_bytes, left_count, new_bytes: 0 })
     }
 
     /// Bytes of all different contents.
     pub(crate) fn new_bytes(&self) -> u64 {
         self.new_bytes
+    }
+
+    /// The file of the base that was named last: if the push is wrong, it may be what is to blame.
+    pub(crate) fn source_path(&self) -> Option<&RelPath> {
+        self.source_path.as_ref()
     }
 
     /// Takes an expanded block of records.
@@ -69,6 +109,8 @@ impl Contents {
                 Record::Data(data) => self.data(data, &mut from, room)?,
                 Record::End { size, hash } => self.end(size, hash, room)?,
                 Record::Drop => self.forget()?,
+                Record::From(path) => self.begin_from(path)?,
+                Record::Copy { offset, length } => self.copy(offset, length, room)?,
             }
         }
         Ok(())
@@ -121,8 +163,7 @@ impl Contents {
     }
 
     fn data(&mut self, data: &[u8], from: &mut Cursor<'_>, room: &mut Room) -> Result<(), Fault> {
-        let length = data.len() as u64;
-        self.left_bytes = self.left_bytes.checked_sub(length).ok_or(Fault::Push(Code::OverBudget))?;
+        self.charge(data.len() as u64)?;
         if self.open.is_none() {
             // Most contents are one record and their end: those need no name but their own.
             let mut ahead = from.clone();
@@ -135,17 +176,46 @@ impl Contents {
             Some(open) => open,
             None => self.begin()?,
         };
-        let open = self.open.insert(open);
-        open.hasher.update(data);
-        let written =
-            sparse::write_at(&open.file, data, open.size).map_err(Fault::stream("writing a content"))?;
-        open.size += length;
-        room.bytes(written)
+        self.open.insert(open).append(data, room)
+    }
+
+    fn charge(&mut self, bytes: u64) -> Result<(), Fault> {
+        self.left_bytes = self.left_bytes.checked_sub(bytes).ok_or(Fault::Push(Code::OverBudget))?;
+        Ok(())
     }
 
     fn begin(&self) -> Result<Open, Fault> {
         let file = self.dir.create_new(OPEN, FILE_MODE)?;
-        Ok(Open { file, hasher: blake3::Hasher::new(), size: 0 })
+        Ok(Open { file, hasher: blake3::Hasher::new(), size: 0, source: None, ground: Ground::Empty })
+    }
+
+    fn begin_from(&mut self, path: RelPath) -> Result<(), Fault> {
+        if self.open.is_some() {
+            return Err(Fault::Push(Code::MalformedPush));
+        }
+        let Some(base) = &self.base else { return Err(Fault::Push(Code::MissingContent)) };
+        let source = Source::open(base, self.source_path.insert(path))?;
+        let open = self.begin()?;
+        let ground = if source.clone_into(&open.file) { Ground::Clone } else { Ground::Empty };
+        self.open = Some(Open { source: Some(source), ground, ..open });
+        Ok(())
+    }
+
+    fn copy(&mut self, offset: u64, length: u64, room: &mut Room) -> Result<(), Fault> {
+        // Before a byte is read: a short record must not stand for endless work.
+        self.charge(length)?;
+        let Some(open) = &mut self.open else { return Err(Fault::Push(Code::MalformedPush)) };
+        let Some(source) = open.source.take() else { return Err(Fault::Push(Code::MalformedPush)) };
+        let in_place = open.ground == Ground::Clone && open.size == offset;
+        source.part(offset, length, |bytes| match in_place {
+            true => {
+                open.pass(bytes);
+                Ok(())
+            }
+            false => open.append(bytes, room),
+        })?;
+        open.source = Some(source);
+        Ok(())
     }
 
     fn end(&mut self, size: u64, hash: ContentHash, room: &mut Room) -> Result<(), Fault> {

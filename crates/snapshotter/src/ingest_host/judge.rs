@@ -9,7 +9,7 @@ use formats::session::Code;
 use formats::{HostId, PushId};
 use history::{Answered, HostHistory, LogAppender, Snapshot};
 
-use super::build::{Built, Ground, build};
+use super::build::{Basis, Built, Ground, build};
 use super::building::Building;
 use super::commit::{Committed, commit, reason};
 use super::fault::{Fault, Here};
@@ -39,8 +39,12 @@ pub(crate) struct Desk<'a> {
 enum Admission {
     /// It was judged before.
     Known(Answered),
-    /// It builds on this.
-    Base(Option<Snapshot>),
+    /// It builds on nothing.
+    Whole,
+    /// Its changes are those of this.
+    Base(Snapshot),
+    /// It builds on nothing, and takes contents from this.
+    Lender(Snapshot),
 }
 
 impl Desk<'_> {
@@ -125,12 +129,15 @@ impl Desk<'_> {
         header: &Header,
         bytes: u64,
     ) -> Result<Outcome, Fault> {
-        let base = match self.admit(header, bytes)? {
-            Admission::Known(answered) => return self.repeated(header, &answered),
-            Admission::Base(base) => base,
+        let admission = self.admit(header, bytes)?;
+        let basis = match &admission {
+            Admission::Known(answered) => return self.repeated(header, answered),
+            Admission::Whole => Basis::Nothing,
+            Admission::Base(snapshot) => Basis::Changes(snapshot),
+            Admission::Lender(snapshot) => Basis::Contents(snapshot),
         };
         let ground = Ground { history: self.history, dir: building.dir(), limits: self.limits };
-        let built = build(&ground, decoder, base.as_ref())?;
+        let built = build(&ground, decoder, basis)?;
         let committed = commit(self.history, building, &mut self.log, header, &built)?;
         Ok(accepted(&built, &committed))
     }
@@ -146,12 +153,14 @@ impl Desk<'_> {
         if bytes > self.limits.push_bytes {
             return Err(Fault::Push(Code::OverBudget));
         }
-        match header.base {
-            None => Ok(Admission::Base(None)),
-            Some(root) => match self.log.log().by_root(root) {
-                Some(snapshot) => Ok(Admission::Base(Some(snapshot.clone()))),
-                None => Err(Fault::Push(Code::UnknownBase)),
-            },
+        let snapshot = |root| match self.log.log().by_root(root) {
+            Some(snapshot) => Ok(snapshot.clone()),
+            None => Err(Fault::Push(Code::UnknownBase)),
+        };
+        match (header.base, header.lender) {
+            (Some(root), _) => snapshot(root).map(Admission::Base),
+            (None, Some(root)) => snapshot(root).map(Admission::Lender),
+            (None, None) => Ok(Admission::Whole),
         }
     }
 
@@ -179,7 +188,7 @@ impl Desk<'_> {
 
     /// The base of a push is damaged. If it is the one that hosts are told, they are told none from now on.
     fn reset(&mut self, header: Option<&Header>, reason: String) -> Result<Outcome, Trouble> {
-        let named = header.and_then(|header| header.base);
+        let named = header.and_then(|header| header.base.or(header.lender));
         if named.is_some() && named == self.log.log().base() {
             self.append(Event::Reset { reason: reason.clone() })?;
         }

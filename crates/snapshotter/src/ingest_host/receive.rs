@@ -170,7 +170,7 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let dir = Dir::open_root(scratch.path()).unwrap();
         let store = dir.make_dir(durable::Name::literal("contents"), 0o750).unwrap();
-        let mut contents = Contents::new(store, &Limits::default()).unwrap();
+        let mut contents = Contents::new(store, &Limits::default(), None).unwrap();
         let mut changes = Changes::new(&dir, 1 << 20).unwrap();
         let mut room = Room::new(&dir, 0).unwrap();
         body(&mut Liar(events.into_iter(), Vec::new(), ended), &mut contents, &mut changes, &mut room)
@@ -233,6 +233,7 @@ mod tests {
             push: PushId::from_bytes([2; 16]),
             counter: 1,
             base: None,
+            lender: None,
             started: 0,
             zone: "UTC".to_owned(),
             declared_bytes: 0,

@@ -2,8 +2,8 @@
 
 use formats::change::{Change, diff};
 use formats::frame;
-use formats::push::{Block, Codec, FrameKind, Header, Record, Seal, Tally, head};
-use formats::{ContentHash, HostId, InstallationId, PushId, Root};
+use formats::push::{Block, Codec, FrameKind, HEAD_BYTES, Header, Record, Seal, Tally, head, head_of};
+use formats::{ContentHash, HostId, InstallationId, PushId, Root, Version};
 
 use crate::state::State;
 
@@ -12,6 +12,8 @@ use crate::state::State;
 pub(crate) struct Push {
     pub(crate) header: Header,
     pub(crate) contents: Vec<Vec<u8>>,
+    /// Frames after those of the contents.
+    pub(crate) extra: Vec<(u8, Vec<u8>)>,
     pub(crate) changes: Vec<Change>,
     pub(crate) root: Root,
     pub(crate) entries: u64,
@@ -29,6 +31,7 @@ pub(crate) fn header(push: u8, counter: u64, base: Option<Root>) -> Header {
         push: PushId::from_bytes([push; 16]),
         counter,
         base,
+        lender: None,
         started: 1_700_000_000,
         zone: "Europe/Berlin".to_owned(),
         declared_bytes: 0,
@@ -42,6 +45,7 @@ impl Push {
         Self {
             header: header(push, u64::from(push), None),
             contents: state.contents(),
+            extra: Vec::new(),
             changes: state.entries().into_iter().map(Change::Put).collect(),
             root: sum.root,
             entries: sum.entries,
@@ -69,6 +73,7 @@ impl Push {
                 content_blocks(content).into_iter().map(|block| (FrameKind::Contents.code(), zstd(&block))),
             );
         }
+        frames.extend(self.extra.iter().cloned());
         let mut block = Vec::new();
         for change in &self.changes {
             change.encode(&mut block).unwrap();
@@ -86,6 +91,13 @@ impl Push {
         self.sealed(&self.frames())
     }
 
+    /// The same, in a file that says it is of version 1.0.
+    pub(crate) fn of_version_1(&self) -> Vec<u8> {
+        let (root, entries, left_out) = (self.root, self.entries, self.left_out);
+        let seal = |frames, hash| Seal { frames, hash, root, entries, left_out };
+        self.frames().sealed_as(Version::ONE, seal)
+    }
+
     /// These frames, with this push's seal.
     pub(crate) fn sealed(&self, frames: &Frames) -> Vec<u8> {
         let (root, entries, left_out) = (self.root, self.entries, self.left_out);
@@ -96,8 +108,13 @@ impl Push {
 impl Frames {
     /// The whole file, with the seal that `seal` makes of the true number of frames and their chain.
     pub(crate) fn sealed(&self, seal: impl FnOnce(u64, [u8; 32]) -> Seal) -> Vec<u8> {
+        self.sealed_as(formats::push::VERSION, seal)
+    }
+
+    fn sealed_as(&self, version: Version, seal: impl FnOnce(u64, [u8; 32]) -> Seal) -> Vec<u8> {
         let mut bytes = self.unsealed();
-        let mut tally = Tally::begin();
+        bytes[..HEAD_BYTES].copy_from_slice(&head_of(version));
+        let mut tally = Tally::of_version(version);
         let mut at = head().len();
         while let Ok(Some(found)) = frame::decode(&bytes[at..]) {
             let length = found.raw.len();

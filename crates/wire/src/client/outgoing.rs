@@ -2,9 +2,9 @@
 
 use formats::cursor::{Malformed, malformed};
 use formats::frame;
-use formats::push::{Block, FrameKind, Header, Mark, Order, Seal, Tally};
+use formats::push::{self, Block, FrameKind, Header, Mark, Order, Seal, Tally};
 use formats::session::ClientMessage;
-use formats::{PushId, Root, Version};
+use formats::{PushId, Root};
 
 /// One push under way: appends whole frames to the caller's bytes, in an order the receiver accepts, and keeps the tally that
 /// the seal is made from.
@@ -30,7 +30,7 @@ pub struct SealFacts {
 impl Outgoing {
     /// Begins a push: the message `new` and the header. A partial push that the receiver holds is discarded by it.
     pub fn open_new(header: &Header, to: &mut Vec<u8>) -> Result<Self, Malformed> {
-        ClientMessage::New { version: Version::ONE }.encode(to)?;
+        ClientMessage::New { version: push::VERSION }.encode(to)?;
         let mut push = Self { tally: Tally::begin() };
         push.frame(FrameKind::Header, &header.encode()?, to)?;
         Ok(push)

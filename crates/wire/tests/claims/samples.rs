@@ -24,6 +24,7 @@ pub(crate) fn header() -> Header {
         push: PUSH,
         counter: 1,
         base: None,
+        lender: None,
         started: 1_800_000_000,
         zone: "Europe/Vienna".into(),
         declared_bytes: 100,

@@ -121,7 +121,8 @@ fn versions() -> Vec<Case> {
         })
     };
     vec![
-        version("a push of a version that is too new", Refused(6), 2, 0),
+        version("a push of a version that is too new", Refused(6), 3, 0),
+        version("a push of version 2", Accepted, 2, 0),
         version("a push of a version that is too old", Refused(6), 0, 9),
         version("a push of version 65535", Refused(6), u16::MAX, u16::MAX),
         version("a push of a later minor version", Accepted, 1, 9),

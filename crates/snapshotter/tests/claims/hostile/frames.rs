@@ -106,7 +106,7 @@ pub(super) fn nameless() -> Vec<Case> {
         case("half a head", Code::BrokenFrames, head()[..7].to_vec()),
         case("only a head", Code::BrokenFrames, head()),
         case("another magic", bad, with_head(0, b'F')),
-        case("a version too new", bad, with_head(8, 2)),
+        case("a version too new", bad, with_head(8, 3)),
         case("a version too old", bad, with_head(8, 0)),
         case("zeros", bad, vec![0; 10_000]),
         case("a manifest", bad, [&b"firn.man"[..], &[1, 0, 0, 0], &[0; 44]].concat()),

@@ -122,6 +122,7 @@ pub(super) fn nameless() -> Vec<Case> {
         case("a host id of 255 bytes", bad, at(0, 255)),
         case("a sealed payload, which nobody knows", bad, at(length - 3, 1)),
         case("a signature, which nobody knows", bad, at(length - 1, 1)),
-        case("two bases", bad, at(1 + 5 + 16 + 16 + 8, 2)),
+        case("a base of an unknown kind", bad, at(1 + 5 + 16 + 16 + 8, 3)),
+        case("changes against what only lends", Code::WrongRoot, at(1 + 5 + 16 + 16 + 8, 2)),
     ]
 }

@@ -34,6 +34,8 @@ pub enum Record<'a> {
 pub const DATA_HEAD_BYTES: usize = 5;
 /// Bytes of an end record.
 pub const END_BYTES: usize = 41;
+/// Bytes that a from record takes besides its path.
+pub const FROM_HEAD_BYTES: usize = 3;
 /// Bytes of a copy record.
 pub const COPY_BYTES: usize = 17;
 

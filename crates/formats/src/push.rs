@@ -6,7 +6,7 @@ use crate::id::{HostId, InstallationId, PushId, Root};
 use crate::limits::{BLOCK_BYTES, ZONE_BYTES};
 use crate::version::Version;
 
-pub use crate::content_record::{COPY_BYTES, DATA_HEAD_BYTES, END_BYTES, Record};
+pub use crate::content_record::{COPY_BYTES, DATA_HEAD_BYTES, END_BYTES, FROM_HEAD_BYTES, Record};
 pub use crate::tally::{MARK_BYTES, Mark, Tally};
 
 /// First bytes of a push file.

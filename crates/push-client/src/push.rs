@@ -9,6 +9,7 @@ mod error;
 mod learn;
 mod packer;
 mod record;
+mod scan;
 mod sender;
 mod session;
 

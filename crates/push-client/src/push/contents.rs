@@ -7,13 +7,14 @@ use std::io::{self, Read, Seek};
 use formats::{ContentHash, Mtime};
 use rustix::io::Errno;
 
-use super::elsewhere::Elsewhere;
+use super::elsewhere::{Elsewhere, Lent};
 use super::packer::{Packer, SenderGone};
-use crate::state::{Base, Content};
+use super::scan::{BUFFER_BYTES, Last, Old, READ_BYTES, Scan};
+use crate::state::{Base, Content, Pieces, PiecesFolder};
 use crate::walk::{Facts, FileKind, Found, open_file};
 
-/// Files up to this size are hashed before anything of them is sent; longer ones are sent while they are read.
-const BUFFERED_BYTES_MAX: usize = 1024 * 1024;
+/// Files up to this size are hashed before anything of them is sent. Longer ones are sent while they are read, and of them only what is new.
+pub(super) const LONG_BYTES: u64 = READ_BYTES as u64;
 /// Readings of a file that does not hold still: the first and three more.
 const READINGS_MAX: u32 = 4;
 /// Hashes that are remembered, so that equal small files are sent once. Beyond it some are sent twice.
@@ -55,14 +56,6 @@ pub(super) struct Expected {
     pub(super) hash: ContentHash,
 }
 
-/// Whether a long file is sent while it is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sending {
-    Now,
-    /// It is only hashed, as it is most likely the content that the base has.
-    Not,
-}
-
 /// Whether a reading that met a change is followed by another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Turn {
@@ -76,6 +69,7 @@ pub(super) struct Contents {
     packer: Packer,
     remembered: HashSet<ContentHash>,
     elsewhere: Elsewhere,
+    pieces: PiecesFolder,
     buffer: Vec<u8>,
     /// Bytes read from files, readings that came to nothing included.
     pub(super) read_bytes: u64,
@@ -95,12 +89,13 @@ impl Contents {
         held: impl Iterator<Item = ContentHash>,
         base: Option<Base>,
         wanted: HashSet<ContentHash>,
+        pieces: PiecesFolder,
     ) -> Self {
-        // One byte more than the longest: so a file that grew is seen.
-        let buffer = vec![0; BUFFERED_BYTES_MAX + 1];
+        // More than the longest that is not long: so a file that grew is seen.
+        let buffer = vec![0; BUFFER_BYTES];
         let remembered = held.take(REMEMBERED_MAX).collect();
-        let elsewhere = Elsewhere::new(base, wanted, BUFFERED_BYTES_MAX as u64);
-        Self { packer, remembered, elsewhere, buffer, read_bytes: 0 }
+        let elsewhere = Elsewhere::new(base, wanted);
+        Self { packer, remembered, elsewhere, pieces, buffer, read_bytes: 0 }
     }
 
     /// Gives back the packer, whose contents are then complete.
@@ -135,7 +130,7 @@ impl Contents {
                 return Ok(Reading::NoFile);
             }
             let turn = if reading == READINGS_MAX { Turn::Last } else { Turn::Another };
-            let (attempt, after) = self.attempt(&mut file, &before, expected, turn)?;
+            let (attempt, after) = self.attempt(found, &mut file, &before, expected, turn)?;
             let copied = |size, hash| Copied { size, hash, facts: after, file };
             match attempt {
                 Attempt::Failed(errno) => return Ok(Reading::Refused(errno)),
@@ -151,21 +146,27 @@ impl Contents {
 
     fn attempt(
         &mut self,
+        found: &Found<'_>,
         file: &mut File,
         before: &Facts,
         expected: Option<Expected>,
         turn: Turn,
     ) -> Result<(Attempt, Facts), SenderGone> {
-        if before.size <= BUFFERED_BYTES_MAX as u64 {
+        if before.size <= LONG_BYTES {
             return self.attempt_buffered(file, before, expected, turn);
         }
         // A mode, an owner or a name changed, or the whole disk has another number: no reason to send it all again.
         // Nor is another name.
-        let expected = expected.or_else(|| self.elsewhere.of_inode(before));
-        let alike =
-            expected.filter(|e| turn == Turn::Another && e.size == before.size && e.mtime == before.mtime);
+        let lent = match expected {
+            Some(expected) => Some(Lent { path: found.path.clone(), expected }),
+            None => self.elsewhere.of_inode(before).cloned(),
+        };
+        let alike = lent
+            .as_ref()
+            .map(|lent| lent.expected)
+            .filter(|e| turn == Turn::Another && e.size == before.size && e.mtime == before.mtime);
         if let Some(expected) = alike {
-            match self.attempt_streamed(file, before, Sending::Not, turn)? {
+            match self.attempt_hashed(file, before)? {
                 (Attempt::Still(_, hash), _) if hash != expected.hash => {}
                 answer => return Ok(answer),
             }
@@ -173,7 +174,8 @@ impl Contents {
                 return Ok((Attempt::Failed(errno(&error)), *before));
             }
         }
-        self.attempt_streamed(file, before, Sending::Now, turn)
+        let old = lent.or_else(|| self.elsewhere.of_length(before.size).cloned());
+        self.attempt_scanned(file, before, old, turn)
     }
 
     fn attempt_buffered(
@@ -183,7 +185,7 @@ impl Contents {
         expected: Option<Expected>,
         turn: Turn,
     ) -> Result<(Attempt, Facts), SenderGone> {
-        let want = usize::try_from(before.size).unwrap_or(BUFFERED_BYTES_MAX) + 1;
+        let want = usize::try_from(before.size).unwrap_or(READ_BYTES) + 1;
         let read = fill(file, self.buffer.get_mut(..want).unwrap_or_default());
         let (length, after) = match (read, Facts::of_open(&*file)) {
             (Ok(length), Ok(after)) => (length, after),
@@ -208,70 +210,113 @@ impl Contents {
         Ok((if still { Attempt::Still(size, hash) } else { Attempt::Moved(size, hash) }, after))
     }
 
-    fn attempt_streamed(
+    /// Only hashed, as it is most likely the content that the base has.
+    fn attempt_hashed(&mut self, file: &mut File, before: &Facts) -> Result<(Attempt, Facts), SenderGone> {
+        let mut hasher = blake3::Hasher::new();
+        let bytes_max = before.size + 1;
+        while hasher.count() < bytes_max {
+            match self.read_on(file, 0, bytes_max - hasher.count()) {
+                Ok(0) => break,
+                Ok(length) => hasher.update(self.buffer.get(..length).unwrap_or_default()),
+                Err(errno) => return Ok((Attempt::Failed(errno), *before)),
+            };
+        }
+        Ok(match Facts::of_open(&*file) {
+            Ok(after) => (ended(&hasher, before, &after), after),
+            Err(errno) => (Attempt::Failed(errno), *before),
+        })
+    }
+
+    /// Sent while it is read: what of it is new.
+    fn attempt_scanned(
         &mut self,
         file: &mut File,
         before: &Facts,
-        sending: Sending,
+        old: Option<Lent>,
         turn: Turn,
     ) -> Result<(Attempt, Facts), SenderGone> {
-        let (size, hash) = match self.stream(file, before.size + 1, sending)? {
-            Ok(read) => read,
-            Err(errno) => {
+        let mut hasher = blake3::Hasher::new();
+        let read = self.scan(file, before.size, old, &mut hasher)?;
+        let (pieces, after) = match (read, Facts::of_open(&*file)) {
+            (Ok(pieces), Ok(after)) => (pieces, after),
+            (Err(errno), _) | (_, Err(errno)) => {
                 self.packer.drop_open()?;
                 return Ok((Attempt::Failed(errno), *before));
             }
         };
-        let after = match Facts::of_open(&*file) {
-            Ok(after) => after,
-            Err(errno) => {
+        let attempt = ended(&hasher, before, &after);
+        match &attempt {
+            // A copy, or touched and no more.
+            Attempt::Still(_, hash) if self.remembered.contains(hash) || self.elsewhere.has(hash) => {
                 self.packer.drop_open()?;
-                return Ok((Attempt::Failed(errno), *before));
             }
-        };
-        let still = before.is_untouched(&after) && size == before.size;
-        match sending {
-            Sending::Now if still || turn == Turn::Last => {
-                self.packer.end(size, hash, still.then(|| content(size, hash, &after)))?;
-                self.remember(hash);
+            Attempt::Still(size, hash) => {
+                self.packer.end(*size, *hash, Some(content(*size, *hash, &after)))?;
+                self.remember(*hash);
+                // Without it the next change costs the whole file.
+                let _ = self.pieces.save(hash, &pieces);
             }
-            Sending::Now => self.packer.drop_open()?,
-            Sending::Not => {}
+            Attempt::Moved(size, hash) if turn == Turn::Last => {
+                self.packer.end(*size, *hash, None)?;
+                self.remember(*hash);
+            }
+            Attempt::Moved(..) | Attempt::Failed(_) => self.packer.drop_open()?,
         }
-        Ok((if still { Attempt::Still(size, hash) } else { Attempt::Moved(size, hash) }, after))
+        Ok((attempt, after))
     }
 
-    /// Reads at most so many bytes: one more than a file has, so that one that grew is seen, and never followed for ever.
-    fn stream(
+    /// Reads at most one byte more than the file has, so that one that grew is seen, and never followed for ever.
+    fn scan(
         &mut self,
         file: &mut File,
-        bytes_max: u64,
-        sending: Sending,
-    ) -> Result<Result<(u64, ContentHash), Errno>, SenderGone> {
-        let mut hasher = blake3::Hasher::new();
-        let mut size = 0u64;
-        while size < bytes_max {
-            let want = usize::try_from(bytes_max - size).unwrap_or(usize::MAX).min(self.buffer.len());
-            let length = match fill(file, self.buffer.get_mut(..want).unwrap_or_default()) {
-                Ok(0) => break,
+        size: u64,
+        old: Option<Lent>,
+        hasher: &mut blake3::Hasher,
+    ) -> Result<Result<Pieces, Errno>, SenderGone> {
+        let old = old.and_then(|Lent { path, expected }| {
+            self.pieces.load(&expected.hash).map(|pieces| Old { path, pieces })
+        });
+        let mut scan = Scan::begin(Pieces::for_length(size), old, &mut self.packer)?;
+        let mut left = 0;
+        loop {
+            let room = (size + 1).saturating_sub(hasher.count()).min(READ_BYTES as u64);
+            let length = match self.read_on(file, left, room) {
                 Ok(length) => length,
                 Err(errno) => return Ok(Err(errno)),
             };
-            let bytes = self.buffer.get(..length).unwrap_or_default();
-            hasher.update(bytes);
-            if sending == Sending::Now {
-                self.packer.data(bytes)?;
+            let held = self.buffer.get(..left + length).unwrap_or_default();
+            hasher.update(held.get(left..).unwrap_or_default());
+            let last = if length < READ_BYTES { Last::Yes } else { Last::No };
+            let done = scan.take(held, left, last, &mut self.packer)?;
+            if last == Last::Yes {
+                return scan.finish(&mut self.packer).map(Ok);
             }
-            size += length as u64;
-            self.read_bytes += length as u64;
+            self.buffer.copy_within(done..left + length, 0);
+            left = left + length - done;
         }
-        Ok(Ok((size, ContentHash::from_bytes(*hasher.finalize().as_bytes()))))
+    }
+
+    /// Reads into the buffer behind what is left there, so much that it is full unless the file ends, and at most `bytes_max`.
+    fn read_on(&mut self, file: &mut File, left: usize, bytes_max: u64) -> Result<usize, Errno> {
+        let want = usize::try_from(bytes_max).unwrap_or(READ_BYTES).min(READ_BYTES);
+        let length = fill(file, self.buffer.get_mut(left..left + want).unwrap_or_default())?;
+        self.read_bytes += length as u64;
+        Ok(length)
     }
 
     fn remember(&mut self, hash: ContentHash) {
         if self.remembered.len() < REMEMBERED_MAX {
             self.remembered.insert(hash);
         }
+    }
+}
+
+/// What a file that was read to its end comes to.
+fn ended(hasher: &blake3::Hasher, before: &Facts, after: &Facts) -> Attempt {
+    let (size, hash) = (hasher.count(), ContentHash::from_bytes(*hasher.finalize().as_bytes()));
+    match before.is_untouched(after) && size == before.size {
+        true => Attempt::Still(size, hash),
+        false => Attempt::Moved(size, hash),
     }
 }
 

@@ -230,14 +230,16 @@ impl Push<'_> {
         let (root, base) = base.unzip();
         let known: Vec<_> = held.contents.values().map(|content| content.hash).collect();
         // Not there: then what has moved is sent again.
+        let pieces = self.state.pieces()?;
         let again = root.and_then(|root| self.state.base_again(root).ok());
         let mut recorder = Recorder {
             names: Names::load(),
             links: Links::default(),
+            long: HashSet::new(),
             all_taken_over: base.is_some(),
             base,
             held,
-            contents: Contents::new(packer, known.into_iter(), again, self.wanted.clone()),
+            contents: Contents::new(packer, known.into_iter(), again, self.wanted.clone(), pieces),
             wanted: std::mem::take(&mut self.wanted),
             new: self.state.create(self.job.started)?,
             account: self.account,
@@ -246,8 +248,11 @@ impl Push<'_> {
         };
         let top = self.job.top.try_clone().map_err(machine("hold the host's root folder"))?;
         Walker::beneath(&self.job.plan.selection, top).walk(&mut recorder)?;
-        let Recorder { contents, new, all_taken_over, task, .. } = recorder;
+        let Recorder { contents, new, all_taken_over, task, long, .. } = recorder;
         drop(task);
+        if !all_taken_over && let Err(error) = self.state.pieces()?.keep_only(&long) {
+            self.monitor.warn(&format!("lists of old contents stay in the state folder: {error}"));
+        }
         self.account.add(Count::ReadBytes, contents.read_bytes);
         let mut packer = contents.finish().map_err(|_| PushError::SenderGone)?;
         let (summary, written) = self.state.finish(new, root.filter(|_| all_taken_over))?;

@@ -2,20 +2,16 @@
 
 use std::collections::{HashMap, HashSet};
 
-use formats::{Body, ContentHash, Kind, Node};
+use formats::{Body, ContentHash, Kind, Node, RelPath};
 
-use super::contents::Expected;
-use crate::state::{Base, Known};
+use super::contents::{Expected, LONG_BYTES};
+use crate::state::{Base, Known, Short, shortened};
 use crate::walk::Facts;
 
-/// What is kept of a hash: so much that nobody makes a file that is taken for another.
-const SHORT_BYTES: usize = 16;
 /// Most contents that are remembered, 16 bytes each. What is beyond is sent when it moves.
 const REMEMBERED_MAX: usize = 2_000_000;
-/// Most files that are known by their inode.
-const INODES_MAX: usize = 200_000;
-
-type Short = [u8; SHORT_BYTES];
+/// Most long files that are known by themselves.
+const LONG_MAX: usize = 100_000;
 
 /// The base's contents, read when the first is asked for: a push in which nothing is new never asks.
 #[derive(Debug)]
@@ -23,28 +19,50 @@ pub(super) struct Elsewhere {
     unread: Option<Base>,
     /// Sorted.
     contents: Vec<Short>,
-    /// Files of more than `long_bytes`, by device and inode: those are sent while they are read, so their hash would come too late.
-    long: HashMap<(u64, u64), Expected>,
-    long_bytes: u64,
+    /// Long files: those are sent while they are read, so their hash would come too late.
+    long: Vec<Lent>,
+    by_inode: HashMap<(u64, u64), usize>,
+    by_length: HashMap<u64, usize>,
     wanted: HashSet<ContentHash>,
+}
+
+/// A long file of the base.
+#[derive(Debug, Clone)]
+pub(super) struct Lent {
+    pub(super) path: RelPath,
+    pub(super) expected: Expected,
 }
 
 impl Elsewhere {
     /// Of this base, without the contents that the server wants again.
-    pub(super) fn new(base: Option<Base>, wanted: HashSet<ContentHash>, long_bytes: u64) -> Self {
-        Self { unread: base, contents: Vec::new(), long: HashMap::new(), long_bytes, wanted }
+    pub(super) fn new(base: Option<Base>, wanted: HashSet<ContentHash>) -> Self {
+        Self {
+            unread: base,
+            contents: Vec::new(),
+            long: Vec::new(),
+            by_inode: HashMap::new(),
+            by_length: HashMap::new(),
+            wanted,
+        }
     }
 
     /// The base has this content.
     pub(super) fn has(&mut self, hash: &ContentHash) -> bool {
         self.read();
-        self.contents.binary_search(&short(hash)).is_ok()
+        self.contents.binary_search(&shortened(hash.as_bytes())).is_ok()
     }
 
-    /// The content of a long file that is still the inode it was, whatever its name is now.
-    pub(super) fn of_inode(&mut self, facts: &Facts) -> Option<Expected> {
+    /// What a long file was, if it still is the inode it was, whatever its name is now.
+    pub(super) fn of_inode(&mut self, facts: &Facts) -> Option<&Lent> {
         self.read();
-        self.long.get(&(facts.stamp.device, facts.stamp.inode)).copied()
+        let place = self.by_inode.get(&(facts.stamp.device, facts.stamp.inode))?;
+        self.long.get(*place)
+    }
+
+    /// A long file of this length: what is new may be a copy of it.
+    pub(super) fn of_length(&mut self, bytes: u64) -> Option<&Lent> {
+        self.read();
+        self.long.get(*self.by_length.get(&bytes)?)
     }
 
     fn read(&mut self) {
@@ -65,16 +83,12 @@ impl Elsewhere {
         if self.wanted.contains(content) {
             return;
         }
-        self.contents.push(short(content));
-        if *size > self.long_bytes && self.long.len() < INODES_MAX {
+        self.contents.push(shortened(content.as_bytes()));
+        if *size > LONG_BYTES && self.long.len() < LONG_MAX {
+            self.by_inode.insert((known.stamp.device, known.stamp.inode), self.long.len());
+            self.by_length.insert(*size, self.long.len());
             let expected = Expected { size: *size, mtime: meta.mtime, hash: *content };
-            self.long.insert((known.stamp.device, known.stamp.inode), expected);
+            self.long.push(Lent { path: known.entry.path.clone(), expected });
         }
     }
-}
-
-fn short(hash: &ContentHash) -> Short {
-    let mut short = [0; SHORT_BYTES];
-    short.iter_mut().zip(hash.as_bytes()).for_each(|(to, from)| *to = *from);
-    short
 }

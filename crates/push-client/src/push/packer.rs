@@ -2,11 +2,11 @@
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use formats::ContentHash;
 use formats::change::Change;
 use formats::cursor::Malformed;
 use formats::limits::BLOCK_BYTES;
-use formats::push::{DATA_HEAD_BYTES, END_BYTES, Record};
+use formats::push::{COPY_BYTES, DATA_HEAD_BYTES, END_BYTES, FROM_HEAD_BYTES, Record};
+use formats::{ContentHash, RelPath};
 
 use crate::state::Content;
 
@@ -71,6 +71,21 @@ impl Packer {
             self.open = true;
             bytes = later;
         }
+        Ok(())
+    }
+
+    /// Opens a content that has copies of this file of the base.
+    pub(super) fn from(&mut self, path: RelPath) -> Result<(), SenderGone> {
+        self.make_room(FROM_HEAD_BYTES + path.as_bytes().len())?;
+        Record::From(path).encode(&mut self.block);
+        self.open = true;
+        Ok(())
+    }
+
+    /// More of the open content, which the base has.
+    pub(super) fn copy(&mut self, offset: u64, length: u64) -> Result<(), SenderGone> {
+        self.make_room(COPY_BYTES)?;
+        Record::Copy { offset, length }.encode(&mut self.block);
         Ok(())
     }
 
@@ -184,6 +199,7 @@ mod tests {
                         open.clear();
                     }
                     Record::Drop => open.clear(),
+                    other => panic!("{other:?}"),
                 }
             }
             assert_eq!(goes_on, !open.is_empty());

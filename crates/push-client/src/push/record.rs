@@ -10,9 +10,9 @@ use rustix::io::Errno;
 use cli::{Monitor, Task, shown};
 
 use super::account::{Account, Count};
-use super::contents::{Contents, Copied, Expected, Reading};
+use super::contents::{Contents, Copied, Expected, LONG_BYTES, Reading};
 use super::error::PushError;
-use crate::state::{Base, Content, NewState, StateError, is_settled};
+use crate::state::{Base, Content, NewState, Short, StateError, is_settled, shortened};
 use crate::walk::{Facts, FileKind, Found, Links, Missed, Names, Stamp, Visit, read_attributes};
 
 /// Contents that the receiver holds of a push that is gone on with.
@@ -32,6 +32,8 @@ pub(super) struct Recorder<'a> {
     pub(super) held: Held,
     pub(super) contents: Contents,
     pub(super) new: NewState,
+    /// Long contents of the base and of the new state.
+    pub(super) long: HashSet<Short>,
     /// Every entry so far was taken over from the base, stamp and all.
     pub(super) all_taken_over: bool,
     pub(super) account: &'a mut Account,
@@ -62,6 +64,7 @@ impl Visit for Recorder<'_> {
         }
         let mut expected = None;
         if let Some(known) = known {
+            self.note_long(&known.entry);
             if self.is_untouched(&known.entry, &known.stamp, facts) {
                 self.account.add(Count::Unchanged, 1);
                 self.links.remember(facts, found.path);
@@ -212,8 +215,17 @@ impl Recorder<'_> {
         self.write(Entry { path: path.clone(), body: Body::Node(Node { meta, kind }) }, stamp)
     }
 
+    fn note_long(&mut self, entry: &Entry) {
+        if let Some(Node { kind: Kind::File { size, content }, .. }) = entry.node()
+            && *size > LONG_BYTES
+        {
+            self.long.insert(shortened(content.as_bytes()));
+        }
+    }
+
     fn write(&mut self, entry: Entry, stamp: &Stamp) -> Result<(), PushError> {
         self.task.advance(1);
+        self.note_long(&entry);
         match self.new.push(&entry, stamp) {
             Ok(()) => {
                 self.account.add(Count::Entries, 1);

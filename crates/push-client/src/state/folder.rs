@@ -15,10 +15,13 @@ use formats::{Entry, ManifestWriter, PushId, Root, Summary};
 use cli::Monitor;
 
 use super::memory::Found;
-use super::{Base, Installation, Journal, JournalHead, Memory, Recalled, StampsWriter, StateError};
+use super::{
+    Base, Installation, Journal, JournalHead, Memory, PiecesFolder, Recalled, StampsWriter, StateError,
+};
 use crate::walk::Stamp;
 
 const LOCK: Name<'static> = Name::literal("lock");
+const PIECES: Name<'static> = Name::literal("pieces");
 const JOURNAL: Name<'static> = Name::literal("journal");
 const NEW_MANIFEST: Name<'static> = Name::literal("new.manifest");
 const NEW_STAMPS: Name<'static> = Name::literal("new.stamps");
@@ -28,6 +31,7 @@ const BUFFER_BYTES: usize = 256 * 1024;
 #[derive(Debug)]
 pub struct StateFolder {
     dir: Dir,
+    pieces: Dir,
     _lock: Lock,
 }
 
@@ -62,7 +66,9 @@ impl StateFolder {
             dir.set_mode(0o700)?;
         }
         let lock = dir.try_lock(LOCK)?.ok_or(StateError::Busy)?;
-        Ok(Self { dir, _lock: lock })
+        // Made here: once confined, this program makes files only.
+        let pieces = dir.make_dir_or_open(PIECES, 0o700)?;
+        Ok(Self { dir, pieces, _lock: lock })
     }
 
     /// What is remembered in the folder at `path`, without locking it. None if there is no such folder.
@@ -179,6 +185,11 @@ impl StateFolder {
             Err(error) if error.is_not_found() => self.manifest(root),
             answer => Ok(answer?),
         }
+    }
+
+    /// What the long contents of the accepted state are made of.
+    pub fn pieces(&self) -> Result<PiecesFolder, StateError> {
+        Ok(PiecesFolder::new(self.pieces.try_clone()?))
     }
 
     /// Begins the journal of a new push.

@@ -13,6 +13,7 @@ use push_client::push::{Account, Job, Outcome, PushError, Session, push};
 use push_client::state::{StateError, StateFolder};
 use push_client::transport::Carried;
 
+use crate::judge::Files;
 use crate::server::Server;
 
 pub(crate) const HOST_KEY: &str =
@@ -108,6 +109,19 @@ impl Host {
         let job = Job { plan: &plan, top, started: now + later, zone: "UTC".to_owned() };
         let mut account = Account::default();
         let outcome = push(job, &self.state(), Session::new(carried), &mut account, &Silent);
+        (outcome, account)
+    }
+
+    /// As [`Host::push_accepted`], for a push that copies from these files of its base.
+    pub(crate) fn push_accepted_with(
+        &self,
+        server: &mut Server,
+        base: &[formats::Entry],
+        files: &Files,
+    ) -> (Outcome, Account) {
+        let (outcome, account) = self.push(server);
+        server.newest_with(base, files);
+        server.judge(outcome.push, Verdict::Accepted { root: outcome.root });
         (outcome, account)
     }
 

@@ -41,8 +41,12 @@ impl Judged {
     }
 }
 
+/// Bytes of files of the base, by path, for pushes that copy from them.
+pub(crate) type Files = HashMap<&'static str, Vec<u8>>;
+
 /// Fails at the first thing that a snapshotter would reject.
-pub(crate) fn judge(file: &[u8], base: &[Entry]) -> Judged {
+pub(crate) fn judge(file: &[u8], base: &[Entry], files: &Files) -> Judged {
+    let mut source: Option<&[u8]> = None;
     let (mut contents, mut open, mut contents_count) = (HashMap::new(), Vec::new(), 0);
     let mut changes: Vec<Change> = Vec::new();
     let mut tally = Tally::begin();
@@ -57,6 +61,7 @@ pub(crate) fn judge(file: &[u8], base: &[Entry]) -> Judged {
         match kind {
             FrameKind::Header | FrameKind::Seal => {}
             FrameKind::Resume => {
+                source = None;
                 open.clear();
                 changes.clear();
             }
@@ -66,9 +71,21 @@ pub(crate) fn judge(file: &[u8], base: &[Entry]) -> Judged {
                 while !from.is_empty() {
                     match Record::decode(&mut from).unwrap() {
                         Record::Data(data) => open.extend_from_slice(data),
-                        Record::Drop => open.clear(),
+                        Record::Drop => {
+                            source = None;
+                            open.clear();
+                        }
+                        Record::From(path) => {
+                            assert!(open.is_empty() && base.iter().any(|entry| entry.path == path));
+                            source = Some(&files[path.to_string().as_str()]);
+                        }
+                        Record::Copy { offset, length } => {
+                            let part = offset as usize..(offset + length) as usize;
+                            open.extend_from_slice(&source.expect("a source")[part]);
+                        }
                         Record::End { size, hash } => {
                             assert_eq!((open.len() as u64, ContentHash::of(&open)), (size, hash));
+                            source = None;
                             contents.insert(hash, std::mem::take(&mut open));
                             contents_count += 1;
                         }

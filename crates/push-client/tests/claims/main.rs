@@ -11,6 +11,7 @@
 mod audit;
 mod commands;
 mod cut;
+mod delta;
 mod host;
 mod hostile;
 mod judge;

@@ -9,7 +9,7 @@ use formats::{ContentHash, Entry, HostId, PushId, Root, frame};
 use wire::partial::{Partial, Scan};
 use wire::server::{Effect, Jail, Server as Protocol, refusal};
 
-use crate::judge::{Judged, judge};
+use crate::judge::{Files, Judged, judge};
 
 /// What a jail and a history would hold.
 pub(crate) struct Server {
@@ -45,7 +45,12 @@ impl Server {
 
     /// The newest sealed push, opened and checked against the entries of its base.
     pub(crate) fn newest(&self, base: &[Entry]) -> Judged {
-        judge(self.sealed.last().expect("no push is sealed"), base)
+        self.newest_with(base, &Files::new())
+    }
+
+    /// The same, of a push that copies from these files of its base.
+    pub(crate) fn newest_with(&self, base: &[Entry], files: &Files) -> Judged {
+        judge(self.sealed.last().expect("no push is sealed"), base, files)
     }
 
     /// One session, to its end.

@@ -9,7 +9,7 @@ use push_client::push::Count;
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 
 use crate::host::{Host, noise};
-use crate::judge::content;
+use crate::judge::{Files, content};
 use crate::server::Server;
 
 fn tree() -> Host {
@@ -101,7 +101,7 @@ fn a_content_that_the_base_has_is_not_sent_again_for_a_new_mode_or_time() {
     fs::write(&large, noise(2, 2_000_000)).unwrap();
     reset_times(&large, &meta);
     host.push(&mut server);
-    let judged = server.newest(&base);
+    let judged = server.newest_with(&base, &Files::from([("data/large", noise(1, 2_000_000))]));
     assert_eq!(judged.contents_count, 1);
     assert_eq!(judged.content("data/large"), noise(2, 2_000_000));
 }
@@ -150,6 +150,15 @@ pub(crate) fn accepted(host: &Host) -> Vec<formats::Entry> {
         .map(|entry| entry.unwrap().path())
         .find(|path| path.extension().is_some_and(|e| e == "manifest"))
         .unwrap();
-    let file = std::io::BufReader::new(fs::File::open(path).unwrap());
+    entries(&path)
+}
+
+/// The entries that the host keeps under this root.
+pub(crate) fn kept(host: &Host, root: formats::Root) -> Vec<formats::Entry> {
+    entries(&host.state_path().join(format!("{root}.manifest")))
+}
+
+fn entries(manifest: &Path) -> Vec<formats::Entry> {
+    let file = std::io::BufReader::new(fs::File::open(manifest).unwrap());
     formats::ManifestReader::new(file).unwrap().map(Result::unwrap).collect()
 }

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::error::{At, Result};
 
@@ -83,6 +83,13 @@ pub fn write_file(path: &Path, seed: u64, bytes: u64) -> Result<()> {
     half_compressible(&mut Numbers::new(seed), bytes, &mut out).and_then(|()| out.flush()).at("write", path)
 }
 
+/// Where the small file with this number lies: 20 to a folder, 50 folders in another.
+#[must_use]
+pub fn small_file(number: u64) -> PathBuf {
+    let leaf = number / 20;
+    PathBuf::from(format!("d{:02}/e{leaf:04}/file-{number:05}.txt", leaf / 50))
+}
+
 /// Makes `files` small files, `mean` bytes on average, 20 to a folder, folders two deep.
 ///
 /// # Errors
@@ -90,14 +97,15 @@ pub fn write_file(path: &Path, seed: u64, bytes: u64) -> Result<()> {
 pub fn write_small_files(folder: &Path, seed: u64, files: u64, mean: u64) -> Result<()> {
     let mut numbers = Numbers::new(seed);
     for number in 0..files {
-        let leaf = number / 20;
-        let place = folder.join(format!("d{:02}", leaf / 50)).join(format!("e{leaf:04}"));
-        if number % 20 == 0 {
-            fs::create_dir_all(&place).at("create", &place)?;
+        let file = folder.join(small_file(number));
+        if number % 20 == 0
+            && let Some(place) = file.parent()
+        {
+            fs::create_dir_all(place).at("create", place)?;
         }
         // The sum of two dice: sizes from 1 to 2 * mean with the stated mean, few of them extreme.
         let bytes = numbers.below(mean) + numbers.below(mean) + 1;
-        write_file(&place.join(format!("file-{number:05}.txt")), numbers.draw(), bytes)?;
+        write_file(&file, numbers.draw(), bytes)?;
     }
     Ok(())
 }

@@ -100,6 +100,7 @@ pub const NEEDS: &[Need] = &[
     need("systemd", Purpose::Test, Check::Program("systemd-analyze")),
     // libFuzzer is C++
     need("g++", Purpose::Fuzz, Check::Program("g++")),
+    need("zstd", Purpose::Bench, Check::Program("zstd")),
     need("mount", Purpose::Bench, Check::Program("mount")),
     // what iceboxer is measured against
     need("python3-boto3", Purpose::Bench, Check::Module("boto3")),

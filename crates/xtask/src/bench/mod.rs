@@ -6,6 +6,7 @@
 //!
 //! Rounds are interleaved, and the one that begins changes with every round. Figures are medians.
 
+mod changed;
 pub(crate) mod disk;
 mod floor;
 mod ice;
@@ -24,6 +25,7 @@ use crate::args::BenchArgs;
 use crate::needs;
 use crate::screen::Step;
 use crate::trouble::{Result, Trouble};
+use changed::Edit;
 use disk::Disk;
 use row::Row;
 
@@ -72,10 +74,13 @@ pub(crate) fn run(args: &BenchArgs) -> Result<ExitCode> {
         .into_iter()
         .filter(|subject| subject.ids().iter().any(|id| id.starts_with(&args.only)))
         .collect();
+    let edits: Vec<Edit> =
+        Edit::ALL.into_iter().filter(|edit| edit.ids().iter().any(|id| id.starts_with(&args.only))).collect();
     let with_ice = ice::IDS.iter().any(|id| id.starts_with(&args.only));
-    if subjects.is_empty() && !with_ice {
+    if subjects.is_empty() && edits.is_empty() && !with_ice {
         let pushes = Subject::ALL.iter().flat_map(|subject| subject.ids());
-        let ids: Vec<_> = pushes.chain(ice::IDS).collect();
+        let edits = Edit::ALL.iter().flat_map(|edit| edit.ids());
+        let ids: Vec<_> = pushes.chain(edits).chain(ice::IDS).collect();
         return Err(Trouble::new(format!("no row begins with {}; there are {}", args.only, ids.join(", "))));
     }
     if Power::here() == Power::User {
@@ -83,10 +88,14 @@ pub(crate) fn run(args: &BenchArgs) -> Result<ExitCode> {
     }
     needs::bring(&[Purpose::Build, Purpose::Server, Purpose::Bench])?;
     let programs = crate::build::programs(Profile::Release)?;
-    let mut bench = Bench::new(&programs, &subjects)?;
+    let mut bench = Bench::new(&programs, &subjects, &edits)?;
     let mut rows = Vec::new();
     for subject in subjects {
         rows.extend(round::measure(&mut bench, subject, args.rounds)?);
+    }
+    // After the others: they change the trees.
+    for edit in edits {
+        rows.extend(changed::measure(&mut bench, edit, args.rounds)?);
     }
     if with_ice {
         rows.extend(ice::measure(&mut bench, args.rounds)?);
@@ -100,16 +109,16 @@ pub(crate) fn run(args: &BenchArgs) -> Result<ExitCode> {
 }
 
 impl Bench {
-    fn new(programs: &Programs, subjects: &[Subject]) -> Result<Bench> {
+    fn new(programs: &Programs, subjects: &[Subject], edits: &[Edit]) -> Result<Bench> {
         let disk = Disk::new()?;
         let options = Options { parent: Some(disk.folder().to_owned()), ..Options::default() };
         let scratch = Scratch::new(programs, &options)?;
         let (small, big) = (scratch.folder.join("hosts/small"), scratch.folder.join("hosts/big"));
-        if subjects.iter().any(|subject| *subject != Subject::FirstBig) {
+        if subjects.iter().any(|subject| *subject != Subject::FirstBig) || edits.contains(&Edit::Files) {
             let _step = Step::spinner("Writing 60,000 small files");
             data::write_small_files(&small, SEED, SMALL_FILES, SMALL_BYTES_MEAN)?;
         }
-        if subjects.contains(&Subject::FirstBig) {
+        if subjects.contains(&Subject::FirstBig) || edits.iter().any(|edit| edit.is_big()) {
             let _step = Step::spinner("Writing a file of 2 GiB");
             std::fs::create_dir_all(&big)?;
             data::write_file(&big.join("big"), SEED, BIG_BYTES)?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pipeline_tests::Host;
+use pipeline_tests::{Host, Outcome};
 
 use super::{Bench, Subject};
 use crate::trouble::{Result, Trouble};
@@ -33,7 +33,12 @@ pub(crate) fn prepare(bench: &mut Bench, subject: Subject) -> Result<Host> {
 
 /// One push, up to `sealed`.
 pub(crate) fn push(bench: &Bench, host: &Host) -> Result<Duration> {
-    Ok(bench.scratch.push(host)?.expect_code(&[SEALED, WHOLE])?.took)
+    Ok(push_outcome(bench, host)?.took)
+}
+
+/// As [`push`], with its report.
+pub(crate) fn push_outcome(bench: &Bench, host: &Host) -> Result<Outcome> {
+    Ok(bench.scratch.push(host)?.expect_code(&[SEALED, WHOLE])?)
 }
 
 /// Puts the host back to where the round found it.

@@ -57,9 +57,21 @@ impl Peer {
 
     /// One run of rsync.
     pub(crate) fn push(&self, bench: &Bench, source: &Path, name: &str, cipher: Cipher) -> Result<Duration> {
+        self.push_with(bench, source, name, cipher, &[])
+    }
+
+    /// One run of rsync, with more options.
+    pub(crate) fn push_with(
+        &self,
+        bench: &Bench,
+        source: &Path,
+        name: &str,
+        cipher: Cipher,
+        options: &[&str],
+    ) -> Result<Duration> {
         let ssh = format!("ssh {}", self.ssh_words(bench, cipher).join(" "));
         let mut command = Command::new("rsync");
-        command.args(["-aHAX", "--numeric-ids", "-e", &ssh]).arg(source.join(""));
+        command.args(["-aHAX", "--numeric-ids", "-e", &ssh]).args(options).arg(source.join(""));
         command.arg(format!("{}@127.0.0.1:{}/", self.account, self.target(name).display()));
         Ok(Outcome::of(&mut command)?.expect_code(&[0])?.took)
     }

@@ -60,6 +60,12 @@ impl Row {
         Row::limited(id, unit, values, limit, median(values) / limit)
     }
 
+    /// Values of which each has a limit of its own: `parts` are the parts of it that they reach.
+    pub(crate) fn part_of_limit(id: &'static str, unit: &'static str, values: &[f64], parts: &[f64]) -> Row {
+        let limit = median(values) / median(parts);
+        Row::limited(id, unit, values, limit, 1.0 / median(parts))
+    }
+
     fn limited(id: &'static str, unit: &'static str, values: &[f64], limit: f64, ratio: f64) -> Row {
         Row {
             id,

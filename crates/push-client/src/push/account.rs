@@ -24,11 +24,13 @@ pub enum Count {
     Vanished,
     /// Mount points that were not crossed.
     OtherFileSystems,
+    /// Names that the settings exclude, and folders whose content a tag file excludes.
+    Excluded,
 }
 
 impl Count {
     /// All of them.
-    pub const ALL: [Count; 9] = [
+    pub const ALL: [Count; 10] = [
         Count::Entries,
         Count::Unchanged,
         Count::ReadFiles,
@@ -38,6 +40,7 @@ impl Count {
         Count::Changes,
         Count::Vanished,
         Count::OtherFileSystems,
+        Count::Excluded,
     ];
 
     /// The name in reports.
@@ -52,6 +55,7 @@ impl Count {
             Count::Changes => "changes",
             Count::Vanished => "vanished",
             Count::OtherFileSystems => "other_file_systems",
+            Count::Excluded => "excluded",
         }
     }
 }

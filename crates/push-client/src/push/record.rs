@@ -80,6 +80,10 @@ impl Visit for Recorder<'_> {
         match why {
             Missed::Vanished => self.account.add(Count::Vanished, 1),
             Missed::OtherFileSystem => self.other_file_system(path),
+            Missed::Excluded(by) => {
+                self.account.add(Count::Excluded, 1);
+                self.monitor.detail(&format!("{by}: {}", shown(path)));
+            }
             Missed::NoRoot => self.leave_out(path, "named among the roots, and not there".to_owned()),
             Missed::LinkedRoot => {
                 let why =

@@ -59,6 +59,9 @@ fn wrong_settings_are_named_by_file_line_and_key() {
         (good.replace("ssh-ed25519", "ssh-rsa"), "`server.host_key` is of type \"ssh-rsa\""),
         (good.replace("web01", "Web 01"), "`host` is no host id"),
         (format!("compression_level = 99\n{good}"), "`compression_level` must be"),
+        (format!("rules = ['- a', '*.o']\n{good}"), "`rules` holds \"*.o\": a rule begins with"),
+        (format!("rules = ['- [a']\n{good}"), "a `[` without its `]`"),
+        (format!("exclude_if_present = ['a/b']\n{good}"), "`exclude_if_present` must be names"),
         (format!("{good}ciphers = [\"a b\"]\n"), "`server.ciphers` must be"),
         (good.replace("connect_seconds = 2", "connect_seconds = 0"), "`server.connect_seconds` must be"),
     ];

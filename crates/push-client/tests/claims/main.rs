@@ -11,6 +11,7 @@
 mod audit;
 mod commands;
 mod cut;
+mod filters;
 mod host;
 mod hostile;
 mod judge;

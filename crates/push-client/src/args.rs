@@ -1,5 +1,7 @@
 //! The command line as it is typed.
 
+use std::path::PathBuf;
+
 use clap::{Parser, Subcommand};
 
 use cli::{Common, Manual};
@@ -13,8 +15,9 @@ const EXAMPLES: &str = "\
 Examples:
   push-client check                     say what is wrong before it matters
   push-client run                       push what changed, and wait for the verdict
-  push-client audit                     try what the server must refuse this host
   push-client run --json                the same, with a report as the last line
+  push-client exclude-test /etc/passwd  whether it would be pushed, and what decides it
+  push-client audit                     try what the server must refuse this host
   push-client schedule --hostname web01 the minute at which web01 pushes: 40
 
 Exit codes: 0 accepted; 3 accepted, but something was left out; 18 sealed, verdict pending;
@@ -49,6 +52,15 @@ pub enum Verb {
         #[arg(long, value_name = "NAME")]
         hostname: Option<String>,
     },
+    /// Say of each path whether it would be pushed, and what decides it
+    ///
+    /// The answer comes from the walk of a push, done for these paths only: a root, a rule, a name of `exclude`, a tag file, a mount.
+    /// The settings are described in docs/filters.md.
+    ExcludeTest {
+        /// Paths on this host
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<PathBuf>,
+    },
     /// Show what is remembered of earlier pushes
     Status,
     /// Try what the server must refuse this host, and look for what would let the server in
@@ -77,6 +89,7 @@ impl Verb {
             Verb::Run => "run",
             Verb::Check => "check",
             Verb::Schedule { .. } => "schedule",
+            Verb::ExcludeTest { .. } => "exclude-test",
             Verb::Status => "status",
             Verb::Audit => "audit",
             Verb::Attempt { .. } => "attempt",

@@ -3,6 +3,7 @@
 mod audit;
 mod check;
 mod confine;
+mod exclude_test;
 mod run;
 mod schedule;
 mod status;
@@ -43,6 +44,7 @@ fn verb(run: &mut Run, args: &Args) -> Result<Exit, Failed> {
         Verb::Schedule { hostname } => {
             schedule::schedule(run, settings, hostname.as_deref(), args.common.verbose)
         }
+        Verb::ExcludeTest { paths } => exclude_test::exclude_test(run, settings, paths),
         Verb::Status => status::status(run, settings),
         Verb::Manual(manual) => manual.write(Args::command(), &mut std::io::stdout().lock()),
         Verb::Transport | Verb::Attempt { .. } => Err(Failed::bug("choosing a verb", "it was chosen before")),

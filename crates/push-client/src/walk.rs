@@ -14,6 +14,7 @@ mod open;
 mod rules;
 mod selection;
 mod tags;
+mod trace;
 mod walker;
 
 pub use attributes::{Attributes, read_attributes};
@@ -24,4 +25,5 @@ pub use open::{Mounts, open_file};
 pub use rules::{RULE_BYTES_MAX, RULES_MAX, RuleError, Rules};
 pub use selection::{Branch, Choice, Selection};
 pub use tags::{Caches, Tags};
+pub use trace::{Fate, Trace};
 pub use walker::{Excluded, Found, Missed, Visit, Walker};

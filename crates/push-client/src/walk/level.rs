@@ -76,6 +76,16 @@ impl<'s> Level<'s> {
         self.names.next()
     }
 
+    /// True if `name` is among those that are left to be taken.
+    pub(super) fn holds(&self, name: &[u8]) -> bool {
+        self.names.as_slice().iter().any(|own| own == name)
+    }
+
+    /// As what the folder was gone into.
+    pub(super) fn choice(&self) -> Choice {
+        self.at.choice
+    }
+
     /// What the settings say of a name, by itself and as its folder is.
     pub(super) fn decide(&self, name: &[u8], shape: Shape) -> Decision {
         let branch = self.at.branch.and_then(|branch| branch.child(name));

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 
 use push_client::push::Count;
 use push_client::walk::{Mounts, Selection, Walker};
@@ -132,10 +133,13 @@ fn a_marker_leaves_out_what_lies_beside_it() {
     );
 }
 
+fn is_mounted(at: &str) -> bool {
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
+    mounts.lines().any(|line| line.split(' ').nth(1) == Some(at))
+}
+
 #[test]
 fn mounts_are_gone_into_if_asked_for_but_not_what_the_kernel_makes_up() {
-    let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
-    let is_mounted = |at: &str| mounts.lines().any(|line| line.split(' ').nth(1) == Some(at));
     if !is_mounted("/dev/pts") || !is_mounted("/dev/shm") {
         eprintln!(
             "SKIPPED: mounts_are_gone_into_if_asked_for_but_not_what_the_kernel_makes_up: nothing is mounted on /dev/pts or /dev/shm"
@@ -168,4 +172,64 @@ fn the_example_of_the_document_is_good_settings() {
     let path = folder.path().join("push.toml");
     fs::write(&path, format!("{example}{}", own.collect::<Vec<_>>().join("\n"))).unwrap();
     push_client::plan::Plan::load(&path).unwrap();
+}
+
+#[test]
+fn exclude_test_names_what_decides_for_each_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let top = folder.path().canonicalize().unwrap().to_str().unwrap().to_owned();
+    for path in [
+        "data/a.c",
+        "data/a.o",
+        "data/cache/CACHEDIR.TAG",
+        "data/cache/x/y",
+        "data/off/z",
+        "data/m/.nobackup",
+        "data/m/n",
+        "e",
+    ] {
+        fs::create_dir_all(Path::new(&top).join(path).parent().unwrap()).unwrap();
+        fs::write(Path::new(&top).join(path), SIGNATURE).unwrap();
+    }
+    symlink("cache", Path::new(&top).join("data/link")).unwrap();
+    let settings = format!(
+        "rules = ['+ keep.o', '- *.o']\nexclude_caches = true\nexclude_if_present = ['.nobackup']\n\
+         exclude = ['{top}/data/off']\n{}",
+        crate::commands::settings(folder.path(), 1).replace("\"/etc\"", &format!("\"{top}/data\", \"/dev\"")),
+    );
+    let config = crate::commands::written(folder.path(), &settings);
+    let cases = [
+        ("data", "pushed", "root"),
+        ("data/a.c", "pushed", "root"),
+        ("data/a.o", "excluded", "rule \"- *.o\" matches"),
+        ("data/cache", "pushed", "what it holds is not"),
+        ("data/cache/CACHEDIR.TAG", "pushed", "root"),
+        ("data/cache/x/y", "excluded", "data/cache has a signed CACHEDIR.TAG"),
+        ("data/off/z", "excluded", "`exclude` names"),
+        ("data/m/n", "excluded", "data/m holds a name of"),
+        ("data/link/x", "left out", "data/link is a symbolic link"),
+        ("data/nope/x", "not there", "data holds no such name"),
+        ("e", "no root", "nothing in the settings"),
+        ("", "folder", "only the folder itself"),
+    ];
+    let paths: Vec<String> = cases.iter().map(|(path, ..)| format!("{top}/{path}")).collect();
+    let mut arguments = vec!["exclude-test", "--json", "--config", &config];
+    arguments.extend(paths.iter().map(String::as_str));
+    let output = crate::commands::run(&arguments);
+    assert_eq!(output.status.code(), Some(0), "{}", crate::commands::text(&output.stderr));
+    let out = crate::commands::text(&output.stdout);
+    let report: serde_json::Value = serde_json::from_str(out.lines().last().unwrap()).unwrap();
+    for (index, (path, word, why)) in cases.iter().enumerate() {
+        let told = &report["details"]["paths"][index];
+        assert_eq!(told["word"], *word, "{path}: {told}");
+        assert!(told["why"].as_str().unwrap().contains(why), "{path}: {told}");
+        assert!(out.lines().nth(index).unwrap().starts_with(word), "{out}");
+    }
+    assert_eq!(report["details"]["paths"][2]["rule"], "- *.o");
+    assert_eq!((&report["counts"]["pushed"], &report["counts"]["not_pushed"]), (&5.into(), &7.into()));
+    if is_mounted("/dev/pts") {
+        let mount = crate::commands::run(&["exclude-test", "--config", &config, "/dev/pts/ptmx"]);
+        let mount = crate::commands::text(&mount.stdout);
+        assert!(mount.contains("another file system is mounted at /dev/pts"), "{mount}");
+    }
 }

@@ -3,6 +3,7 @@
 mod audit;
 mod check;
 mod confine;
+mod dry_run;
 mod exclude_test;
 mod run;
 mod schedule;
@@ -38,7 +39,8 @@ pub fn main() -> ExitCode {
 fn verb(run: &mut Run, args: &Args) -> Result<Exit, Failed> {
     let settings = args.common.config_or(SETTINGS_FILE);
     match &args.verb {
-        Verb::Run => run::run(run, settings),
+        Verb::Run { dry_run: true } => dry_run::dry_run(run, settings),
+        Verb::Run { dry_run: false } => run::run(run, settings),
         Verb::Audit => audit::audit(run, settings),
         Verb::Check => check::check(run, settings),
         Verb::Schedule { hostname } => {

@@ -79,6 +79,12 @@ impl StateFolder {
         Ok(Some(Remembered { installation: Installation::load(&dir)?, memory }))
     }
 
+    /// The remembered state with this root, as [`Self::base`] gives it, without locking the folder at `path`.
+    pub fn peek_base(path: &Path, root: Root) -> Result<Base, super::BaseError> {
+        let dir = Dir::open_root(path).map_err(io::Error::from)?;
+        open_base(&dir, root)
+    }
+
     /// Who we are; a new installation if there is none, or none that can be read.
     pub fn installation(&self, monitor: &dyn Monitor) -> Result<Installation, StateError> {
         if let Some(installation) = Installation::load(&self.dir)? {
@@ -115,8 +121,7 @@ impl StateFolder {
 
     /// The remembered state with this root, checked; or why there is none of use.
     pub fn base(&self, root: Root) -> Result<Base, super::BaseError> {
-        let open = |name: Vec<u8>| -> io::Result<File> { Ok(self.dir.open_read(Name::new(&name)?)?) };
-        Base::open(root, open(manifest_name(root))?, open(stamps_name(root))?)
+        open_base(&self.dir, root)
     }
 
     /// The manifest with this root.
@@ -274,6 +279,11 @@ pub(super) fn read_small(dir: &Dir, name: Name<'_>, bytes_max: u64) -> Result<Op
     let mut bytes = Vec::new();
     file.take(bytes_max + 1).read_to_end(&mut bytes).map_err(|error| failed(name, error))?;
     Ok(Some(bytes))
+}
+
+fn open_base(dir: &Dir, root: Root) -> Result<Base, super::BaseError> {
+    let open = |name: Vec<u8>| -> io::Result<File> { Ok(dir.open_read(Name::new(&name)?)?) };
+    Base::open(root, open(manifest_name(root))?, open(stamps_name(root))?)
 }
 
 fn flushed(file: BufWriter<File>) -> io::Result<File> {

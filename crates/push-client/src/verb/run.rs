@@ -39,8 +39,8 @@ pub(super) fn run(run: &mut Run, settings: &Path) -> Result<Exit, Failed> {
     })
 }
 
-/// What was done, whatever came of it.
-fn tell(run: &mut Run, account: &Account, outcome: &Result<Outcome, PushError>) {
+/// What was left out, and the counts.
+pub(super) fn tell_account(run: &mut Run, account: &Account) {
     for (path, why) in &account.left_out {
         run.leave_out(path, why);
     }
@@ -52,6 +52,11 @@ fn tell(run: &mut Run, account: &Account, outcome: &Result<Outcome, PushError>) 
     for count in Count::ALL {
         run.report().count(count.name(), account.get(count));
     }
+}
+
+/// What was done, whatever came of it.
+fn tell(run: &mut Run, account: &Account, outcome: &Result<Outcome, PushError>) {
+    tell_account(run, account);
     let Ok(outcome) = outcome else { return };
     let verdict = if outcome.is_accepted { "accepted" } else { "sealed, not yet accepted" };
     let report = run.report();

@@ -17,6 +17,7 @@ mod hostile;
 mod judge;
 mod kinds;
 mod memory;
+mod preview;
 mod reading;
 mod selection;
 mod server;

@@ -6,6 +6,7 @@ mod folder;
 mod installation;
 mod journal;
 mod memory;
+mod runs;
 mod stamps;
 
 pub(crate) use base::is_settled;
@@ -15,4 +16,5 @@ pub use folder::{Keeping, NewState, Remembered, StateFolder, Written};
 pub use installation::Installation;
 pub use journal::{Content, Journal, JournalHead, Recalled};
 pub use memory::{Memory, Pending};
+pub use runs::{RunRecord, Runs};
 pub use stamps::{StampsReader, StampsWriter};

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read, Seek};
 
+use cli::Task;
 use formats::{ContentHash, Mtime};
 use rustix::io::Errno;
 
@@ -77,6 +78,8 @@ pub(super) struct Contents {
     buffer: Vec<u8>,
     /// Bytes read from files, readings that came to nothing included.
     pub(super) read_bytes: u64,
+    /// Advances with them.
+    reading: Task,
 }
 
 /// One reading of one file.
@@ -88,10 +91,10 @@ enum Attempt {
 
 impl Contents {
     /// `held` are contents that the receiver has of this push already.
-    pub(super) fn new(packer: Packer, held: impl Iterator<Item = ContentHash>) -> Self {
+    pub(super) fn new(packer: Packer, held: impl Iterator<Item = ContentHash>, reading: Task) -> Self {
         // One byte more than the longest: so a file that grew is seen.
         let buffer = vec![0; BUFFERED_BYTES_MAX + 1];
-        Self { packer, remembered: held.take(REMEMBERED_MAX).collect(), buffer, read_bytes: 0 }
+        Self { packer, remembered: held.take(REMEMBERED_MAX).collect(), buffer, read_bytes: 0, reading }
     }
 
     /// Gives back the packer, whose contents are then complete.
@@ -179,6 +182,7 @@ impl Contents {
             (Err(errno), _) | (_, Err(errno)) => return Ok((Attempt::Failed(errno), *before)),
         };
         self.read_bytes += length as u64;
+        self.reading.advance(length as u64);
         let bytes = self.buffer.get(..length).unwrap_or_default();
         let size = length as u64;
         let still = before.is_untouched(&after) && size == before.size;
@@ -251,6 +255,7 @@ impl Contents {
             }
             size += length as u64;
             self.read_bytes += length as u64;
+            self.reading.advance(length as u64);
         }
         Ok(Ok((size, ContentHash::from_bytes(*hasher.finalize().as_bytes()))))
     }

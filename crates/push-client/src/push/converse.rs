@@ -18,6 +18,7 @@ use super::contents::Contents;
 use super::error::PushError;
 use super::learn::{Course, choose, course, learn};
 use super::packer::Packer;
+use super::phases::Phase;
 use super::record::{Held, Recorder};
 use super::sender::{SendError, Sender, Sent};
 use super::session::{JUDGING, SEALING, Session, greet};
@@ -39,6 +40,8 @@ pub struct Job<'a> {
     pub started: i64,
     /// The host's time zone.
     pub zone: String,
+    /// How many entries there may be, for an estimate.
+    pub entries_expected: Option<u64>,
 }
 
 /// A push that is sealed and not rejected.
@@ -95,6 +98,7 @@ pub fn push(
 ) -> Result<Outcome, PushError> {
     let wait = Duration::from_secs(u64::from(job.plan.target.connect_seconds) * 2);
     let message = greet(&mut session, wait)?;
+    account.enter(Some(Phase::Walk));
     if message.published.host != job.plan.host {
         let theirs = message.published.host;
         session.end();
@@ -212,6 +216,7 @@ impl Push<'_> {
         let summary = done?;
         let facts =
             SealFacts { root: summary.root, entries: summary.entries, left_out: self.account.left_out_count };
+        self.account.enter(Some(Phase::Seal));
         let mut bytes = Vec::new();
         outgoing.seal(facts, &mut bytes)?;
         self.session.send(&bytes)?;
@@ -228,6 +233,7 @@ impl Push<'_> {
     ) -> Result<Summary, PushError> {
         let (root, base) = base.unzip();
         let known: Vec<_> = held.contents.values().map(|content| content.hash).collect();
+        let reading = self.monitor.task("reading", Amount::Bytes(None));
         let mut recorder = Recorder {
             names: Names::load(),
             links: Links::default(),
@@ -235,11 +241,11 @@ impl Push<'_> {
             all_taken_over: base.is_some(),
             base,
             held,
-            contents: Contents::new(packer, known.into_iter()),
+            contents: Contents::new(packer, known.into_iter(), reading),
             new: self.state.create(self.job.started)?,
             account: self.account,
             monitor: self.monitor,
-            task: self.monitor.task("walking and sending", Amount::Items(None)),
+            task: self.monitor.task("walking", Amount::Items(self.job.entries_expected)),
         };
         let top = self.job.top.try_clone().map_err(machine("hold the host's root folder"))?;
         Walker::beneath(&self.job.plan.selection, top).walk(&mut recorder)?;
@@ -280,6 +286,7 @@ impl Push<'_> {
             ServerMessage::Sealed(_) => {
                 self.kept()?;
                 self.state.end_journal()?;
+                self.account.enter(Some(Phase::Verdict));
                 self.ask(push)?
             }
             ServerMessage::Verdict { verdict, .. } => verdict,

@@ -15,7 +15,7 @@ use formats::{Entry, ManifestWriter, PushId, Root, Summary};
 use cli::Monitor;
 
 use super::memory::Found;
-use super::{Base, Installation, Journal, JournalHead, Memory, Recalled, StampsWriter, StateError};
+use super::{Base, Installation, Journal, JournalHead, Memory, Recalled, Runs, StampsWriter, StateError};
 use crate::walk::Stamp;
 
 const LOCK: Name<'static> = Name::literal("lock");
@@ -38,6 +38,8 @@ pub struct Remembered {
     pub installation: Option<Installation>,
     /// What is known of the server.
     pub memory: Memory,
+    /// How the last runs went, if that is known.
+    pub runs: Option<Runs>,
 }
 
 /// The manifest and the stamps that a walk writes.
@@ -76,7 +78,8 @@ impl StateFolder {
             Found::Some(memory) => memory,
             Found::None | Found::Unreadable => Memory::default(),
         };
-        Ok(Some(Remembered { installation: Installation::load(&dir)?, memory }))
+        let (installation, runs) = (Installation::load(&dir)?, Runs::load(&dir)?);
+        Ok(Some(Remembered { installation, memory, runs }))
     }
 
     /// The remembered state with this root, as [`Self::base`] gives it, without locking the folder at `path`.
@@ -117,6 +120,16 @@ impl StateFolder {
     pub fn remember(&self, memory: &Memory) -> Result<(), StateError> {
         memory.save(&self.dir)?;
         tidy(&self.dir, memory)
+    }
+
+    /// How the last runs went, if that is known.
+    pub fn runs(&self) -> Result<Option<Runs>, StateError> {
+        Runs::load(&self.dir)
+    }
+
+    /// Takes down how a run went.
+    pub fn record_run(&self, runs: &Runs) -> Result<(), StateError> {
+        runs.save(&self.dir)
     }
 
     /// The remembered state with this root, checked; or why there is none of use.

@@ -114,7 +114,8 @@ impl Host {
         let plan = self.plan();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64;
         let top = OwnedFd::from(fs::File::open(self.top()).unwrap());
-        let job = Job { plan: &plan, top, started: now + later, zone: "UTC".to_owned() };
+        let job =
+            Job { plan: &plan, top, started: now + later, zone: "UTC".to_owned(), entries_expected: None };
         let mut account = Account::default();
         let outcome = push(job, &self.state(), Session::new(carried), &mut account, &Silent);
         (outcome, account)

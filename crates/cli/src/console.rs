@@ -148,7 +148,7 @@ fn bar(name: &str, amount: Amount) -> ProgressBar {
             "{msg:24} {bar:30} {bytes:>11} of {total_bytes}, {bytes_per_sec}, {eta} left"
         }
         Amount::Bytes(None) => "{msg:24} {spinner} {bytes:>11}, {bytes_per_sec}",
-        Amount::Items(Some(_)) => "{msg:24} {bar:30} {human_pos:>11} of {human_len}, {eta} left",
+        Amount::Items(Some(_)) => "{msg:24} {bar:30} {human_pos:>11} of {human_len}, {per_sec}, {eta} left",
         Amount::Items(None) => "{msg:24} {spinner} {human_pos:>11}, {per_sec}",
     };
     let bar = amount.total().map_or_else(ProgressBar::no_length, ProgressBar::new);

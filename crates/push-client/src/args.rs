@@ -1,5 +1,7 @@
 //! The command line as it is typed.
 
+use std::path::PathBuf;
+
 use clap::{Parser, Subcommand};
 
 use cli::{Common, Manual};
@@ -13,8 +15,10 @@ const EXAMPLES: &str = "\
 Examples:
   push-client check                     say what is wrong before it matters
   push-client run                       push what changed, and wait for the verdict
+  push-client run --dry-run             list what would go; connect nowhere, write nothing
+  push-client run --json                push, with a report as the last line
+  push-client exclude-test /etc/passwd  whether it would be pushed, and what decides it
   push-client audit                     try what the server must refuse this host
-  push-client run --json                the same, with a report as the last line
   push-client schedule --hostname web01 the minute at which web01 pushes: 40
 
 Exit codes: 0 accepted; 3 accepted, but something was left out; 18 sealed, verdict pending;
@@ -40,7 +44,11 @@ pub enum Verb {
     /// Kept of each file: content, owner and group by number and name, mode, mtime, which names share an inode, POSIX ACLs,
     /// file capabilities and other extended attributes. Not kept: atime and ctime, inode flags (chattr), which zeros of a
     /// file were holes, and `trusted.*` attributes, which only a process with CAP_SYS_ADMIN can see.
-    Run,
+    Run {
+        /// Send and write nothing; list what would go: `+` new, `M` changed, `-` removed
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Say what is wrong with settings, key, host key, connection or jail
     Check,
     /// Print the minute at which this host pushes; with -v, its line for cron
@@ -48,6 +56,15 @@ pub enum Verb {
         /// Of this host instead of our own
         #[arg(long, value_name = "NAME")]
         hostname: Option<String>,
+    },
+    /// Say of each path whether it would be pushed, and what decides it
+    ///
+    /// The answer comes from the walk of a push, done for these paths only: a root, a rule, a name of `exclude`, a tag file, a mount.
+    /// The settings are described in docs/filters.md.
+    ExcludeTest {
+        /// Paths on this host
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<PathBuf>,
     },
     /// Show what is remembered of earlier pushes
     Status,
@@ -74,9 +91,10 @@ impl Verb {
     /// The verb as typed.
     pub fn word(&self) -> &'static str {
         match self {
-            Verb::Run => "run",
+            Verb::Run { .. } => "run",
             Verb::Check => "check",
             Verb::Schedule { .. } => "schedule",
+            Verb::ExcludeTest { .. } => "exclude-test",
             Verb::Status => "status",
             Verb::Audit => "audit",
             Verb::Attempt { .. } => "attempt",

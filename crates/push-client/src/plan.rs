@@ -10,7 +10,7 @@ use cli::settings::SettingsError;
 use crate::host;
 use crate::openssh::HostKey;
 use crate::settings::{Server, Settings};
-use crate::walk::Selection;
+use crate::walk::{Caches, Mounts, Rules, Selection};
 
 /// Ciphers in the order of what they cost this host with libssh2, cheapest first: docs/performance.md.
 const CIPHERS: &[&str] =
@@ -21,6 +21,9 @@ const LEVELS: std::ops::RangeInclusive<i32> = -7..=19;
 
 /// From the least that makes sense to a month, so that sums of them fit everywhere.
 const SECONDS: std::ops::RangeInclusive<u32> = 1..=2_678_400;
+
+/// Most names of `exclude_if_present`.
+const MARKERS_MAX: usize = 32;
 
 /// One push, as it is meant.
 #[derive(Debug, Clone)]
@@ -72,8 +75,7 @@ impl Plan {
     pub fn of(settings: Settings, path: &Path) -> Result<Self, SettingsError> {
         let wrong = |key, what: String| SettingsError::value(path, key, what);
         let host = host_id(settings.host.as_deref()).map_err(|what| wrong("host", what))?;
-        let state = settings.state;
-        if !state.is_absolute() {
+        if !settings.state.is_absolute() {
             return Err(wrong("state", "must be an absolute path".to_owned()));
         }
         if !LEVELS.contains(&settings.compression_level) {
@@ -82,23 +84,12 @@ impl Plan {
                 format!("must be {} to {}", LEVELS.start(), LEVELS.end()),
             ));
         }
-        if settings.roots.is_empty() {
-            return Err(wrong("roots", "names nothing to push".to_owned()));
-        }
-        let mut selection = Selection::default();
-        for root in &settings.roots {
-            selection.take(&components(root).map_err(|what| wrong("roots", what))?);
-        }
-        for left in &settings.exclude {
-            selection.leave(&components(left).map_err(|what| wrong("exclude", what))?);
-        }
-        // It changes while it is read, and is of no use to anyone else.
-        selection.leave(&components(&state).map_err(|what| wrong("state", what))?);
+        let selection = selection(&settings, path)?;
         let target = Target::of(settings.server, &host, path)?;
         Ok(Self {
             host,
             selection,
-            state,
+            state: settings.state,
             verdict_wait_seconds: settings.verdict_wait_seconds,
             compression_level: settings.compression_level,
             target,
@@ -163,6 +154,43 @@ fn host_id(given: Option<&str>) -> Result<HostId, String> {
         host::name().map_err(|error| format!("must be set: this machine does not tell its name: {error}"))?;
     HostId::parse(&name)
         .map_err(|error| format!("must be set: this machine's name {name:?} is no host id: {error}"))
+}
+
+/// What the settings choose.
+fn selection(settings: &Settings, path: &Path) -> Result<Selection, SettingsError> {
+    let wrong = |key, what: String| SettingsError::value(path, key, what);
+    if settings.roots.is_empty() {
+        return Err(wrong("roots", "names nothing to push".to_owned()));
+    }
+    let mut selection = Selection::default();
+    for root in &settings.roots {
+        selection.take(&components(root).map_err(|what| wrong("roots", what))?);
+    }
+    for left in &settings.exclude {
+        selection.leave(&components(left).map_err(|what| wrong("exclude", what))?);
+    }
+    // It changes while it is read, and is of no use to anyone else.
+    selection.leave(&components(&settings.state).map_err(|what| wrong("state", what))?);
+    selection.rules =
+        Rules::parse(&settings.rules).map_err(|error| wrong("rules", format!("holds {error}")))?;
+    selection.tags.caches = if settings.exclude_caches { Caches::Leave } else { Caches::Take };
+    selection.tags.markers =
+        markers(&settings.exclude_if_present).map_err(|what| wrong("exclude_if_present", what))?;
+    selection.mounts = if settings.one_file_system { Mounts::Stay } else { Mounts::Cross };
+    Ok(selection)
+}
+
+fn markers(names: &[String]) -> Result<Vec<Vec<u8>>, String> {
+    if names.len() > MARKERS_MAX {
+        return Err(format!("must be at most {MARKERS_MAX} names"));
+    }
+    let marker = |name: &String| {
+        let one = RelPath::new(name.as_bytes()).ok().filter(|path| path.components().count() == 1);
+        let shown = cli::shown(name.as_bytes());
+        one.map(|_| name.clone().into_bytes())
+            .ok_or_else(|| format!("must be names of files, and \"{shown}\" is none"))
+    };
+    names.iter().map(marker).collect()
 }
 
 /// The components of an absolute path of the settings; none for `/`.

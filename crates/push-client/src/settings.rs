@@ -28,6 +28,18 @@ pub struct Settings {
     /// Absolute paths that are passed over, with all below them.
     #[serde(default)]
     pub exclude: Vec<PathBuf>,
+    /// What is taken and left by patterns, in the order in which they are asked: `- *.o`, `+ /srv/*/keep/**`.
+    #[serde(default)]
+    pub rules: Vec<String>,
+    /// Leave out what lies beside a signed CACHEDIR.TAG.
+    #[serde(default)]
+    pub exclude_caches: bool,
+    /// Leave out what lies beside a file with one of these names.
+    #[serde(default)]
+    pub exclude_if_present: Vec<String>,
+    /// Do not go into mount points below a root, unless they are roots themselves.
+    #[serde(default = "Settings::one_file_system")]
+    pub one_file_system: bool,
     /// Folder of the client's own state.
     pub state: PathBuf,
     /// How long `run` waits for the verdict; 0 for not at all.
@@ -69,6 +81,10 @@ pub struct Server {
 }
 
 impl Settings {
+    fn one_file_system() -> bool {
+        true
+    }
+
     fn verdict_wait_seconds() -> u32 {
         60
     }

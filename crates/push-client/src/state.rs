@@ -7,6 +7,7 @@ mod installation;
 mod journal;
 mod memory;
 mod pieces;
+mod runs;
 mod stamps;
 
 pub(crate) use base::is_settled;
@@ -17,4 +18,5 @@ pub use installation::Installation;
 pub use journal::{Content, Journal, JournalHead, Recalled};
 pub use memory::{Memory, Pending};
 pub use pieces::{BLOCK_BYTES_MAX, Pieces, PiecesFolder, Short, short_of, shortened};
+pub use runs::{RunRecord, Runs};
 pub use stamps::{StampsReader, StampsWriter};

@@ -3,6 +3,8 @@
 mod audit;
 mod check;
 mod confine;
+mod dry_run;
+mod exclude_test;
 mod run;
 mod schedule;
 mod status;
@@ -37,12 +39,14 @@ pub fn main() -> ExitCode {
 fn verb(run: &mut Run, args: &Args) -> Result<Exit, Failed> {
     let settings = args.common.config_or(SETTINGS_FILE);
     match &args.verb {
-        Verb::Run => run::run(run, settings),
+        Verb::Run { dry_run: true } => dry_run::dry_run(run, settings),
+        Verb::Run { dry_run: false } => run::run(run, settings),
         Verb::Audit => audit::audit(run, settings),
         Verb::Check => check::check(run, settings),
         Verb::Schedule { hostname } => {
             schedule::schedule(run, settings, hostname.as_deref(), args.common.verbose)
         }
+        Verb::ExcludeTest { paths } => exclude_test::exclude_test(run, settings, paths),
         Verb::Status => status::status(run, settings),
         Verb::Manual(manual) => manual.write(Args::command(), &mut std::io::stdout().lock()),
         Verb::Transport | Verb::Attempt { .. } => Err(Failed::bug("choosing a verb", "it was chosen before")),

@@ -5,16 +5,25 @@
 
 mod attributes;
 mod facts;
+mod glob;
+mod level;
 mod links;
+mod listing;
 mod names;
 mod open;
+mod rules;
 mod selection;
+mod tags;
+mod trace;
 mod walker;
 
 pub use attributes::{Attributes, read_attributes};
 pub use facts::{Facts, FileKind, Freshness, Stamp};
 pub use links::Links;
 pub use names::Names;
-pub use open::open_file;
+pub use open::{Mounts, open_file};
+pub use rules::{RULE_BYTES_MAX, RULES_MAX, RuleError, Rules};
 pub use selection::{Branch, Choice, Selection};
-pub use walker::{Found, Missed, Visit, Walker};
+pub use tags::{Caches, Tags};
+pub use trace::{Fate, Trace};
+pub use walker::{Excluded, Found, Missed, Visit, Walker};

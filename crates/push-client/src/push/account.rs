@@ -1,5 +1,9 @@
 //! What a push did, counted as it goes: there after a failure too.
 
+use std::time::Duration;
+
+use super::phases::{Phase, Phases};
+
 /// Most paths that are named; all are counted.
 const NAMED_MAX: usize = 1_000;
 
@@ -24,11 +28,13 @@ pub enum Count {
     Vanished,
     /// Mount points that were not crossed.
     OtherFileSystems,
+    /// Names that the settings exclude, and folders whose content a tag file excludes.
+    Excluded,
 }
 
 impl Count {
     /// All of them.
-    pub const ALL: [Count; 9] = [
+    pub const ALL: [Count; 10] = [
         Count::Entries,
         Count::Unchanged,
         Count::ReadFiles,
@@ -38,6 +44,7 @@ impl Count {
         Count::Changes,
         Count::Vanished,
         Count::OtherFileSystems,
+        Count::Excluded,
     ];
 
     /// The name in reports.
@@ -52,6 +59,7 @@ impl Count {
             Count::Changes => "changes",
             Count::Vanished => "vanished",
             Count::OtherFileSystems => "other_file_systems",
+            Count::Excluded => "excluded",
         }
     }
 }
@@ -64,6 +72,7 @@ pub struct Account {
     pub left_out: Vec<(Vec<u8>, String)>,
     /// How many were left out in all.
     pub left_out_count: u64,
+    phases: Phases,
 }
 
 impl Account {
@@ -77,6 +86,16 @@ impl Account {
     /// A count so far.
     pub fn get(&self, count: Count) -> u64 {
         self.counts.get(count as usize).copied().unwrap_or_default()
+    }
+
+    /// From now on time counts for `phase`; for none if there is none.
+    pub fn enter(&mut self, phase: Option<Phase>) {
+        self.phases.enter(phase);
+    }
+
+    /// The time a phase took, as far as it has ended.
+    pub fn spent(&self, phase: Phase) -> Duration {
+        self.phases.spent(phase)
     }
 
     /// Names a path that is not, or not wholly, in the push.

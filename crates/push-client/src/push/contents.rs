@@ -4,13 +4,14 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read, Seek};
 
+use cli::Task;
 use formats::{ContentHash, Mtime};
 use rustix::io::Errno;
 
 use super::elsewhere::{Elsewhere, Lent};
 use super::packer::{Packer, SenderGone};
 use super::scan::{BUFFER_BYTES, Last, Old, READ_BYTES, Scan};
-use crate::state::{Base, Content, Pieces, PiecesFolder};
+use crate::state::{Content, Pieces, PiecesFolder};
 use crate::walk::{Facts, FileKind, Found, open_file};
 
 /// Files up to this size are hashed before anything of them is sent. Longer ones are sent while they are read, and of them only what is new.
@@ -73,6 +74,8 @@ pub(super) struct Contents {
     buffer: Vec<u8>,
     /// Bytes read from files, readings that came to nothing included.
     pub(super) read_bytes: u64,
+    /// Advances with them.
+    reading: Task,
 }
 
 /// One reading of one file.
@@ -83,19 +86,18 @@ enum Attempt {
 }
 
 impl Contents {
-    /// `held` are contents that the receiver has of this push already; what `base` has is not sent again, unless it is `wanted`.
+    /// `held` are contents that the receiver has of this push already; what is `elsewhere` in the base is not sent again.
     pub(super) fn new(
         packer: Packer,
         held: impl Iterator<Item = ContentHash>,
-        base: Option<Base>,
-        wanted: HashSet<ContentHash>,
+        elsewhere: Elsewhere,
         pieces: PiecesFolder,
+        reading: Task,
     ) -> Self {
         // More than the longest that is not long: so a file that grew is seen.
         let buffer = vec![0; BUFFER_BYTES];
         let remembered = held.take(REMEMBERED_MAX).collect();
-        let elsewhere = Elsewhere::new(base, wanted);
-        Self { packer, remembered, elsewhere, pieces, buffer, read_bytes: 0 }
+        Self { packer, remembered, elsewhere, pieces, buffer, read_bytes: 0, reading }
     }
 
     /// Gives back the packer, whose contents are then complete.
@@ -192,6 +194,7 @@ impl Contents {
             (Err(errno), _) | (_, Err(errno)) => return Ok((Attempt::Failed(errno), *before)),
         };
         self.read_bytes += length as u64;
+        self.reading.advance(length as u64);
         let bytes = self.buffer.get(..length).unwrap_or_default();
         let size = length as u64;
         let still = before.is_untouched(&after) && size == before.size;
@@ -301,6 +304,7 @@ impl Contents {
         let want = usize::try_from(bytes_max).unwrap_or(READ_BYTES).min(READ_BYTES);
         let length = fill(file, self.buffer.get_mut(left..left + want).unwrap_or_default())?;
         self.read_bytes += length as u64;
+        self.reading.advance(length as u64);
         Ok(length)
     }
 

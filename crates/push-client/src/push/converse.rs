@@ -15,9 +15,11 @@ use cli::{Amount, Monitor};
 use super::account::{Account, Count};
 use super::changes::{send_changes, summary};
 use super::contents::Contents;
+use super::elsewhere::Elsewhere;
 use super::error::PushError;
 use super::learn::{Course, choose, course, learn};
 use super::packer::Packer;
+use super::phases::Phase;
 use super::record::{Held, Recorder};
 use super::sender::{SendError, Sender, Sent};
 use super::session::{JUDGING, SEALING, Session, greet};
@@ -39,6 +41,8 @@ pub struct Job<'a> {
     pub started: i64,
     /// The host's time zone.
     pub zone: String,
+    /// How many entries there may be, for an estimate.
+    pub entries_expected: Option<u64>,
 }
 
 /// A push that is sealed and not rejected.
@@ -95,6 +99,7 @@ pub fn push(
 ) -> Result<Outcome, PushError> {
     let wait = Duration::from_secs(u64::from(job.plan.target.connect_seconds) * 2);
     let message = greet(&mut session, wait)?;
+    account.enter(Some(Phase::Walk));
     if message.published.host != job.plan.host {
         let theirs = message.published.host;
         session.end();
@@ -213,6 +218,7 @@ impl Push<'_> {
         let summary = done?;
         let facts =
             SealFacts { root: summary.root, entries: summary.entries, left_out: self.account.left_out_count };
+        self.account.enter(Some(Phase::Seal));
         let mut bytes = Vec::new();
         outgoing.seal(facts, &mut bytes)?;
         self.session.send(&bytes)?;
@@ -232,6 +238,8 @@ impl Push<'_> {
         // Not there: then what has moved is sent again.
         let pieces = self.state.pieces()?;
         let again = root.and_then(|root| self.state.base_again(root).ok());
+        let elsewhere = Elsewhere::new(again, self.wanted.clone());
+        let reading = self.monitor.task("reading", Amount::Bytes(None));
         let mut recorder = Recorder {
             names: Names::load(),
             links: Links::default(),
@@ -239,12 +247,12 @@ impl Push<'_> {
             all_taken_over: base.is_some(),
             base,
             held,
-            contents: Contents::new(packer, known.into_iter(), again, self.wanted.clone(), pieces),
+            contents: Contents::new(packer, known.into_iter(), elsewhere, pieces, reading),
             wanted: std::mem::take(&mut self.wanted),
             new: self.state.create(self.job.started)?,
             account: self.account,
             monitor: self.monitor,
-            task: self.monitor.task("walking and sending", Amount::Items(None)),
+            task: self.monitor.task("walking", Amount::Items(self.job.entries_expected)),
         };
         let top = self.job.top.try_clone().map_err(machine("hold the host's root folder"))?;
         Walker::beneath(&self.job.plan.selection, top).walk(&mut recorder)?;
@@ -288,6 +296,7 @@ impl Push<'_> {
             ServerMessage::Sealed(_) => {
                 self.kept()?;
                 self.state.end_journal()?;
+                self.account.enter(Some(Phase::Verdict));
                 self.ask(push)?
             }
             ServerMessage::Verdict { verdict, .. } => verdict,

@@ -68,7 +68,7 @@ impl Elsewhere {
     fn read(&mut self) {
         let Some(mut base) = self.unread.take() else { return };
         // It was checked as a whole when the push began: what cannot be read now is sent as if it were new.
-        while let Ok(Some(known)) = base.take_next() {
+        while let Ok(Some(known)) = base.take_before(None) {
             if self.contents.len() == REMEMBERED_MAX {
                 break;
             }

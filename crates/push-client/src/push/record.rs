@@ -4,16 +4,17 @@ use std::collections::{HashMap, HashSet};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use formats::manifest::ManifestError;
-use formats::{Body, ContentHash, Entry, Kind, Meta, Node};
+use formats::{Body, ContentHash, Entry, Kind, Node};
 use rustix::io::Errno;
 
-use cli::{Monitor, Task, shown};
+use cli::{Monitor, Task};
 
 use super::account::{Account, Count};
 use super::contents::{Contents, Copied, Expected, LONG_BYTES, Reading};
+use super::describe::{describe, is_untouched, kind_of, note_missed, text};
 use super::error::PushError;
-use crate::state::{Base, Content, NewState, Short, StateError, is_settled, shortened};
-use crate::walk::{Facts, FileKind, Found, Links, Missed, Names, Stamp, Visit, read_attributes};
+use crate::state::{Base, Content, Known, NewState, Short, StateError, is_settled, shortened};
+use crate::walk::{Facts, FileKind, Found, Links, Missed, Names, Stamp, Visit};
 
 /// Contents that the receiver holds of a push that is gone on with.
 #[derive(Debug, Default)]
@@ -65,7 +66,7 @@ impl Visit for Recorder<'_> {
         let mut expected = None;
         if let Some(known) = known {
             self.note_long(&known.entry);
-            if self.is_untouched(&known.entry, &known.stamp, facts) {
+            if self.is_untouched(&known, facts) {
                 self.account.add(Count::Unchanged, 1);
                 self.links.remember(facts, found.path);
                 return self.write(known.entry, &facts.stamp);
@@ -80,39 +81,20 @@ impl Visit for Recorder<'_> {
     }
 
     fn missed(&mut self, path: &[u8], why: Missed) -> Result<(), PushError> {
-        match why {
-            Missed::Vanished => self.account.add(Count::Vanished, 1),
-            Missed::OtherFileSystem => self.other_file_system(path),
-            Missed::NoRoot => self.leave_out(path, "named among the roots, and not there".to_owned()),
-            Missed::LinkedRoot => {
-                let why =
-                    "a root that is, or lies behind, a symbolic link; name what it points to".to_owned();
-                self.leave_out(path, why);
-            }
-            Missed::Name => self.leave_out(path, "path too long or too deep".to_owned()),
-            Missed::Unsteady => self.leave_out(path, "changed its kind at each look".to_owned()),
-            Missed::Closed(errno) => self.leave_out(path, text(errno)),
-            Missed::Unlisted(errno) => {
-                self.leave_out(path, format!("{}: this folder is kept without what it holds", text(errno)));
-            }
-        }
+        note_missed(self.account, self.monitor, path, why);
         Ok(())
     }
 }
 
 impl Recorder<'_> {
-    /// The base's entry can be taken over as it is.
-    fn is_untouched(&self, entry: &Entry, stamp: &Stamp, facts: &Facts) -> bool {
-        let (Some(base), Body::Node(Node { meta, kind })) = (&self.base, &entry.body) else { return false };
-        let same = *stamp == facts.stamp && meta.mtime == facts.mtime && base.is_settled(stamp);
-        let same_content = match kind {
-            Kind::File { size, content } => *size == facts.size && !self.wanted.contains(content),
-            _ => true,
+    /// The base's entry can be taken over as it is, and its content is there.
+    fn is_untouched(&self, known: &Known, facts: &Facts) -> bool {
+        let is_wanted = match known.entry.node().map(|node| &node.kind) {
+            Some(Kind::File { content, .. }) => self.wanted.contains(content),
+            _ => false,
         };
-        // Names of owners live elsewhere, and change without a trace on the inode.
-        same && same_content
-            && matches_kind(kind, facts.kind)
-            && self.names.agree(&meta.attributes, facts.owner, facts.group)
+        let base = self.base.as_ref();
+        !is_wanted && base.is_some_and(|base| is_untouched(base, &self.names, known, facts))
     }
 
     /// The content that the base has at this path, unless the server asks for it again.
@@ -137,11 +119,11 @@ impl Recorder<'_> {
                 return Ok(());
             }
             Reading::OtherFileSystem => {
-                self.other_file_system(found.path.as_bytes());
+                note_missed(self.account, self.monitor, found.path.as_bytes(), Missed::OtherFileSystem);
                 return Ok(());
             }
             Reading::NoFile => {
-                self.leave_out(found.path.as_bytes(), "changed its kind at each look".to_owned());
+                note_missed(self.account, self.monitor, found.path.as_bytes(), Missed::Unsteady);
                 return Ok(());
             }
             Reading::Refused(errno) => {
@@ -160,27 +142,17 @@ impl Recorder<'_> {
     }
 
     fn other(&mut self, found: &Found<'_>) -> Result<(), PushError> {
-        let facts = &found.facts;
-        let (major, minor) = facts.node;
-        let kind = match facts.kind {
-            FileKind::Symlink => match rustix::fs::readlinkat(found.folder, found.name, Vec::new()) {
-                Ok(target) => Kind::Symlink { target: target.into_bytes() },
-                Err(Errno::NOENT) => {
-                    self.account.add(Count::Vanished, 1);
-                    return Ok(());
-                }
-                Err(errno) => {
-                    self.leave_out(found.path.as_bytes(), text(errno));
-                    return Ok(());
-                }
-            },
-            FileKind::Fifo => Kind::Fifo,
-            FileKind::Socket => Kind::Socket,
-            FileKind::CharDevice => Kind::CharDevice { major, minor },
-            FileKind::BlockDevice => Kind::BlockDevice { major, minor },
-            FileKind::File | FileKind::Folder => Kind::Folder,
-        };
-        self.node(found, facts, kind, found.open, &facts.stamp)
+        match kind_of(found) {
+            Ok(kind) => self.node(found, &found.facts, kind, found.open, &found.facts.stamp),
+            Err(Errno::NOENT) => {
+                self.account.add(Count::Vanished, 1);
+                Ok(())
+            }
+            Err(errno) => {
+                self.leave_out(found.path.as_bytes(), text(errno));
+                Ok(())
+            }
+        }
     }
 
     fn node(
@@ -191,28 +163,11 @@ impl Recorder<'_> {
         open: Option<BorrowedFd<'_>>,
         stamp: &Stamp,
     ) -> Result<(), PushError> {
-        let path = found.path;
-        let extended = read_attributes(open, found.folder, found.name);
-        for (name, errno) in extended.missed {
-            if errno != Errno::NOENT {
-                let why = format!("extended attribute {}: {}", shown(&name), text(errno));
-                self.leave_out(path.as_bytes(), why);
-            }
-        }
-        let mut attributes = self.names.attributes(facts.owner, facts.group);
-        attributes.extend(extended.read);
-        let meta = Meta {
-            mode: facts.mode,
-            owner: facts.owner,
-            group: facts.group,
-            mtime: facts.mtime,
-            links: facts.links,
-            attributes,
-        };
+        let entry = describe(found, (facts, kind), open, &self.names, self.account);
         if facts.kind != FileKind::Folder {
-            self.links.remember(facts, path);
+            self.links.remember(facts, found.path);
         }
-        self.write(Entry { path: path.clone(), body: Body::Node(Node { meta, kind }) }, stamp)
+        self.write(entry, stamp)
     }
 
     fn note_long(&mut self, entry: &Entry) {
@@ -248,29 +203,7 @@ impl Recorder<'_> {
         (content.is_of(facts) && is_settled(&facts.stamp, self.held.started)).then_some(*content)
     }
 
-    fn other_file_system(&mut self, path: &[u8]) {
-        self.account.add(Count::OtherFileSystems, 1);
-        self.monitor.info(&format!("another file system, not entered: {}", shown(path)));
-    }
-
     fn leave_out(&mut self, path: &[u8], why: String) {
         self.account.leave_out(path, why);
     }
-}
-
-fn matches_kind(kind: &Kind, now: FileKind) -> bool {
-    matches!(
-        (kind, now),
-        (Kind::File { .. }, FileKind::File)
-            | (Kind::Folder, FileKind::Folder)
-            | (Kind::Symlink { .. }, FileKind::Symlink)
-            | (Kind::Fifo, FileKind::Fifo)
-            | (Kind::Socket, FileKind::Socket)
-            | (Kind::CharDevice { .. }, FileKind::CharDevice)
-            | (Kind::BlockDevice { .. }, FileKind::BlockDevice)
-    )
-}
-
-fn text(errno: Errno) -> String {
-    std::io::Error::from(errno).to_string()
 }

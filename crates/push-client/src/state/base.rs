@@ -79,8 +79,12 @@ impl Base {
         Ok(None)
     }
 
-    /// What comes next, whatever its path.
-    pub fn take_next(&mut self) -> Result<Option<Known>, BaseError> {
+    /// The next that it has before `path`, or at all if there is none. For a walk that wants to know what it did not meet.
+    pub fn take_before(&mut self, path: Option<&RelPath>) -> Result<Option<Known>, BaseError> {
+        let is_before = |known: &Known| path.is_none_or(|path| known.entry.path < *path);
+        if !self.next.as_ref().is_some_and(is_before) {
+            return Ok(None);
+        }
         let known = self.next.take();
         self.advance()?;
         Ok(known)

@@ -16,7 +16,7 @@ use cli::Monitor;
 
 use super::memory::Found;
 use super::{
-    Base, Installation, Journal, JournalHead, Memory, PiecesFolder, Recalled, StampsWriter, StateError,
+    Base, Installation, Journal, JournalHead, Memory, PiecesFolder, Recalled, Runs, StampsWriter, StateError,
 };
 use crate::walk::Stamp;
 
@@ -42,6 +42,8 @@ pub struct Remembered {
     pub installation: Option<Installation>,
     /// What is known of the server.
     pub memory: Memory,
+    /// How the last runs went, if that is known.
+    pub runs: Option<Runs>,
 }
 
 /// The manifest and the stamps that a walk writes.
@@ -82,7 +84,14 @@ impl StateFolder {
             Found::Some(memory) => memory,
             Found::None | Found::Unreadable => Memory::default(),
         };
-        Ok(Some(Remembered { installation: Installation::load(&dir)?, memory }))
+        let (installation, runs) = (Installation::load(&dir)?, Runs::load(&dir)?);
+        Ok(Some(Remembered { installation, memory, runs }))
+    }
+
+    /// The remembered state with this root, as [`Self::base`] gives it, without locking the folder at `path`.
+    pub fn peek_base(path: &Path, root: Root) -> Result<Base, super::BaseError> {
+        let dir = Dir::open_root(path).map_err(io::Error::from)?;
+        open_base(&dir, root)
     }
 
     /// Who we are; a new installation if there is none, or none that can be read.
@@ -119,10 +128,19 @@ impl StateFolder {
         tidy(&self.dir, memory)
     }
 
+    /// How the last runs went, if that is known.
+    pub fn runs(&self) -> Result<Option<Runs>, StateError> {
+        Runs::load(&self.dir)
+    }
+
+    /// Takes down how a run went.
+    pub fn record_run(&self, runs: &Runs) -> Result<(), StateError> {
+        runs.save(&self.dir)
+    }
+
     /// The remembered state with this root, checked; or why there is none of use.
     pub fn base(&self, root: Root) -> Result<Base, super::BaseError> {
-        let open = |name: Vec<u8>| -> io::Result<File> { Ok(self.dir.open_read(Name::new(&name)?)?) };
-        Base::open(root, open(manifest_name(root))?, open(stamps_name(root))?)
+        open_base(&self.dir, root)
     }
 
     /// Once more what [`StateFolder::base`] has checked, from its start.
@@ -291,6 +309,11 @@ pub(super) fn read_small(dir: &Dir, name: Name<'_>, bytes_max: u64) -> Result<Op
     let mut bytes = Vec::new();
     file.take(bytes_max + 1).read_to_end(&mut bytes).map_err(|error| failed(name, error))?;
     Ok(Some(bytes))
+}
+
+fn open_base(dir: &Dir, root: Root) -> Result<Base, super::BaseError> {
+    let open = |name: Vec<u8>| -> io::Result<File> { Ok(dir.open_read(Name::new(&name)?)?) };
+    Base::open(root, open(manifest_name(root))?, open(stamps_name(root))?)
 }
 
 fn flushed(file: BufWriter<File>) -> io::Result<File> {

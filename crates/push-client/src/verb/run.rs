@@ -1,16 +1,16 @@
 //! `push-client run`.
 
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use cli::{Exit, Failed, Monitor, Run};
+use cli::{Console, Exit, Failed, Monitor, Run};
 use rustix::fs::{Mode, OFlags};
 
 use super::confine::confine;
 use crate::host;
 use crate::plan::Plan;
-use crate::push::{Account, Count, Job, Outcome, PushError, Session, push};
-use crate::state::StateFolder;
+use crate::push::{Account, Count, Job, Outcome, Phase, Session, push};
+use crate::state::{RunRecord, Runs, StateFolder};
 use crate::transport::{Ssh2Child, Transport};
 
 pub(super) fn run(run: &mut Run, settings: &Path) -> Result<Exit, Failed> {
@@ -18,29 +18,65 @@ pub(super) fn run(run: &mut Run, settings: &Path) -> Result<Exit, Failed> {
     let plan = Plan::load(settings)?;
     run.report().detail("host", plan.host.as_str());
     let state = StateFolder::open(&plan.state)?;
-    let started = now();
+    let (started, clock) = (now(), Instant::now());
+    // Only told and estimated with; what cannot be read is not known.
+    let before = state.runs().unwrap_or_default();
+    let mut account = Account::default();
+    let outcome = attempt(&plan, &state, started, before.as_ref(), &mut account, &console);
+    account.enter(None);
+    let took = clock.elapsed();
+    tell(run, &account, &outcome, took);
+    let exit = match &outcome {
+        Ok(outcome) => exit(outcome),
+        Err(failed) => failed.exit(),
+    };
+    let is_left_out = exit == Exit::WHOLE && account.left_out_count > 0;
+    let record = RunRecord {
+        started,
+        seconds: rounded(took),
+        exit: if is_left_out { Exit::LEFT_OUT } else { exit }.code(),
+        counts: Count::ALL.iter().map(|count| (count.name().to_owned(), account.get(*count))).collect(),
+    };
+    let is_accepted = outcome.as_ref().is_ok_and(|outcome| outcome.is_accepted);
+    if let Err(error) = state.record_run(&Runs::after(record, is_accepted, before)) {
+        console.warn(&format!("how this run went is not remembered: {}", Failed::from(error).chain()));
+    }
+    outcome.map(|_| exit)
+}
+
+/// From the connection to the verdict.
+fn attempt(
+    plan: &Plan,
+    state: &StateFolder,
+    started: i64,
+    before: Option<&Runs>,
+    account: &mut Account,
+    console: &Console,
+) -> Result<Outcome, Failed> {
+    account.enter(Some(Phase::Connect));
     let zone = host::zone();
     let carried = Ssh2Child.open(&plan.target)?;
     console.info(&format!("connected to {} port {}", plan.target.address, plan.target.port));
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let top = rustix::fs::open(c"/", flags, Mode::empty())
         .map_err(|errno| Failed::machine("opening /", errno.into()))?;
-    confine(&top, Some(&state.as_fd()), carried.child_id(), &console)?;
-    let mut account = Account::default();
-    let job = Job { plan: &plan, top, started, zone };
-    let outcome = push(job, &state, Session::new(carried), &mut account, &console);
-    tell(run, &account, &outcome);
-    let Outcome { is_accepted, earlier, .. } = outcome?;
-    Ok(match earlier {
-        // Nobody has been told of it yet, and this push may be all that is left to tell it.
-        Some(code) => Exit::of(code.exit_code()),
-        None if is_accepted => Exit::WHOLE,
-        None => Exit::PENDING,
-    })
+    confine(&top, Some(&state.as_fd()), carried.child_id(), console)?;
+    let expected = before.and_then(|runs| runs.accepted.as_ref()).map(|run| run.count(Count::Entries.name()));
+    let job = Job { plan, top, started, zone, entries_expected: expected };
+    Ok(push(job, state, Session::new(carried), account, console)?)
 }
 
-/// What was done, whatever came of it.
-fn tell(run: &mut Run, account: &Account, outcome: &Result<Outcome, PushError>) {
+fn exit(outcome: &Outcome) -> Exit {
+    match outcome.earlier {
+        // Nobody has been told of it yet, and this push may be all that is left to tell it.
+        Some(code) => Exit::of(code.exit_code()),
+        None if outcome.is_accepted => Exit::WHOLE,
+        None => Exit::PENDING,
+    }
+}
+
+/// What was left out, and the counts.
+pub(super) fn tell_account(run: &mut Run, account: &Account) {
     for (path, why) in &account.left_out {
         run.leave_out(path, why);
     }
@@ -52,6 +88,16 @@ fn tell(run: &mut Run, account: &Account, outcome: &Result<Outcome, PushError>) 
     for count in Count::ALL {
         run.report().count(count.name(), account.get(count));
     }
+}
+
+/// What was done, whatever came of it.
+fn tell(run: &mut Run, account: &Account, outcome: &Result<Outcome, Failed>, took: Duration) {
+    tell_account(run, account);
+    let phases: serde_json::Map<_, _> = Phase::ALL
+        .map(|phase| (phase.name().to_owned(), rounded(account.spent(phase)).into()))
+        .into_iter()
+        .collect();
+    run.report().detail("seconds", phases);
     let Ok(outcome) = outcome else { return };
     let verdict = if outcome.is_accepted { "accepted" } else { "sealed, not yet accepted" };
     let report = run.report();
@@ -59,13 +105,25 @@ fn tell(run: &mut Run, account: &Account, outcome: &Result<Outcome, PushError>) 
     report.detail("root", outcome.root.to_string());
     report.detail("base", outcome.base.map(|root| root.to_string()));
     report.detail("verdict", verdict);
+    let phases =
+        Phase::ALL.map(|phase| format!("{} {:.1}", phase.name(), account.spent(phase).as_secs_f64()));
     run.line(&format!(
-        "{verdict}: {} entries, {} changes, {} contents, {} bytes sent",
+        "{verdict}: {} entries, {} changes, {} contents, {} bytes read, {} bytes sent, {} excluded, {} left out; {:.1} seconds ({})",
         account.get(Count::Entries),
         account.get(Count::Changes),
         account.get(Count::SentContents),
+        account.get(Count::ReadBytes),
         account.get(Count::SentBytes),
+        account.get(Count::Excluded),
+        account.left_out_count,
+        took.as_secs_f64(),
+        phases.join(", "),
     ));
+}
+
+/// Seconds, to the millisecond.
+fn rounded(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1000.0).round() / 1000.0
 }
 
 fn now() -> i64 {

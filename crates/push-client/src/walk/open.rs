@@ -20,10 +20,13 @@ const READ: OFlags = OFlags::RDONLY
 /// The kernel answers EAGAIN when a rename elsewhere disturbed it.
 const DISTURBED_MAX: u32 = 1_000;
 
-/// Whether a name may lead to another mount.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mounts {
+/// Whether a folder may lie on another mount than the one above it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mounts {
+    /// It may not.
+    #[default]
     Stay,
+    /// It may.
     Cross,
 }
 

@@ -2,9 +2,13 @@
 
 use std::collections::BTreeMap;
 
-/// What the settings say of a path and all below it.
+use super::open::Mounts;
+use super::rules::Rules;
+use super::tags::Tags;
+
+/// What the settings say of a path and all below it, by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Mark {
+pub(super) enum Mark {
     /// Nothing: as the folder above.
     #[default]
     None,
@@ -21,10 +25,16 @@ pub struct Branch {
     leads: bool,
 }
 
-/// Roots and what is left out below them. The nearest name above a path decides.
+/// Roots and what is left out below them. The nearest name above a path decides; then the rules, for what is not named itself.
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
     top: Branch,
+    /// What is taken and left by patterns.
+    pub rules: Rules,
+    /// What is left by a file that lies in it.
+    pub tags: Tags,
+    /// Whether mount points below a root are gone into.
+    pub mounts: Mounts,
 }
 
 /// What to do with a path.
@@ -32,6 +42,8 @@ pub struct Selection {
 pub enum Choice {
     /// It belongs to the push.
     Take,
+    /// It does not, but a rule may take something below: the folder itself is kept, and all it holds is looked at.
+    Search,
     /// It does not, but a root lies below: only the folder itself is kept.
     Pass,
     /// It does not.
@@ -74,6 +86,11 @@ impl Branch {
     /// The branch of one component, if the settings name it.
     pub fn child(&self, name: &[u8]) -> Option<&Branch> {
         self.below.get(name)
+    }
+
+    /// What its own name says.
+    pub(super) fn mark(&self) -> Mark {
+        self.mark
     }
 
     /// True for a root.

@@ -59,6 +59,9 @@ fn wrong_settings_are_named_by_file_line_and_key() {
         (good.replace("ssh-ed25519", "ssh-rsa"), "`server.host_key` is of type \"ssh-rsa\""),
         (good.replace("web01", "Web 01"), "`host` is no host id"),
         (format!("compression_level = 99\n{good}"), "`compression_level` must be"),
+        (format!("rules = ['- a', '*.o']\n{good}"), "`rules` holds \"*.o\": a rule begins with"),
+        (format!("rules = ['- [a']\n{good}"), "a `[` without its `]`"),
+        (format!("exclude_if_present = ['a/b']\n{good}"), "`exclude_if_present` must be names"),
         (format!("{good}ciphers = [\"a b\"]\n"), "`server.ciphers` must be"),
         (good.replace("connect_seconds = 2", "connect_seconds = 0"), "`server.connect_seconds` must be"),
     ];
@@ -132,6 +135,54 @@ fn status_tells_what_is_remembered_and_nothing_before_the_first_push() {
     let output = run(&["status", "--config", &path, "--json"]);
     assert!(text(&output.stdout).contains(&outcome.push.to_string()), "{}", text(&output.stdout));
     assert!(text(&output.stdout).contains("\"pushes_begun\":1"));
+}
+
+#[test]
+fn status_tells_how_the_last_run_went_also_if_it_failed() {
+    let folder = tempfile::tempdir().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let path = written(folder.path(), &settings(folder.path(), port));
+    let report = |output: &Output| -> serde_json::Value {
+        serde_json::from_str(text(&output.stdout).lines().last().unwrap()).unwrap()
+    };
+    let output = run(&["run", "--config", &path, "--json"]);
+    assert_eq!(output.status.code(), Some(19));
+    let seconds = &report(&output)["details"]["seconds"];
+    assert!(
+        ["connect", "walk", "seal", "verdict"].iter().all(|phase| seconds[phase].is_number()),
+        "{seconds}"
+    );
+    let output = run(&["status", "--config", &path, "--json"]);
+    assert!(
+        text(&output.stdout).contains("ended with 19 (no connection): 0 entries"),
+        "{}",
+        text(&output.stdout)
+    );
+    let details = &report(&output)["details"];
+    assert_eq!(details["last_run"]["exit"], 19);
+    assert!(chrono::DateTime::parse_from_rfc3339(details["last_run"]["started"].as_str().unwrap()).is_ok());
+    assert_eq!(details["last_accepted_run"], serde_json::Value::Null);
+    // A later accepted run stays known when one fails after it.
+    let file = folder.path().join("state/runs");
+    let accepted = fs::read_to_string(&file)
+        .unwrap()
+        .replace("\"exit\":19", "\"exit\":3")
+        .replace("null", "{\"started\":86400,\"seconds\":2.5,\"exit\":0,\"counts\":{\"entries\":7}}");
+    fs::write(&file, accepted).unwrap();
+    run(&["run", "--config", &path]);
+    let output = text(&run(&["status", "--config", &path]).stdout);
+    assert!(
+        output
+            .contains("last accepted 1970-01-02T00:00:00Z took 2.5 seconds, ended with 0 (whole): 7 entries"),
+        "{output}"
+    );
+    // What cannot be read is not known, and keeps nothing from running.
+    fs::write(&file, "{").unwrap();
+    assert_eq!(run(&["status", "--config", &path]).status.code(), Some(0));
+    assert_eq!(run(&["run", "--config", &path]).status.code(), Some(19));
+    assert!(text(&run(&["status", "--config", &path]).stdout).contains("ended with 19"));
 }
 
 #[test]

@@ -24,6 +24,8 @@ pub(crate) struct Host {
     pub(crate) roots: Vec<&'static str>,
     pub(crate) exclude: Vec<String>,
     pub(crate) verdict_wait_seconds: u32,
+    /// More lines of settings.
+    pub(crate) more: String,
 }
 
 impl Host {
@@ -31,7 +33,13 @@ impl Host {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir_all(folder.path().join("top/data")).unwrap();
-        Self { folder, roots: vec!["/data"], exclude: Vec::new(), verdict_wait_seconds: 0 }
+        Self {
+            folder,
+            roots: vec!["/data"],
+            exclude: Vec::new(),
+            verdict_wait_seconds: 0,
+            more: String::new(),
+        }
     }
 
     /// What stands for the host's `/`.
@@ -69,13 +77,14 @@ impl Host {
 
     pub(crate) fn settings(&self) -> String {
         format!(
-            "host = \"web01\"\nroots = {:?}\nexclude = {:?}\nstate = {:?}\nverdict_wait_seconds = {}\n[server]\n\
+            "host = \"web01\"\nroots = {:?}\nexclude = {:?}\nstate = {:?}\nverdict_wait_seconds = {}\n{}\n[server]\n\
              address = \"127.0.0.1\"\naccount = \"firn-web01\"\nkey = \"/etc/firn/key\"\nhost_key = \"{HOST_KEY}\"\n\
              connect_seconds = 5\nidle_seconds = 5\n",
             self.roots,
             self.exclude,
             self.state_path(),
             self.verdict_wait_seconds,
+            self.more,
         )
     }
 
@@ -106,7 +115,8 @@ impl Host {
         let plan = self.plan();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64;
         let top = OwnedFd::from(fs::File::open(self.top()).unwrap());
-        let job = Job { plan: &plan, top, started: now + later, zone: "UTC".to_owned() };
+        let job =
+            Job { plan: &plan, top, started: now + later, zone: "UTC".to_owned(), entries_expected: None };
         let mut account = Account::default();
         let outcome = push(job, &self.state(), Session::new(carried), &mut account, &Silent);
         (outcome, account)

@@ -147,9 +147,9 @@ fn a_folder_swapped_for_a_link_never_leads_out_of_the_tree() {
 }
 
 #[derive(Default)]
-struct Seen {
-    found: Vec<String>,
-    missed: Vec<(String, Missed)>,
+pub(crate) struct Seen {
+    pub(crate) found: Vec<String>,
+    pub(crate) missed: Vec<(String, Missed)>,
 }
 
 impl Visit for Seen {

@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use formats::{Change, ContentHash};
-use push_client::push::Count;
+use push_client::push::{Count, Phase};
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 
 use crate::host::{Host, noise};
@@ -26,6 +26,7 @@ fn an_untouched_tree_is_taken_over_without_a_look_inside() {
     let (host, mut server) = (tree(), Server::new());
     host.push_accepted(&mut server);
     let (outcome, account) = host.push(&mut server);
+    assert!(!account.spent(Phase::Walk).is_zero(), "the time of the walk is counted");
     assert_eq!(outcome.base, Some(outcome.root));
     assert_eq!(account.get(Count::ReadFiles), 0);
     assert_eq!(account.get(Count::Changes), 0);

@@ -1,5 +1,7 @@
 //! What the settings mean: checked, nothing optional left.
 
+mod way;
+
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -12,9 +14,7 @@ use crate::openssh::HostKey;
 use crate::settings::{Server, Settings};
 use crate::walk::Selection;
 
-/// Ciphers in the order of what they cost this host with libssh2, cheapest first: docs/performance.md.
-const CIPHERS: &[&str] =
-    &["chacha20-poly1305@openssh.com", "aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr"];
+pub use way::{SshProgram, Way};
 
 /// The levels zstd has.
 const LEVELS: std::ops::RangeInclusive<i32> = -7..=19;
@@ -48,8 +48,10 @@ pub struct Target {
     pub port: u16,
     /// Account.
     pub account: String,
-    /// File of the private key.
-    pub key: PathBuf,
+    /// What carries the pushes.
+    pub way: Way,
+    /// File of the private key. Only the system's ssh can do without.
+    pub key: Option<PathBuf>,
     /// The only host key that is believed.
     pub host_key: HostKey,
     /// Ciphers, best first.
@@ -94,7 +96,7 @@ impl Plan {
         }
         // It changes while it is read, and is of no use to anyone else.
         selection.leave(&components(&state).map_err(|what| wrong("state", what))?);
-        let target = Target::of(settings.server, &host, path)?;
+        let target = Target::of(settings.server, &host, &state, path)?;
         Ok(Self {
             host,
             selection,
@@ -107,21 +109,22 @@ impl Plan {
 }
 
 impl Target {
-    fn of(server: Server, host: &HostId, path: &Path) -> Result<Self, SettingsError> {
+    fn of(server: Server, host: &HostId, state: &Path, path: &Path) -> Result<Self, SettingsError> {
         let wrong = |key, what: String| SettingsError::value(path, key, what);
         let host_key =
             HostKey::parse(&server.host_key).map_err(|e| wrong("server.host_key", e.to_string()))?;
         if server.address.is_empty() {
             return Err(wrong("server.address", "is empty".to_owned()));
         }
+        if server.key.as_deref().is_some_and(|key| !key.is_absolute()) {
+            return Err(wrong("server.key", "must be an absolute path".to_owned()));
+        }
+        let way = way::of(&server, state).map_err(|(key, what)| wrong(key, what))?;
         let Some(account) = server.account.or_else(|| host.account(ACCOUNT_PREFIX)) else {
             return Err(wrong("server.account", "must be set".to_owned()));
         };
         if account.is_empty() {
             return Err(wrong("server.account", "is empty".to_owned()));
-        }
-        if !server.key.is_absolute() {
-            return Err(wrong("server.key", "must be an absolute path".to_owned()));
         }
         let times = [
             ("server.connect_seconds", server.connect_seconds),
@@ -131,7 +134,8 @@ impl Target {
         if let Some((key, _)) = times.into_iter().find(|(_, seconds)| !SECONDS.contains(seconds)) {
             return Err(wrong(key, format!("must be {} to {}", SECONDS.start(), SECONDS.end())));
         }
-        let ciphers = server.ciphers.unwrap_or_else(|| CIPHERS.iter().map(ToString::to_string).collect());
+        let usual = way.ciphers().iter().map(ToString::to_string);
+        let ciphers = server.ciphers.unwrap_or_else(|| usual.collect());
         let plain = |name: &String| {
             !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-@.".contains(&b))
         };
@@ -145,6 +149,7 @@ impl Target {
             address: server.address,
             port: server.port,
             account,
+            way,
             key: server.key,
             host_key,
             ciphers,

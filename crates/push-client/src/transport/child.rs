@@ -11,7 +11,8 @@ use sandbox::{Confinement, Landlock, Profile, limits};
 use super::ending::{Ended, Ending};
 use super::handover::{Ends, Handover};
 use super::login::login;
-use super::pump::{Patience, Pump};
+use super::patience::Patience;
+use super::pump::Pump;
 
 /// Memory is for libssh2's buffers and ours; a few megabytes are used.
 const MEMORY_BYTES: u64 = 512 * 1024 * 1024;

@@ -9,11 +9,13 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use ssh2::{BlockDirections, Channel, Session};
 
 use super::ending::{Ended, Ending};
+use super::outward::timespec;
+use super::patience::Patience;
 
 /// Whole packets of libssh2 (32,700 bytes), so that none is cut short at the end of a buffer.
 const OUT_BYTES: usize = 8 * 32_700;
@@ -71,23 +73,6 @@ pub(super) struct Pump {
     /// Of the socket, in either direction.
     last_progress: Instant,
     patience: Patience,
-}
-
-/// How long a server is put up with.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Patience {
-    /// Longest time without progress, while it owes us some.
-    idle: Duration,
-    /// Longest time in all. A server that takes a byte now and then makes progress, and would hold us for ever.
-    session: Duration,
-    end: Instant,
-}
-
-impl Patience {
-    pub(super) fn new(idle_seconds: u32, session_seconds: u32) -> Self {
-        let session = Duration::from_secs(session_seconds.into());
-        Self { idle: Duration::from_secs(idle_seconds.into()), session, end: Instant::now() + session }
-    }
 }
 
 impl Pump {
@@ -244,27 +229,17 @@ impl Pump {
 
     /// How long to wait: while the server owes us progress, not without end.
     fn left(&self) -> Result<Duration, Ended> {
-        let stalled = |words| Err(Ended::new(Ending::Stalled, words));
-        let Patience { idle, session, end } = self.patience;
-        let of_session = end.saturating_duration_since(Instant::now());
-        if of_session.is_zero() {
-            return stalled(format!("the session took longer than {} seconds", session.as_secs()));
-        }
-        let owed = !self.out.is_empty() || !self.input_open;
-        let of_idle = idle.saturating_sub(self.last_progress.elapsed());
-        if owed && of_idle.is_zero() {
-            return stalled(format!("nothing moved for {} seconds", idle.as_secs()));
-        }
-        Ok(if owed { of_idle.min(of_session) } else { of_session })
+        let left = match !self.out.is_empty() || !self.input_open {
+            true => self.patience.left(self.last_progress),
+            false => self.patience.of_session(),
+        };
+        left.map_err(|why| Ended::new(Ending::Stalled, why))
     }
 
     /// Waits until something can go on.
     fn wait(&self, waits: Waits) -> Result<(), Ended> {
         let left = self.left()?;
-        let timeout = Timespec {
-            tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: i64::from(left.subsec_nanos()),
-        };
+        let timeout = timespec(left);
         let mut socket = PollFlags::empty();
         socket.set(PollFlags::IN, waits.to_read);
         socket.set(PollFlags::OUT, waits.to_write);

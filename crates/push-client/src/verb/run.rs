@@ -11,7 +11,7 @@ use crate::host;
 use crate::plan::Plan;
 use crate::push::{Account, Count, Job, Outcome, PushError, Session, push};
 use crate::state::StateFolder;
-use crate::transport::{Ssh2Child, Transport};
+use crate::transport;
 
 pub(super) fn run(run: &mut Run, settings: &Path) -> Result<Exit, Failed> {
     let console = run.console();
@@ -20,15 +20,15 @@ pub(super) fn run(run: &mut Run, settings: &Path) -> Result<Exit, Failed> {
     let state = StateFolder::open(&plan.state)?;
     let started = now();
     let zone = host::zone();
-    let carried = Ssh2Child.open(&plan.target)?;
-    console.info(&format!("connected to {} port {}", plan.target.address, plan.target.port));
+    let carried = transport::open(&plan.target)?;
+    console.info(&format!("connecting to {} port {}", plan.target.address, plan.target.port));
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let top = rustix::fs::open(c"/", flags, Mode::empty())
         .map_err(|errno| Failed::machine("opening /", errno.into()))?;
     confine(&top, Some(&state.as_fd()), carried.child_id(), &console)?;
     let mut account = Account::default();
     let job = Job { plan: &plan, top, started, zone };
-    let outcome = push(job, &state, Session::new(carried), &mut account, &console);
+    let outcome = push(job, &state, Session::new(carried)?, &mut account, &console);
     tell(run, &account, &outcome);
     let Outcome { is_accepted, earlier, .. } = outcome?;
     Ok(match earlier {

@@ -19,4 +19,6 @@ mod memory;
 mod reading;
 mod selection;
 mod server;
+mod sshd;
+mod system_ssh;
 mod unchanged;

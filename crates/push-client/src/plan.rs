@@ -1,7 +1,9 @@
 //! What the settings mean: checked, nothing optional left.
 
+mod rate;
 mod way;
 
+use std::num::NonZeroU64;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -22,6 +24,11 @@ const LEVELS: std::ops::RangeInclusive<i32> = -7..=19;
 /// From the least that makes sense to a month, so that sums of them fit everywhere.
 const SECONDS: std::ops::RangeInclusive<u32> = 1..=2_678_400;
 
+/// Shorter is noise, longer is forgotten by whatever stands between.
+const KEEPALIVE: std::ops::RangeInclusive<u32> = 2..=3_600;
+/// The nicest there is.
+const NICE_MAX: u8 = 19;
+
 /// One push, as it is meant.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -35,6 +42,8 @@ pub struct Plan {
     pub verdict_wait_seconds: u32,
     /// zstd level.
     pub compression_level: i32,
+    /// Least nice value of `run`.
+    pub nice: i32,
     /// Where it goes.
     pub target: Target,
 }
@@ -62,6 +71,10 @@ pub struct Target {
     pub idle_seconds: u32,
     /// Longest time of one session, whatever the server does.
     pub session_seconds: u32,
+    /// After how long a silence it is asked whether it lives; 0 for never.
+    pub keepalive_seconds: u32,
+    /// Most bytes in a second.
+    pub bytes_per_second: Option<NonZeroU64>,
 }
 
 impl Plan {
@@ -84,6 +97,9 @@ impl Plan {
                 format!("must be {} to {}", LEVELS.start(), LEVELS.end()),
             ));
         }
+        if settings.nice > NICE_MAX {
+            return Err(wrong("nice", format!("must be 0 to {NICE_MAX}")));
+        }
         if settings.roots.is_empty() {
             return Err(wrong("roots", "names nothing to push".to_owned()));
         }
@@ -103,6 +119,7 @@ impl Plan {
             state,
             verdict_wait_seconds: settings.verdict_wait_seconds,
             compression_level: settings.compression_level,
+            nice: settings.nice.into(),
             target,
         })
     }
@@ -134,6 +151,12 @@ impl Target {
         if let Some((key, _)) = times.into_iter().find(|(_, seconds)| !SECONDS.contains(seconds)) {
             return Err(wrong(key, format!("must be {} to {}", SECONDS.start(), SECONDS.end())));
         }
+        if server.keepalive_seconds != 0 && !KEEPALIVE.contains(&server.keepalive_seconds) {
+            let (least, most) = (KEEPALIVE.start(), KEEPALIVE.end());
+            return Err(wrong("server.keepalive_seconds", format!("must be 0, or {least} to {most}")));
+        }
+        let limit = server.bandwidth_limit.as_deref().map(rate::parse).transpose();
+        let bytes_per_second = limit.map_err(|what| wrong("server.bandwidth_limit", what))?;
         let usual = way.ciphers().iter().map(ToString::to_string);
         let ciphers = server.ciphers.unwrap_or_else(|| usual.collect());
         let plain = |name: &String| {
@@ -156,6 +179,8 @@ impl Target {
             connect_seconds: server.connect_seconds,
             idle_seconds: server.idle_seconds,
             session_seconds: server.session_seconds,
+            keepalive_seconds: server.keepalive_seconds,
+            bytes_per_second,
         })
     }
 }

@@ -36,6 +36,9 @@ pub struct Settings {
     /// How hard contents are squeezed: zstd's levels.
     #[serde(default = "Settings::compression_level")]
     pub compression_level: i32,
+    /// How far `run` steps back behind other programs, 0 to 19; the disk follows it.
+    #[serde(default = "Settings::nice")]
+    pub nice: u8,
     /// Where the pushes go.
     pub server: Server,
 }
@@ -72,6 +75,11 @@ pub struct Server {
     /// Longest time of one session; a push that takes longer is cut, and goes on in the next run.
     #[serde(default = "Server::session_seconds")]
     pub session_seconds: u32,
+    /// A server that is silent for this long is asked whether it is there; 0 for never.
+    #[serde(default = "Server::keepalive_seconds")]
+    pub keepalive_seconds: u32,
+    /// Most that is sent in a second: a number with `B`, `KiB`, `MiB` or `GiB` and `/s`. No limit if it is not given.
+    pub bandwidth_limit: Option<String>,
 }
 
 /// What carries the pushes.
@@ -109,6 +117,10 @@ impl Settings {
         1
     }
 
+    fn nice() -> u8 {
+        10
+    }
+
     /// Reads the file.
     pub fn load(path: &Path) -> Result<Self, SettingsError> {
         cli::settings::load(path).map_err(|error: SettingsError| error.with_example(EXAMPLE))
@@ -130,5 +142,9 @@ impl Server {
 
     fn session_seconds() -> u32 {
         86_400
+    }
+
+    fn keepalive_seconds() -> u32 {
+        60
     }
 }

@@ -4,6 +4,7 @@
 //! to the child, and from then on only frames cross between the two. The child holds no file, no capability and no second
 //! socket; whoever takes it over from the server's side has what the server is sent anyway, and nothing else.
 
+mod alive;
 mod attempt;
 mod carried;
 mod child;
@@ -12,6 +13,7 @@ mod error;
 mod handover;
 mod login;
 mod outward;
+mod pace;
 mod patience;
 mod pump;
 mod ssh2_child;

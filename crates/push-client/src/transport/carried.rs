@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::ending::Ending;
 use super::error::{EndingCode, TransportError};
 use super::outward::Outward;
+use super::pace::Pace;
 use super::patience::Patience;
 use super::ssh_words::{Whose, told};
 use super::words::Words;
@@ -59,7 +60,7 @@ impl Drop for Carrier {
 impl Carried {
     /// Over descriptors that somebody else looks after.
     pub fn over(to: OwnedFd, from: OwnedFd) -> io::Result<Self> {
-        let to = Outward::new(to, Patience::new(SECONDS, SECONDS))?;
+        let to = Outward::new(to, Patience::new(SECONDS, SECONDS), None)?;
         Ok(Self { to, from: from.into(), carrier: None })
     }
 
@@ -68,7 +69,9 @@ impl Carried {
         let words = Words::of(child.stderr.take());
         let carrier = Carrier { child, speech, words };
         let from = from.ok_or(io::ErrorKind::BrokenPipe)?;
-        let to = Outward::new(to, Patience::new(target.idle_seconds, target.session_seconds))?;
+        let patience = Patience::new(target.idle_seconds, target.session_seconds);
+        let pace = target.bytes_per_second.map(|bytes| Pace::new(bytes.get(), Instant::now()));
+        let to = Outward::new(to, patience, pace)?;
         Ok(Self { to, from: from.into(), carrier: Some(carrier) })
     }
 

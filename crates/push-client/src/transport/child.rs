@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use rustix::io::ioctl_fionbio;
 use sandbox::{Confinement, Landlock, Profile, limits};
 
+use super::alive::Alive;
 use super::ending::{Ended, Ending};
 use super::handover::{Ends, Handover};
 use super::login::login;
@@ -44,7 +45,8 @@ fn carry() -> Result<(), Ended> {
     confine()?;
     let channel = login(&handover, session.clone(), socket)?;
     let patience = Patience::new(handover.idle_seconds, handover.session_seconds);
-    Pump::new(session, channel, watched, (input, output), patience).run()
+    let alive = Alive::new(&session, handover.keepalive_seconds);
+    Pump::new(session, channel, watched, (input, output), (patience, alive)).run()
 }
 
 /// What the parent hands over on standard input.

@@ -13,6 +13,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use ssh2::{BlockDirections, Channel, Session};
 
+use super::alive::Alive;
 use super::ending::{Ended, Ending};
 use super::outward::timespec;
 use super::patience::Patience;
@@ -20,6 +21,8 @@ use super::patience::Patience;
 /// Whole packets of libssh2 (32,700 bytes), so that none is cut short at the end of a buffer.
 const OUT_BYTES: usize = 8 * 32_700;
 const BACK_BYTES: usize = 32 * 1024;
+/// A socket that takes nothing is looked at again after this long.
+const SHORT: Duration = Duration::from_millis(100);
 
 /// Bytes on their way in one direction.
 struct Buffer {
@@ -73,6 +76,7 @@ pub(super) struct Pump {
     /// Of the socket, in either direction.
     last_progress: Instant,
     patience: Patience,
+    alive: Alive,
 }
 
 impl Pump {
@@ -82,7 +86,7 @@ impl Pump {
         channel: Channel,
         socket: OwnedFd,
         (input, output): (OwnedFd, OwnedFd),
-        patience: Patience,
+        (patience, alive): (Patience, Alive),
     ) -> Self {
         Self {
             session,
@@ -97,6 +101,7 @@ impl Pump {
             server_done: false,
             last_progress: Instant::now(),
             patience,
+            alive,
         }
     }
 
@@ -237,8 +242,17 @@ impl Pump {
     }
 
     /// Waits until something can go on.
-    fn wait(&self, waits: Waits) -> Result<(), Ended> {
-        let left = self.left()?;
+    fn wait(&mut self, waits: Waits) -> Result<(), Ended> {
+        // Half of something may be under way only while the socket is waited for to take it; and while our parent does not listen,
+        // nobody looks for an answer.
+        let may_ask = self.out.is_empty() && self.back.is_empty() && !waits.to_write;
+        if may_ask && takes_more(&self.socket) {
+            self.alive.ask(&self.session)?;
+        }
+        let mut left = self.left()?;
+        if let Some(due) = self.alive.due().filter(|_| may_ask) {
+            left = left.min(due.max(SHORT));
+        }
         let timeout = timespec(left);
         let mut socket = PollFlags::empty();
         socket.set(PollFlags::IN, waits.to_read);
@@ -253,7 +267,12 @@ impl Pump {
         if !self.back.is_empty() {
             fds.push(PollFd::new(&self.output, PollFlags::OUT));
         }
-        match poll(&mut fds, Some(&timeout)) {
+        let polled = poll(&mut fds, Some(&timeout));
+        let heard = !socket.is_empty() && fds.first().is_some_and(|fd| fd.revents().contains(PollFlags::IN));
+        if heard {
+            self.alive.heard();
+        }
+        match polled {
             Ok(_) | Err(Errno::INTR) => Ok(()),
             Err(errno) => Err(Ended::new(Ending::Lost, errno.to_string())),
         }
@@ -270,6 +289,12 @@ impl Pump {
             Ok(status) => Err(Ended::new(Ending::Remote, format!("it ended with status {status}"))),
         }
     }
+}
+
+/// A small packet then goes whole.
+fn takes_more(socket: &OwnedFd) -> bool {
+    let mut fds = [PollFd::new(socket, PollFlags::OUT)];
+    poll(&mut fds, Some(&timespec(Duration::ZERO))).is_ok_and(|ready| ready > 0)
 }
 
 fn is_again(error: &io::Error) -> bool {

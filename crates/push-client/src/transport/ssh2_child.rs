@@ -45,6 +45,7 @@ pub(super) fn handover(target: &Target, key: &PrivateKey) -> Handover {
         connect_seconds: target.connect_seconds,
         idle_seconds: target.idle_seconds,
         session_seconds: target.session_seconds,
+        keepalive_seconds: target.keepalive_seconds,
     }
 }
 

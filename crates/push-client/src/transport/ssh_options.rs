@@ -12,8 +12,6 @@ pub(super) const ALIAS: &str = "firn-backup-server";
 const COMMAND: &str = "push";
 /// Options of later versions than the oldest that is served; there an unknown one is passed over, and has nothing to forbid.
 const LATER: &str = "KnownHostsCommand,SessionType,ForkAfterAuthentication,StdinNull,EnableEscapeCommandline,ObscureKeystrokeTiming";
-/// A connection that says nothing is asked after this long whether it lives.
-const ALIVE_SECONDS: u32 = 60;
 
 /// In force whatever a configuration file says.
 const FIXED: [&str; 42] = [
@@ -77,7 +75,7 @@ pub(super) fn options(program: &SshProgram, target: &Target) -> Vec<OsString> {
     set(named("UserKnownHostsFile", &program.known_hosts));
     set(format!("Ciphers={}", target.ciphers.join(",")).into());
     set(format!("ConnectTimeout={}", target.connect_seconds).into());
-    set(format!("ServerAliveInterval={ALIVE_SECONDS}").into());
+    set(format!("ServerAliveInterval={}", target.keepalive_seconds).into());
     if let Some(agent) = &program.agent {
         set(named("IdentityAgent", agent));
     }

@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use cli::{Exit, Failed, Monitor, Run};
 use rustix::fs::{Mode, OFlags};
+use rustix::process::{getpriority_process, setpriority_process};
 
 use super::confine::confine;
 use crate::host;
@@ -17,6 +18,7 @@ pub(super) fn run(run: &mut Run, settings: &Path) -> Result<Exit, Failed> {
     let console = run.console();
     let plan = Plan::load(settings)?;
     run.report().detail("host", plan.host.as_str());
+    step_back(plan.nice, &console);
     let state = StateFolder::open(&plan.state)?;
     let started = now();
     let zone = host::zone();
@@ -37,6 +39,18 @@ pub(super) fn run(run: &mut Run, settings: &Path) -> Result<Exit, Failed> {
         None if is_accepted => Exit::WHOLE,
         None => Exit::PENDING,
     })
+}
+
+/// Behind other programs, and the transport with us. Nobody is brought forward: a unit may have set us further back.
+fn step_back(nice: i32, monitor: &dyn Monitor) {
+    let now = getpriority_process(None);
+    if now.is_ok_and(|now| now >= nice) {
+        return;
+    }
+    // The kernel serves the disk by it too, where nothing else was set (ioprio_set(2)).
+    if let Err(errno) = setpriority_process(None, nice) {
+        monitor.info(&format!("cannot step back behind other programs: {errno}"));
+    }
 }
 
 /// What was done, whatever came of it.

@@ -93,9 +93,14 @@ impl Sshd {
         self.listener.local_addr().unwrap()
     }
 
+    /// One that it lets in.
+    pub(crate) fn accept(&self) -> TcpStream {
+        self.listener.accept().unwrap().0
+    }
+
     /// Serves one session that it lets in.
     pub(crate) fn serve(&self, server: &mut Server) {
-        server.serve(self.listener.accept().unwrap().0);
+        server.serve(self.accept());
     }
 
     /// Settings for it, with one root; `more` goes to the end, in the table `[server]`.

@@ -276,6 +276,8 @@ mod tests {
             connect_seconds: 1,
             idle_seconds: 1,
             session_seconds: 1,
+            keepalive_seconds: 0,
+            bytes_per_second: None,
         };
         let top = tempfile::tempdir().unwrap();
         let mut passwd = "daemon:x:1:1::/nowhere:/bin/sh\nnobody:x:2:2::/dev/null:/bin/sh\n".to_owned();

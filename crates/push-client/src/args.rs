@@ -1,5 +1,6 @@
 //! The command line as it is typed.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
@@ -82,6 +83,16 @@ pub enum Verb {
     /// Carry a push to the server: started by `run`, of no use by hand
     #[command(hide = true)]
     Transport,
+    /// Become the system's ssh, with less power: started by `run`, of no use by hand
+    #[command(hide = true)]
+    BecomeSsh {
+        /// What it may read, and run programs from
+        #[arg(long = "path", value_name = "PATH")]
+        paths: Vec<PathBuf>,
+        /// The program and its arguments
+        #[arg(last = true, required = true)]
+        command: Vec<OsString>,
+    },
     /// What packagers call.
     #[command(flatten)]
     Manual(Manual),
@@ -99,6 +110,7 @@ impl Verb {
             Verb::Audit => "audit",
             Verb::Attempt { .. } => "attempt",
             Verb::Transport => "transport",
+            Verb::BecomeSsh { .. } => "become-ssh",
             Verb::Manual(_) => "manual",
         }
     }

@@ -1,5 +1,9 @@
 //! What the settings mean: checked, nothing optional left.
 
+mod rate;
+mod way;
+
+use std::num::NonZeroU64;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -12,9 +16,7 @@ use crate::openssh::HostKey;
 use crate::settings::{Server, Settings};
 use crate::walk::{Caches, Mounts, Rules, Selection};
 
-/// Ciphers in the order of what they cost this host with libssh2, cheapest first: docs/performance.md.
-const CIPHERS: &[&str] =
-    &["chacha20-poly1305@openssh.com", "aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr"];
+pub use way::{SshProgram, Way};
 
 /// The levels zstd has.
 const LEVELS: std::ops::RangeInclusive<i32> = -7..=19;
@@ -24,6 +26,10 @@ const SECONDS: std::ops::RangeInclusive<u32> = 1..=2_678_400;
 
 /// Most names of `exclude_if_present`.
 const MARKERS_MAX: usize = 32;
+/// Shorter is noise, longer is forgotten by whatever stands between.
+const KEEPALIVE: std::ops::RangeInclusive<u32> = 2..=3_600;
+/// The nicest there is.
+const NICE_MAX: u8 = 19;
 
 /// One push, as it is meant.
 #[derive(Debug, Clone)]
@@ -38,6 +44,8 @@ pub struct Plan {
     pub verdict_wait_seconds: u32,
     /// zstd level.
     pub compression_level: i32,
+    /// Least nice value of `run`.
+    pub nice: i32,
     /// Where it goes.
     pub target: Target,
 }
@@ -51,8 +59,10 @@ pub struct Target {
     pub port: u16,
     /// Account.
     pub account: String,
-    /// File of the private key.
-    pub key: PathBuf,
+    /// What carries the pushes.
+    pub way: Way,
+    /// File of the private key. Only the system's ssh can do without.
+    pub key: Option<PathBuf>,
     /// The only host key that is believed.
     pub host_key: HostKey,
     /// Ciphers, best first.
@@ -63,6 +73,10 @@ pub struct Target {
     pub idle_seconds: u32,
     /// Longest time of one session, whatever the server does.
     pub session_seconds: u32,
+    /// After how long a silence it is asked whether it lives; 0 for never.
+    pub keepalive_seconds: u32,
+    /// Most bytes in a second.
+    pub bytes_per_second: Option<NonZeroU64>,
 }
 
 impl Plan {
@@ -84,35 +98,40 @@ impl Plan {
                 format!("must be {} to {}", LEVELS.start(), LEVELS.end()),
             ));
         }
+        if settings.nice > NICE_MAX {
+            return Err(wrong("nice", format!("must be 0 to {NICE_MAX}")));
+        }
         let selection = selection(&settings, path)?;
-        let target = Target::of(settings.server, &host, path)?;
+        let target = Target::of(settings.server, &host, &settings.state, path)?;
         Ok(Self {
             host,
             selection,
             state: settings.state,
             verdict_wait_seconds: settings.verdict_wait_seconds,
             compression_level: settings.compression_level,
+            nice: settings.nice.into(),
             target,
         })
     }
 }
 
 impl Target {
-    fn of(server: Server, host: &HostId, path: &Path) -> Result<Self, SettingsError> {
+    fn of(server: Server, host: &HostId, state: &Path, path: &Path) -> Result<Self, SettingsError> {
         let wrong = |key, what: String| SettingsError::value(path, key, what);
         let host_key =
             HostKey::parse(&server.host_key).map_err(|e| wrong("server.host_key", e.to_string()))?;
         if server.address.is_empty() {
             return Err(wrong("server.address", "is empty".to_owned()));
         }
+        if server.key.as_deref().is_some_and(|key| !key.is_absolute()) {
+            return Err(wrong("server.key", "must be an absolute path".to_owned()));
+        }
+        let way = way::of(&server, state).map_err(|(key, what)| wrong(key, what))?;
         let Some(account) = server.account.or_else(|| host.account(ACCOUNT_PREFIX)) else {
             return Err(wrong("server.account", "must be set".to_owned()));
         };
         if account.is_empty() {
             return Err(wrong("server.account", "is empty".to_owned()));
-        }
-        if !server.key.is_absolute() {
-            return Err(wrong("server.key", "must be an absolute path".to_owned()));
         }
         let times = [
             ("server.connect_seconds", server.connect_seconds),
@@ -122,7 +141,14 @@ impl Target {
         if let Some((key, _)) = times.into_iter().find(|(_, seconds)| !SECONDS.contains(seconds)) {
             return Err(wrong(key, format!("must be {} to {}", SECONDS.start(), SECONDS.end())));
         }
-        let ciphers = server.ciphers.unwrap_or_else(|| CIPHERS.iter().map(ToString::to_string).collect());
+        if server.keepalive_seconds != 0 && !KEEPALIVE.contains(&server.keepalive_seconds) {
+            let (least, most) = (KEEPALIVE.start(), KEEPALIVE.end());
+            return Err(wrong("server.keepalive_seconds", format!("must be 0, or {least} to {most}")));
+        }
+        let limit = server.bandwidth_limit.as_deref().map(rate::parse).transpose();
+        let bytes_per_second = limit.map_err(|what| wrong("server.bandwidth_limit", what))?;
+        let usual = way.ciphers().iter().map(ToString::to_string);
+        let ciphers = server.ciphers.unwrap_or_else(|| usual.collect());
         let plain = |name: &String| {
             !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-@.".contains(&b))
         };
@@ -136,12 +162,15 @@ impl Target {
             address: server.address,
             port: server.port,
             account,
+            way,
             key: server.key,
             host_key,
             ciphers,
             connect_seconds: server.connect_seconds,
             idle_seconds: server.idle_seconds,
             session_seconds: server.session_seconds,
+            keepalive_seconds: server.keepalive_seconds,
+            bytes_per_second,
         })
     }
 }

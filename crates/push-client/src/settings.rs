@@ -48,6 +48,9 @@ pub struct Settings {
     /// How hard contents are squeezed: zstd's levels.
     #[serde(default = "Settings::compression_level")]
     pub compression_level: i32,
+    /// How far `run` steps back behind other programs, 0 to 19; the disk follows it.
+    #[serde(default = "Settings::nice")]
+    pub nice: u8,
     /// Where the pushes go.
     pub server: Server,
 }
@@ -63,8 +66,14 @@ pub struct Server {
     pub port: u16,
     /// This host's account there; the one that the server's default settings give it if it is not given.
     pub account: Option<String>,
-    /// Private key, OpenSSH format, ed25519, without a passphrase, mode 0600.
-    pub key: PathBuf,
+    /// What carries the pushes.
+    #[serde(default)]
+    pub transport: Transport,
+    /// How the system's `ssh` is called, where it carries them.
+    pub ssh: Option<Ssh>,
+    /// Private key, OpenSSH format, ed25519, without a passphrase, mode 0600. With `ssh` it may be a public key, whose private half an
+    /// agent holds, or be absent.
+    pub key: Option<PathBuf>,
     /// The server's own key: `ssh-ed25519 AAAA...`.
     pub host_key: String,
     /// Ciphers, best first; the measured order if it is not given.
@@ -78,6 +87,37 @@ pub struct Server {
     /// Longest time of one session; a push that takes longer is cut, and goes on in the next run.
     #[serde(default = "Server::session_seconds")]
     pub session_seconds: u32,
+    /// A server that is silent for this long is asked whether it is there; 0 for never.
+    #[serde(default = "Server::keepalive_seconds")]
+    pub keepalive_seconds: u32,
+    /// Most that is sent in a second: a number with `B`, `KiB`, `MiB` or `GiB` and `/s`. No limit if it is not given.
+    pub bandwidth_limit: Option<String>,
+}
+
+/// What carries the pushes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// Crate ssh2, in a child of our own.
+    #[default]
+    Ssh2,
+    /// The system's `ssh`.
+    Ssh,
+}
+
+/// The table `[server.ssh]`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ssh {
+    /// The program; `/usr/bin/ssh` if it is not given.
+    pub program: Option<PathBuf>,
+    /// A configuration file for it; no other is read, and none if this is not given.
+    pub config: Option<PathBuf>,
+    /// Socket of an agent that signs with a key it holds; what `SSH_AUTH_SOCK` names if it is not given.
+    pub agent: Option<PathBuf>,
+    /// Further files and folders that it may read, and run programs from.
+    #[serde(default)]
+    pub paths: Vec<PathBuf>,
 }
 
 impl Settings {
@@ -91,6 +131,10 @@ impl Settings {
 
     fn compression_level() -> i32 {
         1
+    }
+
+    fn nice() -> u8 {
+        10
     }
 
     /// Reads the file.
@@ -114,5 +158,9 @@ impl Server {
 
     fn session_seconds() -> u32 {
         86_400
+    }
+
+    fn keepalive_seconds() -> u32 {
+        60
     }
 }

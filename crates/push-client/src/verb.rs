@@ -16,7 +16,7 @@ use cli::{Exit, Failed, Run};
 
 use crate::args::{Args, PROGRAM, Verb};
 use crate::settings::SETTINGS_FILE;
-use crate::transport::{run_attempt, run_transport};
+use crate::transport::{become_ssh, run_attempt, run_transport};
 
 /// Runs the program.
 pub fn main() -> ExitCode {
@@ -30,6 +30,9 @@ pub fn main() -> ExitCode {
     }
     if let Verb::Attempt { what } = args.verb {
         return run_attempt(what);
+    }
+    if let Verb::BecomeSsh { paths, command } = &args.verb {
+        return become_ssh(paths, command);
     }
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let run = Run::new(PROGRAM, args.verb.word(), &args.common);
@@ -49,6 +52,8 @@ fn verb(run: &mut Run, args: &Args) -> Result<Exit, Failed> {
         Verb::ExcludeTest { paths } => exclude_test::exclude_test(run, settings, paths),
         Verb::Status => status::status(run, settings),
         Verb::Manual(manual) => manual.write(Args::command(), &mut std::io::stdout().lock()),
-        Verb::Transport | Verb::Attempt { .. } => Err(Failed::bug("choosing a verb", "it was chosen before")),
+        Verb::Transport | Verb::Attempt { .. } | Verb::BecomeSsh { .. } => {
+            Err(Failed::bug("choosing a verb", "it was chosen before"))
+        }
     }
 }

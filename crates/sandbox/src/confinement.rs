@@ -6,7 +6,7 @@ use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use rustix::thread::set_no_new_privs;
 
 use crate::capabilities::{BoundingSet, ReadSearch, drop_capabilities, keep_only_read_search};
-use crate::files::{Reach, Signals, restrict};
+use crate::files::{Network, Reach, Signals, restrict};
 use crate::{Landlock, LandlockState, Profile, Result, SandboxError, filter, threads};
 
 /// What a process keeps; all else is given up by [`Confinement::apply`].
@@ -119,7 +119,7 @@ impl<'fd> Confinement<'fd> {
         set_no_new_privs(true).map_err(SandboxError::at("give up new privileges"))?;
         set_dumpable_behavior(DumpableBehavior::NotDumpable)
             .map_err(SandboxError::at("close memory to other processes"))?;
-        let landlock = restrict(&self.rules, self.landlock, self.signals())?;
+        let landlock = restrict(&self.rules, self.landlock, self.signals(), Network::Refused)?;
         let (read_search, bounding_set) = self.give_up_capabilities()?;
         for program in &programs {
             seccompiler::apply_filter_all_threads(program)?;

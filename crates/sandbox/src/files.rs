@@ -39,6 +39,18 @@ pub(crate) enum Reach {
     WriteFiles,
     WriteFolders,
     WriteTree,
+    /// Read, and run as a program.
+    Run,
+    /// Read, write what is there, and steer a device.
+    Device,
+}
+
+/// Whether connections can be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Network {
+    /// No TCP, and no socket by a path.
+    Refused,
+    Open,
 }
 
 /// Signals to processes outside: Landlock refuses them from ABI 6 on.
@@ -60,6 +72,8 @@ impl Reach {
             Reach::WriteFiles => READ | FILES,
             Reach::WriteFolders => READ | FILES | FOLDERS,
             Reach::WriteTree => READ | FILES | FOLDERS | AccessFs::MakeSym,
+            Reach::Run => READ | AccessFs::Execute,
+            Reach::Device => READ | AccessFs::WriteFile | AccessFs::IoctlDev,
         }
     }
 }
@@ -69,6 +83,7 @@ pub(crate) fn restrict(
     rules: &[(BorrowedFd<'_>, Reach)],
     landlock: Landlock,
     signals: Signals,
+    network: Network,
 ) -> Result<LandlockState> {
     let level = match landlock {
         Landlock::Required => CompatLevel::HardRequirement,
@@ -84,10 +99,12 @@ pub(crate) fn restrict(
         .map_err(|error| missing_or(landlock, error))?;
     let mut ruleset = required
         .set_compatibility(CompatLevel::BestEffort)
-        .handle_access(make_bitflags!(AccessFs::{Truncate | IoctlDev | ResolveUnix}))?
-        .handle_access(AccessNet::from_all(ABI::V4))?
-        .scope(scope)?
-        .create()?;
+        .handle_access(make_bitflags!(AccessFs::{Truncate | IoctlDev}))?;
+    if network == Network::Refused {
+        ruleset =
+            ruleset.handle_access(AccessFs::ResolveUnix)?.handle_access(AccessNet::from_all(ABI::V4))?;
+    }
+    let mut ruleset = ruleset.scope(scope)?.create()?;
     for &(fd, reach) in rules {
         ruleset = ruleset.add_rule(PathBeneath::new(fd, fitting(fd, reach)?))?;
     }

@@ -9,7 +9,8 @@
 //! 4. seccomp refuses, with EPERM, every system call outside the profile.
 //!
 //! The [`Report`] says what the kernel enforced, so that a caller whose settings ask for more can refuse to go on.
-//! [`limits`] caps what a process may use up; [`capabilities`] can be used alone.
+//! [`limits`] caps what a process may use up; [`capabilities`] can be used alone. A process that is about to become another program,
+//! whose system calls nobody here can list, gives up what it can by [`ForProgram`].
 //!
 //! Landlock governs opening, creating, linking, renaming and removing. It does not govern `stat`, and changes of mode,
 //! owner and time by path: the profiles leave those last three out, and allow them on open descriptors only where needed.
@@ -23,9 +24,11 @@ mod files;
 mod filter;
 pub mod limits;
 mod profile;
+mod program;
 mod threads;
 
 pub use confinement::{Confinement, Keep, Report, Threads};
 pub use error::{Result, SandboxError};
 pub use files::{Landlock, LandlockState};
 pub use profile::Profile;
+pub use program::ForProgram;

@@ -20,6 +20,31 @@ pub(super) fn decode(text: &[u8]) -> Option<Vec<u8>> {
     Some(out)
 }
 
+/// The digits, padded.
+pub(super) fn encode(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for group in bytes.chunks(3) {
+        let [a, b, c] = [0, 1, 2].map(|at| u32::from(group.get(at).copied().unwrap_or(0)));
+        let bits = a << 16 | b << 8 | c;
+        for place in 0..4 {
+            let digit = bits >> (18 - 6 * place) & 63;
+            text.push(if place <= group.len() { char::from(letter(digit)) } else { '=' });
+        }
+    }
+    text
+}
+
+fn letter(digit: u32) -> u8 {
+    let digit = (digit & 63) as u8;
+    match digit {
+        0..26 => b'A' + digit,
+        26..52 => b'a' + (digit - 26),
+        52..62 => b'0' + (digit - 52),
+        62 => b'+',
+        _ => b'/',
+    }
+}
+
 fn value(digit: u8) -> Option<u32> {
     Some(u32::from(match digit {
         b'A'..=b'Z' => digit - b'A',
@@ -33,7 +58,7 @@ fn value(digit: u8) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::decode;
+    use super::{decode, encode};
 
     #[test]
     fn the_examples_of_the_rfc_come_out() {
@@ -47,7 +72,14 @@ mod tests {
         ];
         for (text, bytes) in examples {
             assert_eq!(decode(text.as_bytes()).as_deref(), Some(bytes.as_bytes()), "{text}");
+            assert_eq!(encode(bytes.as_bytes()), text);
         }
+    }
+
+    #[test]
+    fn every_digit_comes_back() {
+        let bytes: Vec<u8> = (0..=255).collect();
+        assert_eq!(decode(encode(&bytes).as_bytes()), Some(bytes));
     }
 
     #[test]

@@ -43,6 +43,11 @@ impl HostKey {
         fits.then_some(Self { blob })
     }
 
+    /// As a line of a file of public keys has it.
+    pub fn text(&self) -> String {
+        format!("ssh-ed25519 {}", base64::encode(&self.blob))
+    }
+
     /// The bytes as they travel.
     pub fn blob(&self) -> &[u8] {
         &self.blob
@@ -59,6 +64,7 @@ mod tests {
     fn a_line_of_a_public_key_file_is_read() {
         let key = HostKey::parse(&format!("{KEY} root@server")).unwrap();
         assert_eq!(key.blob().len(), 51);
+        assert_eq!(key.text(), KEY);
         assert_eq!(HostKey::from_blob(key.blob().to_vec()), Some(key));
     }
 

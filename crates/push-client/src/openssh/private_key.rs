@@ -92,6 +92,17 @@ impl PrivateKey {
         Ok(Self { text })
     }
 
+    /// Looks at a key that ssh is to use: it may be of any kind, locked with a passphrase that an agent knows, or only the public half of
+    /// one that an agent holds (`.pub`).
+    pub fn look(path: &Path) -> Result<(), KeyError> {
+        let wrong = |(what, source)| KeyError { path: path.to_owned(), what, source };
+        let public = path.extension().is_some_and(|extension| extension == "pub");
+        match read(path) {
+            Err((Wrong::Mode(_) | Wrong::Owner(_), _)) if public => Ok(()),
+            answer => answer.map(drop).map_err(wrong),
+        }
+    }
+
     /// The text, for the library that signs with it.
     pub fn text(&self) -> &str {
         &self.text

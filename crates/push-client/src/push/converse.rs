@@ -206,7 +206,7 @@ impl Push<'_> {
         let Sent { mut outgoing, contents } = match (&done, sent) {
             (_, Ok(sent)) => sent,
             (Err(error), Err(_)) if !matches!(error, PushError::SenderGone) => return done,
-            (_, Err(SendError::Closed(_))) => return Err(self.session.why_closed("sending")),
+            (_, Err(SendError::Closed(error))) => return Err(self.session.not_taken(&error)),
             (_, Err(SendError::Compressor(source))) => {
                 return Err(PushError::Machine { doing: "set up compression", source });
             }

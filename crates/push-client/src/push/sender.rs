@@ -1,6 +1,5 @@
 //! The second thread of a push: squeezes blocks, notes frames in the journal, and writes them.
 
-use std::fs::File;
 use std::io::{self, Write};
 use std::sync::mpsc::RecvTimeoutError;
 use std::thread::{self, JoinHandle};
@@ -14,6 +13,7 @@ use zstd::bulk::Compressor;
 
 use super::packer::{Outlet, Parcel};
 use crate::state::{Content, Journal};
+use crate::transport::Outward;
 
 /// Why sending ended early.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +35,7 @@ pub(super) enum SendError {
 /// What is needed to send.
 #[derive(Debug)]
 pub(super) struct Sender {
-    pub(super) to: File,
+    pub(super) to: Outward,
     pub(super) outgoing: Outgoing,
     /// None when it cannot be written: the push can then not be gone on with, and is none the worse.
     pub(super) journal: Option<Journal>,

@@ -1,6 +1,5 @@
 //! Talking through two descriptors: frames out, messages in, and never waiting longer than agreed.
 
-use std::fs::File;
 use std::io::{self, Read, Write};
 use std::time::{Duration, Instant};
 
@@ -11,7 +10,7 @@ use rustix::io::Errno;
 use wire::client::{Incoming, bye};
 
 use super::error::PushError;
-use crate::transport::Carried;
+use crate::transport::{Carried, Outward};
 
 /// After a failed write, how long the server's own words are waited for.
 const LAST_WORD: Duration = Duration::from_secs(5);
@@ -39,20 +38,29 @@ pub fn greet(session: &mut Session, wait: Duration) -> Result<BaseMessage, PushE
 
 impl Session {
     /// Over a connection that has just been opened.
-    pub fn new(carried: Carried) -> Self {
-        Self { carried, incoming: Incoming::new() }
+    pub fn new(mut carried: Carried) -> Result<Self, PushError> {
+        carried.listen().map_err(|source| PushError::Machine { doing: "start a thread", source })?;
+        Ok(Self { carried, incoming: Incoming::new() })
     }
 
     /// Writes bytes that the receiver will read.
     pub(super) fn send(&mut self, bytes: &[u8]) -> Result<(), PushError> {
         match self.carried.to.write_all(bytes) {
             Ok(()) => Ok(()),
-            Err(_) => Err(self.why_closed("sending")),
+            Err(error) => Err(self.not_taken(&error)),
+        }
+    }
+
+    /// Our bytes were not taken: why.
+    pub(super) fn not_taken(&mut self, error: &io::Error) -> PushError {
+        match error.kind() {
+            io::ErrorKind::TimedOut => Carried::stalled(error),
+            _ => self.why_closed("sending"),
         }
     }
 
     /// A second handle to write to, for the sender.
-    pub(super) fn writer(&self) -> io::Result<File> {
+    pub(super) fn writer(&self) -> io::Result<Outward> {
         self.carried.to.try_clone()
     }
 
@@ -83,14 +91,15 @@ impl Session {
             match self.carried.from.read(self.incoming.space()) {
                 Ok(0) => return Err(self.carried.why_ended(waiting_for)),
                 Ok(length) => self.incoming.filled(length),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error)
+                    if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => {}
                 Err(_) => return Err(self.carried.why_ended(waiting_for)),
             }
         }
     }
 
     /// What stands behind a write that failed: the server's refusal, if it sent one, or the transport's own words.
-    pub(super) fn why_closed(&mut self, during: &'static str) -> PushError {
+    fn why_closed(&mut self, during: &'static str) -> PushError {
         match self.next(LAST_WORD, during) {
             Ok(ServerMessage::Refused { code, retry_seconds }) => PushError::Refused { code, retry_seconds },
             Ok(_) => PushError::Ended { during },

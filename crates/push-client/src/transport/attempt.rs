@@ -87,7 +87,8 @@ impl Attempt {
         let longest = Duration::from_secs((target.connect_seconds * STEPS).into());
         let until = Instant::now() + longest;
         let late = || format!("it did not come to an end within {} seconds", longest.as_secs());
-        let key = PrivateKey::load(&target.key).map_err(|error| error.to_string())?;
+        let path = target.key.as_deref().ok_or("the settings name no key file to try it with")?;
+        let key = PrivateKey::load(path).map_err(|error| error.to_string())?;
         let mut order = handover(&target, &key);
         order.account = account.to_owned();
         // A resolver has no deadline of ours.

@@ -8,10 +8,12 @@ use std::process::ExitCode;
 use rustix::io::ioctl_fionbio;
 use sandbox::{Confinement, Landlock, Profile, limits};
 
+use super::alive::Alive;
 use super::ending::{Ended, Ending};
 use super::handover::{Ends, Handover};
 use super::login::login;
-use super::pump::{Patience, Pump};
+use super::patience::Patience;
+use super::pump::Pump;
 
 /// Memory is for libssh2's buffers and ours; a few megabytes are used.
 const MEMORY_BYTES: u64 = 512 * 1024 * 1024;
@@ -43,7 +45,8 @@ fn carry() -> Result<(), Ended> {
     confine()?;
     let channel = login(&handover, session.clone(), socket)?;
     let patience = Patience::new(handover.idle_seconds, handover.session_seconds);
-    Pump::new(session, channel, watched, (input, output), patience).run()
+    let alive = Alive::new(&session, handover.keepalive_seconds);
+    Pump::new(session, channel, watched, (input, output), (patience, alive)).run()
 }
 
 /// What the parent hands over on standard input.

@@ -23,10 +23,16 @@ pub(super) enum Ending {
     Stalled,
     /// The program on the server ended with a failure of its own.
     Remote,
+    /// Nobody answers at that address.
+    Unreachable,
+    /// Another program between us and the server failed.
+    Between,
+    /// The system's ssh does not take what it was told.
+    Asked,
 }
 
 impl Ending {
-    const ALL: [Ending; 10] = [
+    const ALL: [Ending; 13] = [
         Ending::Done,
         Ending::Handover,
         Ending::Confinement,
@@ -37,6 +43,9 @@ impl Ending {
         Ending::Lost,
         Ending::Stalled,
         Ending::Remote,
+        Ending::Unreachable,
+        Ending::Between,
+        Ending::Asked,
     ];
 
     /// The exit code between child and parent; nobody else sees it.
@@ -52,6 +61,9 @@ impl Ending {
             Ending::Lost => 66,
             Ending::Stalled => 67,
             Ending::Remote => 68,
+            Ending::Unreachable => 69,
+            Ending::Between => 70,
+            Ending::Asked => 71,
         }
     }
 

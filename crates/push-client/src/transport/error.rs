@@ -32,6 +32,20 @@ pub enum TransportError {
         /// What the system said.
         source: io::Error,
     },
+    /// None is named in the settings.
+    #[error("no key file is named in the settings")]
+    NoKey,
+    /// A file of ssh's settings cannot be used.
+    #[error("{path}: {what}")]
+    Config {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// The pinned host key could not be written for ssh.
+    #[error("write the pinned host key to the state folder")]
+    Pin(#[source] io::Error),
     /// The child could not be started.
     #[error("start the transport")]
     Start(#[source] io::Error),
@@ -67,6 +81,9 @@ fn what(ending: EndingCode) -> &'static str {
         Ending::Lost => "the connection was lost",
         Ending::Stalled => "the server was too slow",
         Ending::Remote => "the program on the server failed",
+        Ending::Unreachable => "the server cannot be reached",
+        Ending::Between => "what ssh goes through to the server failed",
+        Ending::Asked => "ssh does not take what it was told",
     }
 }
 
@@ -81,8 +98,10 @@ impl Failure for TransportError {
     fn exit(&self) -> Exit {
         match self {
             TransportError::Key(error) => error.exit(),
-            TransportError::Start(_) => Exit::MACHINE,
+            TransportError::NoKey | TransportError::Config { .. } => Exit::USAGE,
+            TransportError::Start(_) | TransportError::Pin(_) => Exit::MACHINE,
             TransportError::Ended { ending: EndingCode(Ending::Confinement), .. } => Exit::MACHINE,
+            TransportError::Ended { ending: EndingCode(Ending::Asked), .. } => Exit::USAGE,
             _ => Exit::NO_CONNECTION,
         }
     }
@@ -114,9 +133,22 @@ impl Failure for TransportError {
                 Ending::Lost | Ending::Stalled | Ending::Done | Ending::Channel => {
                     "run push-client again: it goes on where it was cut"
                 }
+                Ending::Unreachable => {
+                    "look at `server.address` and `server.port`: is sshd running there, and does a firewall let us through?"
+                }
+                Ending::Between => {
+                    "look at ProxyJump and ProxyCommand in the file that `server.ssh.config` names"
+                }
+                Ending::Asked => {
+                    "look at `[server.ssh]`, `server.ciphers`, and the file that `server.ssh.config` names"
+                }
                 Ending::Handover | Ending::Confinement => return None,
             },
-            TransportError::Start(_) | TransportError::Died { .. } => return None,
+            TransportError::NoKey => "set `server.key`",
+            TransportError::Config { .. } => {
+                "make it a file that only root, or the user that runs push-client, can change"
+            }
+            TransportError::Start(_) | TransportError::Pin(_) | TransportError::Died { .. } => return None,
         };
         Some(advice.to_owned())
     }

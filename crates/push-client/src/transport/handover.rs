@@ -25,6 +25,7 @@ pub(super) struct Handover {
     pub(super) connect_seconds: u32,
     pub(super) idle_seconds: u32,
     pub(super) session_seconds: u32,
+    pub(super) keepalive_seconds: u32,
 }
 
 /// The two descriptors of a transport child.
@@ -93,6 +94,7 @@ mod tests {
             connect_seconds: 30,
             idle_seconds: 300,
             session_seconds: 3_600,
+            keepalive_seconds: 60,
         };
         let (input, mut to) = std::io::pipe().unwrap();
         handover.send(&mut ours, &Ends { socket: socket.as_fd(), input: input.as_fd() }).unwrap();

@@ -9,15 +9,20 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use ssh2::{BlockDirections, Channel, Session};
 
+use super::alive::Alive;
 use super::ending::{Ended, Ending};
+use super::outward::timespec;
+use super::patience::Patience;
 
 /// Whole packets of libssh2 (32,700 bytes), so that none is cut short at the end of a buffer.
 const OUT_BYTES: usize = 8 * 32_700;
 const BACK_BYTES: usize = 32 * 1024;
+/// A socket that takes nothing is looked at again after this long.
+const SHORT: Duration = Duration::from_millis(100);
 
 /// Bytes on their way in one direction.
 struct Buffer {
@@ -71,23 +76,7 @@ pub(super) struct Pump {
     /// Of the socket, in either direction.
     last_progress: Instant,
     patience: Patience,
-}
-
-/// How long a server is put up with.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Patience {
-    /// Longest time without progress, while it owes us some.
-    idle: Duration,
-    /// Longest time in all. A server that takes a byte now and then makes progress, and would hold us for ever.
-    session: Duration,
-    end: Instant,
-}
-
-impl Patience {
-    pub(super) fn new(idle_seconds: u32, session_seconds: u32) -> Self {
-        let session = Duration::from_secs(session_seconds.into());
-        Self { idle: Duration::from_secs(idle_seconds.into()), session, end: Instant::now() + session }
-    }
+    alive: Alive,
 }
 
 impl Pump {
@@ -97,7 +86,7 @@ impl Pump {
         channel: Channel,
         socket: OwnedFd,
         (input, output): (OwnedFd, OwnedFd),
-        patience: Patience,
+        (patience, alive): (Patience, Alive),
     ) -> Self {
         Self {
             session,
@@ -112,6 +101,7 @@ impl Pump {
             server_done: false,
             last_progress: Instant::now(),
             patience,
+            alive,
         }
     }
 
@@ -244,27 +234,26 @@ impl Pump {
 
     /// How long to wait: while the server owes us progress, not without end.
     fn left(&self) -> Result<Duration, Ended> {
-        let stalled = |words| Err(Ended::new(Ending::Stalled, words));
-        let Patience { idle, session, end } = self.patience;
-        let of_session = end.saturating_duration_since(Instant::now());
-        if of_session.is_zero() {
-            return stalled(format!("the session took longer than {} seconds", session.as_secs()));
-        }
-        let owed = !self.out.is_empty() || !self.input_open;
-        let of_idle = idle.saturating_sub(self.last_progress.elapsed());
-        if owed && of_idle.is_zero() {
-            return stalled(format!("nothing moved for {} seconds", idle.as_secs()));
-        }
-        Ok(if owed { of_idle.min(of_session) } else { of_session })
+        let left = match !self.out.is_empty() || !self.input_open {
+            true => self.patience.left(self.last_progress),
+            false => self.patience.of_session(),
+        };
+        left.map_err(|why| Ended::new(Ending::Stalled, why))
     }
 
     /// Waits until something can go on.
-    fn wait(&self, waits: Waits) -> Result<(), Ended> {
-        let left = self.left()?;
-        let timeout = Timespec {
-            tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: i64::from(left.subsec_nanos()),
-        };
+    fn wait(&mut self, waits: Waits) -> Result<(), Ended> {
+        // Half of something may be under way only while the socket is waited for to take it; and while our parent does not listen,
+        // nobody looks for an answer.
+        let may_ask = self.out.is_empty() && self.back.is_empty() && !waits.to_write;
+        if may_ask && takes_more(&self.socket) {
+            self.alive.ask(&self.session)?;
+        }
+        let mut left = self.left()?;
+        if let Some(due) = self.alive.due().filter(|_| may_ask) {
+            left = left.min(due.max(SHORT));
+        }
+        let timeout = timespec(left);
         let mut socket = PollFlags::empty();
         socket.set(PollFlags::IN, waits.to_read);
         socket.set(PollFlags::OUT, waits.to_write);
@@ -278,7 +267,12 @@ impl Pump {
         if !self.back.is_empty() {
             fds.push(PollFd::new(&self.output, PollFlags::OUT));
         }
-        match poll(&mut fds, Some(&timeout)) {
+        let polled = poll(&mut fds, Some(&timeout));
+        let heard = !socket.is_empty() && fds.first().is_some_and(|fd| fd.revents().contains(PollFlags::IN));
+        if heard {
+            self.alive.heard();
+        }
+        match polled {
             Ok(_) | Err(Errno::INTR) => Ok(()),
             Err(errno) => Err(Ended::new(Ending::Lost, errno.to_string())),
         }
@@ -295,6 +289,12 @@ impl Pump {
             Ok(status) => Err(Ended::new(Ending::Remote, format!("it ended with status {status}"))),
         }
     }
+}
+
+/// A small packet then goes whole.
+fn takes_more(socket: &OwnedFd) -> bool {
+    let mut fds = [PollFd::new(socket, PollFlags::OUT)];
+    poll(&mut fds, Some(&timespec(Duration::ZERO))).is_ok_and(|ready| ready > 0)
 }
 
 fn is_again(error: &io::Error) -> bool {

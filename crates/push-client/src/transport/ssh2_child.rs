@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::pipe::PipeFlags;
 
+use super::carried::Speech;
 use super::handover::{Ends, Handover};
 use super::{Carried, Transport, TransportError};
 use crate::openssh::PrivateKey;
@@ -26,11 +27,11 @@ pub struct Ssh2Child;
 
 impl Transport for Ssh2Child {
     fn open(&self, target: &Target) -> Result<Carried, TransportError> {
-        let key = PrivateKey::load(&target.key)?;
+        let key = PrivateKey::load(target.key.as_deref().ok_or(TransportError::NoKey)?)?;
         let socket = connect(target)?;
         // Without it, Nagle's algorithm and delayed acknowledgements cost 40 ms a message.
         socket.set_nodelay(true).map_err(TransportError::Start)?;
-        start(&handover(target, &key), &socket).map_err(TransportError::Start)
+        start(&handover(target, &key), &socket, target).map_err(TransportError::Start)
     }
 }
 
@@ -44,24 +45,31 @@ pub(super) fn handover(target: &Target, key: &PrivateKey) -> Handover {
         connect_seconds: target.connect_seconds,
         idle_seconds: target.idle_seconds,
         session_seconds: target.session_seconds,
+        keepalive_seconds: target.keepalive_seconds,
     }
 }
 
-fn start(handover: &Handover, socket: &TcpStream) -> io::Result<Carried> {
-    let (input, to) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
-    // A whole frame fits, so the next block is squeezed while this one is sent. A smaller pipe works too.
-    let _ = rustix::pipe::fcntl_setpipe_size(&to, WAITING_BYTES);
+fn start(handover: &Handover, socket: &TcpStream, target: &Target) -> io::Result<Carried> {
+    let (input, to) = wide_pipe()?;
     let (mut ours, theirs) = UnixStream::pair()?;
-    let mut child = Command::new("/proc/self/exe")
+    let child = Command::new("/proc/self/exe")
         .arg(VERB)
         .env_clear()
         .stdin(OwnedFd::from(theirs))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()?;
-    let from = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
+    let carried = Carried::by(child, Speech::Ours, to, target)?;
     handover.send(&mut ours, &Ends { socket: socket.as_fd(), input: input.as_fd() })?;
-    Ok(Carried::by(child, to, from.into()))
+    Ok(carried)
+}
+
+/// For our bytes to the child.
+pub(super) fn wide_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (input, to) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
+    // A whole frame fits, so the next block is squeezed while this one is sent. A smaller pipe works too.
+    let _ = rustix::pipe::fcntl_setpipe_size(&to, WAITING_BYTES);
+    Ok((input, to))
 }
 
 pub(super) fn connect(target: &Target) -> Result<TcpStream, TransportError> {

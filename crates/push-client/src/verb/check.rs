@@ -8,11 +8,11 @@ use cli::{Exit, Failed, Run};
 use rustix::fs::{Mode, OFlags};
 
 use super::confine::confine;
-use crate::openssh::PrivateKey;
-use crate::plan::Plan;
+use crate::openssh::{KeyError, PrivateKey};
+use crate::plan::{Plan, Target, Way};
 use crate::push::{PushError, Session, greet};
 use crate::state::{StateError, StateFolder};
-use crate::transport::{Ssh2Child, Transport};
+use crate::transport;
 
 pub(super) fn check(run: &mut Run, settings: &Path) -> Result<Exit, Failed> {
     let plan = Plan::load(settings)?;
@@ -20,8 +20,7 @@ pub(super) fn check(run: &mut Run, settings: &Path) -> Result<Exit, Failed> {
     run.report().detail("host", plan.host.as_str());
     run.report().detail("account", target.account.as_str());
     run.line(&format!("settings    good: host {}", plan.host));
-    PrivateKey::load(&target.key)?;
-    run.line(&format!("key         good: {}", cli::shown(target.key.as_os_str().as_encoded_bytes())));
+    run.line(&format!("key         good: {}", key(target)?));
     let state = match StateFolder::open(&plan.state) {
         Ok(state) => Some(state),
         Err(StateError::Busy) => None,
@@ -31,16 +30,16 @@ pub(super) fn check(run: &mut Run, settings: &Path) -> Result<Exit, Failed> {
         Some(_) => "state       good",
         None => "state       good, and in use by a push under way",
     });
-    let carried = Ssh2Child.open(target)?;
-    run.line(&format!("connection  good: {} port {}", cli::shown(target.address.as_bytes()), target.port));
+    let carried = transport::open(target)?;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let top = rustix::fs::open(c"/", flags, Mode::empty())
         .map_err(|errno| Failed::machine("opening /", errno.into()))?;
     let console = run.console();
     confine(&top, state.as_ref().map(|state| state.as_fd()).as_ref(), carried.child_id(), &console)?;
-    let mut session = Session::new(carried);
+    let mut session = Session::new(carried)?;
     let message = greet(&mut session, Duration::from_secs(u64::from(target.connect_seconds) * 2))?;
     session.end();
+    run.line(&format!("connection  good: {} port {}", cli::shown(target.address.as_bytes()), target.port));
     run.line("host key    good: it is the pinned one");
     run.line(&format!("account     good: {} is let in", cli::shown(target.account.as_bytes())));
     if message.published.host != plan.host {
@@ -52,4 +51,14 @@ pub(super) fn check(run: &mut Run, settings: &Path) -> Result<Exit, Failed> {
     run.line(&format!("jail        good: {base}; {waiting} pushes wait to be judged"));
     run.report().count("queued", waiting as u64);
     Ok(Exit::WHOLE)
+}
+
+/// What lets us in, as far as it is ours to look at.
+fn key(target: &Target) -> Result<String, KeyError> {
+    let Some(path) = &target.key else { return Ok("none of ours; what ssh finds, or its agent".to_owned()) };
+    match target.way {
+        Way::Ssh2 => PrivateKey::load(path).map(drop)?,
+        Way::Ssh(_) => PrivateKey::look(path)?,
+    }
+    Ok(cli::shown(path.as_os_str().as_encoded_bytes()))
 }

@@ -5,18 +5,20 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use cli::{Console, Exit, Failed, Monitor, Run};
 use rustix::fs::{Mode, OFlags};
+use rustix::process::{getpriority_process, setpriority_process};
 
 use super::confine::confine;
 use crate::host;
 use crate::plan::Plan;
 use crate::push::{Account, Count, Job, Outcome, Phase, Session, push};
 use crate::state::{RunRecord, Runs, StateFolder};
-use crate::transport::{Ssh2Child, Transport};
+use crate::transport;
 
 pub(super) fn run(run: &mut Run, settings: &Path) -> Result<Exit, Failed> {
     let console = run.console();
     let plan = Plan::load(settings)?;
     run.report().detail("host", plan.host.as_str());
+    step_back(plan.nice, &console);
     let state = StateFolder::open(&plan.state)?;
     let (started, clock) = (now(), Instant::now());
     // Only told and estimated with; what cannot be read is not known.
@@ -55,15 +57,15 @@ fn attempt(
 ) -> Result<Outcome, Failed> {
     account.enter(Some(Phase::Connect));
     let zone = host::zone();
-    let carried = Ssh2Child.open(&plan.target)?;
-    console.info(&format!("connected to {} port {}", plan.target.address, plan.target.port));
+    let carried = transport::open(&plan.target)?;
+    console.info(&format!("connecting to {} port {}", plan.target.address, plan.target.port));
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let top = rustix::fs::open(c"/", flags, Mode::empty())
         .map_err(|errno| Failed::machine("opening /", errno.into()))?;
     confine(&top, Some(&state.as_fd()), carried.child_id(), console)?;
     let expected = before.and_then(|runs| runs.accepted.as_ref()).map(|run| run.count(Count::Entries.name()));
     let job = Job { plan, top, started, zone, entries_expected: expected };
-    Ok(push(job, state, Session::new(carried), account, console)?)
+    Ok(push(job, state, Session::new(carried)?, account, console)?)
 }
 
 fn exit(outcome: &Outcome) -> Exit {
@@ -72,6 +74,18 @@ fn exit(outcome: &Outcome) -> Exit {
         Some(code) => Exit::of(code.exit_code()),
         None if outcome.is_accepted => Exit::WHOLE,
         None => Exit::PENDING,
+    }
+}
+
+/// Behind other programs, and the transport with us. Nobody is brought forward: a unit may have set us further back.
+fn step_back(nice: i32, monitor: &dyn Monitor) {
+    let now = getpriority_process(None);
+    if now.is_ok_and(|now| now >= nice) {
+        return;
+    }
+    // The kernel serves the disk by it too, where nothing else was set (ioprio_set(2)).
+    if let Err(errno) = setpriority_process(None, nice) {
+        monitor.info(&format!("cannot step back behind other programs: {errno}"));
     }
 }
 

@@ -64,6 +64,9 @@ fn wrong_settings_are_named_by_file_line_and_key() {
         (format!("exclude_if_present = ['a/b']\n{good}"), "`exclude_if_present` must be names"),
         (format!("{good}ciphers = [\"a b\"]\n"), "`server.ciphers` must be"),
         (good.replace("connect_seconds = 2", "connect_seconds = 0"), "`server.connect_seconds` must be"),
+        (format!("{good}keepalive_seconds = 1\n"), "`server.keepalive_seconds` must be"),
+        (format!("{good}bandwidth_limit = \"2 MB/s\"\n"), "`server.bandwidth_limit` must be as"),
+        (format!("nice = 20\n{good}"), "`nice` must be"),
     ];
     for (settings, expected) in cases {
         let path = written(folder.path(), &settings);

@@ -118,7 +118,7 @@ impl Host {
         let job =
             Job { plan: &plan, top, started: now + later, zone: "UTC".to_owned(), entries_expected: None };
         let mut account = Account::default();
-        let outcome = push(job, &self.state(), Session::new(carried), &mut account, &Silent);
+        let outcome = push(job, &self.state(), Session::new(carried).unwrap(), &mut account, &Silent);
         (outcome, account)
     }
 
@@ -145,7 +145,7 @@ impl Host {
 
 pub(crate) fn carried(stream: UnixStream) -> Carried {
     let from = stream.try_clone().unwrap();
-    Carried::over(stream.into(), from.into())
+    Carried::over(stream.into(), from.into()).unwrap()
 }
 
 /// Reproducible bytes that do not shrink.

@@ -1,7 +1,6 @@
 //! A server: the real protocol over a memory of its own.
 
 use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
 
 use formats::published::{Limits, Published, Verdict};
 use formats::push::{HEAD_BYTES, Header, Seal};
@@ -54,7 +53,7 @@ impl Server {
     }
 
     /// One session, to its end.
-    pub(crate) fn serve(&mut self, mut stream: UnixStream) {
+    pub(crate) fn serve(&mut self, mut stream: impl Read + Write) {
         let partial = self.scan();
         let queued: Vec<_> = self.sealed.iter().map(|file| header(file).push).collect();
         let waiting = queued.len();
@@ -82,7 +81,7 @@ impl Server {
         }
     }
 
-    fn obey(&mut self, effect: Effect<'_>, stream: &mut UnixStream) -> bool {
+    fn obey(&mut self, effect: Effect<'_>, stream: &mut impl Write) -> bool {
         let mut answer = Vec::new();
         match effect {
             Effect::Answer(message) => message.encode(&mut answer).unwrap(),

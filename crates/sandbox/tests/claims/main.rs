@@ -12,6 +12,7 @@ mod harness;
 mod kernel;
 mod limits;
 mod prisoner;
+mod program;
 mod raw;
 mod work;
 mod world;
@@ -32,6 +33,7 @@ const CLAIMS: &[Claim] = &[
     ("reading_everything_is_all_that_can_be_kept", capabilities::read_search),
     ("limits_hold_and_are_never_raised", limits::hold),
     ("a_child_can_be_waited_for_and_killed_but_no_other", family::child),
+    ("a_program_keeps_its_network_and_what_it_was_shown_and_no_power", program::bound),
     ("a_child_ends_with_its_confined_parent", family::dies_with_parent),
 ];
 

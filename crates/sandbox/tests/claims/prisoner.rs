@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use sandbox::{Confinement, Keep, Profile, Report, Threads};
 
-use crate::{attempts, capabilities, family, kernel, limits, work};
+use crate::{attempts, capabilities, family, kernel, limits, program, work};
 
 /// Whether to confine at all, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +75,7 @@ pub(crate) fn run(arguments: &[String]) -> ExitCode {
         ["kernel", word] => kernel::child(word),
         ["capabilities", word] => capabilities::child(word),
         ["limit", word] => limits::child(word),
+        ["program", word] => program::child(word),
         ["family", word] => family::child_process(word),
         other => panic!("no errand {other:?}"),
     }

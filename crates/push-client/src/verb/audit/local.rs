@@ -269,12 +269,15 @@ mod tests {
             address: "10.0.0.1".to_owned(),
             port: 22,
             account: "firn-web01".to_owned(),
-            key: "/none".into(),
+            way: crate::plan::Way::Ssh2,
+            key: None,
             host_key: HostKey::parse(key).unwrap(),
             ciphers: Vec::new(),
             connect_seconds: 1,
             idle_seconds: 1,
             session_seconds: 1,
+            keepalive_seconds: 0,
+            bytes_per_second: None,
         };
         let top = tempfile::tempdir().unwrap();
         let mut passwd = "daemon:x:1:1::/nowhere:/bin/sh\nnobody:x:2:2::/dev/null:/bin/sh\n".to_owned();

@@ -13,6 +13,7 @@ const EXAMPLES: &str = "\
 Examples:
   push-client check                     say what is wrong before it matters
   push-client run                       push what changed, and wait for the verdict
+  push-client run --emergency           the same at an hour that is not this host's, as often as the server lets it
   push-client audit                     try what the server must refuse this host
   push-client run --json                the same, with a report as the last line
   push-client schedule --hostname web01 the minute at which web01 pushes: 40
@@ -40,7 +41,11 @@ pub enum Verb {
     /// Kept of each file: content, owner and group by number and name, mode, mtime, which names share an inode, POSIX ACLs,
     /// file capabilities and other extended attributes. Not kept: atime and ctime, inode flags (chattr), which zeros of a
     /// file were holes, and `trusted.*` attributes, which only a process with CAP_SYS_ADMIN can see.
-    Run,
+    Run {
+        /// Also outside the hours and before the interval that the server has for this host; it counts those, and names them
+        #[arg(long)]
+        emergency: bool,
+    },
     /// Say what is wrong with settings, key, host key, connection or jail
     Check,
     /// Print the minute at which this host pushes; with -v, its line for cron
@@ -74,7 +79,7 @@ impl Verb {
     /// The verb as typed.
     pub fn word(&self) -> &'static str {
         match self {
-            Verb::Run => "run",
+            Verb::Run { .. } => "run",
             Verb::Check => "check",
             Verb::Schedule { .. } => "schedule",
             Verb::Status => "status",

@@ -14,4 +14,4 @@ mod session;
 pub use account::{Account, Count};
 pub use converse::{Job, Outcome, push};
 pub use error::PushError;
-pub use session::{Session, greet};
+pub use session::{Session, Warning, greet};

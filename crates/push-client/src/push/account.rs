@@ -1,5 +1,7 @@
 //! What a push did, counted as it goes: there after a failure too.
 
+use super::session::Warning;
+
 /// Most paths that are named; all are counted.
 const NAMED_MAX: usize = 1_000;
 
@@ -64,6 +66,8 @@ pub struct Account {
     pub left_out: Vec<(Vec<u8>, String)>,
     /// How many were left out in all.
     pub left_out_count: u64,
+    /// What the server has warned of.
+    pub warnings: Vec<Warning>,
 }
 
 impl Account {

@@ -4,16 +4,17 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use cli::{Exit, Failed, Monitor, Run};
+use formats::session::Role;
 use rustix::fs::{Mode, OFlags};
 
 use super::confine::confine;
 use crate::host;
 use crate::plan::Plan;
-use crate::push::{Account, Count, Job, Outcome, PushError, Session, push};
+use crate::push::{Account, Count, Job, Outcome, PushError, Session, Warning, push};
 use crate::state::StateFolder;
 use crate::transport::{Ssh2Child, Transport};
 
-pub(super) fn run(run: &mut Run, settings: &Path) -> Result<Exit, Failed> {
+pub(super) fn run(run: &mut Run, settings: &Path, role: Role) -> Result<Exit, Failed> {
     let console = run.console();
     let plan = Plan::load(settings)?;
     run.report().detail("host", plan.host.as_str());
@@ -27,7 +28,8 @@ pub(super) fn run(run: &mut Run, settings: &Path) -> Result<Exit, Failed> {
         .map_err(|errno| Failed::machine("opening /", errno.into()))?;
     confine(&top, Some(&state.as_fd()), carried.child_id(), &console)?;
     let mut account = Account::default();
-    let job = Job { plan: &plan, top, started, zone };
+    let job = Job { plan: &plan, top, started, zone, role };
+    run.report().detail("emergency", role == Role::Emergency);
     let outcome = push(job, &state, Session::new(carried), &mut account, &console);
     tell(run, &account, &outcome);
     let Outcome { is_accepted, earlier, .. } = outcome?;
@@ -49,6 +51,11 @@ fn tell(run: &mut Run, account: &Account, outcome: &Result<Outcome, PushError>) 
         run.console().warn(&format!("left out: {unnamed} more"));
         run.report().count("left_out", unnamed);
     }
+    for Warning { what, used, limit } in &account.warnings {
+        run.console()
+            .warn(&format!("over the server's soft limit of {what}: {used}, where {limit} are expected"));
+    }
+    run.report().count("warnings", account.warnings.len() as u64);
     for count in Count::ALL {
         run.report().count(count.name(), account.get(count));
     }

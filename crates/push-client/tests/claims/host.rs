@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cli::Silent;
 use formats::published::Verdict;
+use formats::session::Role;
 use push_client::plan::Plan;
 use push_client::push::{Account, Job, Outcome, PushError, Session, push};
 use push_client::state::{StateError, StateFolder};
@@ -23,6 +24,7 @@ pub(crate) struct Host {
     pub(crate) roots: Vec<&'static str>,
     pub(crate) exclude: Vec<String>,
     pub(crate) verdict_wait_seconds: u32,
+    pub(crate) role: Role,
 }
 
 impl Host {
@@ -30,7 +32,7 @@ impl Host {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir_all(folder.path().join("top/data")).unwrap();
-        Self { folder, roots: vec!["/data"], exclude: Vec::new(), verdict_wait_seconds: 0 }
+        Self { folder, roots: vec!["/data"], exclude: Vec::new(), verdict_wait_seconds: 0, role: Role::Usual }
     }
 
     /// What stands for the host's `/`.
@@ -105,7 +107,7 @@ impl Host {
         let plan = self.plan();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64;
         let top = OwnedFd::from(fs::File::open(self.top()).unwrap());
-        let job = Job { plan: &plan, top, started: now + later, zone: "UTC".to_owned() };
+        let job = Job { plan: &plan, top, started: now + later, zone: "UTC".to_owned(), role: self.role };
         let mut account = Account::default();
         let outcome = push(job, &self.state(), Session::new(carried), &mut account, &Silent);
         (outcome, account)

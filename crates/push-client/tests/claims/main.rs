@@ -15,6 +15,7 @@ mod host;
 mod hostile;
 mod judge;
 mod kinds;
+mod manners;
 mod memory;
 mod reading;
 mod selection;

@@ -6,7 +6,8 @@ mod script;
 use formats::PushId;
 use formats::published::{Limits, Published, Verdict};
 use formats::push::{Tally, head};
-use formats::session::{Code, ServerMessage};
+use formats::session::{Code, Role, ServerMessage};
+use formats::{Admission, OpenHours};
 use wire::partial::End;
 use wire::server::{Effect, Fate, Jail, Server};
 
@@ -21,6 +22,7 @@ struct Deeds {
     file: Vec<u8>,
     opened: u32,
     sealed: Vec<PushId>,
+    roles: Vec<Role>,
     awaited: Vec<(PushId, u32)>,
     refused: Option<(Code, Fate)>,
     ended: bool,
@@ -31,7 +33,13 @@ fn jail(setting: u8) -> (Jail, Vec<u8>) {
     let limits = Limits { push_bytes, queued_pushes: 2, expanded_bytes: 1 << 40, ..Limits::default() };
     let mut published = Published::new(script::host(), limits);
     published.judge(JUDGED, Verdict::Rejected { code: Code::WrongRoot });
-    let mut jail = Jail { published, partial: None, queued: vec![QUEUED], waiting: 1 };
+    // Closed at the hour of the session, for all but one emergency.
+    let hours = if setting & 32 != 0 { OpenHours::of([5]) } else { None };
+    let soft_bytes = 1 << 10;
+    let history_bytes = if setting & 64 != 0 { 1 << 27 } else { u64::MAX };
+    let hours = hours.unwrap_or(OpenHours::ALL);
+    published.admission = Admission { hours, emergency_pushes: 1, soft_bytes, history_bytes, ..Admission::default() };
+    let mut jail = Jail { published, partial: None, queued: vec![QUEUED], waiting: 1, sealed_last: None, emergencies: 0 };
     let mut file = Vec::new();
     if setting & 16 != 0 {
         let started = script::bytes(b"\x01\0\0\x02\x04\0some", &Tally::begin(), PARTIAL);
@@ -65,18 +73,22 @@ fn drain(server: &mut Server, partial: &[u8], deeds: &mut Deeds) {
                 message.encode(&mut Vec::new()).expect("what is said can be said");
                 deeds.answers.push(message);
             }
-            Effect::Begin { header, bytes } => {
+            Effect::Begin { header, bytes, role } => {
                 assert!(![QUEUED, JUDGED].contains(&header.push), "a known push is not begun again");
                 (deeds.opened, deeds.file) = (deeds.opened + 1, bytes);
+                deeds.roles.push(role);
             }
-            Effect::GoOn => (deeds.opened, deeds.file) = (deeds.opened + 1, partial.to_vec()),
+            Effect::GoOn { role } => {
+                (deeds.opened, deeds.file) = (deeds.opened + 1, partial.to_vec());
+                deeds.roles.push(role);
+            }
             Effect::Append(bytes) => deeds.file.extend_from_slice(bytes),
             Effect::Seal { push, frame } => {
                 deeds.file.extend_from_slice(frame);
                 deeds.sealed.push(push);
             }
             Effect::Await { push, seconds } => deeds.awaited.push((push, seconds)),
-            Effect::Refuse { code, partial } => deeds.refused = Some((code, partial)),
+            Effect::Refuse { code, partial, .. } => deeds.refused = Some((code, partial)),
             Effect::End => deeds.ended = true,
         }
     }
@@ -89,11 +101,16 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let tally = jail.partial.as_ref().map_or_else(Tally::begin, |partial| partial.tally.clone());
     let bytes = script::bytes(rest, &tally, PARTIAL);
     let limits = jail.published.limits;
+    let is_open = jail.published.admission.hours == OpenHours::ALL;
     let deeds = obey(jail.clone(), &partial, &bytes, usize::from(piece));
     assert_eq!(deeds, obey(jail, &partial, &bytes, usize::MAX), "in other pieces it is another");
 
     assert!(matches!(deeds.answers.first(), Some(ServerMessage::Base(_))), "the base message comes first");
     assert!(deeds.opened <= 1 && deeds.sealed.len() <= 1, "one push a session");
+    let admitted_as = if is_open { Role::Usual } else { Role::Emergency };
+    assert!(deeds.roles.iter().all(|role| *role == admitted_as), "an emergency only where it is needed");
+    let warnings = deeds.answers.iter().filter(|answer| matches!(answer, ServerMessage::Warned { .. }));
+    assert!(warnings.count() <= 3, "each warning once");
     if deeds.opened == 0 {
         assert!(deeds.file.is_empty() && deeds.sealed.is_empty());
         assert!(

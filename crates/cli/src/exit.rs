@@ -61,13 +61,13 @@ table! {
     OVERDUE = 5, "overdue";
     /// A requirement does not hold; each is named.
     AUDIT_FAILED = 6, "audit failed";
-    /// Another session of this jail lives, or too many pushes are queued.
+    /// Not now: another session of this jail lives, too many pushes are queued, the server has enough sessions, or it is not this host's time.
     BUSY = 10, "busy";
-    /// The server has no space for this push.
+    /// The server has no space for this push, or the host's history is at its budget.
     NO_ROOM = 11, "no room";
     /// The push is over the server's limit of bytes or frames.
     TOO_LARGE = 12, "too large";
-    /// The session's deadline has passed.
+    /// The session's deadline has passed, or it crept.
     TOO_SLOW = 13, "too slow";
     /// The jail has no published state yet.
     NOT_READY = 14, "not ready";

@@ -1,12 +1,15 @@
 //! Every byte layout of Firn, and nothing else.
 //!
 //! A host's files become [entries](entry); sorted, they are a [manifest]. The difference between two manifests is a list of [changes](change).
-//! A [push file](push) carries contents and changes; a [session] is the talk around it; [published] is what a jail tells its host.
+//! A [push file](push) carries contents and changes; a [session] is the talk around it; [published] is what a jail tells its host,
+//! and [admission] when that host may push.
 //! The JSON records (snapshot log, ice record, ledger, drill record, report) live in `records`.
 //!
 //! This crate opens nothing, asks no clock and prints nothing: readers and writers work on what the caller hands them. Every length from outside
 //! is checked against [limits] before memory is taken, and no input can panic. The documents are in `docs/formats/`.
 
+pub mod admission;
+pub mod attempt;
 pub mod change;
 mod content_record;
 pub mod cursor;
@@ -25,6 +28,7 @@ pub mod session;
 mod tally;
 pub mod version;
 
+pub use admission::{Admission, OpenHours};
 pub use change::Change;
 pub use entry::{Attribute, Body, Entry, Kind, Meta, Mtime, Node, Tag};
 pub use id::{ACCOUNT_PREFIX, ContentHash, HostId, InstallationId, PushId, Root};

@@ -34,6 +34,8 @@ pub const VERDICTS: usize = 64;
 pub const WANTED: usize = 4_096;
 /// Most queued pushes that a base message names.
 pub const QUEUED: usize = 64;
+/// Most emergencies of one host in 30 days.
+pub const EMERGENCIES: usize = 16;
 /// Longest published state.
 pub const PUBLISHED_BYTES: usize = 256 * 1024;
 /// Longest line of a log or record that says no other.

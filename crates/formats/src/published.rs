@@ -1,5 +1,6 @@
-//! What a jail tells its host: the base, verdicts, wanted contents, limits. Layout in docs/formats/session.md.
+//! What a jail tells its host, and what its receiver has to know: the base, verdicts, wanted contents, limits, admission. Layout in docs/formats/session.md.
 
+use crate::admission::Admission;
 use crate::cursor::{Cursor, Malformed, malformed};
 use crate::id::{ContentHash, HostId, PushId, Root};
 use crate::limits::{PUBLISHED_BYTES, VERDICTS, WANTED};
@@ -34,6 +35,8 @@ pub struct Published {
     pub wanted: Vec<ContentHash>,
     /// What this host may send.
     pub limits: Limits,
+    /// When it may, and what it may have in all. Not told to the host: its receiver acts on it.
+    pub admission: Admission,
 }
 
 /// A push and what became of it.
@@ -44,6 +47,10 @@ pub struct Judged {
     /// What became of it.
     pub verdict: Verdict,
 }
+
+/// Version 2.0 of the file: 1.0 with the admission behind it. Written only where the admission is not the default, so that a receiver
+/// of before it goes on as it was where nothing was asked of it.
+const TWO: Version = Version { major: 2, minor: 0 };
 
 /// What became of a push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,7 +140,14 @@ impl Verdict {
 impl Published {
     /// A host that has pushed nothing yet.
     pub fn new(host: HostId, limits: Limits) -> Self {
-        Self { host, base: None, verdicts: Vec::new(), wanted: Vec::new(), limits }
+        Self {
+            host,
+            base: None,
+            verdicts: Vec::new(),
+            wanted: Vec::new(),
+            limits,
+            admission: Admission::default(),
+        }
     }
 
     /// The verdict on a push, if it is still remembered.
@@ -152,8 +166,12 @@ impl Published {
     /// The bytes of the file `state/base`.
     pub fn encode(&self) -> Result<Vec<u8>, Malformed> {
         let mut to = MAGIC.to_vec();
-        Version::ONE.encode(&mut to);
+        let is_plain = self.admission == Admission::default();
+        if is_plain { Version::ONE } else { TWO }.encode(&mut to);
         self.encode_body(&mut to)?;
+        if !is_plain {
+            self.admission.encode(&mut to)?;
+        }
         Ok(to)
     }
 
@@ -166,8 +184,17 @@ impl Published {
         if from.bytes(8, "magic")? != MAGIC {
             return Err(Malformed { what: "magic" }.into());
         }
-        Version::ONE.check("published state", Version::decode(&mut from)?)?;
-        let published = Self::decode_body(&mut from)?;
+        let version = Version::decode(&mut from)?;
+        if version.major != Version::ONE.major {
+            TWO.check("published state", version)?;
+        }
+        let mut published = Self::decode_body(&mut from)?;
+        if version.major == TWO.major {
+            published.admission = Admission::decode(&mut from)?;
+            if published.admission == Admission::default() {
+                return Err(Malformed { what: "published state: nothing that needs this version" }.into());
+            }
+        }
         from.end("published state: bytes after its end")?;
         Ok(published)
     }
@@ -215,11 +242,23 @@ impl Published {
             }
             wanted.push(hash);
         }
-        Ok(Self { host, base, verdicts, wanted, limits: Limits::decode(from)? })
+        let limits = Limits::decode(from)?;
+        Ok(Self { host, base, verdicts, wanted, limits, admission: Admission::default() })
     }
 }
 
 impl Limits {
+    /// The most that the blocks of a push may expand to: contents and changes, each within the limit, and what records cost besides
+    /// their data.
+    pub fn blocks_bytes(&self) -> u64 {
+        self.expanded_bytes.saturating_mul(2).saturating_add(self.heads_bytes())
+    }
+
+    /// The most of it that is not data.
+    pub fn heads_bytes(&self) -> u64 {
+        self.entries.saturating_mul(128).max(64 << 20)
+    }
+
     fn encode(&self, to: &mut Vec<u8>) {
         for number in [self.push_bytes, self.expanded_bytes, self.entries, self.free_bytes] {
             to.extend_from_slice(&number.to_le_bytes());

@@ -1,5 +1,7 @@
 //! The messages around a push. Layout and order in docs/formats/session.md; the state machines are in crate `wire`.
 
+mod code;
+
 use crate::cursor::{Cursor, Malformed, malformed};
 use crate::frame;
 use crate::id::{PushId, Root};
@@ -7,82 +9,14 @@ use crate::limits::QUEUED;
 use crate::published::{Published, Verdict};
 use crate::version::Version;
 
-macro_rules! codes {
-    ($($(#[$doc:meta])* $name:ident = $number:literal, exit $exit:literal, $text:literal;)*) => {
-        /// Why a push was refused (by the receiver) or rejected (by the snapshotter).
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum Code { $($(#[$doc])* $name,)* }
+pub use code::Code;
 
-        impl Code {
-            /// All codes, for tables and tests.
-            pub const ALL: &'static [Code] = &[$(Code::$name),*];
-
-            /// The number in messages and records.
-            pub const fn number(self) -> u16 {
-                match self { $(Code::$name => $number,)* }
-            }
-
-            /// The exit code push-client ends with.
-            pub const fn exit_code(self) -> u8 {
-                match self { $(Code::$name => $exit,)* }
-            }
-
-            /// The fixed words for it.
-            pub const fn text(self) -> &'static str {
-                match self { $(Code::$name => $text,)* }
-            }
-
-            /// The code with that number.
-            pub fn from_number(number: u16) -> Result<Self, Malformed> {
-                match number { $($number => Ok(Code::$name),)* _ => malformed("code") }
-            }
-        }
-    };
-}
-
-codes! {
-    /// Another session of this jail lives, or too many pushes are queued.
-    Busy = 1, exit 10, "busy";
-    /// The server has no space for this push.
-    NoRoom = 2, exit 11, "no room on the server";
-    /// Over the limit of one push.
-    TooLarge = 3, exit 12, "push too large";
-    /// The session's deadline has passed.
-    TooSlow = 4, exit 13, "session too slow";
-    /// The jail has no published state yet.
-    NotReady = 5, exit 14, "jail not ready";
-    /// A message out of order or malformed, or of another version.
-    Protocol = 6, exit 15, "protocol violated";
-    /// An error on the server's side.
-    ServerFault = 7, exit 16, "fault on the server";
-    /// The header names another host than the jail.
-    WrongHost = 8, exit 17, "wrong host";
-    /// Frame counts or hashes do not match the seal.
-    BrokenFrames = 20, exit 20, "frames do not match the seal";
-    /// The push file breaks a rule of its format.
-    MalformedPush = 21, exit 21, "malformed push";
-    /// A content does not have the hash that closes it.
-    ContentHash = 22, exit 22, "content does not have its hash";
-    /// An entry refers to a content neither in the push nor in its base.
-    MissingContent = 23, exit 23, "content neither in the push nor in its base";
-    /// The base is not in the history.
-    UnknownBase = 24, exit 24, "base not in the history";
-    /// The result does not have the sealed root or number of entries.
-    WrongRoot = 25, exit 25, "result does not have the sealed root";
-    /// It expands beyond the limits.
-    OverBudget = 26, exit 26, "over the limits of this host";
-    /// Another push came under the id of one that was judged before.
-    Replayed = 27, exit 27, "push id judged before";
-}
-
-impl std::fmt::Display for Code {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.text())
-    }
-}
+/// The minor version of the session that this program speaks.
+pub const MINOR: u16 = 1;
 
 /// What the receiver says.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "the large one comes once a session")]
 pub enum ServerMessage {
     /// The first message: where this jail stands.
     Base(BaseMessage),
@@ -102,11 +36,43 @@ pub enum ServerMessage {
         /// What became of it.
         verdict: Verdict,
     },
+    /// The push goes on, but a person should look. Since minor version 1; only to a client that said it knows it.
+    Warned {
+        /// What is over its soft limit.
+        what: Soft,
+        /// How much it is, as far as is known.
+        used: u64,
+        /// The soft limit.
+        limit: u64,
+    },
+}
+
+/// What has a soft limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Soft {
+    /// What one push expands to, in bytes.
+    Bytes,
+    /// Entries of the manifest.
+    Entries,
+    /// What the history comes to, in bytes.
+    History,
+}
+
+/// Why a push comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Role {
+    /// It is its time.
+    #[default]
+    Usual,
+    /// A person asked for it, and it may be outside the hours and before the interval is over. The server counts those.
+    Emergency,
 }
 
 /// Where a jail stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BaseMessage {
+    /// The minor version of the session that the receiver speaks: beyond it, it knows no message.
+    pub minor: u16,
     /// What the snapshotter published.
     pub published: Published,
     /// A push cut off earlier: its id and its whole frames.
@@ -139,6 +105,13 @@ pub enum ClientMessage {
     },
     /// The end.
     Bye,
+    /// What the client speaks and why it comes. Since minor version 1; before anything else about a push, and at most once.
+    Hello {
+        /// The minor version of the session that it speaks.
+        minor: u16,
+        /// Why it comes.
+        role: Role,
+    },
 }
 
 impl ServerMessage {
@@ -164,6 +137,12 @@ impl ServerMessage {
                 verdict.encode(&mut payload);
                 67
             }
+            ServerMessage::Warned { what, used, limit } => {
+                payload.push(what.code());
+                payload.extend_from_slice(&used.to_le_bytes());
+                payload.extend_from_slice(&limit.to_le_bytes());
+                68
+            }
         };
         frame::encode(kind, &payload, to)
     }
@@ -182,6 +161,11 @@ impl ServerMessage {
                 push: PushId::from_bytes(from.array("push id")?),
                 verdict: Verdict::decode(&mut from)?,
             },
+            68 => ServerMessage::Warned {
+                what: Soft::from_code(from.u8("warning")?)?,
+                used: from.u64("warning")?,
+                limit: from.u64("warning")?,
+            },
             _ => return malformed("kind of message"),
         };
         from.end("message: bytes after its end")?;
@@ -189,9 +173,38 @@ impl ServerMessage {
     }
 }
 
+impl Soft {
+    const fn code(self) -> u8 {
+        match self {
+            Soft::Bytes => 1,
+            Soft::Entries => 2,
+            Soft::History => 3,
+        }
+    }
+
+    fn from_code(code: u8) -> Result<Self, Malformed> {
+        match code {
+            1 => Ok(Soft::Bytes),
+            2 => Ok(Soft::Entries),
+            3 => Ok(Soft::History),
+            _ => malformed("warning"),
+        }
+    }
+}
+
+impl std::fmt::Display for Soft {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Soft::Bytes => "bytes of this push",
+            Soft::Entries => "entries",
+            Soft::History => "bytes of history",
+        })
+    }
+}
+
 impl BaseMessage {
     fn encode(&self, to: &mut Vec<u8>) -> Result<(), Malformed> {
-        Version::ONE.encode(to);
+        Version { minor: self.minor, ..Version::ONE }.encode(to);
         self.published.encode_body(to)?;
         match self.partial {
             None => to.push(0),
@@ -212,7 +225,8 @@ impl BaseMessage {
     }
 
     fn decode(from: &mut Cursor<'_>) -> Result<Self, Malformed> {
-        if Version::decode(from)?.major != Version::ONE.major {
+        let Version { major, minor } = Version::decode(from)?;
+        if major != Version::ONE.major {
             return malformed("session version");
         }
         let published = Published::decode_body(from)?;
@@ -229,7 +243,7 @@ impl BaseMessage {
         for _ in 0..count {
             queued.push(PushId::from_bytes(from.array("queued push")?));
         }
-        Ok(Self { published, partial, queued })
+        Ok(Self { minor, published, partial, queued })
     }
 
     /// The base a push would apply to.
@@ -258,6 +272,11 @@ impl ClientMessage {
                 18
             }
             ClientMessage::Bye => 19,
+            ClientMessage::Hello { minor, role } => {
+                payload.extend_from_slice(&minor.to_le_bytes());
+                payload.push(u8::from(*role == Role::Emergency));
+                20
+            }
         };
         frame::encode(kind, &payload, to)
     }
@@ -276,6 +295,14 @@ impl ClientMessage {
                 seconds: from.u32("seconds")?,
             },
             19 => ClientMessage::Bye,
+            20 => ClientMessage::Hello {
+                minor: from.u16("minor version")?,
+                role: match from.u8("role")? {
+                    0 => Role::Usual,
+                    1 => Role::Emergency,
+                    _ => return malformed("role"),
+                },
+            },
             _ => return malformed("kind of message"),
         };
         from.end("message: bytes after its end")?;

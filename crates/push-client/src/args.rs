@@ -18,6 +18,7 @@ Examples:
   push-client run                       push what changed, and wait for the verdict
   push-client run --dry-run             list what would go; connect nowhere, write nothing
   push-client run --json                push, with a report as the last line
+  push-client run --emergency           push at an hour that is not this host's, as often as the server lets it
   push-client exclude-test /etc/passwd  whether it would be pushed, and what decides it
   push-client audit                     try what the server must refuse this host
   push-client schedule --hostname web01 the minute at which web01 pushes: 40
@@ -49,6 +50,9 @@ pub enum Verb {
         /// Send and write nothing; list what would go: `+` new, `M` changed, `-` removed
         #[arg(long)]
         dry_run: bool,
+        /// Also outside the hours and before the interval that the server has for this host; it counts those, and names them
+        #[arg(long, conflicts_with = "dry_run")]
+        emergency: bool,
     },
     /// Say what is wrong with settings, key, host key, connection or jail
     Check,

@@ -21,4 +21,4 @@ pub use converse::{Job, Outcome, push};
 pub use error::PushError;
 pub use phases::Phase;
 pub use preview::{Difference, Preview, preview};
-pub use session::{Session, greet};
+pub use session::{Session, Warning, greet};

@@ -13,6 +13,7 @@ use std::process::ExitCode;
 
 use clap::CommandFactory;
 use cli::{Exit, Failed, Run};
+use formats::session::Role;
 
 use crate::args::{Args, PROGRAM, Verb};
 use crate::settings::SETTINGS_FILE;
@@ -42,8 +43,9 @@ pub fn main() -> ExitCode {
 fn verb(run: &mut Run, args: &Args) -> Result<Exit, Failed> {
     let settings = args.common.config_or(SETTINGS_FILE);
     match &args.verb {
-        Verb::Run { dry_run: true } => dry_run::dry_run(run, settings),
-        Verb::Run { dry_run: false } => run::run(run, settings),
+        Verb::Run { dry_run: true, .. } => dry_run::dry_run(run, settings),
+        Verb::Run { emergency: true, .. } => run::run(run, settings, Role::Emergency),
+        Verb::Run { emergency: false, .. } => run::run(run, settings, Role::Usual),
         Verb::Audit => audit::audit(run, settings),
         Verb::Check => check::check(run, settings),
         Verb::Schedule { hostname } => {

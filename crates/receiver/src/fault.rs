@@ -9,7 +9,7 @@ use wire::server::Fate;
 pub(crate) enum Stop {
     /// The host broke a rule, or came at a bad time.
     #[error("{code}")]
-    Refused { code: Code, partial: Fate },
+    Refused { code: Code, partial: Fate, wait_seconds: u32 },
     /// Something here failed.
     #[error("{code}: failed to {step}")]
     Fault { code: Code, step: &'static str, partial: Fate },
@@ -23,7 +23,7 @@ pub(crate) type Result<T> = std::result::Result<T, Stop>;
 impl Stop {
     /// The host broke a rule or came at a bad time; what has arrived stays.
     pub(crate) fn refused(code: Code) -> Self {
-        Stop::Refused { code, partial: Fate::Keep }
+        Stop::Refused { code, partial: Fate::Keep, wait_seconds: 0 }
     }
 
     /// Closure for `map_err`: a failed step of this side. A full disk is told apart.
@@ -39,7 +39,9 @@ impl Stop {
     /// The same for a step after which the partial push is worth nothing: its bytes may not be on the disk.
     pub(crate) fn discarding(self) -> Self {
         match self {
-            Stop::Refused { code, .. } => Stop::Refused { code, partial: Fate::Discard },
+            Stop::Refused { code, wait_seconds, .. } => {
+                Stop::Refused { code, partial: Fate::Discard, wait_seconds }
+            }
             Stop::Fault { code, step, .. } => Stop::Fault { code, step, partial: Fate::Discard },
             Stop::Gone => Stop::Gone,
         }
@@ -50,6 +52,14 @@ impl Stop {
         match self {
             Stop::Refused { code, .. } | Stop::Fault { code, .. } => Some(*code),
             Stop::Gone => None,
+        }
+    }
+
+    /// Before that time no new try makes sense.
+    pub(crate) fn wait_seconds(&self) -> u32 {
+        match self {
+            Stop::Refused { wait_seconds, .. } => *wait_seconds,
+            Stop::Fault { .. } | Stop::Gone => 0,
         }
     }
 

@@ -1,9 +1,11 @@
 //! What a session before this one left in `incoming`: a push to go on with, one that lacks only its renaming, or nothing of use.
 
 use formats::PushId;
+use formats::session::Role;
 use wire::partial::{End, Partial};
 use wire::server::Fate;
 
+use crate::clock::now;
 use crate::deadline::Deadline;
 use crate::fault::Result;
 use crate::push_file::PushFile;
@@ -16,7 +18,7 @@ enum Found {
     /// Whole frames without a seal.
     Open(Box<Partial>),
     /// A whole push; it lies among the sealed ones now.
-    Sealed(PushId),
+    Sealed(PushId, Role),
     /// Nothing that could ever be sealed.
     Nothing,
 }
@@ -38,7 +40,7 @@ pub(crate) fn take_up(
     }
     match found? {
         Found::Open(partial) => return Ok(Some((file, *partial))),
-        Found::Sealed(push) => queue.add(push),
+        Found::Sealed(push, role) => queue.add(push, role, now()),
         Found::Nothing => {}
     }
     Ok(None)
@@ -59,8 +61,8 @@ fn look(
     if file.read_back(deadline)?.as_ref() != Some(&partial) {
         return Ok(Found::Nothing);
     }
-    spool.seal_current(file)?;
-    Ok(Found::Sealed(partial.push()))
+    let role = spool.seal_current(file)?;
+    Ok(Found::Sealed(partial.push(), role))
 }
 
 /// Of this host, and not a push that is known already.

@@ -8,9 +8,12 @@
 //! - [`spool`]: the folders of the jail; [`push_file`]: the one file that grows; [`queue`]: those that are sealed;
 //!   [`leftover`]: what an earlier session left.
 //! - [`state`]: what the snapshotter has published.
-//! - [`pipe`], [`deadline`]: bytes in and out, and never for longer than allowed.
+//! - [`slot`]: one of the places that all hosts share; [`attempts`]: what is noted of each session.
+//! - [`pipe`], [`deadline`], [`clock`]: bytes in and out, and never for longer than allowed.
 //! - [`fault`]: why a session ends early.
 
+mod attempts;
+mod clock;
 mod deadline;
 mod fault;
 mod leftover;
@@ -20,6 +23,7 @@ mod push_file;
 mod queue;
 mod serve;
 mod session;
+mod slot;
 mod spool;
 mod state;
 

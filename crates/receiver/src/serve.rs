@@ -5,19 +5,24 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use durable::{Dir, Name};
+use durable::{Dir, Lock, Name};
+use formats::HostId;
+use formats::attempt::End;
 use formats::published::{Limits, Sandbox};
 use formats::session::Code;
 use rustix::fs::Mode;
 use sandbox::{Confinement, Landlock, Profile, SandboxError};
 use wire::server::{Jail, refusal};
 
+use crate::attempts;
+use crate::clock::now;
 use crate::deadline::Deadline;
 use crate::fault::{Result, Stop};
 use crate::leftover;
 use crate::pipe::Pipe;
 use crate::queue::Queue;
-use crate::session::Session;
+use crate::session::{Seen, Session};
+use crate::slot;
 use crate::spool::Spool;
 use crate::state::State;
 
@@ -32,9 +37,11 @@ pub(crate) fn serve(jail: &Path) -> ExitCode {
     let started = Instant::now();
     rustix::process::umask(Mode::from_raw_mode(0o027));
     let ended = Pipe::new().and_then(|pipe| {
-        let ended = session(jail, &pipe, started);
-        if let Some(code) = ended.as_ref().err().and_then(Stop::code) {
-            last_word(&pipe, code);
+        let opened = open(jail);
+        let host = opened.as_ref().ok().map(|opened| opened.state.seen().host.clone());
+        let ended = opened.and_then(|opened| session(opened, &pipe, started));
+        if let Err(stop) = &ended {
+            last_word(&pipe, stop, host.as_ref());
         }
         ended
     });
@@ -48,18 +55,41 @@ pub(crate) fn serve(jail: &Path) -> ExitCode {
     }
 }
 
-fn last_word(pipe: &Pipe, code: Code) {
+fn last_word(pipe: &Pipe, stop: &Stop, host: Option<&HostId>) {
+    let Some(code) = stop.code() else { return };
     let mut bytes = Vec::new();
-    if refusal(code).encode(&mut bytes).is_ok() {
+    if refusal(code, host, stop.wait_seconds()).encode(&mut bytes).is_ok() {
         // A host that does not listen learns it from the end of the session.
         let _ = pipe.say(&bytes, Instant::now() + LAST_WORD);
     }
 }
 
-fn session(jail: &Path, pipe: &Pipe, started: Instant) -> Result<()> {
-    let (spool, mut state) = open(jail)?;
+/// What is open of a jail.
+struct Opened {
+    spool: Spool,
+    state: State,
+    /// The place of this session among those of all hosts.
+    slot: Result<Option<Lock>>,
+}
+
+fn session(opened: Opened, pipe: &Pipe, started: Instant) -> Result<()> {
+    let Opened { spool, mut state, slot } = opened;
     let limits = state.seen().limits;
     confine(&spool, &state, &limits)?;
+    let mut seen = Seen::default();
+    let ended = slot.and_then(|_slot| talk(&spool, &mut state, pipe, started, &mut seen));
+    let end = match ended {
+        Ok(()) if seen.is_sealed => End::Sealed,
+        Ok(()) => End::Talked,
+        Err(Stop::Gone) => End::Gone,
+        Err(Stop::Refused { code, .. } | Stop::Fault { code, .. }) => End::Refused(code),
+    };
+    attempts::note(spool.incoming(), end, seen.role, now());
+    ended
+}
+
+fn talk(spool: &Spool, state: &mut State, pipe: &Pipe, started: Instant, seen: &mut Seen) -> Result<()> {
+    let limits = state.seen().limits;
     let _lock = spool.lock()?;
     // The queue before the published state: the snapshotter publishes a verdict before it takes a push out of the queue, so
     // a push cannot be missing from both.
@@ -70,10 +100,13 @@ fn session(jail: &Path, pipe: &Pipe, started: Instant) -> Result<()> {
     }
     state.read_again()?;
     let deadline = Deadline::new(started, &limits);
-    let (file, partial) = leftover::take_up(&spool, &state, &mut queue, deadline)?.unzip();
-    let mut session = Session { pipe, spool: &spool, state: &mut state, deadline, file, space_checked: 0 };
-    let published = session.state.seen().clone();
-    let talked = session.run(Jail { published, partial, queued: queue.ids, waiting: queue.waiting });
+    let (file, partial) = leftover::take_up(spool, state, &mut queue, deadline)?.unzip();
+    let published = state.seen().clone();
+    let deadline = deadline.host_begins(&published.admission);
+    let mut session = Session { pipe, spool, state, deadline, file, space_checked: 0, seen: Seen::default() };
+    let Queue { ids: queued, waiting, sealed_last, emergencies } = queue;
+    let talked = session.run(Jail { published, partial, queued, waiting, sealed_last, emergencies });
+    *seen = session.seen;
     if let Err(stop) = &talked {
         session.settle(stop.fate())?;
     }
@@ -81,10 +114,10 @@ fn session(jail: &Path, pipe: &Pipe, started: Instant) -> Result<()> {
 }
 
 /// The folders of the jail. The jail itself does not stay open.
-fn open(jail: &Path) -> Result<(Spool, State)> {
+fn open(jail: &Path) -> Result<Opened> {
     let jail = Dir::open_root(jail).map_err(Stop::at("open the jail"))?;
     let state = State::open(jail.open_dir(Name::literal("state")).map_err(Stop::at("open the state"))?)?;
-    Ok((Spool::open(&jail)?, state))
+    Ok(Opened { spool: Spool::open(&jail)?, state, slot: slot::take(&jail) })
 }
 
 /// From here on this process reaches the spool, the state and the descriptors it was started with, and nothing else. Those are 0, 1

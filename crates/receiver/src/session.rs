@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use formats::PushId;
 use formats::published::Verdict;
-use formats::session::{Code, ServerMessage};
+use formats::session::{Code, Role, ServerMessage};
 use wire::server::{Effect, Fate, Jail, Server};
 
+use crate::clock::now;
 use crate::deadline::Deadline;
 use crate::fault::{Result, Stop};
 use crate::pipe::{Heard, Pipe};
@@ -29,6 +30,17 @@ pub(crate) struct Session<'a> {
     pub(crate) file: Option<PushFile>,
     /// Its length when free space was last asked for.
     pub(crate) space_checked: u64,
+    /// What this session has come to so far, for the record of it.
+    pub(crate) seen: Seen,
+}
+
+/// What a session has come to so far.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Seen {
+    /// What a push was admitted as.
+    pub(crate) role: Role,
+    /// Whether one was sealed.
+    pub(crate) is_sealed: bool,
 }
 
 /// Whether the session goes on.
@@ -43,6 +55,7 @@ impl Session<'_> {
     pub(crate) fn run(&mut self, jail: Jail) -> Result<()> {
         let mut server = Server::new(jail);
         loop {
+            server.set_time(now());
             while let Some(effect) = server.next() {
                 if self.obey(effect)? == Flow::End {
                     return Ok(());
@@ -69,6 +82,7 @@ impl Session<'_> {
             match self.pipe.read(space)? {
                 Heard::Bytes(count) => {
                     server.filled(count);
+                    self.deadline.received(count);
                     batch += count;
                 }
                 Heard::Silence => break,
@@ -82,25 +96,36 @@ impl Session<'_> {
     fn obey(&mut self, effect: Effect<'_>) -> Result<Flow> {
         match effect {
             Effect::Answer(message) => self.say(&message)?,
-            Effect::Begin { header, bytes } => self.begin(header.declared_bytes, &bytes)?,
-            Effect::GoOn => {
+            Effect::Begin { header, bytes, role } => self.begin(header.declared_bytes, &bytes, role)?,
+            Effect::GoOn { role } => {
                 self.need_space(0)?;
+                self.spool.go_on_as(role)?;
+                self.seen.role = role;
                 self.space_checked = self.file.as_ref().map_or(0, PushFile::bytes);
             }
             Effect::Append(frames) => self.append(frames)?,
             Effect::Seal { frame, .. } => self.seal(frame)?,
-            Effect::Await { push, seconds } => return self.answer_verdict(push, seconds),
-            Effect::Refuse { code, partial } => return Err(Stop::Refused { code, partial }),
+            Effect::Await { push, seconds } => {
+                let since = Instant::now();
+                let flow = self.answer_verdict(push, seconds)?;
+                self.deadline.host_waited(since);
+                return Ok(flow);
+            }
+            Effect::Refuse { code, partial, wait_seconds } => {
+                return Err(Stop::Refused { code, partial, wait_seconds });
+            }
             Effect::End => return Ok(Flow::End),
         }
         Ok(Flow::On)
     }
 
     /// The declared contents will be expanded on this file system: they need room too.
-    fn begin(&mut self, declared_bytes: u64, bytes: &[u8]) -> Result<()> {
+    fn begin(&mut self, declared_bytes: u64, bytes: &[u8], role: Role) -> Result<()> {
         self.file = None;
         self.spool.discard_current()?;
         self.need_space(declared_bytes)?;
+        self.spool.begin_as(role)?;
+        self.seen.role = role;
         let mut file = self.spool.create_current()?;
         file.append(bytes)?;
         self.file = Some(file);
@@ -122,7 +147,9 @@ impl Session<'_> {
     fn seal(&mut self, frame: &[u8]) -> Result<()> {
         self.append(frame)?;
         let file = self.file.take().ok_or(Stop::at("find the push file")(rustix::io::Errno::BADF))?;
-        self.spool.seal_current(&file)
+        self.spool.seal_current(&file)?;
+        self.seen.is_sealed = true;
+        Ok(())
     }
 
     fn need_space(&self, more: u64) -> Result<()> {

@@ -1,7 +1,7 @@
 //! The folders of the jail that this process writes to. Every name in them is made here.
 
 use durable::{Dir, Lock, Name};
-use formats::session::Code;
+use formats::session::{Code, Role};
 
 use crate::fault::{Result, Stop};
 use crate::push_file::PushFile;
@@ -9,6 +9,8 @@ use crate::push_file::PushFile;
 /// The one push file that grows.
 const CURRENT: Name<'static> = Name::literal("current");
 const LOCK: Name<'static> = Name::literal("lock");
+/// There while the push file that grows was admitted as an emergency, so that a later session names it so too.
+const EMERGENCY: Name<'static> = Name::literal("emergency");
 const FILE_MODE: u32 = 0o640;
 
 /// `spool/incoming` and `spool/sealed`, held open.
@@ -69,13 +71,48 @@ impl Spool {
         }
     }
 
+    /// Remembers what the push file that is about to begin was admitted as.
+    pub(crate) fn begin_as(&self, role: Role) -> Result<()> {
+        let unmarked = match self.incoming.unlink(EMERGENCY) {
+            Err(error) if error.is_not_found() => Ok(()),
+            answer => answer,
+        };
+        unmarked.map_err(Stop::at("note what the push is"))?;
+        self.go_on_as(role)
+    }
+
+    /// The same for one that goes on: what once was an emergency stays one.
+    pub(crate) fn go_on_as(&self, role: Role) -> Result<()> {
+        if role == Role::Usual {
+            return Ok(());
+        }
+        match self.incoming.create_new(EMERGENCY, FILE_MODE) {
+            Err(error) if !error.is_exists() => Err(Stop::at("note what the push is")(error)),
+            _ => Ok(()),
+        }
+    }
+
+    fn role(&self) -> Result<Role> {
+        match self.incoming.stat(EMERGENCY) {
+            Ok(_) => Ok(Role::Emergency),
+            Err(error) if error.is_not_found() => Ok(Role::Usual),
+            Err(error) => Err(Stop::at("look at what the push is")(error)),
+        }
+    }
+
     /// Seals the push file: brings it to the disk, moves it to a name above every other among the sealed ones, and brings both
-    /// folders to the disk. Only after that may the host be told.
-    pub(crate) fn seal_current(&self, file: &PushFile) -> Result<()> {
+    /// folders to the disk. Only after that may the host be told. The name says what it was admitted as.
+    pub(crate) fn seal_current(&self, file: &PushFile) -> Result<Role> {
         file.sync()?;
-        let name = crate::queue::next_name(&self.sealed)?;
+        let role = self.role()?;
+        let name = crate::queue::next_name(&self.sealed, role)?;
         let name = Name::new(name.as_bytes()).map_err(Stop::at("name the sealed push"))?;
-        self.incoming.rename_new(CURRENT, &self.sealed, name).map_err(Stop::at("seal the push"))
+        self.incoming.rename_new(CURRENT, &self.sealed, name).map_err(Stop::at("seal the push"))?;
+        if role == Role::Emergency {
+            // Left behind, it would go when the next push begins.
+            let _ = self.incoming.unlink(EMERGENCY);
+        }
+        Ok(role)
     }
 
     /// Brings the names in both folders to the disk.

@@ -3,7 +3,7 @@
 use formats::PushId;
 use formats::cursor::{Cursor, Malformed, malformed};
 use formats::frame::Frame;
-use formats::push::{self, FrameKind, HEAD_BYTES, Header, Seal, Tally, take_head};
+use formats::push::{self, Block, FrameKind, HEAD_BYTES, Header, Seal, Tally, take_head};
 
 use crate::buffer::Buffer;
 use crate::server::BUFFER_BYTES;
@@ -15,6 +15,8 @@ pub struct Partial {
     pub header: Header,
     /// The frames that are whole and in order; `tally.bytes()` is the length to cut the file to.
     pub tally: Tally,
+    /// What its blocks expand to, as their heads say.
+    pub expanded_bytes: u64,
     /// Whether the seal is among them.
     pub end: End,
 }
@@ -136,7 +138,8 @@ impl Scan {
 
 fn header(tally: &mut Tally, frame: &Frame<'_>) -> Result<Partial, Malformed> {
     tally.take(frame)?;
-    Ok(Partial { header: Header::decode(frame.payload)?, tally: tally.clone(), end: End::Open })
+    let header = Header::decode(frame.payload)?;
+    Ok(Partial { header, tally: tally.clone(), expanded_bytes: 0, end: End::Open })
 }
 
 fn further(partial: &mut Partial, frame: &Frame<'_>) -> Result<(), Malformed> {
@@ -144,5 +147,17 @@ fn further(partial: &mut Partial, frame: &Frame<'_>) -> Result<(), Malformed> {
         partial.tally.check(&Seal::decode(frame.payload)?)?;
         partial.end = End::Sealed;
     }
-    partial.tally.take(frame).map(drop)
+    partial.tally.take(frame)?;
+    partial.expanded_bytes = partial.expanded_bytes.saturating_add(expanded(frame));
+    Ok(())
+}
+
+/// What a block says that it expands to; nothing if it is none, or one that the snapshotter will reject.
+pub(crate) fn expanded(frame: &Frame<'_>) -> u64 {
+    match FrameKind::from_code(frame.kind) {
+        Some(FrameKind::Contents | FrameKind::Entries) => {
+            Block::decode(frame.payload).map_or(0, |block| block.expanded_bytes as u64)
+        }
+        _ => 0,
+    }
 }

@@ -2,6 +2,9 @@
 
 mod effect;
 mod jail;
+mod refusal;
+
+use std::collections::VecDeque;
 
 use formats::PushId;
 use formats::Version;
@@ -10,11 +13,13 @@ use formats::frame::Frame;
 use formats::limits::FRAMES;
 use formats::published::Verdict;
 use formats::push::{self, FrameKind, Header, Seal, Tally, head_of};
-use formats::session::{ClientMessage, Code, ServerMessage};
+use formats::session::{ClientMessage, Code, Role, ServerMessage};
 
 use crate::buffer::Buffer;
-pub use effect::{Effect, Fate, refusal};
+use crate::partial::expanded;
+pub use effect::{Effect, Fate};
 pub use jail::Jail;
+pub use refusal::refusal;
 
 /// Memory for what a host sends: several of the largest frames, so that most bytes are never moved.
 pub const BUFFER_BYTES: usize = 4 << 20;
@@ -30,7 +35,20 @@ pub struct Server {
     jail: Jail,
     place: Place,
     tally: Tally,
-    due: Option<ServerMessage>,
+    /// What the blocks so far expand to, as their heads say.
+    expanded_bytes: u64,
+    /// The time, as far as it was told.
+    now: i64,
+    hello: Option<Hello>,
+    is_warned_of_bytes: bool,
+    due: VecDeque<ServerMessage>,
+}
+
+/// What the client said of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Hello {
+    minor: u16,
+    role: Role,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +58,7 @@ enum Place {
     /// `new` has come; its header must follow.
     HeaderDue(Version),
     /// `go on` has come; a resume frame must follow.
-    ResumeDue(PushId),
+    ResumeDue(PushId, Role),
     /// Frames are kept.
     Push(PushId),
     /// The push is known already and answered; what the host had on its way is thrown away, within the same limits.
@@ -52,6 +70,7 @@ enum Place {
 }
 
 /// What one look at the buffer found: an effect that owns what it says, or lengths of what lies at the front of the buffer.
+#[expect(clippy::large_enum_variant, reason = "one at a time, and never kept")]
 enum Found {
     Nothing,
     More,
@@ -60,12 +79,22 @@ enum Found {
     Said(Effect<'static>),
 }
 
-/// A reason to refuse, and what then becomes of the partial push.
-struct No(Code, Fate);
+/// A reason to refuse, what then becomes of the partial push, and before when no new try makes sense.
+struct No {
+    code: Code,
+    partial: Fate,
+    wait_seconds: u32,
+}
+
+impl No {
+    fn keep(code: Code) -> Self {
+        No { code, partial: Fate::Keep, wait_seconds: 0 }
+    }
+}
 
 impl From<Malformed> for No {
     fn from(_: Malformed) -> Self {
-        No(Code::Protocol, Fate::Keep)
+        No::keep(Code::Protocol)
     }
 }
 
@@ -73,8 +102,16 @@ impl Server {
     /// A session in this jail. The first effect is the base message.
     pub fn new(jail: Jail) -> Self {
         let tally = jail.partial.as_ref().map_or_else(Tally::begin, |partial| partial.tally.clone());
-        let due = Some(ServerMessage::Base(jail.base_message()));
-        Self { buffer: Buffer::new(BUFFER_BYTES), jail, place: Place::Idle, tally, due }
+        let expanded_bytes = jail.partial.as_ref().map_or(0, |partial| partial.expanded_bytes);
+        let due = VecDeque::from([ServerMessage::Base(jail.base_message())]);
+        let buffer = Buffer::new(BUFFER_BYTES);
+        let (place, hello, is_warned_of_bytes) = (Place::Idle, None, false);
+        Self { buffer, jail, place, tally, expanded_bytes, now: 0, hello, is_warned_of_bytes, due }
+    }
+
+    /// Tells the time, in seconds since 1970. Hours and intervals are judged by what was told last.
+    pub fn set_time(&mut self, now: i64) {
+        self.now = now;
     }
 
     /// Where the next bytes go. Never empty after [`Server::next`] returned `None`.
@@ -99,16 +136,17 @@ impl Server {
         reason = "an effect borrows from the session: it cannot be an iterator"
     )]
     pub fn next(&mut self) -> Option<Effect<'_>> {
-        if let Some(message) = self.due.take() {
+        if let Some(message) = self.due.pop_front() {
             return Some(Effect::Answer(message));
         }
         loop {
             let found = match self.look() {
                 Ok(found) => found,
-                Err(No(code, fate)) => {
+                Err(No { code, partial, wait_seconds }) => {
                     // Only what has become part of the partial push says anything about it.
-                    let partial = if let Place::Push(_) = self.place { fate } else { Fate::Keep };
-                    Found::Said(Effect::Refuse { code, partial })
+                    let partial = if let Place::Push(_) = self.place { partial } else { Fate::Keep };
+                    let code = code.known_to(self.minor());
+                    Found::Said(Effect::Refuse { code, partial, wait_seconds })
                 }
             };
             match found {
@@ -136,19 +174,23 @@ impl Server {
         let taken = frame.raw.len();
         let found = match (self.place, FrameKind::from_code(frame.kind)) {
             (Place::HeaderDue(version), Some(FrameKind::Header)) => {
-                let begun = begin(&self.jail, version, &frame)?;
-                (self.place, self.tally) = (begun.place, begun.tally);
+                let begun = begin(&self.jail, version, &frame, self.role(), self.now)?;
+                (self.place, self.tally, self.expanded_bytes) = (begun.place, begun.tally, 0);
+                self.warn(self.jail.over_soft_history());
+                self.warn_of_bytes(begun.declared_bytes);
                 Found::Said(begun.effect)
             }
-            (Place::ResumeDue(push), Some(FrameKind::Resume)) => {
+            (Place::ResumeDue(push, role), Some(FrameKind::Resume)) => {
                 self.place = Place::Push(push);
-                return Ok(Found::Said(Effect::GoOn));
+                self.warn(self.jail.over_soft_history());
+                self.warn_of_bytes(self.expanded_bytes);
+                return Ok(Found::Said(Effect::GoOn { role }));
             }
             (Place::Push(_) | Place::Skip, Some(_)) => return self.frames_of_push(),
             (Place::Idle | Place::Done | Place::Skip, None) => {
                 self.message(ClientMessage::decode(&frame)?)?
             }
-            _ => return Err(No(Code::Protocol, Fate::Keep)),
+            _ => return Err(No::keep(Code::Protocol)),
         };
         self.buffer.take(taken);
         Ok(found)
@@ -158,16 +200,20 @@ impl Server {
         let place = match message {
             ClientMessage::New { version } if self.place == Place::Idle => {
                 if !push::is_read(version) {
-                    return Err(No(Code::Protocol, Fate::Keep));
+                    return Err(No::keep(Code::Protocol));
                 }
                 Place::HeaderDue(version)
             }
             ClientMessage::GoOn { push, frames } if self.place == Place::Idle => {
-                self.jail.admits_going_on(push, frames)?;
-                Place::ResumeDue(push)
+                let role = self.jail.admits_going_on(push, frames, self.role(), self.now)?;
+                Place::ResumeDue(push, role)
             }
-            ClientMessage::New { .. } | ClientMessage::GoOn { .. } => {
-                return Err(No(Code::Protocol, Fate::Keep));
+            ClientMessage::Hello { minor, role } if self.place == Place::Idle && self.hello.is_none() => {
+                self.hello = Some(Hello { minor, role });
+                Place::Idle
+            }
+            ClientMessage::New { .. } | ClientMessage::GoOn { .. } | ClientMessage::Hello { .. } => {
+                return Err(No::keep(Code::Protocol));
             }
             ClientMessage::Await { push, seconds } if self.jail.knows(push) => {
                 return Ok(Found::Said(Effect::Await { push, seconds }));
@@ -194,10 +240,14 @@ impl Server {
             if frame.kind == FrameKind::Seal.code() || FrameKind::from_code(frame.kind).is_none() {
                 break Ok(());
             }
-            match admit(&mut self.tally, &self.jail, &frame) {
+            let more = self.expanded_bytes.saturating_add(expanded(&frame));
+            let admitted = self.jail.admits_blocks(more);
+            match admitted.and_then(|()| admit(&mut self.tally, &self.jail, &frame)) {
                 Ok(()) => run += frame.raw.len(),
                 Err(no) => break Err(no),
             }
+            self.expanded_bytes = more;
+            self.warn_of_bytes(more);
         };
         match (run, self.place) {
             (0, _) => {
@@ -216,7 +266,7 @@ impl Server {
     fn seal(&mut self) -> Result<Found, No> {
         let Some(frame) = self.buffer.frame(0)? else { return Ok(Found::Nothing) };
         if frame.kind != FrameKind::Seal.code() {
-            return Err(No(Code::Protocol, Fate::Keep));
+            return Err(No::keep(Code::Protocol));
         }
         let taken = frame.raw.len();
         let Place::Push(push) = self.place else {
@@ -225,12 +275,38 @@ impl Server {
             return Ok(Found::More);
         };
         let seal = Seal::decode(frame.payload)?;
-        self.tally.check(&seal).map_err(|_| No(Code::BrokenFrames, Fate::Discard))?;
+        let broken = |_| No { partial: Fate::Discard, ..No::keep(Code::BrokenFrames) };
+        self.tally.check(&seal).map_err(broken)?;
+        let warning = self.jail.admits_entries(seal.entries)?;
         admit(&mut self.tally, &self.jail, &frame)?;
+        self.warn(warning);
         self.place = Place::Done;
         self.jail.sealed(push);
-        self.due = Some(ServerMessage::Sealed(push));
+        self.due.push_back(ServerMessage::Sealed(push));
         Ok(Found::Seal(push, taken))
+    }
+
+    /// Once in a session, and only of a push that is kept.
+    fn warn_of_bytes(&mut self, bytes: u64) {
+        if let (false, Place::Push(_), Some(warning)) =
+            (self.is_warned_of_bytes, self.place, self.jail.over_soft_bytes(bytes))
+        {
+            self.is_warned_of_bytes = true;
+            self.warn(Some(warning));
+        }
+    }
+
+    /// A client that did not say that it knows warnings gets none.
+    fn warn(&mut self, warning: Option<ServerMessage>) {
+        self.due.extend(warning.filter(|_| self.minor() > 0 && matches!(self.place, Place::Push(_))));
+    }
+
+    fn minor(&self) -> u16 {
+        self.hello.map_or(0, |hello| hello.minor)
+    }
+
+    fn role(&self) -> Role {
+        self.hello.map_or(Role::Usual, |hello| hello.role)
     }
 }
 
@@ -238,10 +314,10 @@ impl Server {
 fn admit(tally: &mut Tally, jail: &Jail, frame: &Frame<'_>) -> Result<(), No> {
     let bytes = tally.bytes().saturating_add(frame.raw.len() as u64);
     if bytes > jail.published.limits.push_bytes || tally.frames() >= FRAMES {
-        return Err(No(Code::TooLarge, Fate::Discard));
+        return Err(No { partial: Fate::Discard, ..No::keep(Code::TooLarge) });
     }
     if frame.kind == FrameKind::Resume.code() && !frame.payload.is_empty() {
-        return Err(No(Code::Protocol, Fate::Keep));
+        return Err(No::keep(Code::Protocol));
     }
     tally.take(frame)?;
     Ok(())
@@ -252,19 +328,23 @@ struct Begun {
     place: Place,
     tally: Tally,
     effect: Effect<'static>,
+    declared_bytes: u64,
 }
 
-fn begin(jail: &Jail, version: Version, frame: &Frame<'_>) -> Result<Begun, No> {
+fn begin(jail: &Jail, version: Version, frame: &Frame<'_>, role: Role, now: i64) -> Result<Begun, No> {
     let header = Header::decode(frame.payload)?;
     let mut tally = Tally::of_version(version);
     admit(&mut tally, jail, frame)?;
     if header.host != jail.published.host {
-        return Err(No(Code::WrongHost, Fate::Keep));
+        return Err(No::keep(Code::WrongHost));
     }
     if let Some(answer) = jail.known_answer(header.push) {
-        return Ok(Begun { place: Place::Skip, tally, effect: Effect::Answer(answer) });
+        let effect = Effect::Answer(answer);
+        return Ok(Begun { place: Place::Skip, tally, effect, declared_bytes: 0 });
     }
-    jail.admits_header(&header)?;
+    let role = jail.admits_header(&header, role, now)?;
+    let declared_bytes = header.declared_bytes;
     let bytes = [head_of(version).as_slice(), frame.raw].concat();
-    Ok(Begun { place: Place::Push(header.push), tally, effect: Effect::Begin { header, bytes } })
+    let place = Place::Push(header.push);
+    Ok(Begun { place, tally, effect: Effect::Begin { header, bytes, role }, declared_bytes })
 }

@@ -12,13 +12,17 @@ use formats::records::ice::IceRecord;
 use formats::records::ledger::LedgerLine;
 use formats::records::log::{Alarm, Event, Ingest, LogLine};
 use formats::records::{Record, RecordError};
+use formats::session::{ClientMessage, ServerMessage};
 use formats::version::VersionError;
 use formats::{Change, ContentHash, HostId, PushId, Root, Version};
 
 use crate::manifests::written;
 use crate::records;
 use crate::samples::*;
-use crate::sessions::{client_messages, header, published, server_messages};
+use crate::sessions::{
+    client_messages, header, later_client_messages, later_server_messages, published,
+    published_with_admission, server_messages,
+};
 
 fn push_file(version: Version) -> Vec<u8> {
     let mut file = formats::push::head_of(version);
@@ -126,10 +130,10 @@ fn line<R: Record + PartialEq + std::fmt::Debug>(record: &R) -> Vec<u8> {
     bytes
 }
 
-fn messages() -> Vec<u8> {
+fn messages(server: Vec<ServerMessage>, client: Vec<ClientMessage>) -> Vec<u8> {
     let mut bytes = Vec::new();
-    server_messages().iter().for_each(|message| message.encode(&mut bytes).unwrap());
-    client_messages().iter().for_each(|message| message.encode(&mut bytes).unwrap());
+    server.iter().for_each(|message| message.encode(&mut bytes).unwrap());
+    client.iter().for_each(|message| message.encode(&mut bytes).unwrap());
     bytes
 }
 
@@ -159,7 +163,8 @@ fn the_golden_files_are_what_this_program_writes() {
         ("empty.manifest", written(&[]).1),
         ("push-file", push_file(Version::ONE)),
         ("published-state", published().encode().unwrap()),
-        ("session", messages()),
+        ("session", messages(server_messages(), client_messages())),
+        ("session-1.1", messages(later_server_messages(), later_client_messages())),
         ("log", log()),
         ("lock.json", line(&records::lock())),
         ("drill-proved.json", line(&records::drill(DrillResult::Proved))),
@@ -172,6 +177,7 @@ fn the_golden_files_are_what_this_program_writes() {
         ("ice.json", line(&records::ice())),
         ("ledger", line(&records::ledger())),
         ("push-file", push_file(push::VERSION)),
+        ("published-state", published_with_admission().encode().unwrap()),
     ];
     compare("v1", &first, &["ice.json", "ledger"]);
     compare("v2", &second, &[]);

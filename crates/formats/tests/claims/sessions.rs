@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use formats::frame;
 use formats::published::{Judged, Limits, Published, Sandbox, Verdict};
 use formats::push::{Header, Record, Seal};
-use formats::session::{BaseMessage, ClientMessage, Code, ServerMessage};
-use formats::{ContentHash, HostId, InstallationId, PushId, Root, Version};
+use formats::session::{BaseMessage, ClientMessage, Code, MINOR, Role, ServerMessage, Soft};
+use formats::{Admission, ContentHash, HostId, InstallationId, OpenHours, PushId, Root, Version};
 
 pub(crate) fn header() -> Header {
     Header {
@@ -32,9 +32,29 @@ pub(crate) fn published() -> Published {
     published
 }
 
+/// As only version 2.0 can say it.
+pub(crate) fn published_with_admission() -> Published {
+    let admission = Admission {
+        hours: OpenHours::of([22, 23, 0, 1]).unwrap(),
+        interval_seconds: 3600,
+        newest: 1_700_000_000,
+        emergency_pushes: 3,
+        emergencies: vec![1_699_000_000, 1_699_900_000],
+        grace_seconds: 600,
+        least_bytes_second: 1024,
+        soft_bytes: 1 << 33,
+        soft_entries: 1 << 20,
+        history_bytes: 1 << 40,
+        history_soft_bytes: 1 << 39,
+        history_used_bytes: 1 << 38,
+    };
+    Published { admission, ..published() }
+}
+
 pub(crate) fn server_messages() -> Vec<ServerMessage> {
     vec![
         ServerMessage::Base(BaseMessage {
+            minor: 0,
             published: published(),
             partial: Some((PushId::from_bytes([8; 16]), 41)),
             queued: vec![PushId::from_bytes([10; 16])],
@@ -54,14 +74,29 @@ pub(crate) fn client_messages() -> Vec<ClientMessage> {
     ]
 }
 
+/// What came with minor version 1.
+pub(crate) fn later_server_messages() -> Vec<ServerMessage> {
+    let soft = [Soft::Bytes, Soft::Entries, Soft::History];
+    let warned = soft.map(|what| ServerMessage::Warned { what, used: 7 << 33, limit: 3 << 33 });
+    let base = BaseMessage { minor: MINOR, published: published(), partial: None, queued: Vec::new() };
+    let refused = [Code::OutOfHours, Code::TooSoon, Code::NoBudget]
+        .map(|code| ServerMessage::Refused { code, retry_seconds: 77 });
+    [vec![ServerMessage::Base(base)], warned.to_vec(), refused.to_vec()].concat()
+}
+
+/// As [`later_server_messages`].
+pub(crate) fn later_client_messages() -> Vec<ClientMessage> {
+    [Role::Usual, Role::Emergency].map(|role| ClientMessage::Hello { minor: MINOR, role }).to_vec()
+}
+
 #[test]
 fn messages_are_read_as_they_were_written() {
-    for message in server_messages() {
+    for message in [server_messages(), later_server_messages()].concat() {
         let mut bytes = Vec::new();
         message.encode(&mut bytes).unwrap();
         assert_eq!(ServerMessage::decode(&frame::decode(&bytes).unwrap().unwrap()).unwrap(), message);
     }
-    for message in client_messages() {
+    for message in [client_messages(), later_client_messages()].concat() {
         let mut bytes = Vec::new();
         message.encode(&mut bytes).unwrap();
         assert_eq!(ClientMessage::decode(&frame::decode(&bytes).unwrap().unwrap()).unwrap(), message);
@@ -70,7 +105,7 @@ fn messages_are_read_as_they_were_written() {
 
 #[test]
 fn a_message_cut_or_lengthened_at_any_byte_is_refused() {
-    for message in server_messages() {
+    for message in [server_messages(), later_server_messages()].concat() {
         let mut bytes = Vec::new();
         message.encode(&mut bytes).unwrap();
         let payload = &bytes[frame::HEAD_BYTES..];
@@ -88,14 +123,54 @@ fn a_message_cut_or_lengthened_at_any_byte_is_refused() {
 
 #[test]
 fn the_published_state_is_read_as_it_was_written_and_cuts_are_refused() {
-    let bytes = published().encode().unwrap();
-    assert_eq!(Published::decode(&bytes).unwrap(), published());
-    for end in 0..bytes.len() {
-        assert!(Published::decode(&bytes[..end]).is_err());
+    for (published, major) in [(published(), 1), (published_with_admission(), 2)] {
+        let bytes = published.encode().unwrap();
+        assert_eq!(bytes[8], major, "the version says no more than is needed");
+        assert_eq!(Published::decode(&bytes).unwrap(), published);
+        for end in 0..bytes.len() {
+            assert!(Published::decode(&bytes[..end]).is_err());
+        }
+        assert!(Published::decode(&[bytes.as_slice(), &[0]].concat()).is_err());
+        for other in [0, 3, 3 - major] {
+            let mut other_version = bytes.clone();
+            other_version[8] = other;
+            let error = Published::decode(&other_version).unwrap_err();
+            assert!(error.to_string().contains("published state"), "{other}");
+        }
     }
-    let mut newer = bytes;
-    newer[8] = 2;
-    assert!(Published::decode(&newer).unwrap_err().to_string().contains("published state"));
+}
+
+#[test]
+fn an_admission_that_breaks_a_rule_is_refused() {
+    let whole = published_with_admission().encode().unwrap();
+    let plain = published().encode().unwrap().len();
+    let patched = |at: usize, bytes: &[u8]| {
+        let mut patched = whole.clone();
+        patched[plain + at..plain + at + bytes.len()].copy_from_slice(bytes);
+        Published::decode(&patched)
+    };
+    assert!(patched(0, &[1, 0, 0, 0]).is_ok(), "the control: another hour");
+    for (what, at, bytes) in [
+        ("no hour", 0, [0; 4].as_slice()),
+        ("hour 24", 0, &[0, 0, 0, 1]),
+        ("hour 31", 0, &[0, 0, 0, 0x80]),
+        ("more emergencies than there can be", 16, &[17]),
+        ("more times than there can be", 17, &[17]),
+        ("fewer times than are there", 17, &[1]),
+    ] {
+        assert!(patched(at, bytes).is_err(), "{what}");
+    }
+    let mut long = published_with_admission();
+    long.admission.emergencies = vec![0; 17];
+    assert!(long.encode().is_err());
+    // Two encodings of one thing: a default admission has no place in version 2.0.
+    let mut twice = Published { admission: Admission::default(), ..published_with_admission() };
+    let bytes = twice.encode().unwrap();
+    twice.admission.interval_seconds = 1;
+    let mut forged = twice.encode().unwrap();
+    forged[plain + 4] = 0;
+    assert_eq!(forged.len(), bytes.len() + 66);
+    assert!(Published::decode(&forged).is_err());
 }
 
 #[test]
@@ -175,12 +250,17 @@ fn a_record_without_data_or_of_an_unknown_kind_is_refused() {
 }
 
 #[test]
-fn every_code_has_its_own_number_and_exit_code() {
+fn every_code_has_its_own_number_and_those_of_one_exit_code_are_known_by_the_first() {
     let numbers: BTreeSet<u16> = Code::ALL.iter().map(|code| code.number()).collect();
+    assert_eq!(numbers.len(), Code::ALL.len());
+    let known: BTreeSet<u16> = Code::ALL.iter().map(|code| code.known_to(0).number()).collect();
     let exits: BTreeSet<u8> = Code::ALL.iter().map(|code| code.exit_code()).collect();
-    assert_eq!((numbers.len(), exits.len()), (Code::ALL.len(), Code::ALL.len()));
+    assert_eq!(known.len(), exits.len(), "a client of the first minor version knows one code for each");
     for code in Code::ALL {
         assert_eq!(Code::from_number(code.number()), Ok(*code));
         assert!((10..30).contains(&code.exit_code()));
+        assert_eq!(code.known_to(0).exit_code(), code.exit_code());
+        assert_eq!(code.known_to(MINOR), *code);
+        assert!(!(9..=11).contains(&code.known_to(0).number()));
     }
 }

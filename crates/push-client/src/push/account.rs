@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::phases::{Phase, Phases};
+use super::session::Warning;
 
 /// Most paths that are named; all are counted.
 const NAMED_MAX: usize = 1_000;
@@ -73,6 +74,8 @@ pub struct Account {
     /// How many were left out in all.
     pub left_out_count: u64,
     phases: Phases,
+    /// What the server has warned of.
+    pub warnings: Vec<Warning>,
 }
 
 impl Account {

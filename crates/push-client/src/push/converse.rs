@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use formats::published::Verdict;
 use formats::push::Header;
-use formats::session::{BaseMessage, Code, ServerMessage};
+use formats::session::{BaseMessage, Code, Role, ServerMessage};
 use formats::{ContentHash, PushId, Root, Summary};
 use wire::client::{Outgoing, SealFacts, await_verdict};
 
@@ -43,6 +43,8 @@ pub struct Job<'a> {
     pub zone: String,
     /// How many entries there may be, for an estimate.
     pub entries_expected: Option<u64>,
+    /// Why it is pushed.
+    pub role: Role,
 }
 
 /// A push that is sealed and not rejected.
@@ -109,6 +111,7 @@ pub fn push(
     let wanted = message.published.wanted.iter().copied().collect();
     let mut push = Push { job, state, session, account, monitor, memory, wanted, keeping: None };
     let outcome = push.converse(&message);
+    push.account.warnings = push.session.take_warnings();
     // Whatever came of it: nobody works in the state folder when this returns.
     let kept = push.kept();
     let outcome = outcome?;
@@ -119,6 +122,7 @@ pub fn push(
 
 impl Push<'_> {
     fn converse(&mut self, message: &BaseMessage) -> Result<Outcome, PushError> {
+        self.introduce(message)?;
         let earlier = self.learn(message)?;
         let begun = self.begin(message)?;
         let (push, base) = (begun.push, begun.base.as_ref().map(|(root, _)| *root));
@@ -126,6 +130,18 @@ impl Push<'_> {
         let summary = self.send(begun, silence)?;
         let is_accepted = self.seal_and_wait(push, summary)?;
         Ok(Outcome { push, root: summary.root, base, is_accepted, earlier })
+    }
+
+    /// To a server that does not know it, it is not said.
+    fn introduce(&mut self, message: &BaseMessage) -> Result<(), PushError> {
+        match (message.minor, self.job.role) {
+            (0, Role::Usual) => Ok(()),
+            (0, Role::Emergency) => {
+                self.monitor.warn("the server knows no emergencies: this is a usual push to it");
+                Ok(())
+            }
+            (_, role) => self.session.introduce(role),
+        }
     }
 
     fn learn(&mut self, message: &BaseMessage) -> Result<Option<Code>, PushError> {
@@ -303,7 +319,7 @@ impl Push<'_> {
             ServerMessage::Refused { code, retry_seconds } => {
                 return Err(PushError::Refused { code, retry_seconds });
             }
-            ServerMessage::Base(_) => return Err(PushError::OutOfTurn),
+            ServerMessage::Base(_) | ServerMessage::Warned { .. } => return Err(PushError::OutOfTurn),
         };
         self.kept()?;
         match verdict {

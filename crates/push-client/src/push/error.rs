@@ -126,7 +126,16 @@ impl Failure for PushError {
 
 fn refused(code: Code, retry_seconds: u32) -> Option<String> {
     let advice = match code {
-        Code::Busy => "another push of this host is under way, or too many wait to be judged",
+        Code::Busy => {
+            "another push of this host is under way, too many wait to be judged, or the server has enough to do"
+        }
+        Code::OutOfHours => {
+            "push in the hours that the server has for this host; if it cannot wait, push-client run --emergency"
+        }
+        Code::TooSoon => {
+            "the server wants more time between pushes; if it cannot wait, push-client run --emergency"
+        }
+        Code::NoBudget => "raise history_bytes of this host on the server: nothing of its history is removed",
         Code::NoRoom => "make room on the server",
         Code::TooLarge => "raise push_bytes in the server's settings, or push less",
         Code::TooSlow => "run push-client again: it goes on where it was cut",

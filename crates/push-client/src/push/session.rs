@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 use std::time::{Duration, Instant};
 
 use formats::PushId;
-use formats::session::{BaseMessage, ServerMessage};
+use formats::session::{BaseMessage, ClientMessage, MINOR, Role, ServerMessage, Soft};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use wire::client::{Incoming, bye};
@@ -20,6 +20,18 @@ const LAST_WORD: Duration = Duration::from_secs(5);
 pub struct Session {
     carried: Carried,
     incoming: Incoming,
+    warnings: Vec<Warning>,
+}
+
+/// Something of ours that is over the server's soft limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Warning {
+    /// What.
+    pub what: Soft,
+    /// How much it is, as far as the server knows.
+    pub used: u64,
+    /// The soft limit.
+    pub limit: u64,
 }
 
 /// What is waited for, in words that fit after "while".
@@ -32,7 +44,9 @@ pub fn greet(session: &mut Session, wait: Duration) -> Result<BaseMessage, PushE
     match session.next(wait, GREETING)? {
         ServerMessage::Base(base) => Ok(base),
         ServerMessage::Refused { code, retry_seconds } => Err(PushError::Refused { code, retry_seconds }),
-        ServerMessage::Sealed(_) | ServerMessage::Verdict { .. } => Err(PushError::OutOfTurn),
+        ServerMessage::Sealed(_) | ServerMessage::Verdict { .. } | ServerMessage::Warned { .. } => {
+            Err(PushError::OutOfTurn)
+        }
     }
 }
 
@@ -40,7 +54,20 @@ impl Session {
     /// Over a connection that has just been opened.
     pub fn new(mut carried: Carried) -> Result<Self, PushError> {
         carried.listen().map_err(|source| PushError::Machine { doing: "start a thread", source })?;
-        Ok(Self { carried, incoming: Incoming::new() })
+        Ok(Self { carried, incoming: Incoming::new(), warnings: Vec::new() })
+    }
+
+    /// Says what we speak and why we come. From now on the server may warn.
+    pub(super) fn introduce(&mut self, role: Role) -> Result<(), PushError> {
+        let mut bytes = Vec::new();
+        ClientMessage::Hello { minor: MINOR, role }.encode(&mut bytes)?;
+        self.incoming.expect_warnings();
+        self.send(&bytes)
+    }
+
+    /// What the server has warned of so far.
+    pub(super) fn take_warnings(&mut self) -> Vec<Warning> {
+        std::mem::take(&mut self.warnings)
     }
 
     /// Writes bytes that the receiver will read.
@@ -74,7 +101,7 @@ impl Session {
         self.incoming.expect_verdict(push);
     }
 
-    /// The next message, at the latest after `wait`.
+    /// The next message that is no warning, at the latest after `wait`.
     pub(super) fn next(
         &mut self,
         wait: Duration,
@@ -82,8 +109,14 @@ impl Session {
     ) -> Result<ServerMessage, PushError> {
         let deadline = Instant::now() + wait;
         loop {
-            if let Some(message) = self.incoming.next()? {
-                return Ok(message);
+            match self.incoming.next()? {
+                // They are few: more of them than a push can earn are refused.
+                Some(ServerMessage::Warned { what, used, limit }) => {
+                    self.warnings.push(Warning { what, used, limit });
+                    continue;
+                }
+                Some(message) => return Ok(message),
+                None => {}
             }
             if !self.readable(deadline)? {
                 return Err(PushError::Silent { waiting_for, waited: wait });

@@ -4,17 +4,18 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use cli::{Console, Exit, Failed, Monitor, Run};
+use formats::session::Role;
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{getpriority_process, setpriority_process};
 
 use super::confine::confine;
 use crate::host;
 use crate::plan::Plan;
-use crate::push::{Account, Count, Job, Outcome, Phase, Session, push};
+use crate::push::{Account, Count, Job, Outcome, Phase, Session, Warning, push};
 use crate::state::{RunRecord, Runs, StateFolder};
 use crate::transport;
 
-pub(super) fn run(run: &mut Run, settings: &Path) -> Result<Exit, Failed> {
+pub(super) fn run(run: &mut Run, settings: &Path, role: Role) -> Result<Exit, Failed> {
     let console = run.console();
     let plan = Plan::load(settings)?;
     run.report().detail("host", plan.host.as_str());
@@ -24,7 +25,9 @@ pub(super) fn run(run: &mut Run, settings: &Path) -> Result<Exit, Failed> {
     // Only told and estimated with; what cannot be read is not known.
     let before = state.runs().unwrap_or_default();
     let mut account = Account::default();
-    let outcome = attempt(&plan, &state, started, before.as_ref(), &mut account, &console);
+    run.report().detail("emergency", role == Role::Emergency);
+    let order = Order { plan: &plan, started, role, before: before.as_ref() };
+    let outcome = attempt(&order, &state, &mut account, &console);
     account.enter(None);
     let took = clock.elapsed();
     tell(run, &account, &outcome, took);
@@ -46,15 +49,22 @@ pub(super) fn run(run: &mut Run, settings: &Path) -> Result<Exit, Failed> {
     outcome.map(|_| exit)
 }
 
+/// What is to be done, and what was done before.
+struct Order<'a> {
+    plan: &'a Plan,
+    started: i64,
+    role: Role,
+    before: Option<&'a Runs>,
+}
+
 /// From the connection to the verdict.
 fn attempt(
-    plan: &Plan,
+    order: &Order<'_>,
     state: &StateFolder,
-    started: i64,
-    before: Option<&Runs>,
     account: &mut Account,
     console: &Console,
 ) -> Result<Outcome, Failed> {
+    let Order { plan, started, role, before } = *order;
     account.enter(Some(Phase::Connect));
     let zone = host::zone();
     let carried = transport::open(&plan.target)?;
@@ -64,7 +74,7 @@ fn attempt(
         .map_err(|errno| Failed::machine("opening /", errno.into()))?;
     confine(&top, Some(&state.as_fd()), carried.child_id(), console)?;
     let expected = before.and_then(|runs| runs.accepted.as_ref()).map(|run| run.count(Count::Entries.name()));
-    let job = Job { plan, top, started, zone, entries_expected: expected };
+    let job = Job { plan, top, started, zone, entries_expected: expected, role };
     Ok(push(job, state, Session::new(carried)?, account, console)?)
 }
 
@@ -99,6 +109,11 @@ pub(super) fn tell_account(run: &mut Run, account: &Account) {
         run.console().warn(&format!("left out: {unnamed} more"));
         run.report().count("left_out", unnamed);
     }
+    for Warning { what, used, limit } in &account.warnings {
+        run.console()
+            .warn(&format!("over the server's soft limit of {what}: {used}, where {limit} are expected"));
+    }
+    run.report().count("warnings", account.warnings.len() as u64);
     for count in Count::ALL {
         run.report().count(count.name(), account.get(count));
     }

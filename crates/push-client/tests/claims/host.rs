@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cli::Silent;
 use formats::published::Verdict;
+use formats::session::Role;
 use push_client::plan::Plan;
 use push_client::push::{Account, Job, Outcome, PushError, Session, push};
 use push_client::state::{StateError, StateFolder};
@@ -26,6 +27,7 @@ pub(crate) struct Host {
     pub(crate) verdict_wait_seconds: u32,
     /// More lines of settings.
     pub(crate) more: String,
+    pub(crate) role: Role,
 }
 
 impl Host {
@@ -39,6 +41,7 @@ impl Host {
             exclude: Vec::new(),
             verdict_wait_seconds: 0,
             more: String::new(),
+            role: Role::Usual,
         }
     }
 
@@ -115,8 +118,14 @@ impl Host {
         let plan = self.plan();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64;
         let top = OwnedFd::from(fs::File::open(self.top()).unwrap());
-        let job =
-            Job { plan: &plan, top, started: now + later, zone: "UTC".to_owned(), entries_expected: None };
+        let job = Job {
+            plan: &plan,
+            top,
+            started: now + later,
+            zone: "UTC".to_owned(),
+            entries_expected: None,
+            role: self.role,
+        };
         let mut account = Account::default();
         let outcome = push(job, &self.state(), Session::new(carried).unwrap(), &mut account, &Silent);
         (outcome, account)

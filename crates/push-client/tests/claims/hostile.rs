@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 
 use formats::published::{Limits, Published};
-use formats::session::{BaseMessage, Code, ServerMessage};
+use formats::session::{BaseMessage, Code, MINOR, ServerMessage};
 use formats::{HostId, PushId, Root, frame};
 use push_client::push::{Account, Outcome, PushError};
 
@@ -49,7 +49,7 @@ fn said(message: &ServerMessage) -> Vec<u8> {
 
 fn base_message() -> BaseMessage {
     let published = Published::new(HostId::parse("web01").unwrap(), Limits::default());
-    BaseMessage { published, partial: None, queued: Vec::new() }
+    BaseMessage { minor: MINOR, published, partial: None, queued: Vec::new() }
 }
 
 fn exit(error: &PushError) -> u8 {

@@ -8,6 +8,7 @@
     reason = "a test that fails may panic"
 )]
 
+mod admission;
 mod audit;
 mod commands;
 mod cut;

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 
 use formats::published::{Limits, Published, Verdict};
 use formats::push::{HEAD_BYTES, Header, Seal};
+use formats::session::Role;
 use formats::{ContentHash, Entry, HostId, PushId, Root, frame};
 use wire::partial::{Partial, Scan};
 use wire::server::{Effect, Jail, Server as Protocol, refusal};
@@ -21,12 +22,24 @@ pub(crate) struct Server {
     pub(crate) cut_after: Option<u64>,
     /// Answers of the snapshotter, given as soon as it is asked.
     pub(crate) verdict: Option<Verdict>,
+    /// The time by its clock, seconds since 1970.
+    pub(crate) now: i64,
+    /// What each push was admitted as.
+    pub(crate) roles: Vec<Role>,
 }
 
 impl Server {
     pub(crate) fn new() -> Self {
         let published = Published::new(HostId::parse("web01").unwrap(), Limits::default());
-        Self { published, sealed: Vec::new(), partial: Vec::new(), cut_after: None, verdict: None }
+        Self {
+            published,
+            sealed: Vec::new(),
+            partial: Vec::new(),
+            cut_after: None,
+            verdict: None,
+            now: 0,
+            roles: Vec::new(),
+        }
     }
 
     pub(crate) fn judge(&mut self, push: PushId, verdict: Verdict) {
@@ -57,8 +70,10 @@ impl Server {
         let partial = self.scan();
         let queued: Vec<_> = self.sealed.iter().map(|file| header(file).push).collect();
         let waiting = queued.len();
-        let jail = Jail { published: self.published.clone(), partial, queued, waiting };
+        let published = self.published.clone();
+        let jail = Jail { published, partial, queued, waiting, sealed_last: None, emergencies: 0 };
         let mut protocol = Protocol::new(jail);
+        protocol.set_time(self.now);
         let mut left = self.cut_after.take().unwrap_or(u64::MAX);
         loop {
             while let Some(effect) = protocol.next() {
@@ -85,8 +100,11 @@ impl Server {
         let mut answer = Vec::new();
         match effect {
             Effect::Answer(message) => message.encode(&mut answer).unwrap(),
-            Effect::Begin { bytes, .. } => self.partial = bytes,
-            Effect::GoOn => {}
+            Effect::Begin { bytes, role, .. } => {
+                self.partial = bytes;
+                self.roles.push(role);
+            }
+            Effect::GoOn { role } => self.roles.push(role),
             Effect::Append(frames) => self.partial.extend_from_slice(frames),
             Effect::Seal { frame, .. } => {
                 self.partial.extend_from_slice(frame);
@@ -100,8 +118,8 @@ impl Server {
                 let message = formats::session::ServerMessage::Verdict { push, verdict };
                 message.encode(&mut answer).unwrap();
             }
-            Effect::Refuse { code, .. } => {
-                refusal(code).encode(&mut answer).unwrap();
+            Effect::Refuse { code, wait_seconds, .. } => {
+                refusal(code, Some(&self.published.host), wait_seconds).encode(&mut answer).unwrap();
                 let _ = stream.write_all(&answer);
                 return false;
             }

@@ -6,10 +6,12 @@
     reason = "a test that fails may panic"
 )]
 
+mod attempts;
 mod confinement;
 mod cuts;
 mod deadlines;
 mod faults;
+mod manners;
 mod pushes;
 mod refusals;
 mod rig;

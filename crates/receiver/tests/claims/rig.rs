@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use formats::published::{Limits, Published};
 use formats::push::{Block, Codec, Header, Mark};
-use formats::session::{BaseMessage, Code, ServerMessage};
-use formats::{HostId, InstallationId, PushId, Root};
+use formats::session::{BaseMessage, ClientMessage, Code, MINOR, Role, ServerMessage};
+use formats::{Admission, HostId, InstallationId, PushId, Root};
 use tempfile::TempDir;
 use wire::client::{Incoming, Outgoing, SealFacts};
 use wire::partial::{End, Partial, Scan};
@@ -66,6 +66,13 @@ impl Jail {
         jail
     }
 
+    /// A jail whose server says this about its host's pushes.
+    pub(crate) fn admitting(admission: Admission) -> Self {
+        let jail = Self::new(limits());
+        jail.publish(&Published { admission, ..Published::new(host(), limits()) });
+        jail
+    }
+
     fn furnish(&self) {
         for folder in ["spool/incoming", "spool/sealed", "state"] {
             fs::create_dir_all(self.dir.join(folder)).unwrap();
@@ -113,11 +120,11 @@ impl Jail {
         files
     }
 
-    /// The names in `incoming`, besides the lock.
+    /// The names in `incoming`, besides the lock and what is noted of sessions.
     pub(crate) fn incoming(&self) -> Vec<String> {
         let names = fs::read_dir(self.dir.join("spool/incoming")).unwrap();
         let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        names.filter(|name| name != "lock").collect()
+        names.filter(|name| name != "lock" && name != "attempts").collect()
     }
 
     /// One sealed file, and nothing left of its making.
@@ -197,6 +204,14 @@ impl Session {
         }
     }
 
+    /// The refusal with the time after which to come back.
+    pub(crate) fn refusal_for(&mut self) -> (Code, u32) {
+        match self.hear() {
+            Some(ServerMessage::Refused { code, retry_seconds }) => (code, retry_seconds),
+            other => panic!("no refusal but {other:?}"),
+        }
+    }
+
     pub(crate) fn sealed(&mut self) {
         assert_eq!(self.hear(), Some(ServerMessage::Sealed(PUSH)));
     }
@@ -243,6 +258,14 @@ impl Drop for Session {
     }
 }
 
+/// All that a receiver says to one who sends this and listens to the end.
+pub(crate) fn whole_output(command: &mut Command, script: &[u8]) -> Vec<u8> {
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(script).unwrap();
+    child.wait_with_output().unwrap().stdout
+}
+
 pub(crate) fn block(bytes: &[u8]) -> Block<'_> {
     Block { codec: Codec::Stored, expanded_bytes: bytes.len(), packed: bytes }
 }
@@ -276,6 +299,13 @@ pub(crate) fn rest_of_push(mark: Mark) -> Vec<u8> {
     }
     push.entries(&block(b"changes"), &mut to).unwrap();
     push.seal(FACTS, &mut to).unwrap();
+    to
+}
+
+/// What a client of this version says first.
+pub(crate) fn hello(role: Role) -> Vec<u8> {
+    let mut to = Vec::new();
+    ClientMessage::Hello { minor: MINOR, role }.encode(&mut to).unwrap();
     to
 }
 

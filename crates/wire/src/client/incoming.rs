@@ -11,6 +11,9 @@ use crate::buffer::Buffer;
 /// Longest payload of a server's message: a base message, which is a published state, a partial push and queued ids.
 pub const MESSAGE_BYTES: usize = PUBLISHED_BYTES + 2_048;
 
+/// Most warnings of one session: each soft limit can be crossed at the start of a push and in its course.
+const WARNINGS: u8 = 8;
+
 /// Why a server cannot be talked to. None of these is a reason to go on with the session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum WireError {
@@ -52,6 +55,7 @@ pub struct Incoming {
     place: Place,
     sealing: Option<PushId>,
     awaited: Option<PushId>,
+    warnings_left: u8,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +82,7 @@ impl Incoming {
             place: Place::Greeting,
             sealing: None,
             awaited: None,
+            warnings_left: 0,
         }
     }
 
@@ -90,6 +95,11 @@ impl Incoming {
     /// Tells that the verdict on this push is asked for.
     pub fn expect_verdict(&mut self, push: PushId) {
         self.awaited = Some(push);
+    }
+
+    /// Tells that this client said hello: from now on the server may warn, a few times.
+    pub fn expect_warnings(&mut self) {
+        self.warnings_left = WARNINGS;
     }
 
     /// Where the next bytes go. Never empty after [`Incoming::next`] returned `None`.
@@ -167,9 +177,14 @@ impl Incoming {
                 self.sealing = None;
                 return Ok(());
             }
+            ServerMessage::Warned { .. } if self.warnings_left > 0 => {
+                self.warnings_left -= 1;
+                return Ok(());
+            }
             ServerMessage::Base(_) => "base",
             ServerMessage::Sealed(_) => "sealed",
             ServerMessage::Verdict { .. } => "verdict",
+            ServerMessage::Warned { .. } => "warned",
         };
         Err(WireError::Unasked { message: name })
     }

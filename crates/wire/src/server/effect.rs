@@ -2,7 +2,7 @@
 
 use formats::PushId;
 use formats::push::Header;
-use formats::session::{Code, ServerMessage};
+use formats::session::{Code, Role, ServerMessage};
 
 /// One thing to do. If doing it fails, the receiver refuses with [`Code::NoRoom`] or [`Code::ServerFault`] and ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,9 +15,14 @@ pub enum Effect<'a> {
         header: Header,
         /// How the file begins.
         bytes: Vec<u8>,
+        /// What it was admitted as: an emergency only where a usual push would not have been.
+        role: Role,
     },
     /// Go on at the end of the partial push.
-    GoOn,
+    GoOn {
+        /// As for a new push.
+        role: Role,
+    },
     /// Append these bytes: whole frames, however many had come.
     Append(&'a [u8]),
     /// Append the seal's frame, bring the file to the disk, and move it among the sealed ones. The answer is the next effect.
@@ -40,6 +45,8 @@ pub enum Effect<'a> {
         code: Code,
         /// What becomes of what has arrived.
         partial: Fate,
+        /// Before that time no new try makes sense.
+        wait_seconds: u32,
     },
     /// End the session.
     End,
@@ -52,15 +59,4 @@ pub enum Fate {
     Keep,
     /// It goes: it could never be sealed.
     Discard,
-}
-
-/// The message of a refusal, with the time after which a new try makes sense.
-pub fn refusal(code: Code) -> ServerMessage {
-    let retry_seconds = match code {
-        Code::Busy | Code::TooSlow => 60,
-        Code::NotReady | Code::ServerFault => 300,
-        Code::NoRoom => 3_600,
-        _ => 0,
-    };
-    ServerMessage::Refused { code, retry_seconds }
 }

@@ -70,7 +70,7 @@ fn garbage() -> Vec<Case> {
 }
 
 fn unknown_kinds() -> Vec<Case> {
-    [0u8, 6, 7, 15, 20, 63, 64, 65, 66, 67, 68, 128, 255]
+    [0u8, 6, 7, 15, 21, 63, 64, 65, 66, 67, 68, 128, 255]
         .into_iter()
         .flat_map(|kind| {
             [
@@ -87,7 +87,7 @@ fn messages() -> Vec<Case> {
     let go_on = |push, frames| said(ClientMessage::GoOn { push, frames });
     vec![
         no("an older major version", version(0)),
-        no("a later major version", version(2)),
+        no("a later major version", version(3)),
         no("the last major version", version(u16::MAX)),
         no("new without a version", framed(16, b"")),
         no("new with more than a version", framed(16, &[1, 0, 0, 0, 0])),
@@ -101,7 +101,17 @@ fn messages() -> Vec<Case> {
         no("await with more behind it", framed(18, &[0; 21])),
         no("bye with words", framed(19, b"so long")),
         no("the server's own base message", server_words()),
+        no("hello twice", hello().repeat(2)),
+        no("hello behind new", [new(), hello()].concat()),
+        no("hello cut short", framed(20, &[1, 0])),
+        no("hello with more behind it", framed(20, &[1, 0, 0, 0])),
+        no("hello in a role that nobody has", framed(20, &[1, 0, 2])),
+        no("a warning to the server", framed(68, &[1; 17])),
     ]
+}
+
+fn hello() -> Vec<u8> {
+    said(ClientMessage::Hello { minor: 1, role: formats::session::Role::Emergency })
 }
 
 fn server_words() -> Vec<u8> {
@@ -175,6 +185,7 @@ fn frames() -> Vec<Case> {
         no("await in a push", said(ClientMessage::Await { push: PUSH, seconds: 1 })),
         no("bye in a push", said(ClientMessage::Bye)),
         no("new in a push", new()),
+        no("hello in a push", hello()),
         no("a frame of four gigabytes in a push", head(2, u32::MAX)),
         no("a wrong check in a push", changed(framed(2, b"block"), 10)),
         no("a seal cut short", framed(5, &[0; 87])),
@@ -238,6 +249,7 @@ fn after_the_seal() -> Vec<Case> {
         ("contents behind a seal", framed(2, b"late")),
         ("a second seal", framed(5, &[0; 88])),
         ("a header behind a seal", header_frame()),
+        ("hello behind a seal", hello()),
     ]
     .into_iter()
     .map(|(name, then)| case(name, [sealed.clone(), then].concat(), Code::Protocol, Kept::Begun))

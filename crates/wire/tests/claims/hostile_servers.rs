@@ -2,14 +2,19 @@
 
 use formats::limits::{QUEUED, WANTED};
 use formats::published::{Limits, Published, Verdict};
-use formats::session::{BaseMessage, ClientMessage, Code, ServerMessage};
+use formats::session::{BaseMessage, ClientMessage, Code, MINOR, ServerMessage};
 use formats::{ContentHash, Root};
 use wire::client::{Incoming, MESSAGE_BYTES, WireError};
 
 use crate::samples::*;
 
 fn base() -> BaseMessage {
-    BaseMessage { published: Published::new(host(), Limits::default()), partial: None, queued: Vec::new() }
+    BaseMessage {
+        minor: MINOR,
+        published: Published::new(host(), Limits::default()),
+        partial: None,
+        queued: Vec::new(),
+    }
 }
 
 fn told(message: &ServerMessage) -> Vec<u8> {

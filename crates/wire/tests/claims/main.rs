@@ -9,6 +9,7 @@
 mod cuts;
 mod hostile_clients;
 mod hostile_servers;
+mod manners;
 mod order;
 mod samples;
 mod talk;

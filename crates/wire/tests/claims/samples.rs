@@ -3,13 +3,15 @@
 use formats::frame;
 use formats::published::{Limits, Published};
 use formats::push::{Block, Codec, FrameKind, Header};
-use formats::session::{ClientMessage, ServerMessage};
-use formats::{HostId, InstallationId, PushId, Root, Version};
+use formats::session::{ClientMessage, Role, ServerMessage};
+use formats::{HostId, InstallationId, PushId, Root};
 use wire::client::{Outgoing, SealFacts};
 use wire::partial::{Partial, Scan};
 use wire::server::{Effect, Fate, Jail, Server};
 
 pub(crate) const PUSH: PushId = PushId::from_bytes([7; 16]);
+/// The time of all sessions here: the middle of hour 8, UTC.
+pub(crate) const NOW: i64 = 20_833 * 86_400 + 8 * 3600 + 1800;
 pub(crate) const OTHER: PushId = PushId::from_bytes([8; 16]);
 pub(crate) const FACTS: SealFacts = SealFacts { root: Root::from_bytes([9; 32]), entries: 3, left_out: 0 };
 
@@ -33,7 +35,7 @@ pub(crate) fn header() -> Header {
 
 pub(crate) fn jail() -> Jail {
     let published = Published::new(host(), Limits::default());
-    Jail { published, partial: None, queued: Vec::new(), waiting: 0 }
+    Jail { published, partial: None, queued: Vec::new(), waiting: 0, sealed_last: None, emergencies: 0 }
 }
 
 pub(crate) fn block(bytes: &[u8]) -> Block<'_> {
@@ -57,7 +59,7 @@ pub(crate) fn said(message: ClientMessage) -> Vec<u8> {
 }
 
 pub(crate) fn new() -> Vec<u8> {
-    said(ClientMessage::New { version: Version::ONE })
+    said(ClientMessage::New { version: formats::push::VERSION })
 }
 
 /// A whole session: one push with blocks of several sizes, the wait for its verdict, and goodbye.
@@ -84,12 +86,16 @@ pub(crate) struct Deeds {
     pub(crate) sealed: Vec<PushId>,
     pub(crate) awaited: Vec<(PushId, u32)>,
     pub(crate) refused: Option<(formats::session::Code, Fate)>,
+    pub(crate) wait_seconds: u32,
+    /// What each push was admitted as.
+    pub(crate) roles: Vec<Role>,
     pub(crate) ended: bool,
 }
 
 /// Obeys a session that gets `bytes` in pieces of at most `piece`.
 pub(crate) fn obey(jail: Jail, bytes: &[u8], piece: usize) -> Deeds {
     let mut server = Server::new(jail);
+    server.set_time(NOW);
     let mut deeds = Deeds::default();
     drain(&mut server, &mut deeds);
     for piece in bytes.chunks(piece.max(1)) {
@@ -112,11 +118,15 @@ fn drain(server: &mut Server, deeds: &mut Deeds) {
         assert!(!deeds.ended && deeds.refused.is_none(), "something after the end: {effect:?}");
         match effect {
             Effect::Answer(message) => deeds.answers.push(message),
-            Effect::Begin { bytes, .. } => {
+            Effect::Begin { bytes, role, .. } => {
                 deeds.begun += 1;
+                deeds.roles.push(role);
                 deeds.file = bytes;
             }
-            Effect::GoOn => deeds.gone_on += 1,
+            Effect::GoOn { role } => {
+                deeds.gone_on += 1;
+                deeds.roles.push(role);
+            }
             Effect::Append(bytes) => {
                 assert!(!bytes.is_empty());
                 deeds.file.extend_from_slice(bytes);
@@ -126,7 +136,10 @@ fn drain(server: &mut Server, deeds: &mut Deeds) {
                 deeds.sealed.push(push);
             }
             Effect::Await { push, seconds } => deeds.awaited.push((push, seconds)),
-            Effect::Refuse { code, partial } => deeds.refused = Some((code, partial)),
+            Effect::Refuse { code, partial, wait_seconds } => {
+                deeds.refused = Some((code, partial));
+                deeds.wait_seconds = wait_seconds;
+            }
             Effect::End => deeds.ended = true,
         }
     }

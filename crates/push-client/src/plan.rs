@@ -13,6 +13,7 @@ use cli::settings::SettingsError;
 
 use crate::host;
 use crate::openssh::HostKey;
+use crate::push::Level;
 use crate::settings::{Server, Settings};
 use crate::walk::{Caches, Mounts, Rules, Selection};
 
@@ -42,8 +43,8 @@ pub struct Plan {
     pub state: PathBuf,
     /// How long to wait for a verdict; 0 for not at all.
     pub verdict_wait_seconds: u32,
-    /// zstd level.
-    pub compression_level: i32,
+    /// How hard contents are squeezed.
+    pub compression: Level,
     /// Least nice value of `run`.
     pub nice: i32,
     /// Where it goes.
@@ -92,7 +93,7 @@ impl Plan {
         if !settings.state.is_absolute() {
             return Err(wrong("state", "must be an absolute path".to_owned()));
         }
-        if !LEVELS.contains(&settings.compression_level) {
+        if settings.compression_level.is_some_and(|level| !LEVELS.contains(&level)) {
             return Err(wrong(
                 "compression_level",
                 format!("must be {} to {}", LEVELS.start(), LEVELS.end()),
@@ -108,7 +109,7 @@ impl Plan {
             selection,
             state: settings.state,
             verdict_wait_seconds: settings.verdict_wait_seconds,
-            compression_level: settings.compression_level,
+            compression: settings.compression_level.map_or(Level::Adaptive, Level::Fixed),
             nice: settings.nice.into(),
             target,
         })

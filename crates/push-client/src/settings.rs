@@ -45,9 +45,8 @@ pub struct Settings {
     /// How long `run` waits for the verdict; 0 for not at all.
     #[serde(default = "Settings::verdict_wait_seconds")]
     pub verdict_wait_seconds: u32,
-    /// How hard contents are squeezed: zstd's levels.
-    #[serde(default = "Settings::compression_level")]
-    pub compression_level: i32,
+    /// How hard contents are squeezed: a level of zstd; 1 to 6, as the line leaves time, if it is not given.
+    pub compression_level: Option<i32>,
     /// How far `run` steps back behind other programs, 0 to 19; the disk follows it.
     #[serde(default = "Settings::nice")]
     pub nice: u8,
@@ -127,10 +126,6 @@ impl Settings {
 
     fn verdict_wait_seconds() -> u32 {
         60
-    }
-
-    fn compression_level() -> i32 {
-        1
     }
 
     fn nice() -> u8 {

@@ -210,7 +210,7 @@ impl Push<'_> {
         let bytes_before = outgoing.bytes();
         let to = self.session.writer().map_err(machine("share the way to the server"))?;
         let (packer, outlet) = Packer::new();
-        let level = self.job.plan.compression_level;
+        let level = self.job.plan.compression;
         let sender = Sender { to, outgoing, journal, level, silence };
         let thread = sender.start(outlet).map_err(machine("start a thread"))?;
         let done = match work {

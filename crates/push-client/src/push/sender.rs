@@ -3,15 +3,15 @@
 use std::io::{self, Write};
 use std::sync::mpsc::RecvTimeoutError;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use formats::ContentHash;
 use formats::cursor::Malformed;
 use formats::push::{Block, Codec, Record};
 use wire::client::Outgoing;
-use zstd::bulk::Compressor;
 
 use super::packer::{Outlet, Parcel};
+use super::press::{Level, Press};
 use crate::state::{Content, Journal};
 use crate::transport::Outward;
 
@@ -39,7 +39,7 @@ pub(super) struct Sender {
     pub(super) outgoing: Outgoing,
     /// None when it cannot be written: the push can then not be gone on with, and is none the worse.
     pub(super) journal: Option<Journal>,
-    pub(super) level: i32,
+    pub(super) level: Level,
     /// Longest silence towards the server.
     pub(super) silence: Duration,
 }
@@ -58,7 +58,7 @@ impl Sender {
     }
 
     fn run(mut self, outlet: &Outlet) -> Result<Sent, SendError> {
-        let mut press = Press::new(self.level)?;
+        let mut press = Press::new(self.level).map_err(SendError::Compressor)?;
         let mut frame = Vec::new();
         let (mut contents, mut quiet_allowed) = (0, true);
         loop {
@@ -67,7 +67,9 @@ impl Sender {
                     contents += closed.len() as u64;
                     quiet_allowed = !open;
                     self.outgoing.contents(&press.squeeze(&block), clear(&mut frame))?;
+                    let began = Instant::now();
                     self.send(&frame, &closed)?;
+                    press.adapt(began.elapsed()).map_err(SendError::Compressor)?;
                     // Nobody waits for it when the walk is done.
                     let _ = outlet.used.try_send(block);
                 }
@@ -106,31 +108,4 @@ impl Sender {
 fn clear(frame: &mut Vec<u8>) -> &mut Vec<u8> {
     frame.clear();
     frame
-}
-
-/// Squeezes blocks, each on its own.
-struct Press {
-    compressor: Compressor<'static>,
-    packed: Vec<u8>,
-}
-
-impl Press {
-    fn new(level: i32) -> Result<Self, SendError> {
-        let compressor = Compressor::new(level).map_err(SendError::Compressor)?;
-        Ok(Self { compressor, packed: Vec::new() })
-    }
-
-    fn squeeze<'a>(&'a mut self, block: &'a [u8]) -> Block<'a> {
-        let expanded_bytes = block.len();
-        // Room for less than the block: what does not shrink does not fit, and is sent as it is.
-        self.packed.resize(expanded_bytes.saturating_sub(1), 0);
-        match self.compressor.compress_to_buffer(block, self.packed.as_mut_slice()) {
-            Ok(length) => Block {
-                codec: Codec::Zstd,
-                expanded_bytes,
-                packed: self.packed.get(..length).unwrap_or_default(),
-            },
-            Err(_) => Block { codec: Codec::Stored, expanded_bytes, packed: block },
-        }
-    }
 }

@@ -41,6 +41,15 @@ fn equal_small_files_are_sent_once() {
     assert_eq!(judged.entries.len(), 51);
 }
 
+/// Ends a writer when it is dropped.
+struct Stopped<'a>(&'a AtomicBool);
+
+impl Drop for Stopped<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// A short file is read between two strokes of its writer now and then; a long one never.
 #[test]
 fn a_file_that_never_holds_still_is_kept_as_last_read_and_named() {
@@ -56,6 +65,8 @@ fn a_file_that_never_holds_still_is_kept_as_last_read_and_named() {
                     file.write_all(b"one more line\n").unwrap();
                 }
             });
+            // A push that fails must not leave the writer at work.
+            let _stopped = Stopped(&stop);
             // The writer is at work.
             while fs::metadata(&path).unwrap().len() == size as u64 {
                 std::thread::yield_now();
@@ -66,7 +77,6 @@ fn a_file_that_never_holds_still_is_kept_as_last_read_and_named() {
                 (server, account)
             });
             let named = pushes.find(|(_, account)| account.left_out_count > 0);
-            stop.store(true, Ordering::Relaxed);
             named.expect("the file held still each time")
         });
         let judged = server.newest(&[]);

@@ -260,7 +260,8 @@ impl Push<'_> {
             names: Names::load(),
             links: Links::default(),
             long: HashSet::new(),
-            all_taken_over: base.is_some(),
+            // One of an older version is written anew, even if nothing else is other.
+            all_taken_over: base.as_ref().is_some_and(Base::knows_flags),
             base,
             held,
             contents: Contents::new(packer, known.into_iter(), elsewhere, pieces, reading),

@@ -11,7 +11,7 @@ use cli::{Monitor, Task};
 
 use super::account::{Account, Count};
 use super::contents::{Contents, Copied, Expected, LONG_BYTES, Reading};
-use super::describe::{describe, is_untouched, kind_of, note_missed, text};
+use super::describe::{describe, is_untouched, kind_of, note_missed, text, with_flags};
 use super::error::PushError;
 use crate::state::{Base, Content, Known, NewState, Short, StateError, is_settled, shortened};
 use crate::walk::{Facts, FileKind, Found, Links, Missed, Names, Stamp, Visit};
@@ -69,7 +69,8 @@ impl Visit for Recorder<'_> {
             if self.is_untouched(&known, facts) {
                 self.account.add(Count::Unchanged, 1);
                 self.links.remember(facts, found.path);
-                return self.write(known.entry, &facts.stamp);
+                let entry = self.with_flags(known, found);
+                return self.write(entry, &facts.stamp);
             }
             expected = self.expected(&known.entry);
         }
@@ -95,6 +96,17 @@ impl Recorder<'_> {
         };
         let base = self.base.as_ref();
         !is_wanted && base.is_some_and(|base| is_untouched(base, &self.names, known, facts))
+    }
+
+    fn with_flags(&mut self, known: Known, found: &Found<'_>) -> Entry {
+        let Some(base) = &self.base else { return known.entry };
+        match with_flags(base, &known, found) {
+            Ok(flagged) => flagged.unwrap_or(known.entry),
+            Err(errno) => {
+                self.leave_out(found.path.as_bytes(), format!("inode flags: {}", text(errno)));
+                known.entry
+            }
+        }
     }
 
     /// The content that the base has at this path, unless the server asks for it again.

@@ -14,6 +14,7 @@ mod commands;
 mod cut;
 mod delta;
 mod filters;
+mod flags;
 mod host;
 mod hostile;
 mod judge;

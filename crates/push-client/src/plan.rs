@@ -38,6 +38,8 @@ pub struct Plan {
     pub host: HostId,
     /// What is pushed and what is not.
     pub selection: Selection,
+    /// Whether `trusted.*` attributes are to be seen.
+    pub trusted: Trusted,
     /// Folder of the client's own state.
     pub state: PathBuf,
     /// How long to wait for a verdict; 0 for not at all.
@@ -48,6 +50,15 @@ pub struct Plan {
     pub nice: i32,
     /// Where it goes.
     pub target: Target,
+}
+
+/// What is done about `trusted.*` attributes, which only a process with CAP_SYS_ADMIN sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trusted {
+    /// They are kept, and so is the capability.
+    Keep,
+    /// They are not seen.
+    LeaveOut,
 }
 
 /// A server and how to be let in.
@@ -106,6 +117,7 @@ impl Plan {
         Ok(Self {
             host,
             selection,
+            trusted: if settings.trusted_attributes { Trusted::Keep } else { Trusted::LeaveOut },
             state: settings.state,
             verdict_wait_seconds: settings.verdict_wait_seconds,
             compression_level: settings.compression_level,

@@ -40,6 +40,9 @@ pub struct Settings {
     /// Do not go into mount points below a root, unless they are roots themselves.
     #[serde(default = "Settings::one_file_system")]
     pub one_file_system: bool,
+    /// Keep `trusted.*` attributes, too; the process that reads the files then keeps CAP_SYS_ADMIN.
+    #[serde(default)]
+    pub trusted_attributes: bool,
     /// Folder of the client's own state.
     pub state: PathBuf,
     /// How long `run` waits for the verdict; 0 for not at all.

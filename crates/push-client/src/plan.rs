@@ -40,6 +40,8 @@ pub struct Plan {
     pub selection: Selection,
     /// Whether `trusted.*` attributes are to be seen.
     pub trusted: Trusted,
+    /// Within so many days each untouched file is read again; 0 for never.
+    pub rehash_days: u32,
     /// Folder of the client's own state.
     pub state: PathBuf,
     /// How long to wait for a verdict; 0 for not at all.
@@ -118,6 +120,7 @@ impl Plan {
             host,
             selection,
             trusted: if settings.trusted_attributes { Trusted::Keep } else { Trusted::LeaveOut },
+            rehash_days: settings.rehash_days,
             state: settings.state,
             verdict_wait_seconds: settings.verdict_wait_seconds,
             compression_level: settings.compression_level,

@@ -12,6 +12,7 @@ mod packer;
 mod phases;
 mod preview;
 mod record;
+mod rehash;
 mod scan;
 mod sender;
 mod session;

@@ -1,6 +1,7 @@
 //! One line of a manifest: a path and what is there. Layout in docs/formats/manifest.md.
 
 use crate::cursor::{Cursor, Malformed, malformed};
+use crate::flags::Flags;
 use crate::id::ContentHash;
 use crate::limits::{ATTRIBUTE_NAME_BYTES, ATTRIBUTE_VALUE_BYTES, ATTRIBUTES, ENTRY_BYTES, TARGET_BYTES};
 use crate::path::RelPath;
@@ -102,6 +103,8 @@ pub enum Tag {
     OwnerName,
     /// The group's name on the host.
     GroupName,
+    /// Inode flags: [`Flags`].
+    Flags,
     /// An extended attribute, POSIX ACLs among them.
     Extended,
 }
@@ -111,7 +114,7 @@ pub enum Tag {
 pub struct Attribute {
     /// What it says.
     pub tag: Tag,
-    /// Name of an extended attribute; empty for the others.
+    /// Name of an extended attribute; empty for all others.
     pub name: Vec<u8>,
     /// Its bytes.
     pub value: Vec<u8>,
@@ -122,6 +125,7 @@ impl Tag {
         match self {
             Tag::OwnerName => 1,
             Tag::GroupName => 2,
+            Tag::Flags => 3,
             Tag::Extended => 16,
         }
     }
@@ -130,6 +134,7 @@ impl Tag {
         match code {
             1 => Ok(Tag::OwnerName),
             2 => Ok(Tag::GroupName),
+            3 => Ok(Tag::Flags),
             16 => Ok(Tag::Extended),
             _ => malformed("attribute tag"),
         }
@@ -298,7 +303,16 @@ impl Meta {
         if self.links == 0 || (matches!(kind, Kind::Folder) && self.links != 1) {
             return malformed("links");
         }
+        if self.flags().is_some() && !matches!(kind, Kind::File { .. } | Kind::Folder) {
+            return malformed("flags");
+        }
         Ok(())
+    }
+
+    /// The inode flags, if any is set.
+    pub fn flags(&self) -> Option<Flags> {
+        let attribute = self.attributes.iter().find(|attribute| attribute.tag == Tag::Flags)?;
+        Flags::decode(&attribute.value)
     }
 
     fn encode_attributes(&self, to: &mut Vec<u8>) -> Result<(), Malformed> {
@@ -346,6 +360,7 @@ impl Attribute {
         let named = !self.name.is_empty() && !self.name.contains(&0);
         let fits = match self.tag {
             Tag::Extended => named,
+            Tag::Flags => self.name.is_empty() && Flags::decode(&self.value).is_some(),
             Tag::OwnerName | Tag::GroupName => self.name.is_empty(),
         };
         if !fits || self.name.len() > ATTRIBUTE_NAME_BYTES || self.value.len() > ATTRIBUTE_VALUE_BYTES {

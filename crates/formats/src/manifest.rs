@@ -12,6 +12,8 @@ use crate::version::{Version, VersionError};
 
 /// First bytes of a manifest file.
 pub const MAGIC: &[u8; 8] = b"firn.man";
+/// The version that is written; 1.x, which has no flags, is read too.
+pub const VERSION: Version = Version { major: 2, minor: 0 };
 const ROOT_PREFIX: &[u8] = b"firn manifest root 1\n";
 
 /// What a whole manifest comes to.
@@ -140,7 +142,7 @@ impl<W: Write> ManifestWriter<W> {
     /// Writes the head.
     pub fn new(mut to: W) -> Result<Self, ManifestError> {
         let mut head = MAGIC.to_vec();
-        Version::ONE.encode(&mut head);
+        VERSION.encode(&mut head);
         to.write_all(&head)?;
         Ok(Self { to, checker: Checker::default(), buffer: Vec::new() })
     }
@@ -174,6 +176,7 @@ impl<W: Write> ManifestWriter<W> {
 #[derive(Debug)]
 pub struct ManifestReader<R: Read> {
     from: R,
+    version: Version,
     checker: Checker,
     buffer: Vec<u8>,
     end: Option<Summary>,
@@ -191,8 +194,15 @@ impl<R: Read> ManifestReader<R> {
         }
         let version =
             Version::decode(&mut cursor).map_err(|source| ManifestError::Malformed { number: 0, source })?;
-        Version::ONE.check("manifest", version)?;
-        Ok(Self { from, checker: Checker::default(), buffer: Vec::new(), end: None, failed: false })
+        if version.major != Version::ONE.major {
+            VERSION.check("manifest", version)?;
+        }
+        Ok(Self { from, version, checker: Checker::default(), buffer: Vec::new(), end: None, failed: false })
+    }
+
+    /// Of the file.
+    pub fn version(&self) -> Version {
+        self.version
     }
 
     /// Number and root, proved, once the iterator has ended; none before or after an error.
@@ -215,6 +225,10 @@ impl<R: Read> ManifestReader<R> {
         self.from.read_exact(&mut self.buffer).map_err(short("cut short"))?;
         let entry =
             Entry::decode(&self.buffer).map_err(|source| ManifestError::Malformed { number, source })?;
+        let has_flags = entry.node().is_some_and(|node| node.meta.flags().is_some());
+        if has_flags && self.version.major == Version::ONE.major {
+            return Err(ManifestError::Malformed { number, source: Malformed { what: "flags" } });
+        }
         self.checker.take(&entry, &self.buffer)?;
         Ok(Some(entry))
     }

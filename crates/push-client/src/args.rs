@@ -44,8 +44,8 @@ pub enum Verb {
     /// Push what changed, and wait for the server's verdict
     ///
     /// Kept of each file: content, owner and group by number and name, mode, mtime, which names share an inode, POSIX ACLs,
-    /// file capabilities and other extended attributes. Not kept: atime and ctime, inode flags (chattr), which zeros of a
-    /// file were holes, and `trusted.*` attributes, which only a process with CAP_SYS_ADMIN can see.
+    /// file capabilities and other extended attributes, and the inode flags that chattr sets. Not kept: atime and ctime, which
+    /// zeros of a file were holes, and, unless the settings ask for them, `trusted.*` attributes. docs/fidelity.md lists all.
     Run {
         /// Send and write nothing; list what would go: `+` new, `M` changed, `-` removed
         #[arg(long)]

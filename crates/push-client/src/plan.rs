@@ -39,6 +39,10 @@ pub struct Plan {
     pub host: HostId,
     /// What is pushed and what is not.
     pub selection: Selection,
+    /// Whether `trusted.*` attributes are to be seen.
+    pub trusted: Trusted,
+    /// Within so many days each untouched file is read again; 0 for never.
+    pub rehash_days: u32,
     /// Folder of the client's own state.
     pub state: PathBuf,
     /// How long to wait for a verdict; 0 for not at all.
@@ -49,6 +53,15 @@ pub struct Plan {
     pub nice: i32,
     /// Where it goes.
     pub target: Target,
+}
+
+/// What is done about `trusted.*` attributes, which only a process with CAP_SYS_ADMIN sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trusted {
+    /// They are kept, and so is the capability.
+    Keep,
+    /// They are not seen.
+    LeaveOut,
 }
 
 /// A server and how to be let in.
@@ -107,6 +120,8 @@ impl Plan {
         Ok(Self {
             host,
             selection,
+            trusted: if settings.trusted_attributes { Trusted::Keep } else { Trusted::LeaveOut },
+            rehash_days: settings.rehash_days,
             state: settings.state,
             verdict_wait_seconds: settings.verdict_wait_seconds,
             compression: settings.compression_level.map_or(Level::Adaptive, Level::Fixed),

@@ -13,6 +13,7 @@ mod phases;
 mod press;
 mod preview;
 mod record;
+mod rehash;
 mod scan;
 mod sender;
 mod session;

@@ -40,6 +40,12 @@ pub struct Settings {
     /// Do not go into mount points below a root, unless they are roots themselves.
     #[serde(default = "Settings::one_file_system")]
     pub one_file_system: bool,
+    /// Keep `trusted.*` attributes, too; the process that reads the files then keeps CAP_SYS_ADMIN.
+    #[serde(default)]
+    pub trusted_attributes: bool,
+    /// Within so many days each untouched file is read again, to see whether its content is still the one it had; 0 for never.
+    #[serde(default = "Settings::rehash_days")]
+    pub rehash_days: u32,
     /// Folder of the client's own state.
     pub state: PathBuf,
     /// How long `run` waits for the verdict; 0 for not at all.
@@ -122,6 +128,10 @@ pub struct Ssh {
 impl Settings {
     fn one_file_system() -> bool {
         true
+    }
+
+    fn rehash_days() -> u32 {
+        30
     }
 
     fn verdict_wait_seconds() -> u32 {

@@ -5,6 +5,7 @@
 
 mod attributes;
 mod facts;
+mod flags;
 mod glob;
 mod level;
 mod links;
@@ -19,6 +20,7 @@ mod walker;
 
 pub use attributes::{Attributes, read_attributes};
 pub use facts::{Facts, FileKind, Freshness, Stamp};
+pub use flags::read_flags;
 pub use links::Links;
 pub use names::Names;
 pub use open::{Mounts, open_file};

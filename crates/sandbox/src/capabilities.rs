@@ -26,6 +26,15 @@ pub enum ReadSearch {
     NotHeld,
 }
 
+/// What became of CAP_SYS_ADMIN, which alone shows `trusted.*` attributes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trusted {
+    /// They are seen.
+    Seen,
+    /// They are not: it was given up, or never there.
+    Hidden,
+}
+
 /// Gives up every capability of this thread, for good.
 pub fn drop_capabilities() -> Result<BoundingSet> {
     keep(CapabilitySet::empty()).map(|(_, bounding)| bounding)
@@ -35,8 +44,19 @@ pub fn drop_capabilities() -> Result<BoundingSet> {
 /// files, and may write to those: that is for Landlock to refuse.
 pub fn keep_only_read_search() -> Result<(ReadSearch, BoundingSet)> {
     let (kept, bounding) = keep(CapabilitySet::DAC_READ_SEARCH)?;
-    let read_search = if kept.is_empty() { ReadSearch::NotHeld } else { ReadSearch::Held };
-    Ok((read_search, bounding))
+    Ok((read_search(kept), bounding))
+}
+
+/// As [`keep_only_read_search`], and CAP_SYS_ADMIN, too. That is for mounting, namespaces and much else besides `trusted.*` attributes:
+/// only for a process whose system calls are filtered.
+pub fn keep_read_search_and_trusted() -> Result<(ReadSearch, Trusted, BoundingSet)> {
+    let (kept, bounding) = keep(CapabilitySet::DAC_READ_SEARCH | CapabilitySet::SYS_ADMIN)?;
+    let trusted = if kept.contains(CapabilitySet::SYS_ADMIN) { Trusted::Seen } else { Trusted::Hidden };
+    Ok((read_search(kept), trusted, bounding))
+}
+
+fn read_search(kept: CapabilitySet) -> ReadSearch {
+    if kept.contains(CapabilitySet::DAC_READ_SEARCH) { ReadSearch::Held } else { ReadSearch::NotHeld }
 }
 
 fn keep(wanted: CapabilitySet) -> Result<(CapabilitySet, BoundingSet)> {

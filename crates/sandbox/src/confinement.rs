@@ -5,7 +5,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use rustix::thread::set_no_new_privs;
 
-use crate::capabilities::{BoundingSet, ReadSearch, drop_capabilities, keep_only_read_search};
+use crate::capabilities::{
+    BoundingSet, ReadSearch, Trusted, drop_capabilities, keep_only_read_search, keep_read_search_and_trusted,
+};
 use crate::files::{Network, Reach, Signals, restrict};
 use crate::{Landlock, LandlockState, Profile, Result, SandboxError, filter, threads};
 
@@ -28,6 +30,9 @@ pub enum Keep {
     Nothing,
     /// CAP_DAC_READ_SEARCH, where the process has it: reading every file of a host.
     ReadSearch,
+    /// As the former, and CAP_SYS_ADMIN, where the process has it: seeing `trusted.*` attributes. The filter of system calls
+    /// refuses what else that is good for.
+    ReadSearchAndTrusted,
 }
 
 /// Whether the confined process may start threads. It can never start processes.
@@ -47,6 +52,8 @@ pub struct Report {
     pub landlock: LandlockState,
     /// Whether CAP_DAC_READ_SEARCH was kept ([`Keep::ReadSearch`]).
     pub read_search: ReadSearch,
+    /// Whether CAP_SYS_ADMIN was kept ([`Keep::ReadSearchAndTrusted`]).
+    pub trusted: Trusted,
     /// Whether the ceiling for later programs was lowered.
     pub bounding_set: BoundingSet,
 }
@@ -120,11 +127,11 @@ impl<'fd> Confinement<'fd> {
         set_dumpable_behavior(DumpableBehavior::NotDumpable)
             .map_err(SandboxError::at("close memory to other processes"))?;
         let landlock = restrict(&self.rules, self.landlock, self.signals(), Network::Refused)?;
-        let (read_search, bounding_set) = self.give_up_capabilities()?;
+        let (read_search, trusted, bounding_set) = self.give_up_capabilities()?;
         for program in &programs {
             seccompiler::apply_filter_all_threads(program)?;
         }
-        Ok(Report { landlock, read_search, bounding_set })
+        Ok(Report { landlock, read_search, trusted, bounding_set })
     }
 
     fn rule(mut self, folder: &'fd impl AsFd, reach: Reach) -> Self {
@@ -137,10 +144,14 @@ impl<'fd> Confinement<'fd> {
         if self.children.is_empty() { Signals::Inside } else { Signals::Unscoped }
     }
 
-    fn give_up_capabilities(&self) -> Result<(ReadSearch, BoundingSet)> {
+    fn give_up_capabilities(&self) -> Result<(ReadSearch, Trusted, BoundingSet)> {
         match self.keep {
-            Keep::Nothing => Ok((ReadSearch::NotHeld, drop_capabilities()?)),
-            Keep::ReadSearch => keep_only_read_search(),
+            Keep::Nothing => Ok((ReadSearch::NotHeld, Trusted::Hidden, drop_capabilities()?)),
+            Keep::ReadSearch => {
+                let (read_search, bounding_set) = keep_only_read_search()?;
+                Ok((read_search, Trusted::Hidden, bounding_set))
+            }
+            Keep::ReadSearchAndTrusted => keep_read_search_and_trusted(),
         }
     }
 }

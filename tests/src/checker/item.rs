@@ -92,7 +92,7 @@ pub fn parse(bytes: &[u8]) -> Result<Manifest, String> {
         return Err("not a manifest".to_owned());
     }
     let (major, _minor) = (from.u16()?, from.u16()?);
-    if major != 1 {
+    if !(1..=2).contains(&major) {
         return Err(format!("major version {major}"));
     }
     let mut hasher = blake3::Hasher::new();
@@ -210,7 +210,7 @@ fn attributes(from: &mut Bytes<'_>) -> Result<Attributes, String> {
         let name = from.take(name_length)?.to_vec();
         let value_length = from.u32()? as usize;
         let value = from.take(value_length)?.to_vec();
-        let fits = matches!((tag, name.len()), (1 | 2, 0) | (16, 1..=255)) && value.len() <= 65_536;
+        let fits = matches!((tag, name.len()), (1..=3, 0) | (16, 1..=255)) && value.len() <= 65_536;
         let key = (tag, name);
         if !fits || all.last_key_value().is_some_and(|(last, _)| *last >= key) {
             return Err("attribute".to_owned());

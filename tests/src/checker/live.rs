@@ -8,7 +8,7 @@ use std::path::Path;
 use rustix::fs::{FileType, major, minor};
 
 use super::Breach;
-use super::item::{Item, Kind, Node, What, order};
+use super::item::{Attributes, Item, Kind, Node, What, order};
 use super::walk::{Seen, look, walk};
 
 /// What lies at and below the folders `roots` (absolute paths), and the folders above them, in the order of manifests.
@@ -57,13 +57,19 @@ fn node(seen: &Seen) -> io::Result<Node> {
         _ => Kind::BlockDevice(major(stat.st_rdev), minor(stat.st_rdev)),
     };
     let links = if kind == Kind::Folder { 1 } else { u32::try_from(stat.st_nlink).unwrap_or(u32::MAX) };
+    let mut attributes: Attributes =
+        seen.attributes()?.into_iter().map(|(name, value)| ((16, name), value)).collect();
+    let flags = seen.flags()?;
+    if flags != 0 {
+        attributes.insert((3, Vec::new()), flags.to_le_bytes().to_vec());
+    }
     Ok(Node {
         mode: seen.mode(),
         owner: (stat.st_uid, stat.st_gid),
         mtime: (stat.st_mtime, u32::try_from(stat.st_mtime_nsec).unwrap_or_default()),
         links,
         kind,
-        attributes: seen.attributes()?.into_iter().map(|(name, value)| ((16, name), value)).collect(),
+        attributes,
     })
 }
 
@@ -90,7 +96,7 @@ pub fn compare(expected: &[Item], found: &[Item]) -> Vec<Breach> {
 
 fn numbers_only(mut what: What) -> What {
     if let What::Node(node) = &mut what {
-        node.attributes.retain(|(tag, _), _| *tag == 16);
+        node.attributes.retain(|(tag, _), _| *tag == 3 || *tag == 16);
     }
     what
 }

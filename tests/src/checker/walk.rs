@@ -91,6 +91,21 @@ impl Seen {
         Ok(readlinkat(&self.parent, self.name.as_slice(), Vec::new())?.into_bytes())
     }
 
+    /// What chattr has set of a file or folder: the flags that docs/formats/manifest.md lists.
+    pub(super) fn flags(&self) -> io::Result<u32> {
+        const KEPT: u32 = 0x0083_c4ff;
+        if !self.is(FileType::RegularFile) && !self.is(FileType::Directory) {
+            return Ok(0);
+        }
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = openat(&self.parent, self.name.as_slice(), flags, Mode::empty())?;
+        match rustix::fs::ioctl_getflags(file) {
+            Ok(flags) => Ok(flags.bits() & KEPT),
+            Err(rustix::io::Errno::NOTTY | rustix::io::Errno::OPNOTSUPP) => Ok(0),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Extended attributes, by name.
     pub(super) fn attributes(&self) -> io::Result<Vec<(Vec<u8>, Vec<u8>)>> {
         let path = [format!("/proc/self/fd/{}/", self.parent.as_raw_fd()).as_bytes(), &self.name].concat();

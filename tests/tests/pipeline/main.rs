@@ -13,6 +13,8 @@ mod comparator;
 mod damage;
 /// The demo, which is the first thing anybody runs.
 mod demo;
+/// Each line of docs/fidelity.md, by its name.
+mod fidelity;
 /// Machines of their own: units, timers, cut cables, stolen keys, the current gone.
 mod fleet;
 /// The document for a new admin, run on machines of its own.

@@ -159,8 +159,6 @@ fn compare(version: &str, golden: &[(&str, Vec<u8>)], read: &[&str]) {
 #[test]
 fn the_golden_files_are_what_this_program_writes() {
     let first: Vec<(&str, Vec<u8>)> = vec![
-        ("everything.manifest", written(&everything()).1),
-        ("empty.manifest", written(&[]).1),
         ("push-file", push_file(Version::ONE)),
         ("published-state", published().encode().unwrap()),
         ("session", messages(server_messages(), client_messages())),
@@ -174,13 +172,30 @@ fn the_golden_files_are_what_this_program_writes() {
         ("audit-host.json", line(&records::audit(Half::Host))),
     ];
     let second = vec![
+        ("everything.manifest", written(&everything()).1),
+        ("empty.manifest", written(&[]).1),
         ("ice.json", line(&records::ice())),
         ("ledger", line(&records::ledger())),
         ("push-file", push_file(push::VERSION)),
         ("published-state", published_with_admission().encode().unwrap()),
     ];
-    compare("v1", &first, &["ice.json", "ledger"]);
+    compare("v1", &first, &["everything.manifest", "empty.manifest", "ice.json", "ledger"]);
     compare("v2", &second, &[]);
+}
+
+#[test]
+fn manifests_of_version_1_are_read_with_the_root_they_had() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1");
+    for (name, entries) in
+        [("everything.manifest", everything_of_version_1()), ("empty.manifest", Vec::new())]
+    {
+        let file = std::fs::read(folder.join(name)).unwrap();
+        let mut reader = formats::ManifestReader::new(file.as_slice()).unwrap();
+        assert_eq!(reader.version(), formats::Version::ONE);
+        assert_eq!(reader.by_ref().collect::<Result<Vec<_>, _>>().unwrap(), entries);
+        // The same entries have the same root, whatever the version of the file.
+        assert_eq!(reader.summary().unwrap(), written(&entries).0);
+    }
 }
 
 #[test]

@@ -56,6 +56,18 @@ fn a_manifest_cut_at_any_byte_is_refused() {
 }
 
 #[test]
+fn a_manifest_of_version_1_has_no_flags() {
+    let (_, mut bytes) = written(&everything());
+    bytes[8] = 1;
+    assert!(matches!(read(&bytes), Err(ManifestError::Malformed { source, .. }) if source.what == "flags"));
+    let (_, mut bytes) = written(&everything_of_version_1());
+    bytes[8] = 1;
+    assert_eq!(read(&bytes).unwrap().0, everything_of_version_1());
+    bytes[8] = 3;
+    assert!(matches!(read(&bytes), Err(ManifestError::Version(_))));
+}
+
+#[test]
 fn after_an_error_a_reader_yields_nothing_and_no_summary() {
     let (_, mut bytes) = written(&everything());
     let middle = bytes.len() / 2;
@@ -128,6 +140,11 @@ fn entries_over_a_limit_are_refused_before_they_are_written() {
         ),
         ("unnamed", with(file("a", b""), |m| m.attributes = vec![attribute(Tag::Extended, "", b"")])),
         ("named owner", with(file("a", b""), |m| m.attributes = vec![attribute(Tag::OwnerName, "x", b"")])),
+        ("no flag", with(file("a", b""), |m| m.attributes = vec![flags(0)])),
+        // How a file system stores it is not kept: extents.
+        ("other flag", with(file("a", b""), |m| m.attributes = vec![flags(0x0008_0010)])),
+        ("short flags", with(file("a", b""), |m| m.attributes = vec![attribute(Tag::Flags, "", &[0x10])])),
+        ("flags of a fifo", with(node("a", 0o600, Kind::Fifo), |m| m.attributes = vec![flags(0x10)])),
         (
             "order",
             with(file("a", b""), |m| {
@@ -203,8 +220,10 @@ proptest! {
     #[test]
     fn random_bytes_never_panic_a_reader(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
         let _ = Entry::decode(&bytes);
-        let mut file = b"firn.man\x01\0\0\0".to_vec();
-        file.extend_from_slice(&bytes);
-        prop_assert!(read(&file).is_err() || bytes.len() >= 44);
+        for head in [b"firn.man\x01\0\0\0", b"firn.man\x02\0\0\0"] {
+            let mut file = head.to_vec();
+            file.extend_from_slice(&bytes);
+            prop_assert!(read(&file).is_err() || bytes.len() >= 44);
+        }
     }
 }

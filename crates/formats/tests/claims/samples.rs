@@ -44,6 +44,18 @@ pub(crate) fn attribute(tag: Tag, name: &str, value: &[u8]) -> Attribute {
     Attribute { tag, name: name.as_bytes().to_vec(), value: value.to_vec() }
 }
 
+pub(crate) fn flags(bits: u32) -> Attribute {
+    attribute(Tag::Flags, "", &bits.to_le_bytes())
+}
+
+/// What version 1 of manifests knew of them.
+pub(crate) fn everything_of_version_1() -> Vec<Entry> {
+    everything()
+        .into_iter()
+        .filter(|entry| entry.node().is_none_or(|node| node.meta.flags().is_none()))
+        .collect()
+}
+
 /// Every kind of entry, in order.
 pub(crate) fn everything() -> Vec<Entry> {
     let mut all = vec![
@@ -58,6 +70,14 @@ pub(crate) fn everything() -> Vec<Entry> {
             ];
         }),
         with(node("etc/old", 0o7777, Kind::Folder), |m| m.mtime = Mtime { seconds: -1, nanos: 999_999_999 }),
+        with(node("etc/nodump", 0o755, Kind::Folder), |m| m.attributes = vec![flags(0x40)]),
+        with(file("etc/fixed", b"immutable"), |m| {
+            m.attributes = vec![
+                attribute(Tag::OwnerName, "", b"root"),
+                flags(0x0080_0030),
+                attribute(Tag::Extended, "user.note", b""),
+            ];
+        }),
         with(file("etc/old/twice", b"one inode, two names"), |m| m.links = 3),
         link("etc/twice", "etc/old/twice"),
         folder("var"),

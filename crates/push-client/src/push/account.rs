@@ -31,11 +31,15 @@ pub enum Count {
     OtherFileSystems,
     /// Names that the settings exclude, and folders whose content a tag file excludes.
     Excluded,
+    /// Untouched files that were read again.
+    Reread,
+    /// Of them, those with another content.
+    SilentChanges,
 }
 
 impl Count {
     /// All of them.
-    pub const ALL: [Count; 10] = [
+    pub const ALL: [Count; 12] = [
         Count::Entries,
         Count::Unchanged,
         Count::ReadFiles,
@@ -46,6 +50,8 @@ impl Count {
         Count::Vanished,
         Count::OtherFileSystems,
         Count::Excluded,
+        Count::Reread,
+        Count::SilentChanges,
     ];
 
     /// The name in reports.
@@ -61,6 +67,8 @@ impl Count {
             Count::Vanished => "vanished",
             Count::OtherFileSystems => "other_file_systems",
             Count::Excluded => "excluded",
+            Count::Reread => "reread",
+            Count::SilentChanges => "silent_changes",
         }
     }
 }

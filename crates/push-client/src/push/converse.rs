@@ -21,6 +21,7 @@ use super::learn::{Course, choose, course, learn};
 use super::packer::Packer;
 use super::phases::Phase;
 use super::record::{Held, Recorder};
+use super::rehash::Rehash;
 use super::sender::{SendError, Sender, Sent};
 use super::session::{JUDGING, SEALING, Session, greet};
 use crate::plan::Plan;
@@ -43,6 +44,8 @@ pub struct Job<'a> {
     pub zone: String,
     /// How many entries there may be, for an estimate.
     pub entries_expected: Option<u64>,
+    /// When the last run that walked to its end started, if that is known.
+    pub walked_before: Option<i64>,
     /// Why it is pushed.
     pub role: Role,
 }
@@ -260,12 +263,14 @@ impl Push<'_> {
             names: Names::load(),
             links: Links::default(),
             long: HashSet::new(),
-            all_taken_over: base.is_some(),
+            // One of an older version is written anew, even if nothing else is other.
+            all_taken_over: base.as_ref().is_some_and(Base::knows_flags),
             base,
             held,
             contents: Contents::new(packer, known.into_iter(), elsewhere, pieces, reading),
             wanted: std::mem::take(&mut self.wanted),
             new: self.state.create(self.job.started)?,
+            rehash: Rehash::new(self.job.plan.rehash_days, self.job.walked_before, self.job.started),
             account: self.account,
             monitor: self.monitor,
             task: self.monitor.task("walking", Amount::Items(self.job.entries_expected)),

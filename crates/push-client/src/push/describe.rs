@@ -2,14 +2,14 @@
 
 use std::os::fd::BorrowedFd;
 
-use formats::{Body, Entry, Kind, Meta, Node};
+use formats::{Body, Entry, Flags, Kind, Meta, Node, Tag};
 use rustix::io::Errno;
 
 use cli::{Monitor, shown};
 
 use super::account::{Account, Count};
 use crate::state::{Base, Known};
-use crate::walk::{Facts, FileKind, Found, Missed, Names, read_attributes};
+use crate::walk::{Facts, FileKind, Found, Missed, Names, open_file, read_attributes, read_flags};
 
 /// The base's entry can be taken over as it is: nothing was touched since, not even the names of its owners, which live elsewhere
 /// and change without a trace on the inode.
@@ -56,7 +56,12 @@ pub(super) fn describe(
             account.leave_out(found.path.as_bytes(), why);
         }
     }
+    let flags = flags_of(found, open).unwrap_or_else(|errno| {
+        account.leave_out(found.path.as_bytes(), format!("inode flags: {}", text(errno)));
+        None
+    });
     let mut attributes = names.attributes(facts.owner, facts.group);
+    attributes.extend(flags.map(Flags::attribute));
     attributes.extend(extended.read);
     let meta = Meta {
         mode: facts.mode,
@@ -67,6 +72,35 @@ pub(super) fn describe(
         attributes,
     };
     Entry { path: found.path.clone(), body: Body::Node(Node { meta, kind }) }
+}
+
+/// An untouched entry with its flags, where the base's manifest is of a version that could not hold them; none if there are none.
+pub(super) fn with_flags(base: &Base, known: &Known, found: &Found<'_>) -> Result<Option<Entry>, Errno> {
+    if base.knows_flags() {
+        return Ok(None);
+    }
+    let Some(flags) = flags_of(found, found.open)? else { return Ok(None) };
+    let mut entry = known.entry.clone();
+    if let Body::Node(node) = &mut entry.body {
+        let attributes = &mut node.meta.attributes;
+        let place = attributes.iter().take_while(|attribute| attribute.tag < Tag::Flags).count();
+        attributes.insert(place, flags.attribute());
+    }
+    Ok(Some(entry))
+}
+
+/// Only files and folders have some, and of a folder that could not be opened nothing but its name is known.
+fn flags_of(found: &Found<'_>, open: Option<BorrowedFd<'_>>) -> Result<Option<Flags>, Errno> {
+    match (open, found.facts.kind) {
+        (Some(open), FileKind::File | FileKind::Folder) => read_flags(open),
+        (None, FileKind::File) => match open_file(found.folder, found.name, &found.facts) {
+            Ok(file) => read_flags(file),
+            // Gone meanwhile, as anything may be after it was looked at.
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(errno),
+        },
+        _ => Ok(None),
+    }
 }
 
 /// Takes down why the walk did not take a path.

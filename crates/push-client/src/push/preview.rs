@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use cli::{Amount, Monitor, Task};
 
 use super::account::{Account, Count};
-use super::describe::{describe, is_untouched, kind_of, note_missed, text};
+use super::describe::{describe, is_untouched, kind_of, note_missed, text, with_flags};
 use super::error::PushError;
 use crate::state::{Base, Known};
 use crate::walk::{FileKind, Found, Links, Missed, Names, Selection, Visit, Walker, open_file};
@@ -103,8 +103,17 @@ impl Visit for Comparer<'_> {
         if let (Some(base), Some(known)) = (&self.base, &known)
             && is_untouched(base, &self.names, known, facts)
         {
-            self.account.add(Count::Unchanged, 1);
-            self.so_far.entries += 1;
+            match with_flags(base, known, found) {
+                Ok(None) => {
+                    self.account.add(Count::Unchanged, 1);
+                    self.so_far.entries += 1;
+                }
+                Ok(Some(_)) => self.differ(Some(known), found.path, 0),
+                Err(errno) => {
+                    self.so_far.entries += 1;
+                    self.account.leave_out(found.path.as_bytes(), text(errno));
+                }
+            }
             return Ok(());
         }
         let done = if facts.kind == FileKind::File {

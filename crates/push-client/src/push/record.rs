@@ -11,8 +11,9 @@ use cli::{Monitor, Task};
 
 use super::account::{Account, Count};
 use super::contents::{Contents, Copied, Expected, LONG_BYTES, Reading};
-use super::describe::{describe, is_untouched, kind_of, note_missed, text};
+use super::describe::{describe, is_untouched, kind_of, note_missed, text, with_flags};
 use super::error::PushError;
+use super::rehash::Rehash;
 use crate::state::{Base, Content, Known, NewState, Short, StateError, is_settled, shortened};
 use crate::walk::{Facts, FileKind, Found, Links, Missed, Names, Stamp, Visit};
 
@@ -33,6 +34,8 @@ pub(super) struct Recorder<'a> {
     pub(super) held: Held,
     pub(super) contents: Contents,
     pub(super) new: NewState,
+    /// Which untouched files are read again.
+    pub(super) rehash: Option<Rehash>,
     /// Long contents of the base and of the new state.
     pub(super) long: HashSet<Short>,
     /// Every entry so far was taken over from the base, stamp and all.
@@ -67,9 +70,9 @@ impl Visit for Recorder<'_> {
         if let Some(known) = known {
             self.note_long(&known.entry);
             if self.is_untouched(&known, facts) {
-                self.account.add(Count::Unchanged, 1);
-                self.links.remember(facts, found.path);
-                return self.write(known.entry, &facts.stamp);
+                let is_due = facts.kind == FileKind::File
+                    && self.rehash.is_some_and(|rehash| rehash.is_due(found.path));
+                return if is_due { self.reread(found, known) } else { self.take_over(found, known) };
             }
             expected = self.expected(&known.entry);
         }
@@ -97,6 +100,49 @@ impl Recorder<'_> {
         !is_wanted && base.is_some_and(|base| is_untouched(base, &self.names, known, facts))
     }
 
+    fn take_over(&mut self, found: &Found<'_>, known: Known) -> Result<(), PushError> {
+        self.account.add(Count::Unchanged, 1);
+        self.links.remember(&found.facts, found.path);
+        let entry = self.with_flags(known, found);
+        self.write(entry, &found.facts.stamp)
+    }
+
+    /// Reads an untouched file. Another content under the same times is named; what cannot be read is kept as it was, and named.
+    fn reread(&mut self, found: &Found<'_>, known: Known) -> Result<(), PushError> {
+        let expected = self.expected(&known.entry);
+        let reading = self.contents.read(found, expected).map_err(|_| PushError::SenderGone)?;
+        self.account.add(Count::Reread, 1);
+        match &reading {
+            Reading::Whole(copied) if expected.is_some_and(|expected| expected.hash == copied.hash) => {
+                return self.take_over(found, known);
+            }
+            Reading::Whole(copied) if copied.facts.is_untouched(&found.facts) => {
+                self.account.add(Count::SilentChanges, 1);
+                let why = "changed silently: its content is another, and neither its size nor its times are; pushed as it is now";
+                self.leave_out(found.path.as_bytes(), why.to_owned());
+            }
+            Reading::Refused(errno) => {
+                let why = format!("could not be read again ({}); kept as it was before", text(*errno));
+                self.leave_out(found.path.as_bytes(), why);
+                return self.take_over(found, known);
+            }
+            _ => {}
+        }
+        self.all_taken_over = false;
+        self.take_reading(found, reading)
+    }
+
+    fn with_flags(&mut self, known: Known, found: &Found<'_>) -> Entry {
+        let Some(base) = &self.base else { return known.entry };
+        match with_flags(base, &known, found) {
+            Ok(flagged) => flagged.unwrap_or(known.entry),
+            Err(errno) => {
+                self.leave_out(found.path.as_bytes(), format!("inode flags: {}", text(errno)));
+                known.entry
+            }
+        }
+    }
+
     /// The content that the base has at this path, unless the server asks for it again.
     fn expected(&self, entry: &Entry) -> Option<Expected> {
         let Node { meta, kind: Kind::File { size, content } } = entry.node()? else { return None };
@@ -111,6 +157,10 @@ impl Recorder<'_> {
             return self.node(found, &found.facts, kind, None, &found.facts.stamp);
         }
         let reading = self.contents.read(found, expected).map_err(|_| PushError::SenderGone)?;
+        self.take_reading(found, reading)
+    }
+
+    fn take_reading(&mut self, found: &Found<'_>, reading: Reading) -> Result<(), PushError> {
         let (copied, steady) = match reading {
             Reading::Whole(copied) => (copied, true),
             Reading::Unsteady(copied) => (copied, false),

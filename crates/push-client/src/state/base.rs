@@ -90,6 +90,11 @@ impl Base {
         Ok(known)
     }
 
+    /// True if what it lacks of inode flags was looked for. Manifests of version 1 could not hold them.
+    pub fn knows_flags(&self) -> bool {
+        self.entries.version().major >= 2
+    }
+
     /// True if an inode with this stamp was touched so long before the recording push that every later touch shows.
     pub fn is_settled(&self, stamp: &Stamp) -> bool {
         is_settled(stamp, self.stamps.started())

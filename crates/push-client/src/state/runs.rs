@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use cli::Exit;
 use durable::{Dir, Name};
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +49,12 @@ impl Runs {
     pub fn after(last: RunRecord, accepted: bool, before: Option<Runs>) -> Self {
         let accepted = if accepted { Some(last.clone()) } else { before.and_then(|runs| runs.accepted) };
         Self { format: FORMAT.to_owned(), last, accepted }
+    }
+
+    /// When the last run started that walked to its end: accepted, or sealed and not yet judged.
+    pub fn walked(&self) -> Option<i64> {
+        let walked = [Exit::WHOLE, Exit::LEFT_OUT, Exit::PENDING].map(Exit::code).contains(&self.last.exit);
+        if walked { Some(self.last.started) } else { self.accepted.as_ref().map(|run| run.started) }
     }
 
     /// What the folder knows; nothing if the file is not there or cannot be read: it is told, and decides nothing.

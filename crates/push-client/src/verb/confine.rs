@@ -4,7 +4,9 @@ use std::os::fd::AsFd;
 
 use cli::{Exit, Failure, Monitor};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use sandbox::{Confinement, Keep, Landlock, LandlockState, Profile, SandboxError, Threads};
+use sandbox::{Confinement, Keep, Landlock, LandlockState, Profile, SandboxError, Threads, capabilities};
+
+use crate::plan::Trusted;
 
 /// The process could not be confined.
 #[derive(Debug, thiserror::Error)]
@@ -18,22 +20,27 @@ impl Failure for ConfineError {
 }
 
 /// From here on: files are read beneath `top`, and written in `state` only; no socket, no program, no capability but the one
-/// to read. `child` can be waited for and killed.
+/// to read, or to see `trusted.*` attributes. `child` can be waited for and killed.
 pub(super) fn confine(
     top: &impl AsFd,
     state: Option<&impl AsFd>,
     child: Option<u32>,
+    trusted: Trusted,
     monitor: &dyn Monitor,
 ) -> Result<(), ConfineError> {
     // Each folder on the way down is held.
     let limit = getrlimit(Resource::Nofile);
     // Refused: then deep trees are left out, by name.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    let keep = match trusted {
+        Trusted::Keep => Keep::ReadSearchAndTrusted,
+        Trusted::LeaveOut => Keep::ReadSearch,
+    };
     let mut confinement = Confinement::new(Profile::Client)
         .read_beneath(top)
         // The filter of system calls and the lost capabilities hold without it.
         .landlock(Landlock::IfAvailable)
-        .keep(Keep::ReadSearch)
+        .keep(keep)
         .threads(Threads::More);
     if let Some(state) = state {
         confinement = confinement.write_files_beneath(state);
@@ -44,6 +51,15 @@ pub(super) fn confine(
     let report = confinement.apply()?;
     if report.landlock == LandlockState::Absent {
         monitor.info("this kernel has no landlock: writing is confined by permissions alone");
+    }
+    match (trusted, report.trusted) {
+        (Trusted::Keep, capabilities::Trusted::Hidden) => {
+            monitor.warn("trusted.* attributes are left out: they need CAP_SYS_ADMIN, which this process does not have");
+        }
+        (Trusted::LeaveOut, _) => {
+            monitor.info("trusted.* attributes are left out, as they are not asked for")
+        }
+        (Trusted::Keep, capabilities::Trusted::Seen) => {}
     }
     Ok(())
 }

@@ -72,9 +72,10 @@ fn attempt(
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let top = rustix::fs::open(c"/", flags, Mode::empty())
         .map_err(|errno| Failed::machine("opening /", errno.into()))?;
-    confine(&top, Some(&state.as_fd()), carried.child_id(), console)?;
+    confine(&top, Some(&state.as_fd()), carried.child_id(), plan.trusted, console)?;
     let expected = before.and_then(|runs| runs.accepted.as_ref()).map(|run| run.count(Count::Entries.name()));
-    let job = Job { plan, top, started, zone, entries_expected: expected, role };
+    let walked_before = before.and_then(Runs::walked);
+    let job = Job { plan, top, started, zone, entries_expected: expected, walked_before, role };
     Ok(push(job, state, Session::new(carried)?, account, console)?)
 }
 

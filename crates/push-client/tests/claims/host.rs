@@ -28,6 +28,8 @@ pub(crate) struct Host {
     /// More lines of settings.
     pub(crate) more: String,
     pub(crate) role: Role,
+    /// When the last run was, for the next one to know.
+    pub(crate) walked_before: Option<i64>,
 }
 
 impl Host {
@@ -40,6 +42,7 @@ impl Host {
             roots: vec!["/data"],
             exclude: Vec::new(),
             verdict_wait_seconds: 0,
+            walked_before: None,
             more: String::new(),
             role: Role::Usual,
         }
@@ -124,6 +127,7 @@ impl Host {
             started: now + later,
             zone: "UTC".to_owned(),
             entries_expected: None,
+            walked_before: self.walked_before,
             role: self.role,
         };
         let mut account = Account::default();

@@ -142,3 +142,24 @@ fn a_dry_run_connects_nowhere_and_writes_nothing() {
     drop(state);
     assert!(listener.accept().is_err(), "it connected");
 }
+
+#[test]
+fn trusted_attributes_are_told_to_be_left_out_unless_they_are_asked_for_and_can_be_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    fs::create_dir(&data).unwrap();
+    let settings = settings(folder.path(), 1).replace("\"/etc\"", &format!("{data:?}"));
+    let said = |settings: &str, words: &[&str]| {
+        let path = written(folder.path(), settings);
+        let output = run(&[&["run", "--dry-run", "--config", &path], words].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        text(&output.stderr)
+    };
+    assert!(
+        said(&settings, &["-v"]).contains("trusted.* attributes are left out, as they are not asked for")
+    );
+    assert_eq!(said(&settings, &[]), "");
+    let asked = said(&format!("trusted_attributes = true\n{settings}"), &["-v"]);
+    assert_eq!(asked.contains("which this process does not have"), !crate::host::root(), "{asked}");
+    assert!(!asked.contains("not asked for"), "{asked}");
+}

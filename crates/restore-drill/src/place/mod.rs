@@ -2,9 +2,10 @@
 //!
 //! The manifest says what is made; the image only gives contents, and each is hashed while it is written, before its file gets its name. Every
 //! name is made in a held folder ([`ground`]), as something new, so nothing that is there is followed or replaced. Owners, modes, attributes and
-//! times ([`meta`]) are set through the open file; those of folders last, deepest first.
+//! times ([`meta`]) are set through the open file; those of folders after all that is in them, deepest first; inode flags ([`flags`]) last of all.
 
 mod file;
+mod flags;
 mod folders;
 pub(crate) mod ground;
 mod leaders;
@@ -94,6 +95,7 @@ impl Place<'_> {
             );
             self.run.leave_out(self.ground.name(), &why);
         }
+        self.settle_flags(manifest)?;
         self.ground.sync()
     }
 

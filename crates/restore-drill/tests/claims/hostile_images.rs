@@ -171,7 +171,7 @@ fn manifests_that_are_missing_broken_or_others_are_refused_before_anything_is_ma
         Vec::new(),
         noise(10_000),
         vec![0; 50_000_000],
-        b"firn.man\x02\0\0\0".to_vec(),
+        b"firn.man\x03\0\0\0".to_vec(),
     ] {
         let ice = ice_with(&small(), |names| named(names, ".manifest").what = What::File(content));
         refused(&ice, "the manifest of");

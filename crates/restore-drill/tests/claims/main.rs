@@ -5,6 +5,7 @@
 mod catalogues;
 mod disk;
 mod every_kind;
+mod flags;
 mod going_on;
 mod hostile_images;
 mod hostile_messages;

@@ -1,6 +1,8 @@
 use std::os::unix::fs::PermissionsExt;
 
-use sandbox::capabilities::{BoundingSet, ReadSearch, drop_capabilities, keep_only_read_search};
+use sandbox::capabilities::{
+    BoundingSet, ReadSearch, Trusted, drop_capabilities, keep_only_read_search, keep_read_search_and_trusted,
+};
 
 use crate::prisoner::held;
 use crate::world::{User, World, is_root, users};
@@ -35,8 +37,42 @@ pub(crate) fn read_search() {
     }
 }
 
+/// The one reason for which the great capability can be kept.
+pub(crate) fn trusted() {
+    if !is_root() {
+        println!("SKIPPED: trusted_attributes_are_seen_only_by_who_keeps_the_capability_for_it: needs root");
+        return;
+    }
+    let world = World::new(User::Same);
+    let file = world.at("outside/spare");
+    let flags = rustix::fs::XattrFlags::empty();
+    if rustix::fs::setxattr(&file, "trusted.firn", b"x", flags).is_err() {
+        println!(
+            "SKIPPED: trusted_attributes_are_seen_only_by_who_keeps_the_capability_for_it: none can be set here"
+        );
+        return;
+    }
+    assert_eq!(world.must(&["capabilities", "trusted"]), "Seen: seen true, other rights false\n");
+    assert_eq!(world.must(&["capabilities", "untrusted"]), "Hidden: seen false, other rights false\n");
+}
+
+fn look_for_trusted(trusted: Trusted) {
+    let file = held().path.join("outside/spare");
+    let mut names = [0; 1_024];
+    let length = rustix::fs::listxattr(&file, names.as_mut_slice()).unwrap();
+    let seen = names[..length].split(|byte| *byte == 0).any(|name| name == b"trusted.firn");
+    // Owners are for another capability.
+    let chown = std::os::unix::fs::chown(&file, Some(4_711), None).is_ok();
+    println!("{trusted:?}: seen {seen}, other rights {chown}");
+}
+
 pub(crate) fn child(word: &str) {
     match word {
+        "trusted" => look_for_trusted(keep_read_search_and_trusted().unwrap().1),
+        "untrusted" => {
+            keep_only_read_search().unwrap();
+            look_for_trusted(Trusted::Hidden);
+        }
         "none" => {
             let bounding: BoundingSet = drop_capabilities().unwrap();
             let left = rustix::thread::capabilities(None).unwrap();

@@ -17,8 +17,8 @@ pub(crate) fn every_attempt() {
                 let expected = match cell {
                     Cell::Free if attempt.who == Who::Root && !privileged => continue,
                     Cell::Free => Outcome::Done,
-                    Cell::In(profile) if attempt.allowed.contains(&profile) => Outcome::Done,
-                    Cell::In(_) => Outcome::Refused,
+                    cell if cell.profile().is_some_and(|p| attempt.allowed.contains(&p)) => Outcome::Done,
+                    _ => Outcome::Refused,
                 };
                 if outcome != Some(expected) {
                     wrong.push(format!(

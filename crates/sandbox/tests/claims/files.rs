@@ -143,6 +143,14 @@ pub(crate) const FACTS: &[Attempt] = &[
     any("list attributes by descriptor", &[sandbox::Profile::Client], |h| {
         rustix::fs::flistxattr(&h.readable, &mut [0_u8; 256]).map(drop).map_err(Into::into)
     }),
+    any("read the flags of an inode", &[sandbox::Profile::Client], |h| {
+        without_flags(rustix::fs::ioctl_getflags(&h.readable).map(drop))
+    }),
+    any("set the flags of an inode", NONE, |h| {
+        // Extents, which it has, and no dump.
+        let flags = rustix::fs::IFlags::from_bits_retain(0x8_0040);
+        without_flags(rustix::fs::ioctl_setflags(&h.inside, flags))
+    }),
     any("ask for the whole file system to be written", INGEST, |h| {
         rustix::fs::syncfs(&h.inside).map_err(Into::into)
     }),
@@ -177,6 +185,14 @@ pub(crate) const ALL: &[sandbox::Profile] = &[
 fn create(folder: &File, name: impl AsRef<Path>) -> io::Result<File> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
     Ok(rustix::fs::openat(folder, name.as_ref(), flags, Mode::RUSR | Mode::WUSR)?.into())
+}
+
+/// A file system that has none says so, which is no refusal.
+fn without_flags(done: rustix::io::Result<()>) -> io::Result<()> {
+    match done {
+        Err(rustix::io::Errno::NOTTY | rustix::io::Errno::OPNOTSUPP) => Ok(()),
+        done => Ok(done?),
+    }
 }
 
 fn rename(from: &File, name: &str, to: &File, target: &str) -> io::Result<()> {

@@ -31,6 +31,7 @@ const CLAIMS: &[Claim] = &[
     ("nothing_is_given_up_before_apply", kernel::before_apply),
     ("capabilities_are_gone_for_good", capabilities::gone),
     ("reading_everything_is_all_that_can_be_kept", capabilities::read_search),
+    ("trusted_attributes_are_seen_only_by_who_keeps_the_capability_for_it", capabilities::trusted),
     ("limits_hold_and_are_never_raised", limits::hold),
     ("a_child_can_be_waited_for_and_killed_but_no_other", family::child),
     ("a_program_keeps_its_network_and_what_it_was_shown_and_no_power", program::bound),

@@ -13,15 +13,28 @@ use crate::{attempts, capabilities, family, kernel, limits, program, work};
 pub(crate) enum Cell {
     Free,
     In(Profile),
+    /// The client, when it keeps the great capability to see `trusted.*` attributes.
+    Trusted,
 }
 
-pub(crate) const CELLS: [(&str, Cell); 6] = [
+impl Cell {
+    pub(crate) fn profile(self) -> Option<Profile> {
+        match self {
+            Cell::Free => None,
+            Cell::In(profile) => Some(profile),
+            Cell::Trusted => Some(Profile::Client),
+        }
+    }
+}
+
+pub(crate) const CELLS: [(&str, Cell); 7] = [
     ("free", Cell::Free),
     ("decoder", Cell::In(Profile::Decoder)),
     ("transport", Cell::In(Profile::Transport)),
     ("receiver", Cell::In(Profile::Receiver)),
     ("ingest", Cell::In(Profile::Ingest)),
     ("client", Cell::In(Profile::Client)),
+    ("client with trusted", Cell::Trusted),
 ];
 
 pub(crate) fn cell(word: &str) -> Cell {
@@ -58,10 +71,10 @@ pub(crate) fn confinement(profile: Profile, held: &Held) -> Confinement<'_> {
 }
 
 pub(crate) fn enter(cell: Cell, held: &Held, threads: Threads) -> Option<Report> {
-    match cell {
-        Cell::Free => None,
-        Cell::In(profile) => Some(confinement(profile, held).threads(threads).apply().unwrap()),
-    }
+    let confinement = confinement(cell.profile()?, held).threads(threads);
+    let confinement =
+        if cell == Cell::Trusted { confinement.keep(Keep::ReadSearchAndTrusted) } else { confinement };
+    Some(confinement.apply().unwrap())
 }
 
 pub(crate) fn run(arguments: &[String]) -> ExitCode {

@@ -41,6 +41,7 @@ pub(crate) fn child(cell: Cell) {
     let profile = match cell {
         Cell::Free => Profile::Ingest,
         Cell::In(profile) => profile,
+        Cell::Trusted => Profile::Client,
     };
     match profile {
         Profile::Decoder => {}

@@ -40,6 +40,13 @@ HOURS = [2, 10, 18]
 RESERVED = ("ice", "read")
 # Keys of server.toml that accounts, jails and sshd stand on: another value would shut every host out.
 FORMULAS = ("account_prefix", "owner", "readers", "hosts", "jails", "history", "keys", "receiver", "hours")
+# What `snapshotter host add --limit` takes besides push_hours: the key, its least and its most.
+LIMITS = {
+    **dict.fromkeys(("push_bytes", "expanded_bytes", "soft_bytes", "entries", "soft_entries", "history_bytes", "history_soft_bytes"), (0, 2**63 - 1)),
+    **dict.fromkeys(("interval_seconds", "session_seconds", "idle_seconds", "grace_seconds", "least_bytes_second"), (0, 2**32 - 1)),
+    "queued_pushes": (1, 2**32 - 1),
+    "emergency_pushes": (0, 16),
+}
 ROLES = ("push-client", "backup-server", "iceboxer", "drill-host")
 PLACE = re.compile(r"(?:salt://|/)[A-Za-z0-9][A-Za-z0-9._+~:/-]*")
 VERSION = re.compile(r"[0-9][A-Za-z0-9.+~-]*")
@@ -263,6 +270,7 @@ def _server(value, what):
         "minions": given.take("minions", text, "*"),
         "hosts_min": given.take("hosts_min", lambda item, where: number(item, where, 0, MINIONS_MAX), 1),
         "from": given.take("from", _table_of(host_id, _list_of(network, FROM_MAX, 1)), {}),
+        "limits_of": given.take("limits_of", _table_of(host_id, limits), {}),
         "networks": given.take("networks", _list_of(network), []),
         "ignored_minions": given.take("ignored_minions", _list_of(minion_id), []),
         "settings": given.take("settings", _any, {}),
@@ -311,6 +319,15 @@ def _with_files(given):
         "settings": given.take("settings", _any, {}),
         "files": given.take("files", _table_of(lambda item, where: text(item, where, WORD, 100), place), {}),
     }
+
+
+def limits(value, what="limits"):
+    """What one host may, key by key."""
+    given = _Table(value, what)
+    found = {word: given.take(word, lambda item, where, most=most: number(item, where, *most)) for word, most in LIMITS.items()}
+    found["push_hours"] = given.take("push_hours", hours)
+    given.end()
+    return {word: item for word, item in found.items() if item is not None}
 
 
 def credential(value, what):

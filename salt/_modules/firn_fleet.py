@@ -102,7 +102,8 @@ def plan(mine, hosts, found):
         if one["host"] in unread:
             continue
         one["hours"] = found["hours_of"].get(one["host"], found["hours"])
-        if _differs(one, records.get(one["host"])):
+        one["limits"] = _limits(one["host"], records.get(one["host"]), found)
+        if one["limits"] or _differs(one, records.get(one["host"])):
             add.append(one)
         else:
             same += 1
@@ -170,6 +171,16 @@ def _missing(claims, records, found, ignored):
     return reasons
 
 
+def _limits(host, record, found):
+    """What `host add` is told so that the limits of a host are those of the pillar. A host that the pillar does not name keeps what it has."""
+    wanted = found["server"]["limits_of"].get(host)
+    has = record["limits"] if record else {}
+    if wanted is None:
+        return []
+    said = lambda item: "" if item is None else ",".join(str(hour) for hour in item) if isinstance(item, list) else str(item)
+    return [f"{word}={said(wanted.get(word))}" for word in sorted({*wanted, *has}) if wanted.get(word) != has.get(word)]
+
+
 def _differs(one, record):
     return record is None or not record["complete"] or any(record[word] != one[word] for word in ("key", "from", "hours", "known_as"))
 
@@ -195,6 +206,7 @@ def _record(host, code):
         "from": list(host["from"] or []),
         "hours": list(host["hours"]) if host["hours"] else None,
         "known_as": host["known_as"],
+        "limits": dict(host.get("limits") or {}),
         "retired": bool(host["retired"]),
         "complete": complete,
         # Its record may be what was not read, and then it may be anybody's, or retired.

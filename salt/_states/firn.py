@@ -106,6 +106,7 @@ def _add(host):
             file.write(host["key"] + "\n")
         words = ["--key", path, "--from", ",".join(host["from"])]
         words += ["--hours", ",".join(str(hour) for hour in host["hours"]), "--known-as", host["known_as"]]
+        words += [word for limit in host["limits"] for word in ("--limit", limit)]
         return _run("snapshotter", "host", "add", host["host"], *words)
     finally:
         os.unlink(path)

@@ -51,7 +51,7 @@ def good_hosts():
     for host, claim in good_mine().items():
         key = {"fingerprint": "SHA256:x", "line": f'restrict,from="{claim["from"][0]}" {claim["key"]}'}
         hosts.append({"host": host, "account": "a", "key": key, "from": claim["from"], "hours": [2, 10, 18],
-                      "known_as": host, "retired": None, "history": True, "complete": True})
+                      "known_as": host, "limits": {}, "retired": None, "history": True, "complete": True})
     return hosts
 
 
@@ -105,8 +105,19 @@ class World:
         assert os.stat(said["--key"]).st_mode & 0o777 == 0o600 and line.count("\n") == 1
         host = {"host": words[3], "account": "a", "key": {"line": "restrict " + line.strip()}, "from": said["--from"].split(","),
                 "hours": [int(hour) for hour in said["--hours"].split(",")], "known_as": said["--known-as"],
-                "retired": None, "history": True, "complete": True}
+                "limits": self.limited(words), "retired": None, "history": True, "complete": True}
         self.hosts = [one for one in self.hosts if one["host"] != words[3]] + [host]
+
+
+    def limited(self, words):
+        """As snapshotter keeps them: what is not said again stays, and an empty value takes a limit out."""
+        limits = dict(([one["limits"] for one in self.hosts if one["host"] == words[3]] or [{}])[0])
+        for said in [value for word, value in zip(words[4::2], words[5::2]) if word == "--limit"]:
+            key, value = said.split("=")
+            limits.pop(key, None)
+            if value:
+                limits[key] = [int(hour) for hour in value.split(",")] if key == "push_hours" else int(value)
+        return limits
 
 
 def claim(**words):
@@ -273,6 +284,19 @@ PILLAR = {
     "no hours": pillar("hours", to=[]),
     "hours with a cron line": pillar("hours", to=["* * * * * root sh"]),
     "hours of a host that are no list": pillar("hours_of", to={"web01": 3}),
+    "limits that are no table": pillar("server", "limits_of", to=["web01"]),
+    "limits of a host that are no table": pillar("server", "limits_of", to={"web01": [5]}),
+    "limits of what is no host id": pillar("server", "limits_of", to={"../web01": {}}),
+    "a limit that nobody knows": pillar("server", "limits_of", to={"web01": {"free_bytes": 1}}),
+    "a limit with another word in it": pillar("server", "limits_of", to={"web01": {"push_bytes=1 --key": 1}}),
+    "a limit below 0": pillar("server", "limits_of", to={"web01": {"push_bytes": -1}}),
+    "a limit that is a text": pillar("server", "limits_of", to={"web01": {"push_bytes": "1000"}}),
+    "a limit that is a yes": pillar("server", "limits_of", to={"web01": {"queued_pushes": True}}),
+    "a limit with a fraction": pillar("server", "limits_of", to={"web01": {"history_bytes": 1.5}}),
+    "a limit that no number holds": pillar("server", "limits_of", to={"web01": {"history_bytes": 2**63}}),
+    "emergencies without end": pillar("server", "limits_of", to={"web01": {"emergency_pushes": 17}}),
+    "open hours of 24": pillar("server", "limits_of", to={"web01": {"push_hours": [24]}}),
+    "no open hours": pillar("server", "limits_of", to={"web01": {"push_hours": []}}),
     "an unknown key": pillar("hourz", to=[2]),
     "an unknown key of the server": pillar("server", "prot", to=22),
     "a port of 0": pillar("server", "port", to=0),
@@ -398,6 +422,36 @@ class Good(unittest.TestCase):
         world.ran.clear()
         self.assertEqual(state.hosts("firn_hosts")["changes"], {})
         self.assertEqual(world.ran, [])
+
+    def test_limits_are_those_of_the_pillar_for_hosts_that_it_names_and_left_alone_for_others(self):
+        world = World()
+        limits = {"web01": {"history_bytes": 5000, "push_hours": [23, 0], "emergency_pushes": 2}, "mail": {}}
+        pillar("server", "limits_of", to=limits)(world)
+        record("web01", limits={"push_bytes": 7, "emergency_pushes": 2})(world)
+        record("mail", limits={"interval_seconds": 60})(world)
+        record("db1.example.org", limits={"interval_seconds": 60})(world)
+        done = state.hosts("firn_hosts")
+        self.assertEqual((done["result"], sorted(done["changes"])), (True, ["mail", "web01"]), done)
+        said = {words[3]: words[words.index("--known-as") + 2:] for words in world.ran}
+        self.assertEqual(said["web01"], ["--limit", "history_bytes=5000", "--limit", "push_bytes=", "--limit", "push_hours=0,23"])
+        self.assertEqual(said["mail"], ["--limit", "interval_seconds="])
+        world.ran.clear()
+        self.assertEqual((state.hosts("firn_hosts")["changes"], world.ran), ({}, []))
+        # The control: limits that somebody changed on the server are put right.
+        record("web01", limits={"push_bytes": 1 << 62})(world)
+        self.assertEqual(list(state.hosts("firn_hosts")["changes"]), ["web01"])
+
+    def test_every_limit_reaches_the_server_and_one_that_lists_none_has_none(self):
+        world = World()
+        wanted = {word: least for word, (least, _) in firn.LIMITS.items()} | {"push_hours": [5]}
+        pillar("server", "limits_of", to={"web01": wanted})(world)
+        for host in world.hosts:
+            del host["limits"]
+        self.assertEqual([one["limits"] for one in fleet.read_hosts(json.dumps({"details": {"hosts": world.hosts}}))], [{}] * len(HOSTS))
+        for host in world.hosts:
+            host["limits"] = {}
+        self.assertIs(state.hosts("firn_hosts")["result"], True)
+        self.assertEqual(world.ran[0].count("--limit"), len(wanted))
 
     def test_a_dry_run_only_says(self):
         world = World(hosts=[], test=True)

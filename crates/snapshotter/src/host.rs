@@ -13,6 +13,7 @@ mod network;
 pub(crate) mod record;
 mod retire;
 mod sessions;
+mod slots;
 mod sshd_config;
 mod step;
 mod steps;

@@ -129,8 +129,9 @@ pub(crate) fn tell(run: &mut Run, host: &HostId, outcome: &Outcome) {
             report.count("new_bytes", outcome.new_bytes);
             let name = outcome.snapshot.as_deref().unwrap_or_default();
             let Outcome { entries, changes, new_bytes, .. } = outcome;
+            let role = if outcome.is_emergency { " (an emergency)" } else { "" };
             run.line(&format!(
-                "{host}: accepted as {name}: {entries} entries, {changes} changes, {new_bytes} new bytes"
+                "{host}: accepted as {name}{role}: {entries} entries, {changes} changes, {new_bytes} new bytes"
             ));
         }
         End::Rejected => {

@@ -5,6 +5,7 @@ mod base;
 mod build;
 mod building;
 mod changes;
+pub(crate) mod charge;
 mod commit;
 mod contents;
 mod copy;
@@ -27,6 +28,8 @@ use sandbox::{Confinement, Profile};
 
 use crate::args::Budget;
 use crate::decoder::Decoder;
+use crate::host::record::HostRecord;
+use crate::limits::Allowed;
 use crate::settings::Settings;
 use crate::trouble::Trouble;
 use judge::{Desk, Incoming};
@@ -45,6 +48,8 @@ struct Places {
 
 /// Runs the verb: repairs what an earlier run left, judges at most one push, publishes. The outcome is the last line of standard output.
 pub(crate) fn run(run: &mut Run, settings: &Settings, host: &HostId) -> Result<Exit, Failed> {
+    // Before anything is looked at: what cannot be read lets nobody in.
+    let allowed = settings.allowed(&HostRecord::read(settings, host)?.limits);
     let places = open(settings, host)?;
     let alone = places.history.write_lock().map_err(Trouble::history(host))?;
     let alone = alone.ok_or_else(|| Trouble::Busy { host: host.clone() })?;
@@ -52,14 +57,14 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, host: &HostId) -> Result<E
     let incoming = match queue.oldest(&places.sealed, host)? {
         Some(sealed) => {
             let push = sealed.descriptor().map_err(Trouble::stream("sharing the push file"))?;
-            let decoder =
-                Decoder::start(push, budget(settings)).map_err(Trouble::stream("starting the decoder"))?;
+            let decoder = Decoder::start(push, budget(settings, &allowed))
+                .map_err(Trouble::stream("starting the decoder"))?;
             Some(Incoming { sealed, decoder })
         }
         None => None,
     };
     confine(settings, &places, incoming.as_ref())?;
-    let outcome = confined(settings, &places, &alone, &queue, incoming)?;
+    let outcome = confined(&allowed, &places, &alone, &queue, incoming)?;
     let line = serde_json::to_string(&outcome).map_err(|error| Failed::bug("telling the outcome", error))?;
     run.line(&line);
     Ok(if outcome.lost.is_some() { Exit::SNAPSHOT_DIFFERS } else { Exit::WHOLE })
@@ -80,14 +85,11 @@ fn open(settings: &Settings, host: &HostId) -> Result<Places, Trouble> {
     })
 }
 
-fn budget(settings: &Settings) -> Budget {
-    let limits = &settings.limits;
-    // Contents and changes, each within the limit, and what records cost besides their data.
-    let heads = limits.entries.saturating_mul(128).max(64 << 20);
+fn budget(settings: &Settings, allowed: &Allowed) -> Budget {
     Budget {
         memory_bytes: settings.decoder_memory_bytes,
         cpu_seconds: settings.decoder_cpu_seconds,
-        expanded_bytes: limits.expanded_bytes.saturating_mul(2).saturating_add(heads),
+        expanded_bytes: allowed.limits.blocks_bytes(),
         without_landlock: settings.landlock() == sandbox::Landlock::IfAvailable,
     }
 }
@@ -108,7 +110,7 @@ fn confine(settings: &Settings, places: &Places, incoming: Option<&Incoming>) ->
 }
 
 fn confined(
-    settings: &Settings,
+    allowed: &Allowed,
     places: &Places,
     alone: &Writing,
     queue: &Queue,
@@ -121,7 +123,7 @@ fn confined(
     state.remove_unfinished().map_err(Trouble::folder(format!("tidying the state of {host}")))?;
     let log = LogAppender::open(history, alone).map_err(Trouble::history(host))?;
     building::repair(history, log.log())?;
-    let mut desk = Desk { host, limits: &settings.limits, sealed, state, history, log };
+    let mut desk = Desk { host, allowed, sealed, state, history, log };
     let lost = desk.settle()?;
     desk.turn_away(&queue.foreign)?;
     let mut outcome = match incoming {

@@ -17,6 +17,7 @@ mod host;
 mod hours;
 mod ingest;
 mod ingest_host;
+mod limits;
 mod list;
 mod settings;
 mod show;

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::audit::settings::AuditSettings;
 use crate::hours::Hours;
+use crate::limits::{Allowed, Place, TypedLimits};
 
 /// Where the settings are, unless `--config` says otherwise.
 pub(crate) const SETTINGS_FILE: &str = "/etc/firn/server.toml";
@@ -20,6 +21,10 @@ receiver = "/usr/lib/firn/receiver""#;
 
 /// Two years, with a leap day. Nothing removes snapshots yet; a prune keeps at least these.
 const KEEP_DAYS: u32 = 731;
+/// Most sessions at once: of a few megabytes each.
+const SESSIONS: u32 = 64;
+/// More than any server bears.
+const SESSIONS_MAX: u32 = 1_024;
 /// Memory of the process that expands what a host sent.
 const DECODER_MEMORY_BYTES: u64 = 256 << 20;
 /// Processor time of that process, for one push.
@@ -54,8 +59,12 @@ pub(crate) struct Settings {
     pub(crate) owner: String,
     /// The group that may read the histories.
     pub(crate) readers: String,
-    /// What one host may send.
+    /// What a host may send whose record does not say otherwise.
     pub(crate) limits: Limits,
+    /// The same as typed, for those that do.
+    typed_limits: TypedLimits,
+    /// Most sessions at once, over all hosts.
+    pub(crate) sessions: u32,
     /// Memory of a decoder.
     pub(crate) decoder_memory_bytes: u64,
     /// Processor time of a decoder.
@@ -85,6 +94,8 @@ struct Typed {
     owner: String,
     #[serde(default = "Typed::readers")]
     readers: String,
+    #[serde(default = "Typed::sessions")]
+    sessions: u32,
     #[serde(default)]
     sandbox: TypedSandbox,
     #[serde(default)]
@@ -97,20 +108,6 @@ enum TypedSandbox {
     #[default]
     Required,
     ChrootAccepted,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TypedLimits {
-    push_bytes: Option<u64>,
-    expanded_bytes: Option<u64>,
-    entries: Option<u64>,
-    free_bytes: Option<u64>,
-    queued_pushes: Option<u32>,
-    session_seconds: Option<u32>,
-    idle_seconds: Option<u32>,
-    decoder_memory_bytes: Option<u64>,
-    decoder_cpu_seconds: Option<u64>,
 }
 
 impl Typed {
@@ -132,6 +129,10 @@ impl Typed {
 
     fn account_prefix() -> String {
         formats::ACCOUNT_PREFIX.to_owned()
+    }
+
+    fn sessions() -> u32 {
+        SESSIONS
     }
 
     fn owner() -> String {
@@ -170,14 +171,16 @@ impl Settings {
         }
         let hours = Hours::new(&typed.hours).map_err(|wrong| SettingsError::value(path, "hours", wrong))?;
         typed.audit.check(path)?;
-        let limits = typed.limits.meant(&typed.sandbox);
-        if limits.queued_pushes == 0 {
-            return Err(SettingsError::value(path, "limits.queued_pushes", "must be at least 1"));
+        typed.limits.check(path, Place::Settings)?;
+        let Allowed { limits, .. } = typed.limits.meant(typed.sandbox.meant());
+        if !(1..=SESSIONS_MAX).contains(&typed.sessions) {
+            let what = format!("must be from 1 to {SESSIONS_MAX}");
+            return Err(SettingsError::value(path, "sessions", what));
         }
         Ok(Self {
             file: path.to_owned(),
-            decoder_memory_bytes: typed.limits.decoder_memory_bytes.unwrap_or(DECODER_MEMORY_BYTES),
-            decoder_cpu_seconds: typed.limits.decoder_cpu_seconds.unwrap_or(DECODER_CPU_SECONDS),
+            decoder_memory_bytes: typed.limits.decoder_memory_bytes().unwrap_or(DECODER_MEMORY_BYTES),
+            decoder_cpu_seconds: typed.limits.decoder_cpu_seconds().unwrap_or(DECODER_CPU_SECONDS),
             jails: typed.jails,
             history: typed.history,
             keys: typed.keys,
@@ -191,7 +194,14 @@ impl Settings {
             owner: typed.owner,
             readers: typed.readers,
             limits,
+            typed_limits: typed.limits,
+            sessions: typed.sessions,
         })
+    }
+
+    /// What a host may whose record says this about it.
+    pub(crate) fn allowed(&self, of_host: &TypedLimits) -> Allowed {
+        of_host.or(&self.typed_limits).meant(self.limits.sandbox)
     }
 
     /// Whether a process may work where the kernel has no Landlock.
@@ -203,21 +213,11 @@ impl Settings {
     }
 }
 
-impl TypedLimits {
-    fn meant(&self, sandbox: &TypedSandbox) -> Limits {
-        let own = Limits::default();
-        Limits {
-            push_bytes: self.push_bytes.unwrap_or(own.push_bytes),
-            expanded_bytes: self.expanded_bytes.unwrap_or(own.expanded_bytes),
-            entries: self.entries.unwrap_or(own.entries),
-            free_bytes: self.free_bytes.unwrap_or(own.free_bytes),
-            queued_pushes: self.queued_pushes.unwrap_or(own.queued_pushes),
-            session_seconds: self.session_seconds.unwrap_or(own.session_seconds),
-            idle_seconds: self.idle_seconds.unwrap_or(own.idle_seconds),
-            sandbox: match sandbox {
-                TypedSandbox::Required => Sandbox::Required,
-                TypedSandbox::ChrootAccepted => Sandbox::ChrootAccepted,
-            },
+impl TypedSandbox {
+    fn meant(&self) -> Sandbox {
+        match self {
+            TypedSandbox::Required => Sandbox::Required,
+            TypedSandbox::ChrootAccepted => Sandbox::ChrootAccepted,
         }
     }
 }

@@ -3,6 +3,7 @@
 pub(crate) mod due;
 mod facts;
 mod ice;
+mod manners;
 mod tell;
 mod verdict;
 

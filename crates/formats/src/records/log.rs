@@ -4,11 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use super::record::{Record, RecordVersion};
 use crate::id::{ContentHash, HostId, InstallationId, PushId, Root};
+use crate::version::Version;
 
 /// One line of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogLine {
-    /// `firn.log/1.0`.
+    /// `firn.log/1.0`; `firn.log/1.1` where the event says something that 1.0 does not have. See [`LogLine::format_for`].
     pub format: RecordVersion,
     /// Counts from 1.
     pub line: u64,
@@ -25,6 +26,17 @@ impl Record for LogLine {
 }
 
 impl LogLine {
+    /// The version of a line with this event: no higher than it needs.
+    pub fn format_for(event: &Event) -> RecordVersion {
+        let is_emergency = match event {
+            Event::Ingest(ingest) => ingest.emergency,
+            Event::Reject { emergency, .. } => *emergency,
+            _ => false,
+        };
+        let minor = u16::from(is_emergency);
+        RecordVersion::of(Self::NAME, Version { minor, ..Version::ONE })
+    }
+
     /// The hash that the first line of a host's log has as `previous`.
     pub fn first_previous(host: &HostId) -> ContentHash {
         ContentHash::of(host.as_str().as_bytes())
@@ -49,6 +61,9 @@ pub enum Event {
         code: u16,
         /// Fixed words for it.
         reason: String,
+        /// Whether it was admitted as an emergency.
+        #[serde(default, skip_serializing_if = "is_false")]
+        emergency: bool,
     },
     /// Something that a person should look at.
     Alarm {
@@ -105,6 +120,14 @@ pub struct Ingest {
     pub new_bytes: u64,
     /// Changes that the push carried.
     pub changes: u64,
+    /// Whether it was admitted as an emergency.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub emergency: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// What an alarm is about.

@@ -11,6 +11,12 @@ use crate::version::{Version, VersionError};
 #[serde(transparent)]
 pub struct RecordVersion(String);
 
+impl RecordVersion {
+    pub(crate) fn of(name: &str, version: Version) -> Self {
+        Self(format!("{name}/{}.{}", version.major, version.minor))
+    }
+}
+
 /// Why a line is not the record it should be.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
@@ -54,7 +60,7 @@ pub trait Record: Serialize + DeserializeOwned {
 
     /// The value for the `format` field.
     fn format() -> RecordVersion {
-        RecordVersion(format!("{}/{}.{}", Self::NAME, Self::VERSION.major, Self::VERSION.minor))
+        RecordVersion::of(Self::NAME, Self::VERSION)
     }
 
     /// The record as one line, newline included.

@@ -93,6 +93,7 @@ fn log() -> Vec<u8> {
             zone: "UTC".into(),
             new_bytes: 4096,
             changes: 12,
+            emergency: false,
         }),
         Event::Alarm { what: Alarm::SecondInstallation, push, installation },
         Event::Hold { reason: "second installation".into() },
@@ -103,14 +104,37 @@ fn log() -> Vec<u8> {
             counter: None,
             code: 24,
             reason: "base not in the history".into(),
+            emergency: false,
         },
         Event::Reset { reason: "history lost".into() },
     ];
-    let mut previous = LogLine::first_previous(&host);
+    lines(&host, events)
+}
+
+/// The events that came with version 1.1, and one that stays 1.0.
+fn later_log() -> Vec<u8> {
+    let LogLine { event, .. } =
+        LogLine::from_line(log().split_inclusive(|b| *b == b'\n').next().unwrap()).unwrap();
+    let Event::Ingest(ingest) = event else { panic!("the first event is a snapshot") };
+    let rejected = Event::Reject {
+        push: Some(PushId::from_bytes([3; 16])),
+        installation: None,
+        counter: None,
+        code: 26,
+        reason: "over the limits of this host".into(),
+        emergency: true,
+    };
+    let usual = Event::Ingest(ingest.clone());
+    let host = HostId::parse("web01").unwrap();
+    lines(&host, vec![Event::Ingest(Ingest { emergency: true, ..ingest }), rejected, usual])
+}
+
+fn lines(host: &HostId, events: Vec<Event>) -> Vec<u8> {
+    let mut previous = LogLine::first_previous(host);
     let mut bytes = Vec::new();
     for (number, event) in (1..).zip(events) {
         let line = LogLine {
-            format: LogLine::format(),
+            format: LogLine::format_for(&event),
             line: number,
             previous,
             time: "2026-01-02T03:04:05Z".into(),
@@ -164,6 +188,7 @@ fn the_golden_files_are_what_this_program_writes() {
         ("session", messages(server_messages(), client_messages())),
         ("session-1.1", messages(later_server_messages(), later_client_messages())),
         ("log", log()),
+        ("log-1.1", later_log()),
         ("lock.json", line(&records::lock())),
         ("drill-proved.json", line(&records::drill(DrillResult::Proved))),
         ("drill-failed.json", line(&records::drill(DrillResult::Failed))),

@@ -6,7 +6,6 @@ use std::os::unix::fs::FileExt;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use formats::ContentHash;
-use formats::records::Record;
 use formats::records::log::{Event, LogLine};
 
 use super::line;
@@ -60,7 +59,7 @@ impl LogAppender {
             return Err(Error::Poisoned);
         }
         let line = LogLine {
-            format: LogLine::format(),
+            format: LogLine::format_for(&event),
             line: self.log.lines() + 1,
             previous: self.log.log_head(),
             time: now.to_rfc3339_opts(SecondsFormat::Secs, true),

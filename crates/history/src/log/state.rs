@@ -55,6 +55,8 @@ pub struct Log {
     by_push: HashMap<PushId, usize>,
     counters: HashMap<InstallationId, u64>,
     rejected: Option<RejectedPush>,
+    judged_last: Option<String>,
+    emergencies: Vec<String>,
     alarms: Vec<RaisedAlarm>,
     hold: Option<String>,
     base: Option<Root>,
@@ -72,6 +74,8 @@ impl Log {
             by_push: HashMap::new(),
             counters: HashMap::new(),
             rejected: None,
+            judged_last: None,
+            emergencies: Vec::new(),
             alarms: Vec::new(),
             hold: None,
             base: None,
@@ -150,6 +154,18 @@ impl Log {
         self.rejected.as_ref()
     }
 
+    /// When the newest verdict on a push was given, by the server's clock.
+    #[must_use]
+    pub fn judged_last(&self) -> Option<&str> {
+        self.judged_last.as_deref()
+    }
+
+    /// When pushes that were admitted as emergencies were judged, oldest first.
+    #[must_use]
+    pub fn emergencies(&self) -> &[String] {
+        &self.emergencies
+    }
+
     /// All alarms, oldest first.
     #[must_use]
     pub fn alarms(&self) -> &[RaisedAlarm] {
@@ -203,12 +219,14 @@ impl Log {
                 }
                 self.snapshots.push(Snapshot::from_line(line, ingest)?);
                 self.base = Some(ingest.root);
+                self.judged(line, ingest.emergency);
                 let counter = self.counters.entry(ingest.installation).or_default();
                 *counter = ingest.counter.max(*counter);
                 let verdict = Verdict::Accepted { root: ingest.root };
                 self.answer_with(ingest.push, Some(ingest.installation), Some(ingest.counter), verdict)
             }
-            Event::Reject { push: Some(push), installation, counter, code, .. } => {
+            Event::Reject { push: Some(push), installation, counter, code, emergency, .. } => {
+                self.judged(line, *emergency);
                 let code = Code::from_number(*code).map_err(|_| LogDefect::Ingest("unknown code"))?;
                 self.rejected = Some(RejectedPush { code, time: line.time.clone(), line: line.line });
                 self.answer_with(*push, *installation, *counter, Verdict::Rejected { code })
@@ -230,6 +248,13 @@ impl Log {
                 self.base = None;
                 Ok(())
             }
+        }
+    }
+
+    fn judged(&mut self, line: &LogLine, is_emergency: bool) {
+        self.judged_last = Some(line.time.clone());
+        if is_emergency {
+            self.emergencies.push(line.time.clone());
         }
     }
 

@@ -57,6 +57,7 @@ pub(crate) fn ingest(sequence: u64) -> Event {
         zone: "Asia/Jakarta".to_owned(),
         new_bytes: 99,
         changes: 7,
+        emergency: false,
     })
 }
 
@@ -68,6 +69,7 @@ pub(crate) fn reject(id: u8) -> Event {
         counter: None,
         code: code.number(),
         reason: code.text().to_owned(),
+        emergency: false,
     }
 }
 

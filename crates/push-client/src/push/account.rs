@@ -84,6 +84,8 @@ pub struct Account {
     phases: Phases,
     /// What the server has warned of.
     pub warnings: Vec<Warning>,
+    /// When a new try makes sense, if the server refused this one.
+    pub retry_seconds: Option<u32>,
 }
 
 impl Account {

@@ -11,7 +11,7 @@ use rustix::process::{getpriority_process, setpriority_process};
 use super::confine::confine;
 use crate::host;
 use crate::plan::Plan;
-use crate::push::{Account, Count, Job, Outcome, Phase, Session, Warning, push};
+use crate::push::{Account, Count, Job, Outcome, Phase, PushError, Session, Warning, push};
 use crate::state::{RunRecord, Runs, StateFolder};
 use crate::transport;
 
@@ -76,7 +76,11 @@ fn attempt(
     let expected = before.and_then(|runs| runs.accepted.as_ref()).map(|run| run.count(Count::Entries.name()));
     let walked_before = before.and_then(Runs::walked);
     let job = Job { plan, top, started, zone, entries_expected: expected, walked_before, role };
-    Ok(push(job, state, Session::new(carried)?, account, console)?)
+    let pushed = push(job, state, Session::new(carried)?, account, console);
+    if let Err(PushError::Refused { retry_seconds, .. }) = &pushed {
+        account.retry_seconds = Some(*retry_seconds);
+    }
+    Ok(pushed?)
 }
 
 fn exit(outcome: &Outcome) -> Exit {
@@ -128,6 +132,9 @@ fn tell(run: &mut Run, account: &Account, outcome: &Result<Outcome, Failed>, too
         .into_iter()
         .collect();
     run.report().detail("seconds", phases);
+    if let Some(seconds) = account.retry_seconds {
+        run.report().detail("retry_seconds", seconds);
+    }
     let Ok(outcome) = outcome else { return };
     let verdict = if outcome.is_accepted { "accepted" } else { "sealed, not yet accepted" };
     let report = run.report();

@@ -1,5 +1,7 @@
 //! A server that is not what it should be. It can refuse service; it can do nothing else.
 
+mod table;
+
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 

@@ -11,6 +11,7 @@ mod confinement;
 mod cuts;
 mod deadlines;
 mod faults;
+mod hostile;
 mod manners;
 mod pushes;
 mod refusals;

@@ -18,6 +18,7 @@ use super::steps::{receiver, with_accounts, without_accounts};
 use crate::account::{is_root, leave_root};
 use crate::hours::Hours;
 use crate::ingest;
+use crate::limits::{LimitChange, Place};
 use crate::settings::Settings;
 use crate::trouble::Trouble;
 
@@ -30,6 +31,7 @@ pub(crate) struct Asked<'a> {
     from: Option<Vec<Network>>,
     hours: Option<&'a Hours>,
     known_as: Option<&'a str>,
+    limits: &'a [LimitChange],
     accounts: Accounts,
     extent: Extent,
 }
@@ -53,6 +55,7 @@ impl<'a> Asked<'a> {
             from: typed.from.clone().map(networks).transpose().map_err(wrong)?,
             hours: typed.hours.as_ref(),
             known_as: typed.known_as.as_deref(),
+            limits: &typed.limits,
             accounts: if typed.user_mode { Accounts::None } else { Accounts::Own },
             extent: Extent::new(typed.dry_run),
         })
@@ -87,6 +90,10 @@ impl<'a> Asked<'a> {
         }
         record.hours = self.hours.cloned().or(record.hours);
         record.known_as = self.known_as.map(str::to_owned).or(record.known_as);
+        self.limits.iter().for_each(|change| record.limits.change(change));
+        // What each says by itself was checked; not what they say together.
+        let source = record.limits.check(&record::path(settings, host), Place::Record);
+        source.map_err(|source| Trouble::Record { host: host.clone(), source })?;
         Ok(record)
     }
 

@@ -7,10 +7,12 @@ use formats::HostId;
 use super::network::Network;
 use super::record::known_as;
 use crate::hours::Hours;
+use crate::limits::LimitChange;
 
 const ADD_EXAMPLES: &str = "Examples:
   snapshotter host add web01 --key web01.pub --from 192.0.2.11
   snapshotter host add web01 --key web01.pub --hours 3,15 --known-as web01.example.org
+  snapshotter host add web01 --key web01.pub --limit history_bytes=500000000000 --limit push_hours=0,1,22,23
   snapshotter host add web01 --key web01.pub --dry-run
   snapshotter host add web01 --key web01.pub --user-mode
 
@@ -18,8 +20,8 @@ As root it makes the host's account, its jail, its key file and its history. Run
 another key replaces the old one. The account is the prefix of the settings and the host id, '.' written as '_'; above 32 bytes it is cut
 and ends in 8 digits of the id's hash.
 
---from, --hours and --known-as are kept in the host's record in the folder `hosts` of the settings; one that is not given stays as the record
-has it. A host known as another machine, and a retired host, are refused with code 2, and nothing is changed; so is --known-as for a host that
+--from, --hours, --known-as and --limit are kept in the host's record in the folder `hosts` of the settings; one that is not given stays as
+the record has it. The limits are those of `limits` in the settings; push_hours are UTC, and those in which a push may begin. A host known as another machine, and a retired host, are refused with code 2, and nothing is changed; so is --known-as for a host that
 was added without it and has another key. An account whose home or shell was changed is put right; one that is root's, in another group or
 locked is refused.";
 
@@ -88,6 +90,9 @@ pub(crate) struct Add {
     /// What the deployment calls the machine
     #[arg(long, value_name = "NAME", value_parser = name)]
     pub(super) known_as: Option<String>,
+    /// A limit of this host alone; `KEY=` takes it out again
+    #[arg(long = "limit", value_name = "KEY=VALUE")]
+    pub(super) limits: Vec<LimitChange>,
     /// Make no accounts: print the key line with a forced command instead
     #[arg(long)]
     pub(super) user_mode: bool,

@@ -111,6 +111,7 @@ impl Server<'_> {
             "from": (!record.from.is_empty()).then(|| texts(&record)),
             "hours": record.hours.as_ref().map(|hours| hours.as_slice().to_vec()),
             "known_as": record.known_as,
+            "limits": record.limits.json(),
             "retired": record.retired.map(record::stamp),
             "history": has_history,
             "complete": missing.is_empty(),

@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::network::Network;
 use crate::hours::Hours;
+use crate::limits::{Place, TypedLimits};
 use crate::settings::Settings;
 use crate::trouble::Trouble;
 
@@ -32,6 +33,8 @@ pub(crate) struct HostRecord {
     pub(crate) known_as: Option<String>,
     /// Since when nobody pushes under this id.
     pub(crate) retired: Option<DateTime<Utc>>,
+    /// What it may, if not what the settings say.
+    pub(crate) limits: TypedLimits,
 }
 
 #[derive(Debug, Deserialize)]
@@ -41,6 +44,8 @@ struct Typed {
     hours: Option<Vec<u8>>,
     known_as: Option<String>,
     retired: Option<String>,
+    #[serde(default)]
+    limits: TypedLimits,
 }
 
 impl HostRecord {
@@ -81,6 +86,8 @@ impl HostRecord {
         if let Some(retired) = self.retired {
             text.push_str(&format!("retired = \"{}\"\n", stamp(retired)));
         }
+        // A table goes on to the end of the file.
+        text.push_str(&self.limits.text());
         text
     }
 }
@@ -101,8 +108,15 @@ impl Typed {
             let time = DateTime::parse_from_rfc3339(&text).map_err(|_| wrong())?.with_timezone(&Utc);
             if stamp(time) == text { Ok(time) } else { Err(wrong()) }
         });
+        self.limits.check(path, Place::Record)?;
         let from = self.from.map(|from| meant_from(path, &from)).transpose()?.unwrap_or_default();
-        Ok(HostRecord { from, hours, known_as: self.known_as, retired: retired.transpose()? })
+        Ok(HostRecord {
+            from,
+            hours,
+            known_as: self.known_as,
+            retired: retired.transpose()?,
+            limits: self.limits,
+        })
     }
 }
 

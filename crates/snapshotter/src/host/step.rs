@@ -9,6 +9,7 @@ use std::{fs, io};
 use durable::{Dir, Name};
 
 use super::book::Book;
+use super::slots::Slots;
 use super::steps::Receiver;
 use crate::trouble::Trouble;
 
@@ -65,6 +66,8 @@ pub(crate) enum Step {
         /// Number of the only account that may change it; none is whoever runs this.
         owner: Option<u32>,
     },
+    /// The places for sessions that all jails share.
+    Slots(Slots),
     /// The program of a jail, which only root may change.
     Receiver {
         /// Where.
@@ -106,6 +109,7 @@ impl Step {
             Step::File { path, bytes, .. } => {
                 format!("the file {} of {} bytes, mode {FILE_MODE:04o}", shown(path), bytes.len())
             }
+            Step::Slots(slots) => slots.describe(),
             Step::Receiver { path, source } => {
                 format!("the file {} of {} bytes, mode {PROGRAM_MODE:04o}", shown(path), source.bytes.len())
             }
@@ -124,6 +128,7 @@ impl Step {
                 let owned = owner.is_none_or(|owner| (meta.uid(), meta.gid()) == (owner, owner));
                 Ok(owned && is_file(&meta, FILE_MODE, bytes) && holds(path, bytes)?)
             }
+            Step::Slots(slots) => slots.are_there(),
             Step::Receiver { path, source } => {
                 let Some(meta) = facts(path)? else { return Ok(false) };
                 let fits = meta.uid() == 0 && is_file(&meta, PROGRAM_MODE, &source.bytes);
@@ -149,6 +154,7 @@ impl Step {
             },
             Step::Folder { path, owner, mode } => make_folder(book, path, owner.as_ref(), *mode)?,
             Step::File { path, bytes, .. } => make_file(path, bytes, FILE_MODE)?,
+            Step::Slots(slots) => slots.make()?,
             Step::Receiver { path, source } => make_file(path, &source.bytes, PROGRAM_MODE)?,
         }
         Ok(Done::Now)

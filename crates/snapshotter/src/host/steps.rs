@@ -10,6 +10,7 @@ use formats::HostId;
 use super::account_name::{account_name, comment};
 use super::key::PublicKey;
 use super::record::{self, HostRecord};
+use super::slots::{POOL, Slots};
 use super::step::Step;
 use crate::settings::Settings;
 use crate::trouble::Trouble;
@@ -58,7 +59,9 @@ pub(super) fn with_accounts(
     steps.extend(histories.into_iter().map(&roots));
     steps.extend(history.map(|path| folder(path, owner, readers, 0o2750)));
     steps.push(Step::HostAccount { name: account.clone(), home: jail.clone(), comment: comment(host) });
-    steps.extend(["", "bin", "spool"].map(|name| roots(join(&jail, name))));
+    steps.push(roots(settings.jails.join(POOL)));
+    steps.extend(["", "bin", "slots", "spool"].map(|name| roots(join(&jail, name))));
+    steps.push(slots(settings, &jail));
     steps.extend(
         ["spool/incoming", "spool/sealed"].map(|name| folder(jail.join(name), &account, owner, 0o2770)),
     );
@@ -79,8 +82,10 @@ pub(super) fn without_accounts(settings: &Settings, host: &HostId, record: &Host
     let tops = missing_parents(&settings.jails).into_iter().chain(missing_parents(&settings.history));
     let mut steps: Vec<_> = hosts.into_iter().chain(tops).map(|path| folder(path, 0o750)).collect();
     steps.extend(written);
-    let inside = ["", "spool", "spool/incoming", "spool/sealed", "state"];
+    steps.push(folder(settings.jails.join(POOL), 0o750));
+    let inside = ["", "slots", "spool", "spool/incoming", "spool/sealed", "state"];
     steps.extend(inside.map(|name| folder(join(&jail, name), 0o750)));
+    steps.push(slots(settings, &jail));
     steps.push(folder(settings.history.join(host.as_str()), 0o750));
     steps
 }
@@ -103,6 +108,10 @@ pub(super) fn missing_parents(path: &Path) -> Vec<PathBuf> {
         path.ancestors().take_while(|path| !path.exists()).map(Path::to_owned).collect();
     missing.reverse();
     missing
+}
+
+fn slots(settings: &Settings, jail: &Path) -> Step {
+    Step::Slots(Slots { pool: settings.jails.join(POOL), jail: jail.join("slots"), count: settings.sessions })
 }
 
 fn join(jail: &Path, name: &str) -> PathBuf {

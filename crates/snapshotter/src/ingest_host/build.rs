@@ -40,6 +40,8 @@ pub(crate) struct Ground<'a> {
     pub(crate) dir: &'a Dir,
     /// What this host may send.
     pub(crate) limits: &'a Limits,
+    /// What is left of the budget of its history.
+    pub(crate) left_bytes: u64,
 }
 
 /// A snapshot that is whole, checked against its seal, and only has to be put in its place.
@@ -87,7 +89,9 @@ pub(crate) fn build(ground: &Ground<'_>, decoder: &mut Decoder, basis: Basis<'_>
     let mut room = Room::new(ground.dir, ground.limits.free_bytes)?;
     let lender = basis.lender().map(|snapshot| Base::open(ground.history, snapshot)).transpose()?;
     let tree = lender.as_ref().map(|base| base.files.top().try_clone()).transpose()?;
-    let mut contents = Contents::new(ground.dir.make_dir(CONTENTS, 0o750)?, ground.limits, tree)?;
+    let expanded_bytes = ground.limits.expanded_bytes.min(ground.left_bytes);
+    let of_contents = Limits { expanded_bytes, ..*ground.limits };
+    let mut contents = Contents::new(ground.dir.make_dir(CONTENTS, 0o750)?, &of_contents, tree)?;
     let mut changes = Changes::new(ground.dir, ground.limits.expanded_bytes)?;
     let heard = receive::body(decoder, &mut contents, &mut changes, &mut room);
     let seal = match (heard, &lender, contents.source_path()) {

@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 use durable::Name;
 use formats::push::Header;
 use formats::records::log::{Alarm, Event, Ingest};
+use formats::session::Role;
 use history::{HostHistory, Log, LogAppender, SnapshotName, layout};
 
 use super::build::{Built, MANIFEST, SNAPSHOT};
@@ -33,6 +34,7 @@ pub(crate) fn commit(
     log: &mut LogAppender,
     header: &Header,
     built: &Built,
+    role: Role,
 ) -> Result<Committed, Fault> {
     let now = Utc::now();
     let sequence = log.log().next_sequence();
@@ -45,7 +47,8 @@ pub(crate) fn commit(
     building.dir().rename_new(MANIFEST, &manifests, Name::new(file.as_bytes())?)?;
     building.dir().rename_new(SNAPSHOT, history.dir(), Name::new(name.as_str().as_bytes())?)?;
     let alarms = alarm(log, header, now)?;
-    log.append(Event::Ingest(event(sequence, &name, header, built)), now)?;
+    let emergency = role == Role::Emergency;
+    log.append(Event::Ingest(Ingest { emergency, ..event(sequence, &name, header, built) }), now)?;
     Ok(Committed { name, alarms })
 }
 
@@ -64,6 +67,7 @@ fn event(sequence: u64, name: &SnapshotName, header: &Header, built: &Built) -> 
         zone: header.zone.clone(),
         new_bytes: built.new_bytes,
         changes: built.changes,
+        emergency: false,
     }
 }
 

@@ -2,10 +2,10 @@
 
 use chrono::Utc;
 use durable::{Dir, Name};
-use formats::published::{Limits, Verdict};
+use formats::published::Verdict;
 use formats::push::Header;
 use formats::records::log::Event;
-use formats::session::Code;
+use formats::session::{Code, Role};
 use formats::{HostId, PushId};
 use history::{Answered, HostHistory, LogAppender, Snapshot};
 
@@ -15,8 +15,9 @@ use super::commit::{Committed, commit, reason};
 use super::fault::{Fault, Here};
 use super::outcome::{End, Outcome};
 use super::queue::Sealed;
-use super::{publish, receive};
+use super::{charge, publish, receive};
 use crate::decoder::Decoder;
+use crate::limits::Allowed;
 use crate::trouble::Trouble;
 
 /// A sealed push file, and the decoder that reads it.
@@ -28,7 +29,7 @@ pub(crate) struct Incoming {
 /// Where one host's pushes are judged.
 pub(crate) struct Desk<'a> {
     pub(crate) host: &'a HostId,
-    pub(crate) limits: &'a Limits,
+    pub(crate) allowed: &'a Allowed,
     pub(crate) sealed: &'a Dir,
     pub(crate) state: &'a Dir,
     pub(crate) history: &'a HostHistory,
@@ -59,7 +60,7 @@ impl Desk<'_> {
         if let Some(reason) = &lost {
             self.append(Event::Reset { reason: reason.clone() })?;
         }
-        let right = publish::of_log(self.log.log(), self.host, *self.limits, published.as_ref());
+        let right = publish::of_log(self.log.log(), self.host, self.allowed, published.as_ref());
         publish::store(self.state, &right, published.as_ref())?;
         Ok(lost)
     }
@@ -81,7 +82,7 @@ impl Desk<'_> {
     pub(crate) fn turn_away(&mut self, foreign: &[Vec<u8>]) -> Result<(), Trouble> {
         // One line for all of them: the account that makes them could fill the log, which is kept for good. And first: nothing goes without a trace.
         if !foreign.is_empty() {
-            self.append(rejection(None, Code::MalformedPush))?;
+            self.append(rejection(None, Code::MalformedPush, Role::Usual))?;
         }
         for name in foreign {
             let removed = Name::new(name).and_then(|name| self.sealed.remove_tree(name));
@@ -93,10 +94,11 @@ impl Desk<'_> {
     /// Judges one push to the end: the verdict is in the log and published, and the push file is gone. After an error it waits as before.
     pub(crate) fn judge(&mut self, incoming: Incoming) -> Result<Outcome, Trouble> {
         let Incoming { sealed, mut decoder } = incoming;
+        let role = sealed.role();
         let building = Building::begin(self.history).map_err(self.at("making room to build in"))?;
         let (header, tried) = match receive::header(&mut decoder) {
             Ok(header) => {
-                let tried = self.attempt(&mut decoder, &building, &header, sealed.bytes());
+                let tried = self.attempt(&mut decoder, &building, &header, &sealed);
                 (Some(header), tried)
             }
             Err(fault) => (None, Err(fault)),
@@ -104,8 +106,8 @@ impl Desk<'_> {
         drop(decoder);
         let mut outcome = match tried {
             Ok(outcome) => outcome,
-            Err(Fault::Push(code)) => self.reject(header.as_ref(), code)?,
-            Err(Fault::Base(reason)) => self.reset(header.as_ref(), reason)?,
+            Err(Fault::Push(code)) => self.reject(header.as_ref(), code, role)?,
+            Err(Fault::Base(reason)) => self.reset(header.as_ref(), reason, role)?,
             Err(Fault::Here(here)) => {
                 // The room it took is needed; if even this fails, the next run does it.
                 let _ = building.abandon();
@@ -113,8 +115,9 @@ impl Desk<'_> {
             }
         };
         outcome.push = header.map(|header| header.push.to_string());
+        outcome.is_emergency = role == Role::Emergency;
         let before = publish::load(self.state, self.host)?;
-        let mut right = publish::of_log(self.log.log(), self.host, *self.limits, before.as_ref());
+        let mut right = publish::of_log(self.log.log(), self.host, self.allowed, before.as_ref());
         self.tell_again(&outcome, &mut right);
         publish::store(self.state, &right, before.as_ref())?;
         sealed.remove(self.sealed).map_err(self.at("removing a judged push"))?;
@@ -127,19 +130,33 @@ impl Desk<'_> {
         decoder: &mut Decoder,
         building: &Building<'_>,
         header: &Header,
-        bytes: u64,
+        sealed: &Sealed,
     ) -> Result<Outcome, Fault> {
-        let admission = self.admit(header, bytes)?;
+        let admission = self.admit(header, sealed.bytes())?;
         let basis = match &admission {
             Admission::Known(answered) => return self.repeated(header, answered),
             Admission::Whole => Basis::Nothing,
             Admission::Base(snapshot) => Basis::Changes(snapshot),
             Admission::Lender(snapshot) => Basis::Contents(snapshot),
         };
-        let ground = Ground { history: self.history, dir: building.dir(), limits: self.limits };
+        let left_bytes = self.budget_left(header)?;
+        let limits = &self.allowed.limits;
+        let ground = Ground { history: self.history, dir: building.dir(), limits, left_bytes };
         let built = build(&ground, decoder, basis)?;
-        let committed = commit(self.history, building, &mut self.log, header, &built)?;
+        if charge::of_snapshot(built.new_bytes, built.seal.entries) > left_bytes {
+            return Err(Fault::Push(Code::OverBudget));
+        }
+        let committed = commit(self.history, building, &mut self.log, header, &built, sealed.role())?;
         Ok(accepted(&built, &committed))
+    }
+
+    /// What the history may still grow by; refused at once if that is nothing, or less than is declared.
+    fn budget_left(&self, header: &Header) -> Result<u64, Fault> {
+        match charge::left(self.log.log(), &self.allowed.admission) {
+            None => Ok(u64::MAX),
+            Some(left) if left == 0 || header.declared_bytes > left => Err(Fault::Push(Code::OverBudget)),
+            Some(left) => Ok(left),
+        }
     }
 
     /// What the header alone settles.
@@ -150,7 +167,7 @@ impl Desk<'_> {
         if let Some(answered) = self.log.log().answer(header.push) {
             return Ok(Admission::Known(*answered));
         }
-        if bytes > self.limits.push_bytes {
+        if bytes > self.allowed.limits.push_bytes {
             return Err(Fault::Push(Code::OverBudget));
         }
         let snapshot = |root| match self.log.log().by_root(root) {
@@ -169,7 +186,7 @@ impl Desk<'_> {
         let same = answered.installation.is_none_or(|installation| installation == header.installation)
             && answered.counter.is_none_or(|counter| counter == header.counter);
         if !same {
-            self.log.append(rejection(None, Code::Replayed), Utc::now())?;
+            self.log.append(rejection(None, Code::Replayed, Role::Usual), Utc::now())?;
         }
         let code = match answered.verdict {
             Verdict::Rejected { code } => Some((code.number(), code.text().to_owned())),
@@ -178,21 +195,21 @@ impl Desk<'_> {
         Ok(Outcome { end: End::Repeated, code, ..Outcome::default() })
     }
 
-    fn reject(&mut self, header: Option<&Header>, code: Code) -> Result<Outcome, Trouble> {
+    fn reject(&mut self, header: Option<&Header>, code: Code, role: Role) -> Result<Outcome, Trouble> {
         // One verdict for each push: what is wrong with a copy of a judged one is noted without its name.
         let header = header.filter(|header| self.log.log().answer(header.push).is_none());
-        self.append(rejection(header, code))?;
+        self.append(rejection(header, code, role))?;
         let code = Some((code.number(), code.text().to_owned()));
         Ok(Outcome { end: End::Rejected, code, ..Outcome::default() })
     }
 
     /// The base of a push is damaged. If it is the one that hosts are told, they are told none from now on.
-    fn reset(&mut self, header: Option<&Header>, reason: String) -> Result<Outcome, Trouble> {
+    fn reset(&mut self, header: Option<&Header>, reason: String, role: Role) -> Result<Outcome, Trouble> {
         let named = header.and_then(|header| header.base.or(header.lender));
         if named.is_some() && named == self.log.log().base() {
             self.append(Event::Reset { reason: reason.clone() })?;
         }
-        let outcome = self.reject(header, Code::UnknownBase)?;
+        let outcome = self.reject(header, Code::UnknownBase, role)?;
         Ok(Outcome { lost: Some(reason), ..outcome })
     }
 
@@ -218,7 +235,9 @@ impl Desk<'_> {
             Here::Folder(source) => Trouble::folder(format!("judging a push of {host}"))(source),
             Here::Stream(doing, source) => Trouble::stream(format!("{doing} of {host}"))(source),
             Here::History(source) => Trouble::history(host)(source),
-            Here::NoRoom => Trouble::NoRoom { host: host.clone(), reserve_bytes: self.limits.free_bytes },
+            Here::NoRoom => {
+                Trouble::NoRoom { host: host.clone(), reserve_bytes: self.allowed.limits.free_bytes }
+            }
             Here::Decoder => Trouble::Machine {
                 what: format!("the decoder of host {host} could not do its work; the push waits"),
             },
@@ -239,12 +258,13 @@ fn accepted(built: &Built, committed: &Committed) -> Outcome {
     }
 }
 
-fn rejection(header: Option<&Header>, code: Code) -> Event {
+fn rejection(header: Option<&Header>, code: Code, role: Role) -> Event {
     Event::Reject {
         push: header.map(|header| header.push),
         installation: header.map(|header| header.installation),
         counter: header.map(|header| header.counter),
         code: code.number(),
         reason: code.text().to_owned(),
+        emergency: role == Role::Emergency,
     }
 }

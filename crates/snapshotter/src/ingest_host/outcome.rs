@@ -21,6 +21,9 @@ pub(crate) struct Outcome {
     pub(crate) new_bytes: u64,
     /// Paths that the client could not read.
     pub(crate) left_out: u64,
+    /// Whether it was admitted as an emergency.
+    #[serde(default)]
+    pub(crate) is_emergency: bool,
     /// Alarms that the push raised.
     pub(crate) alarms: Vec<String>,
     /// What the history was found to have lost.

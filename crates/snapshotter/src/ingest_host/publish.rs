@@ -2,12 +2,15 @@
 
 use std::io::Read;
 
+use chrono::DateTime;
 use durable::{Dir, Name};
-use formats::HostId;
-use formats::limits::{PUBLISHED_BYTES, VERDICTS};
-use formats::published::{Limits, Published};
+use formats::limits::{EMERGENCIES, PUBLISHED_BYTES, VERDICTS};
+use formats::published::Published;
+use formats::{Admission, HostId};
 use history::Log;
 
+use super::charge;
+use crate::limits::Allowed;
 use crate::trouble::Trouble;
 
 const BASE: Name<'static> = Name::literal("base");
@@ -26,8 +29,9 @@ pub(crate) fn load(state: &Dir, host: &HostId) -> Result<Option<Published>, Trou
 }
 
 /// What should lie there.
-pub(crate) fn of_log(log: &Log, host: &HostId, limits: Limits, before: Option<&Published>) -> Published {
-    let mut published = Published::new(host.clone(), limits);
+pub(crate) fn of_log(log: &Log, host: &HostId, allowed: &Allowed, before: Option<&Published>) -> Published {
+    let mut published = Published::new(host.clone(), allowed.limits);
+    published.admission = admission(log, &allowed.admission);
     published.base = log.base();
     // What was told stays told, in its order, if the log agrees; then comes what the log has since.
     let told: Vec<_> = before.map(|before| before.verdicts.clone()).unwrap_or_default();
@@ -45,6 +49,28 @@ pub(crate) fn of_log(log: &Log, host: &HostId, limits: Limits, before: Option<&P
         published.judge(answered.push, answered.verdict);
     }
     published
+}
+
+/// With what is counted, as far as a limit asks for it: what nobody asks for would make a state of each push.
+fn admission(log: &Log, allowed: &Admission) -> Admission {
+    let mut admission = allowed.clone();
+    if admission.interval_seconds > 0 {
+        admission.newest = log.judged_last().and_then(seconds).unwrap_or(0);
+    }
+    if admission.emergency_pushes > 0 {
+        let newest = log.emergencies().iter().rev().take(EMERGENCIES).filter_map(|time| seconds(time));
+        admission.emergencies = newest.collect();
+        admission.emergencies.reverse();
+    }
+    if admission.history_bytes < u64::MAX || admission.history_soft_bytes < u64::MAX {
+        admission.history_used_bytes = charge::of_log(log);
+    }
+    admission
+}
+
+/// A time of the log.
+fn seconds(time: &str) -> Option<i64> {
+    DateTime::parse_from_rfc3339(time).ok().map(|time| time.timestamp())
 }
 
 /// Writes it, if it is not there already.

@@ -4,6 +4,7 @@ use std::fs::File;
 
 use durable::{Dir, FileKind, Name, Stat};
 use formats::HostId;
+use formats::session::Role;
 
 use crate::trouble::Trouble;
 
@@ -60,6 +61,11 @@ impl Sealed {
     /// A second descriptor of the same file, for the decoder.
     pub(crate) fn descriptor(&self) -> std::io::Result<File> {
         self.file.try_clone()
+    }
+
+    /// What the receiver admitted it as: the name says it. The account could have changed that, of its own pushes alone.
+    pub(crate) fn role(&self) -> Role {
+        if self.name.ends_with(b".emergency") { Role::Emergency } else { Role::Usual }
     }
 
     /// Its length.

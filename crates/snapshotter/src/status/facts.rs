@@ -2,11 +2,13 @@
 
 use chrono::{DateTime, Utc};
 use durable::{Dir, Name};
+use formats::attempt::Attempt;
 use formats::{Body, HostId, Kind};
 use history::{History, HostHistory, Log, Snapshot};
 
 use super::due::Schedule;
 use super::ice::{Published, time};
+use super::manners::{Manners, attempts};
 use super::verdict::{Facts, Life, Pushed};
 use crate::host::record::HostRecord;
 use crate::ingest_host::queue::Queue;
@@ -46,6 +48,7 @@ pub(crate) struct Subject {
     pub(crate) log: Option<Log>,
     pub(crate) queued: usize,
     pub(crate) logical_bytes: Option<u64>,
+    pub(crate) manners: Manners,
 }
 
 /// What waits in a jail.
@@ -54,6 +57,7 @@ struct Jail {
     added: Option<DateTime<Utc>>,
     queued: usize,
     since: Option<DateTime<Utc>>,
+    attempts: Option<Vec<Attempt>>,
 }
 
 impl<'a> Looking<'a> {
@@ -76,10 +80,9 @@ impl<'a> Looking<'a> {
             unreadable.push(what);
             troubles.push(trouble);
         };
-        let record = HostRecord::read(self.settings, host).unwrap_or_else(|trouble| {
-            note("its record", trouble);
-            HostRecord::default()
-        });
+        let record = HostRecord::read(self.settings, host).map_err(|trouble| note("its record", trouble));
+        let allowed = record.as_ref().ok().map(|record| self.settings.allowed(&record.limits));
+        let record = record.unwrap_or_default();
         let (log, logical_bytes) = self.log(host).unwrap_or_else(|trouble| {
             note("its history", trouble);
             (None, None)
@@ -89,10 +92,20 @@ impl<'a> Looking<'a> {
             // It is there, since nobody knows when.
             Jail { added: Some(DateTime::UNIX_EPOCH), ..Jail::default() }
         });
-        let facts = self.facts(host, &record, log.as_ref(), &jail, unreadable);
+        let manners = Manners { allowed, attempts: jail.attempts.clone() };
+        let is_spent = manners.is_spent(log.as_ref());
+        let facts = Facts { is_spent, ..self.facts(host, &record, log.as_ref(), &jail, unreadable) };
         Found {
             troubles,
-            subject: Subject { host: host.clone(), facts, record, log, queued: jail.queued, logical_bytes },
+            subject: Subject {
+                host: host.clone(),
+                facts,
+                record,
+                log,
+                queued: jail.queued,
+                logical_bytes,
+                manners,
+            },
         }
     }
 
@@ -121,6 +134,7 @@ impl<'a> Looking<'a> {
             ice: self.published.ice(host, log),
             drill: self.published.drill(host),
             unreadable,
+            is_spent: false,
         }
     }
 
@@ -144,7 +158,9 @@ impl<'a> Looking<'a> {
         let at = || Trouble::folder(format!("looking at the jail of {host}"));
         let name = Name::new(host.as_str().as_bytes()).map_err(at())?;
         let jail = match self.jails.open_dir(name) {
-            Err(error) if error.is_not_found() => return Ok(Jail::default()),
+            Err(error) if error.is_not_found() => {
+                return Ok(Jail { attempts: Some(Vec::new()), ..Jail::default() });
+            }
             jail => jail.map_err(at())?,
         };
         // Nothing is added to a jail once it is made.
@@ -160,7 +176,8 @@ impl<'a> Looking<'a> {
             },
             None => None,
         };
-        Ok(Jail { added: added.or(Some(DateTime::UNIX_EPOCH)), queued: files.len(), since })
+        let added = added.or(Some(DateTime::UNIX_EPOCH));
+        Ok(Jail { added, queued: files.len(), since, attempts: attempts(&jail) })
     }
 }
 

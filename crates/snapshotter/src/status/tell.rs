@@ -61,7 +61,7 @@ pub(crate) fn end(run: &mut Run, now: DateTime<Utc>, told: &[Told]) {
     {
         run.report().count(name, number as u64);
     }
-    let hosts: Vec<Value> = told.iter().map(Told::json).collect();
+    let hosts: Vec<Value> = told.iter().map(|told| told.json(now)).collect();
     run.report().detail("now", stamp(now));
     run.report().detail("hosts", hosts);
 }
@@ -91,7 +91,7 @@ impl Told {
 
     /// One line for people.
     pub(crate) fn line(&self, now: DateTime<Utc>) -> String {
-        let Subject { host, facts, log, queued, .. } = &self.subject;
+        let Subject { host, facts, log, queued, manners, logical_bytes, .. } = &self.subject;
         let word = match (self.is_retired(), self.late()) {
             (true, _) => "retired",
             (false, 0) => "ok",
@@ -115,6 +115,7 @@ impl Told {
             newest_ice(facts.ice.as_deref()).map(|stored| format!("ice {} days", (now - stored).num_days())),
         );
         parts.extend(facts.drill.flatten().map(|drill| format!("drill {} days", (now - drill).num_days())));
+        parts.extend(manners.parts(now, log.as_ref(), *logical_bytes));
         let alarms = log.as_ref().map_or(0, |log| log.alarms().len());
         if alarms > 0 {
             parts.push(format!("{alarms} alarms"));
@@ -129,8 +130,8 @@ impl Told {
         format!("{word:<8} {host}: {}", parts.join("; "))
     }
 
-    fn json(&self) -> Value {
-        let Subject { host, facts, record, log, queued, logical_bytes } = &self.subject;
+    fn json(&self, now: DateTime<Utc>) -> Value {
+        let Subject { host, facts, record, log, queued, logical_bytes, manners } = &self.subject;
         let log = log.as_ref();
         let newest = log.and_then(Log::latest);
         let alarms = log.into_iter().flat_map(Log::alarms).map(
@@ -157,6 +158,7 @@ impl Told {
             "new_bytes": log.map_or(0, new_bytes),
             "logical_bytes": logical_bytes,
             "queued": queued,
+            "manners": manners.json(now, log, *logical_bytes),
             "ice": facts.ice.as_ref().map(|vaults| vaults.iter().map(ice).collect::<Vec<_>>()),
             "drill": facts.drill.flatten().map(stamp),
             "hold": log.and_then(Log::hold),

@@ -39,6 +39,8 @@ pub(crate) struct Facts {
     pub(crate) drill: Option<Option<DateTime<Utc>>>,
     /// What could not be read.
     pub(crate) unreadable: Vec<&'static str>,
+    /// Whether the budget of its history is used up.
+    pub(crate) is_spent: bool,
 }
 
 /// Whether anybody pushes under this id.
@@ -110,6 +112,7 @@ pub(crate) enum Late {
     NotLocked { vault: String, since: DateTime<Utc> },
     DamagedIce { vault: String },
     NoDrill,
+    BudgetSpent,
 }
 
 impl Late {
@@ -127,6 +130,7 @@ impl Late {
             Late::NotLocked { .. } => "not-locked",
             Late::DamagedIce { .. } => "damaged-ice",
             Late::NoDrill => "no-drill",
+            Late::BudgetSpent => "budget-spent",
         }
     }
 }
@@ -152,6 +156,7 @@ impl fmt::Display for Late {
             }
             Late::DamagedIce { vault } => write!(f, "a drill has found damage in the ice in {vault}"),
             Late::NoDrill => f.write_str("no drill within 6 months"),
+            Late::BudgetSpent => f.write_str("history budget used up: its pushes are refused"),
         }
     }
 }
@@ -169,6 +174,9 @@ pub(crate) fn judge(now: DateTime<Utc>, facts: &Facts) -> Verdict {
     let (last_due, next_due) = facts.schedule.around(now);
     let mut verdict = Verdict { last_due, next_due, ..Verdict::default() };
     verdict.late.extend(facts.unreadable.iter().map(|what| Late::Unreadable { what }));
+    if facts.is_spent {
+        verdict.late.push(Late::BudgetSpent);
+    }
     pushes(now, facts, &mut verdict);
     ice(now, facts, &mut verdict);
     drill(now, facts, &mut verdict);

@@ -93,7 +93,7 @@ fn settings_it_does_not_know_are_refused_by_name() {
         (config.replace("jails =", "jails = \"jails\"\n#"), "`jails` must be an absolute path"),
         (
             config.replace("[limits]", "[limits]\nqueued_pushes = 0"),
-            "`limits.queued_pushes` must be at least 1",
+            "`limits.queued_pushes` must be from 1 to",
         ),
         (config.replace("owner =", "owner = \"a b\"\n#"), "`owner` must begin with a letter"),
         (format!("sandbox = \"off\"\n{config}"), "unknown variant `off`"),

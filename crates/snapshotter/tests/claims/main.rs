@@ -9,6 +9,7 @@ mod hostile;
 mod hosts;
 mod kill;
 mod losses;
+mod manners;
 mod push;
 mod records;
 mod state;

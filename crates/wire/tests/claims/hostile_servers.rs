@@ -2,7 +2,7 @@
 
 use formats::limits::{QUEUED, WANTED};
 use formats::published::{Limits, Published, Verdict};
-use formats::session::{BaseMessage, ClientMessage, Code, MINOR, ServerMessage};
+use formats::session::{BaseMessage, ClientMessage, Code, MINOR, Role, ServerMessage, Soft};
 use formats::{ContentHash, Root};
 use wire::client::{Incoming, MESSAGE_BYTES, WireError};
 
@@ -33,6 +33,10 @@ fn sealed(push: formats::PushId) -> Vec<u8> {
 
 fn verdict(push: formats::PushId) -> Vec<u8> {
     told(&ServerMessage::Verdict { push, verdict: Verdict::Pending })
+}
+
+fn warned() -> Vec<u8> {
+    told(&ServerMessage::Warned { what: Soft::Bytes, used: 2, limit: 1 })
 }
 
 fn refused() -> Vec<u8> {
@@ -132,6 +136,14 @@ fn cases() -> Vec<(String, Vec<u8>, usize)> {
             1,
         ),
         ("rejected, with a root", after(framed(67, &[&[7; 16][..], &[2, 22, 0], &[1; 32]].concat())), 1),
+        ("a warning first", warned(), 0),
+        ("a warning to one who said no hello", after(warned()), 1),
+        ("a warning of nothing", after(framed(68, &[0; 17])), 1),
+        ("a warning that nobody knows", after(framed(68, &[&[4][..], &[0; 16]].concat())), 1),
+        ("a warning cut short", after(framed(68, &[1; 16])), 1),
+        ("a warning with more behind it", after(framed(68, &[1; 18])), 1),
+        ("a hello for the client", after(said(ClientMessage::Hello { minor: 1, role: Role::Emergency })), 1),
+        ("a refusal of the number 12", framed(66, &[12, 0, 0, 0, 0, 0]), 0),
         ("pending, with a root", after(framed(67, &[&[7; 16][..], &[0, 0, 0], &[1; 32]].concat())), 1),
     ];
     let mut cases: Vec<_> =
@@ -157,7 +169,8 @@ fn every_hostile_server_is_an_error_to_the_client() {
             assert_eq!(messages.len(), *heard, "{name}: {outcome:?}");
         }
     }
-    assert!(cases.len() >= 60, "{} cases", cases.len());
+    println!("hostile servers against the client's half of the protocol: {} cases", cases.len());
+    assert!(cases.len() >= 70, "{} cases", cases.len());
 }
 
 #[test]

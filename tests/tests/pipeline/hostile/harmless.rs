@@ -128,6 +128,7 @@ pub(super) fn cases() -> Vec<Case> {
                 b".building",
                 b".lock",
                 b".readers",
+                b"attempts",
                 b"changes",
                 b"current",
                 b"intent",

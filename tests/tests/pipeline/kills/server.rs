@@ -90,10 +90,11 @@ impl Server {
         usize::try_from(self.number).unwrap()
     }
 
-    /// The files in `incoming`, besides the lock.
+    /// The files in `incoming`, besides the lock and what is noted of sessions.
     pub(super) fn incoming(&self) -> Vec<Vec<u8>> {
         let files = fs::read_dir(self.host.jail.join("spool/incoming")).unwrap().map(Result::unwrap);
-        files.filter(|file| file.file_name() != "lock").map(|file| fs::read(file.path()).unwrap()).collect()
+        let files = files.filter(|file| file.file_name() != "lock" && file.file_name() != "attempts");
+        files.map(|file| fs::read(file.path()).unwrap()).collect()
     }
 
     /// The sealed files, at most one, which must be whole.

@@ -122,7 +122,7 @@ fn accounts() -> Vec<Claim> {
             is(&format!("find /srv/firn/jails/{host} -perm /6000 -type f | wc -l"), "0"),
             is(&format!("find /srv/firn/jails/{host} -perm /002 -not -type l | wc -l"), "0"),
             is(&format!("runuser -u {account} -- ls /srv/firn/history 2>&1 | grep -c denied"), "1"),
-            is(&format!("ls /srv/firn/jails/{host}"), "bin\nspool\nstate"),
+            is(&format!("ls /srv/firn/jails/{host}"), "bin\nslots\nspool\nstate"),
         ]);
         for other in HOSTS.iter().filter(|other| **other != host) {
             let command = format!(

@@ -100,5 +100,5 @@ fn the_examples_of_the_verbs_of_hosts_do_what_they_say() {
             ran += 1;
         }
     }
-    assert_eq!(ran, 9, "examples that were run");
+    assert_eq!(ran, 10, "examples that were run");
 }

@@ -24,6 +24,7 @@ fn well(started: &str) -> Facts {
         ice: Some(vec![]),
         drill: Some(None),
         unreadable: vec![],
+        is_spent: false,
     }
 }
 

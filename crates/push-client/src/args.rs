@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 
 use cli::{Common, Manual};
 
-use crate::transport::Attempt;
+use crate::transport::{Attempt, PushFile};
 
 /// The program's name in reports.
 pub const PROGRAM: &str = "push-client";
@@ -21,6 +21,7 @@ Examples:
   push-client run --emergency           push at an hour that is not this host's, as often as the server lets it
   push-client exclude-test /etc/passwd  whether it would be pushed, and what decides it
   push-client audit                     try what the server must refuse this host
+  push-client run --to-file /media/web01.push   write the push to a file, for other means than a network
   push-client schedule --hostname web01 the minute at which web01 pushes: 40
 
 Exit codes: 0 accepted; 3 accepted, but something was left out; 18 sealed, verdict pending;
@@ -46,6 +47,10 @@ pub enum Verb {
     /// Kept of each file: content, owner and group by number and name, mode, mtime, which names share an inode, POSIX ACLs,
     /// file capabilities and other extended attributes. Not kept: atime and ctime, inode flags (chattr), which zeros of a
     /// file were holes, and `trusted.*` attributes, which only a process with CAP_SYS_ADMIN can see.
+    ///
+    /// With --to-file nobody is called: the push is written to a new file, as it would lie on the server, against the last state that is known to be
+    /// accepted. The file holds contents in the clear, and nothing tells who made it: carry it as you would carry the disk. On the server
+    /// `snapshotter ingest HOST --from FILE` judges it; then, and not before, is it accepted. Ends with 18.
     Run {
         /// Send and write nothing; list what would go: `+` new, `M` changed, `-` removed
         #[arg(long)]
@@ -53,6 +58,9 @@ pub enum Verb {
         /// Also outside the hours and before the interval that the server has for this host; it counts those, and names them
         #[arg(long, conflicts_with = "dry_run")]
         emergency: bool,
+        /// Write the push to this new file instead
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["dry_run", "emergency"])]
+        to_file: Option<PathBuf>,
     },
     /// Say what is wrong with settings, key, host key, connection or jail
     Check,
@@ -97,6 +105,9 @@ pub enum Verb {
         #[arg(last = true, required = true)]
         command: Vec<OsString>,
     },
+    /// Write down a push: started by `run --to-file`, of no use by hand
+    #[command(hide = true)]
+    WritePushFile(PushFile),
     /// What packagers call.
     #[command(flatten)]
     Manual(Manual),
@@ -115,6 +126,7 @@ impl Verb {
             Verb::Attempt { .. } => "attempt",
             Verb::Transport => "transport",
             Verb::BecomeSsh { .. } => "become-ssh",
+            Verb::WritePushFile(_) => "write-push-file",
             Verb::Manual(_) => "manual",
         }
     }

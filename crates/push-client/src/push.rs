@@ -17,7 +17,7 @@ mod sender;
 mod session;
 
 pub use account::{Account, Count};
-pub use converse::{Job, Outcome, push};
+pub use converse::{Delivery, Job, Outcome, push};
 pub use error::PushError;
 pub use phases::Phase;
 pub use preview::{Difference, Preview, preview};

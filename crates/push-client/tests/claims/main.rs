@@ -10,6 +10,7 @@
 
 mod admission;
 mod audit;
+mod by_file;
 mod commands;
 mod cut;
 mod delta;

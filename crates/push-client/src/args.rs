@@ -1,12 +1,15 @@
 //! The command line as it is typed.
 
 use std::ffi::OsString;
+use std::net::IpAddr;
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
 use cli::{Common, Manual};
 
+use crate::rendezvous::PORT;
 use crate::transport::{Attempt, PushFile};
 
 /// The program's name in reports.
@@ -86,6 +89,14 @@ pub enum Verb {
     /// The host's half of the audit; `snapshotter audit` is the server's. One line a requirement: pass, fail or unknown. Nothing is pushed or changed.
     /// Ends with 6 if a requirement fails, with 3 if none fails and one is unknown.
     Audit,
+    /// Print what a host needs that may call nobody: the server then comes to it, and pushes go out through a port of this host
+    ///
+    /// The server's key can open one port of this host's loopback, and nothing else: docs/rendezvous.md.
+    Rendezvous {
+        /// Which part
+        #[command(subcommand)]
+        verb: RendezvousVerb,
+    },
     /// One attempt of the audit: started by `audit`, of no use by hand
     #[command(hide = true)]
     Attempt {
@@ -113,6 +124,32 @@ pub enum Verb {
     Manual(Manual),
 }
 
+/// A part of what such a host needs.
+#[derive(Debug, Subcommand)]
+pub enum RendezvousVerb {
+    /// The line of the server's key, for /etc/firn/rendezvous_keys
+    Key {
+        /// The server's public key
+        file: PathBuf,
+        /// The port that it opens on loopback, to which pushes go
+        #[arg(long, default_value_t = port())]
+        port: NonZeroU16,
+        /// The only address that the key may be used from
+        #[arg(long, value_name = "ADDRESS")]
+        from: Option<IpAddr>,
+    },
+    /// The block for this host's sshd, for a file in /etc/ssh/sshd_config.d
+    SshdConfig {
+        /// The port that the server opens on loopback
+        #[arg(long, default_value_t = port())]
+        port: NonZeroU16,
+    },
+}
+
+fn port() -> NonZeroU16 {
+    NonZeroU16::new(PORT).unwrap_or(NonZeroU16::MIN)
+}
+
 impl Verb {
     /// The verb as typed.
     pub fn word(&self) -> &'static str {
@@ -124,6 +161,8 @@ impl Verb {
             Verb::Status => "status",
             Verb::Audit => "audit",
             Verb::Attempt { .. } => "attempt",
+            Verb::Rendezvous { verb: RendezvousVerb::Key { .. } } => "rendezvous key",
+            Verb::Rendezvous { verb: RendezvousVerb::SshdConfig { .. } } => "rendezvous sshd-config",
             Verb::Transport => "transport",
             Verb::BecomeSsh { .. } => "become-ssh",
             Verb::WritePushFile(_) => "write-push-file",

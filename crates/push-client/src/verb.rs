@@ -5,6 +5,7 @@ mod check;
 mod confine;
 mod dry_run;
 mod exclude_test;
+mod rendezvous;
 mod run;
 mod schedule;
 mod status;
@@ -57,6 +58,7 @@ fn verb(run: &mut Run, args: &Args) -> Result<Exit, Failed> {
             schedule::schedule(run, settings, hostname.as_deref(), args.common.verbose)
         }
         Verb::ExcludeTest { paths } => exclude_test::exclude_test(run, settings, paths),
+        Verb::Rendezvous { verb } => rendezvous::rendezvous(run, verb),
         Verb::Status => status::status(run, settings),
         Verb::Manual(manual) => manual.write(Args::command(), &mut std::io::stdout().lock()),
         Verb::Transport | Verb::Attempt { .. } | Verb::BecomeSsh { .. } | Verb::WritePushFile(_) => {

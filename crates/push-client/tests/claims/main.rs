@@ -24,6 +24,7 @@ mod memory;
 mod moved;
 mod preview;
 mod reading;
+mod rendezvous;
 mod selection;
 mod server;
 mod sshd;

@@ -37,7 +37,7 @@ LIST_MAX = 1_000
 TEXT_MAX = 4_096
 HOURS = [2, 10, 18]
 # Accounts and groups of the server itself: no host may be called so.
-RESERVED = ("ice", "read")
+RESERVED = ("ice", "read", "rendezvous")
 # Keys of server.toml that accounts, jails and sshd stand on: another value would shut every host out.
 FORMULAS = ("account_prefix", "owner", "readers", "hosts", "jails", "history", "keys", "receiver", "hours")
 ROLES = ("push-client", "backup-server", "iceboxer", "drill-host")

@@ -11,7 +11,7 @@ use formats::records::audit::{Evidence, Finding, Requirement, Verdict};
 use super::attempt::Identity;
 use super::command::run;
 use super::facts::{Host, Hosts, identity};
-use super::{private_keys, rulers};
+use super::{calls, private_keys, rulers};
 use crate::settings::Settings;
 
 const CONNECT: Duration = Duration::from_secs(3);
@@ -26,6 +26,7 @@ const NOT_IN: i32 = 255;
 pub(super) fn probe(settings: &Settings, hosts: &Hosts) -> Finding {
     let mut finding = Finding::new(Requirement::R2);
     private_keys::look(&mut finding, settings);
+    calls::look(&mut finding);
     rulers::look(&mut finding, settings, hosts);
     let locals = locals(&mut finding, settings);
     let tried: Vec<&Host> = hosts.tried().filter(|host| host.is_active()).collect();

@@ -1,6 +1,7 @@
 //! R2, where hosts may call nobody and this server comes to them: the key that opens one port there is tried for all that it must not open.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -70,6 +71,11 @@ pub(super) fn look(finding: &mut Finding) {
     }
 }
 
+/// Where the sshd of a host is that is called; none if it calls by itself, or nothing plain is said.
+pub(super) fn address(host: &HostId) -> Option<IpAddr> {
+    hosts(Path::new(FOLDER)).ok()?.get(host)?.address.parse().ok()
+}
+
 /// Where a host is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Place {
@@ -131,7 +137,7 @@ fn one(host: &HostId, place: &Place, words: &str, asked: &[&str]) -> Evidence {
         "-o",
         "IdentityAgent=none",
     ]);
-    command.args(["-o", "ExitOnForwardFailure=yes", "-o", "ControlPath=none", "-o", "LogLevel=ERROR", "-i"]);
+    command.args(["-o", "ExitOnForwardFailure=yes", "-o", "ControlPath=none", "-o", "LogLevel=INFO", "-i"]);
     command.arg(key()).args(asked).args(["-l", ACCOUNT, "-p", &place.port, "--", &place.address]);
     if asked.is_empty() {
         command.arg(SUM);
@@ -149,11 +155,12 @@ fn judged(ran: &Ran) -> (Verdict, String) {
     if has(SUM_DONE) || has(b"SSH-") {
         return (Verdict::Fail, "DONE".to_owned());
     }
-    let refused = ["open failed", "forwarding failed", "Permission denied", "prohibited"];
+    let refused = ["open failed", "forwarding failed", "Permission denied"];
+    let err = String::from_utf8_lossy(&ran.err);
     match ran.code {
         // Only a forward that was granted has no end.
         None => (Verdict::Fail, "GRANTED: it stayed".to_owned()),
-        Some(_) if refused.iter().any(|word| said.contains(word)) => {
+        Some(_) if refused.iter().any(|word| err.contains(word)) => {
             (Verdict::Pass, format!("refused: {said}"))
         }
         // A forced command ran, and said nothing.
@@ -180,6 +187,9 @@ mod tests {
             ran(Some(255), "", "Error: remote port forwarding failed for listen port 0"),
             Verdict::Pass
         );
+        // What sshd says to a session where none is allowed, and what ssh adds.
+        let session = "channel 0: open failed: connect failed: open failed\r\nTransferred: sent 1, received 2 bytes\r\n";
+        assert_eq!(ran(Some(255), "", session), Verdict::Pass);
         assert_eq!(ran(Some(1), "", ""), Verdict::Pass);
         assert_eq!(ran(Some(0), "firn-42\n", ""), Verdict::Fail);
         assert_eq!(ran(Some(255), "SSH-2.0-OpenSSH_9.2p1\r\n", ""), Verdict::Fail);

@@ -70,9 +70,13 @@ fn locals(finding: &mut Finding, settings: &Settings) -> Vec<(String, Option<Ide
 /// Empty if the host has no address that can be tried.
 fn one(settings: &Settings, host: &Host, locals: &[(String, Option<Identity>)]) -> Vec<Evidence> {
     let from = host.record.from.iter();
-    let addresses = from.filter_map(|network| network.to_string().parse::<IpAddr>().ok()).take(ADDRESSES_MAX);
-    let places =
-        addresses.flat_map(|address| settings.audit.ssh_ports.iter().map(move |port| (address, *port)));
+    let from = from.filter_map(|network| network.to_string().parse::<IpAddr>().ok()).take(ADDRESSES_MAX);
+    // The pushes of a host that is called come from this machine; the host is elsewhere.
+    let addresses: Vec<IpAddr> =
+        calls::address(&host.id).map_or_else(|| from.collect(), |called| vec![called]);
+    let places = addresses
+        .into_iter()
+        .flat_map(|address| settings.audit.ssh_ports.iter().map(move |port| (address, *port)));
     let mut evidence = Vec::new();
     for (address, port) in places {
         if let Err(error) = TcpStream::connect_timeout(&SocketAddr::new(address, port), CONNECT) {

@@ -37,7 +37,7 @@ LIST_MAX = 1_000
 TEXT_MAX = 4_096
 HOURS = [2, 10, 18]
 # Accounts and groups of the server itself: no host may be called so.
-RESERVED = ("ice", "read")
+RESERVED = ("ice", "read", "rendezvous")
 # Keys of server.toml that accounts, jails and sshd stand on: another value would shut every host out.
 FORMULAS = ("account_prefix", "owner", "readers", "hosts", "jails", "history", "keys", "receiver", "hours")
 # What `snapshotter host add --limit` takes besides push_hours: the key, its least and its most.
@@ -47,7 +47,7 @@ LIMITS = {
     "queued_pushes": (1, 2**32 - 1),
     "emergency_pushes": (0, 16),
 }
-ROLES = ("push-client", "backup-server", "iceboxer", "drill-host")
+ROLES = ("push-client", "backup-server", "iceboxer", "drill-host", "rendezvous-host", "rendezvous-server")
 PLACE = re.compile(r"(?:salt://|/)[A-Za-z0-9][A-Za-z0-9._+~:/-]*")
 VERSION = re.compile(r"[0-9][A-Za-z0-9.+~-]*")
 ARCH = re.compile(r"[a-z0-9_]+")
@@ -298,6 +298,32 @@ def _push(value, what):
     return found
 
 
+def _rendezvous(value, what):
+    given = _Table(value, what)
+    found = {
+        "server_key": given.take("server_key", key),
+        "server_from": given.take("server_from", address),
+        "hosts": given.take("hosts", _table_of(host_id, _called), {}),
+    }
+    given.end()
+    return found
+
+
+def _called(value, what):
+    """A host that may call nobody: where its sshd is, by which key it is known, and the port that is opened there."""
+    given = _Table(value, what)
+    found = {
+        "address": given.take("address", address),
+        "port": given.take("port", lambda item, where: number(item, where, 1, 65535), 22),
+        "listen": given.take("listen", lambda item, where: number(item, where, 1024, 65535), 5022),
+        "host_key": given.take("host_key", key),
+    }
+    given.end()
+    if found["address"] is None or found["host_key"] is None:
+        raise Refused(f"pillar {what}: address and host_key are needed")
+    return found
+
+
 def _ice(value, what):
     given = _Table(value, what)
     found = _with_files(given)
@@ -356,12 +382,16 @@ def settings(pillar):
         "packages": given.take("packages", _packages, _packages({}, "firn:packages")),
         "server": given.take("server", _server, _server({}, "firn:server")),
         "push": given.take("push", _push),
+        "rendezvous": given.take("rendezvous", _rendezvous, _rendezvous({}, "firn:rendezvous")),
         "ice": given.take("ice", _ice, _ice({}, "firn:ice")),
         "drill": given.take("drill", _drill, _drill({}, "firn:drill")),
     }
     given.end()
     if len(set(found["ids"].values())) != len(found["ids"]):
         raise Refused("pillar firn:ids: two minions have one host id")
+    for host in found["rendezvous"]["hosts"]:
+        # Their pushes come out of the server's own end of the way.
+        found["server"]["from"].setdefault(host, ["127.0.0.1"])
     if "drill-host" in found["roles"] and {"backup-server", "iceboxer"} & set(found["roles"]):
         raise Refused("pillar firn:roles: the secret key of drills has no business on the backup server")
     return found

@@ -309,6 +309,8 @@ def push(minute):
         "key": "/etc/firn/push_ed25519",
         "host_key": _server_key(found),
     }
+    if "rendezvous-host" in found["roles"]:
+        server.update(address="127.0.0.1", port=_called(found, host)["listen"])
     return {
         "host": host,
         "package": _package(found, "push-client"),
@@ -318,6 +320,33 @@ def push(minute):
         "settings": __salt__["firn.toml"]({**found["push"]["settings"], **settings, "server": server}),
         "timer": f"[Timer]\nOnCalendar=\nOnCalendar=*-*-* {clock}:{own:02}:00\nPersistent=true\nRandomizedDelaySec=0\n",
     }
+
+
+def _called(found, host):
+    if host not in found["rendezvous"]["hosts"]:
+        raise Refused(f"pillar firn:rendezvous:hosts: {host} is not among them, and is called a rendezvous-host")
+    return found["rendezvous"]["hosts"][host]
+
+
+def rendezvous_host():
+    """What lets the server open its one port on a host that may call nobody. `words` is for a command line: checked, without a blank or a sign of the shell."""
+    found = __salt__["firn.settings"](__pillar__)
+    host = __salt__["firn.id_of"](__grains__["id"], socket.gethostname(), found)
+    if found["rendezvous"]["server_key"] is None:
+        raise Refused("pillar firn:rendezvous:server_key: the public half of the server's /etc/firn/rendezvous/key_ed25519")
+    port, source = _called(found, host)["listen"], found["rendezvous"]["server_from"]
+    return {
+        "key": found["rendezvous"]["server_key"] + "\n",
+        "port": f"--port {port}",
+        "from": f" --from {source}" if source else "",
+    }
+
+
+def rendezvous_server():
+    """What the server needs to call its hosts: for each a file, and one file of their host keys."""
+    hosts = __salt__["firn.settings"](__pillar__)["rendezvous"]["hosts"]
+    files = {host: f"ADDRESS={one['address']}\nPORT={one['port']}\nLISTEN={one['listen']}\n" for host, one in sorted(hosts.items())}
+    return {"files": files, "known_hosts": "".join(f"{host} {one['host_key']}\n" for host, one in sorted(hosts.items()))}
 
 
 def server():

@@ -127,6 +127,15 @@ def claim(**words):
     return change
 
 
+def called(**words):
+    """A host that the server calls, with something wrong."""
+    host = {"address": "192.0.2.17", "host_key": KEYS[3], **words}
+
+    def change(world):
+        fleet.__pillar__["firn"]["rendezvous"] = {"server_key": KEYS[4], "hosts": {"web01": host}}
+    return change
+
+
 def whole(value):
     def change(world):
         world.mine["web01"] = value
@@ -298,6 +307,16 @@ PILLAR = {
     "open hours of 24": pillar("server", "limits_of", to={"web01": {"push_hours": [24]}}),
     "no open hours": pillar("server", "limits_of", to={"web01": {"push_hours": []}}),
     "an unknown key": pillar("hourz", to=[2]),
+    "a called host at an option": called(address="-oProxyCommand=id"),
+    "a called host at a name": called(address="web01; id"),
+    "a called host without a key": called(host_key=None),
+    "a called host with options before its key": called(host_key="cert-authority " + KEYS[0]),
+    "a called host whose port is a text": called(listen="5022 --from x"),
+    "a called host with a port of root": called(listen=22),
+    "a called host with a word that nobody knows": called(command="id"),
+    "a caller's key with options": pillar("rendezvous", to={"server_key": "restrict " + KEYS[0]}),
+    "a caller from a whole network": pillar("rendezvous", to={"server_from": "10.0.0.0/8"}),
+    "a caller from two places": pillar("rendezvous", to={"server_from": "10.0.0.9 10.0.0.10"}),
     "an unknown key of the server": pillar("server", "prot", to=22),
     "a port of 0": pillar("server", "port", to=0),
     "a port that is a text": pillar("server", "port", to="2222"),
@@ -345,6 +364,37 @@ PILLAR = {
     "a server's key that is a list": lambda world: world.server_mine.update(backup1=[KEYS[7]]),
     "no key of the server in the Mine": lambda world: setattr(world, "server_mine", {}),
 }
+
+
+class Rendezvous(unittest.TestCase):
+    def world(self, roles):
+        given = good_pillar()
+        hosts = {"web01": {"address": "192.0.2.17", "host_key": KEYS[3]}}
+        given["firn"].update(roles=roles, rendezvous={"server_key": KEYS[4], "server_from": "192.0.2.9", "hosts": hosts})
+        return World(pillar=given, minion="web01")
+
+    def test_a_host_that_may_call_nobody_pushes_to_its_own_port_and_knows_the_same_server(self):
+        self.world(["push-client"])
+        usual = fleet.push(40)["settings"]
+        self.world(["push-client", "rendezvous-host"])
+        self.assertEqual(fleet.push(40)["settings"], usual.replace('"backup1.example.org"', '"127.0.0.1"').replace("2222", "5022"))
+        self.assertEqual(fleet.rendezvous_host(), {"key": KEYS[4] + "\n", "port": "--port 5022", "from": " --from 192.0.2.9"})
+
+    def test_the_server_calls_hosts_that_it_knows_and_takes_their_pushes_from_itself(self):
+        world = self.world(["backup-server", "rendezvous-server"])
+        given = fleet.rendezvous_server()
+        self.assertEqual(given["known_hosts"], f"web01 {KEYS[3]}\n")
+        self.assertEqual(given["files"], {"web01": "ADDRESS=192.0.2.17\nPORT=22\nLISTEN=5022\n"})
+        self.assertEqual(firn.settings(fleet.__pillar__)["server"]["from"], {"web01": ["127.0.0.1"]})
+        self.assertEqual(world.ran, [])
+
+    def test_a_host_that_is_not_in_the_table_is_not_called(self):
+        world = World(minion="web01")
+        fleet.__pillar__["firn"]["roles"] = ["push-client", "rendezvous-host"]
+        for ask in (lambda: fleet.push(40), fleet.rendezvous_host):
+            with self.assertRaises(Refused):
+                ask()
+        self.assertEqual(world.ran, [])
 
 
 class Hostile(unittest.TestCase):

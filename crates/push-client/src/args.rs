@@ -1,13 +1,16 @@
 //! The command line as it is typed.
 
 use std::ffi::OsString;
+use std::net::IpAddr;
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
 use cli::{Common, Manual};
 
-use crate::transport::Attempt;
+use crate::rendezvous::PORT;
+use crate::transport::{Attempt, PushFile};
 
 /// The program's name in reports.
 pub const PROGRAM: &str = "push-client";
@@ -21,6 +24,7 @@ Examples:
   push-client run --emergency           push at an hour that is not this host's, as often as the server lets it
   push-client exclude-test /etc/passwd  whether it would be pushed, and what decides it
   push-client audit                     try what the server must refuse this host
+  push-client run --to-file /media/web01.push   write the push to a file, for other means than a network
   push-client schedule --hostname web01 the minute at which web01 pushes: 40
 
 Exit codes: 0 accepted; 3 accepted, but something was left out; 18 sealed, verdict pending;
@@ -46,6 +50,10 @@ pub enum Verb {
     /// Kept of each file: content, owner and group by number and name, mode, mtime, which names share an inode, POSIX ACLs,
     /// file capabilities and other extended attributes, and the inode flags that chattr sets. Not kept: atime and ctime, which
     /// zeros of a file were holes, and, unless the settings ask for them, `trusted.*` attributes. docs/fidelity.md lists all.
+    ///
+    /// With --to-file nobody is called: the push is written to a new file, as it would lie on the server, against the last state that is known to be
+    /// accepted. The file holds contents in the clear, and nothing tells who made it: carry it as you would carry the disk. On the server
+    /// `snapshotter ingest HOST --from FILE` judges it; then, and not before, is it accepted. Ends with 18.
     Run {
         /// Send and write nothing; list what would go: `+` new, `M` changed, `-` removed
         #[arg(long)]
@@ -53,6 +61,9 @@ pub enum Verb {
         /// Also outside the hours and before the interval that the server has for this host; it counts those, and names them
         #[arg(long, conflicts_with = "dry_run")]
         emergency: bool,
+        /// Write the push to this new file instead
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["dry_run", "emergency"])]
+        to_file: Option<PathBuf>,
     },
     /// Say what is wrong with settings, key, host key, connection or jail
     Check,
@@ -78,6 +89,14 @@ pub enum Verb {
     /// The host's half of the audit; `snapshotter audit` is the server's. One line a requirement: pass, fail or unknown. Nothing is pushed or changed.
     /// Ends with 6 if a requirement fails, with 3 if none fails and one is unknown.
     Audit,
+    /// Print what a host needs that may call nobody: the server then comes to it, and pushes go out through a port of this host
+    ///
+    /// The server's key can open one port of this host's loopback, and nothing else: docs/rendezvous.md.
+    Rendezvous {
+        /// Which part
+        #[command(subcommand)]
+        verb: RendezvousVerb,
+    },
     /// One attempt of the audit: started by `audit`, of no use by hand
     #[command(hide = true)]
     Attempt {
@@ -97,9 +116,38 @@ pub enum Verb {
         #[arg(last = true, required = true)]
         command: Vec<OsString>,
     },
+    /// Write down a push: started by `run --to-file`, of no use by hand
+    #[command(hide = true)]
+    WritePushFile(PushFile),
     /// What packagers call.
     #[command(flatten)]
     Manual(Manual),
+}
+
+/// A part of what such a host needs.
+#[derive(Debug, Subcommand)]
+pub enum RendezvousVerb {
+    /// The line of the server's key, for /etc/firn/rendezvous_keys
+    Key {
+        /// The server's public key
+        file: PathBuf,
+        /// The port that it opens on loopback, to which pushes go
+        #[arg(long, default_value_t = port())]
+        port: NonZeroU16,
+        /// The only address that the key may be used from
+        #[arg(long, value_name = "ADDRESS")]
+        from: Option<IpAddr>,
+    },
+    /// The block for this host's sshd, for a file in /etc/ssh/sshd_config.d
+    SshdConfig {
+        /// The port that the server opens on loopback
+        #[arg(long, default_value_t = port())]
+        port: NonZeroU16,
+    },
+}
+
+fn port() -> NonZeroU16 {
+    NonZeroU16::new(PORT).unwrap_or(NonZeroU16::MIN)
 }
 
 impl Verb {
@@ -113,8 +161,11 @@ impl Verb {
             Verb::Status => "status",
             Verb::Audit => "audit",
             Verb::Attempt { .. } => "attempt",
+            Verb::Rendezvous { verb: RendezvousVerb::Key { .. } } => "rendezvous key",
+            Verb::Rendezvous { verb: RendezvousVerb::SshdConfig { .. } } => "rendezvous sshd-config",
             Verb::Transport => "transport",
             Verb::BecomeSsh { .. } => "become-ssh",
+            Verb::WritePushFile(_) => "write-push-file",
             Verb::Manual(_) => "manual",
         }
     }

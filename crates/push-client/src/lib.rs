@@ -16,6 +16,7 @@ mod host;
 pub mod openssh;
 pub mod plan;
 pub mod push;
+mod rendezvous;
 pub mod settings;
 pub mod state;
 pub mod transport;

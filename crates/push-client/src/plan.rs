@@ -99,6 +99,13 @@ impl Plan {
         Self::of(Settings::load(path)?, path)
     }
 
+    /// Leaves out one more path; none that could not be pushed anyway.
+    pub(crate) fn pass_over(&mut self, path: &Path) {
+        if let Ok(components) = components(path) {
+            self.selection.leave(&components);
+        }
+    }
+
     /// What `settings`, read from `path`, mean.
     pub fn of(settings: Settings, path: &Path) -> Result<Self, SettingsError> {
         let wrong = |key, what: String| SettingsError::value(path, key, what);

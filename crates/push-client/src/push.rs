@@ -19,7 +19,7 @@ mod sender;
 mod session;
 
 pub use account::{Account, Count};
-pub use converse::{Job, Outcome, push};
+pub use converse::{Delivery, Job, Outcome, push};
 pub use error::PushError;
 pub use phases::Phase;
 pub use press::Level;

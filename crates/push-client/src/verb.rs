@@ -5,6 +5,7 @@ mod check;
 mod confine;
 mod dry_run;
 mod exclude_test;
+mod rendezvous;
 mod run;
 mod schedule;
 mod status;
@@ -17,7 +18,7 @@ use formats::session::Role;
 
 use crate::args::{Args, PROGRAM, Verb};
 use crate::settings::SETTINGS_FILE;
-use crate::transport::{become_ssh, run_attempt, run_transport};
+use crate::transport::{become_ssh, run_attempt, run_transport, write_push_file};
 
 /// Runs the program.
 pub fn main() -> ExitCode {
@@ -35,6 +36,9 @@ pub fn main() -> ExitCode {
     if let Verb::BecomeSsh { paths, command } = &args.verb {
         return become_ssh(paths, command);
     }
+    if let Verb::WritePushFile(asked) = &args.verb {
+        return write_push_file(asked);
+    }
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let run = Run::new(PROGRAM, args.verb.word(), &args.common);
     cli::run(run, |run| verb(run, &args))
@@ -44,17 +48,20 @@ fn verb(run: &mut Run, args: &Args) -> Result<Exit, Failed> {
     let settings = args.common.config_or(SETTINGS_FILE);
     match &args.verb {
         Verb::Run { dry_run: true, .. } => dry_run::dry_run(run, settings),
-        Verb::Run { emergency: true, .. } => run::run(run, settings, Role::Emergency),
-        Verb::Run { emergency: false, .. } => run::run(run, settings, Role::Usual),
+        Verb::Run { emergency: true, .. } => run::run(run, settings, Role::Emergency, None),
+        Verb::Run { emergency: false, to_file, .. } => {
+            run::run(run, settings, Role::Usual, to_file.as_deref())
+        }
         Verb::Audit => audit::audit(run, settings),
         Verb::Check => check::check(run, settings),
         Verb::Schedule { hostname } => {
             schedule::schedule(run, settings, hostname.as_deref(), args.common.verbose)
         }
         Verb::ExcludeTest { paths } => exclude_test::exclude_test(run, settings, paths),
+        Verb::Rendezvous { verb } => rendezvous::rendezvous(run, verb),
         Verb::Status => status::status(run, settings),
         Verb::Manual(manual) => manual.write(Args::command(), &mut std::io::stdout().lock()),
-        Verb::Transport | Verb::Attempt { .. } | Verb::BecomeSsh { .. } => {
+        Verb::Transport | Verb::Attempt { .. } | Verb::BecomeSsh { .. } | Verb::WritePushFile(_) => {
             Err(Failed::bug("choosing a verb", "it was chosen before"))
         }
     }

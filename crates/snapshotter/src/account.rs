@@ -81,6 +81,14 @@ fn unreadable(database: &str, name: &str) -> Trouble {
 /// Started as root, becomes the account that owns the histories by starting this program anew, with the same words; returns only as another
 /// account, or with an error.
 pub(crate) fn leave_root(settings: &Settings) -> Result<(), Failed> {
+    leave_root_with(settings, |_| Ok(()))
+}
+
+/// As [`leave_root`], with something that only root may open.
+pub(crate) fn leave_root_with(
+    settings: &Settings,
+    give: impl FnOnce(&mut Command) -> Result<(), Failed>,
+) -> Result<(), Failed> {
     if !is_root() {
         return Ok(());
     }
@@ -95,7 +103,10 @@ pub(crate) fn leave_root(settings: &Settings) -> Result<(), Failed> {
         return Err(Trouble::Usage { what: "the history would be owned by root".to_owned(), advice }.into());
     }
     // Further groups are given up along with root; the account's own group is enough.
-    let error = this_program().args(std::env::args_os().skip(1)).uid(owner.user).gid(owner.group).exec();
+    let mut command = this_program();
+    command.args(std::env::args_os().skip(1)).uid(owner.user).gid(owner.group);
+    give(&mut command)?;
+    let error = command.exec();
     Err(Failed::machine(format!("going on as account {}", settings.owner), error))
 }
 

@@ -34,9 +34,14 @@ const INGEST_EXAMPLES: &str = "Examples:
   snapshotter ingest
   snapshotter ingest web01 db1.example.org
   snapshotter ingest --watch
+  snapshotter ingest web01 --from /media/web01.push
 
 Ends with 0 when every sealed push has its verdict, also when that is a rejection: the host is told. A push that could not be judged stays
 sealed, and the code says why: 11 no room, 4 this machine, 28 or 29 the history.
+
+With --from it judges a file that `push-client run --to-file` made, as if it had been pushed, and leaves it where it is. Nothing in the file proves who made it: you
+vouch for its way here. It ends with the code of the rejection, if it is one; that is noted without the push's id, so a good copy can still follow. Bring
+a file before the host's next push over the network is judged: a later one is taken for a clone's.
 
 With --watch it stays until it is ended (SIGTERM; it finishes the push at work and ends with 0). A host that is added meanwhile is watched too. A push that
 could not be judged is said on standard error and tried again, after a minute and then after longer and longer, up to a quarter of an hour. A host gets at most
@@ -75,6 +80,12 @@ pub(crate) enum Verb {
     Ingest {
         /// Only these hosts
         hosts: Vec<HostId>,
+        /// Judge this push file, which came by other means, for the one host that is named
+        #[arg(long, value_name = "FILE", conflicts_with = "watch")]
+        from: Option<PathBuf>,
+        /// The file of --from is open on standard input; root opened it
+        #[arg(long, hide = true, requires = "from")]
+        opened: bool,
         /// Stay, and judge each push soon after it is sealed
         #[arg(long)]
         watch: bool,
@@ -138,6 +149,9 @@ pub(crate) enum Verb {
     IngestHost {
         /// Which host
         host: HostId,
+        /// Judge the push file on standard input instead of one of the jail
+        #[arg(long)]
+        from_input: bool,
     },
     /// The child that expands a push file; started by `ingest-host`
     #[command(hide = true)]

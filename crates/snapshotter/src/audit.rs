@@ -7,6 +7,7 @@
 mod apart;
 pub(crate) mod attempt;
 mod automatic;
+mod calls;
 mod command;
 mod facts;
 mod halves;

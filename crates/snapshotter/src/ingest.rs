@@ -71,11 +71,22 @@ pub(crate) fn hosts(settings: &Settings) -> Result<Vec<HostId>, Trouble> {
 
 /// One process: at most one push. Without an outcome it has said on standard error what is wrong.
 pub(crate) fn one(settings: &Settings, host: &HostId) -> Result<(Exit, Option<Outcome>), Failed> {
+    process(settings, host, &[], Stdio::null())
+}
+
+/// As [`one`], with these words to it and this on its standard input.
+pub(crate) fn process(
+    settings: &Settings,
+    host: &HostId,
+    words: &[&str],
+    input: Stdio,
+) -> Result<(Exit, Option<Outcome>), Failed> {
     let starting = || format!("starting the ingest of {host}");
     let mut child = this_program()
         .args(["ingest-host", host.as_str(), "--config"])
         .arg(&settings.file)
-        .stdin(Stdio::null())
+        .args(words)
+        .stdin(input)
         .stdout(Stdio::piped())
         .spawn()
         .map_err(Trouble::stream(starting()))?;
@@ -145,7 +156,7 @@ pub(crate) fn tell(run: &mut Run, host: &HostId, outcome: &Outcome) {
     }
 }
 
-fn told(host: &HostId, outcome: &Outcome) -> Result<serde_json::Value, Failed> {
+pub(crate) fn told(host: &HostId, outcome: &Outcome) -> Result<serde_json::Value, Failed> {
     let mut value =
         serde_json::to_value(outcome).map_err(|error| Failed::bug("telling the outcome", error))?;
     if let Some(fields) = value.as_object_mut() {

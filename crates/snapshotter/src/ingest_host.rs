@@ -34,7 +34,7 @@ use crate::settings::Settings;
 use crate::trouble::Trouble;
 use judge::{Desk, Incoming};
 use outcome::Outcome;
-use queue::Queue;
+use queue::{Queue, Sealed};
 
 /// Descriptors for the folders of a deep tree and its base, and some to spare.
 const OPEN_FILES: u64 = 512;
@@ -46,15 +46,28 @@ struct Places {
     history: HostHistory,
 }
 
+/// Where the push lies that is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// In the jail: the oldest that waits, if one does.
+    Jail,
+    /// On standard input: a file that came by other means.
+    Input,
+}
+
 /// Runs the verb: repairs what an earlier run left, judges at most one push, publishes. The outcome is the last line of standard output.
-pub(crate) fn run(run: &mut Run, settings: &Settings, host: &HostId) -> Result<Exit, Failed> {
+pub(crate) fn run(run: &mut Run, settings: &Settings, host: &HostId, source: Source) -> Result<Exit, Failed> {
     // Before anything is looked at: what cannot be read lets nobody in.
     let allowed = settings.allowed(&HostRecord::read(settings, host)?.limits);
     let places = open(settings, host)?;
     let alone = places.history.write_lock().map_err(Trouble::history(host))?;
     let alone = alone.ok_or_else(|| Trouble::Busy { host: host.clone() })?;
     let queue = Queue::read(&places.sealed, host)?;
-    let incoming = match queue.oldest(&places.sealed, host)? {
+    let next = match source {
+        Source::Jail => queue.oldest(&places.sealed, host)?,
+        Source::Input => Some(Sealed::of_input()?),
+    };
+    let incoming = match next {
         Some(sealed) => {
             let push = sealed.descriptor().map_err(Trouble::stream("sharing the push file"))?;
             let decoder = Decoder::start(push, budget(settings, &allowed))
@@ -126,12 +139,13 @@ fn confined(
     let mut desk = Desk { host, allowed, sealed, state, history, log };
     let lost = desk.settle()?;
     desk.turn_away(&queue.foreign)?;
+    let of_jail = incoming.as_ref().is_some_and(|incoming| incoming.sealed.is_of_jail());
     let mut outcome = match incoming {
         Some(incoming) => desk.judge(incoming)?,
         None => Outcome::default(),
     };
     outcome.lost = outcome.lost.or(lost);
-    let judged = usize::from(outcome.end != outcome::End::Idle);
+    let judged = usize::from(outcome.end != outcome::End::Idle && of_jail);
     outcome.waiting = queue.files.len().saturating_sub(judged) as u64;
     Ok(outcome)
 }

@@ -11,6 +11,7 @@
 mod account;
 mod args;
 mod audit;
+mod by_file;
 mod decode;
 mod decoder;
 mod host;

@@ -8,7 +8,7 @@ use cli::{Exit, Failed, Run};
 
 use crate::args::{Args, PROGRAM, Verb};
 use crate::settings::{SETTINGS_FILE, Settings};
-use crate::{account, audit, decode, host, ingest, ingest_host, list, show, status, verify, watch};
+use crate::{account, audit, by_file, decode, host, ingest, ingest_host, list, show, status, verify, watch};
 
 /// Files that are made are for the account and its group only.
 const UMASK: u32 = 0o027;
@@ -38,6 +38,9 @@ fn verb(run: &mut Run, args: &Args) -> Result<Exit, Failed> {
         Verb::Audit { all, with, with_salt } => {
             audit::run(run, &settings, &audit::Asked::new(*all, with, with_salt))
         }
+        Verb::Ingest { hosts, from: Some(file), opened, .. } => {
+            by_file::run(run, &settings, &by_file::Brought { hosts, file, opened: *opened })
+        }
         verb => {
             account::leave_root(&settings)?;
             unprivileged(run, &settings, verb)
@@ -47,11 +50,14 @@ fn verb(run: &mut Run, args: &Args) -> Result<Exit, Failed> {
 
 fn unprivileged(run: &mut Run, settings: &Settings, verb: &Verb) -> Result<Exit, Failed> {
     match verb {
-        Verb::Ingest { hosts, watch: true, sweep_seconds } => {
+        Verb::Ingest { hosts, watch: true, sweep_seconds, .. } => {
             watch::run(run, settings, hosts, Duration::from_secs(*sweep_seconds))
         }
         Verb::Ingest { hosts, .. } => ingest::run(run, settings, hosts),
-        Verb::IngestHost { host } => ingest_host::run(run, settings, host),
+        Verb::IngestHost { host, from_input } => {
+            let source = if *from_input { ingest_host::Source::Input } else { ingest_host::Source::Jail };
+            ingest_host::run(run, settings, host, source)
+        }
         Verb::List { host } => list::run(run, settings, host.as_ref()),
         Verb::Show { host, snapshot, entries } => {
             let depth = if *entries { show::Depth::Entries } else { show::Depth::Facts };

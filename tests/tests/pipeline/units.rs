@@ -11,7 +11,7 @@ use pipeline_tests::machine::workspace;
 use crate::rig;
 
 /// Every unit, with the most that `systemd-analyze security` may say of a service. systemd/README.md says why it is what it is.
-const UNITS: [(&str, Option<f64>); 8] = [
+const UNITS: [(&str, Option<f64>); 9] = [
     ("firn-push.service", Some(2.7)),
     ("firn-push.timer", None),
     ("firn-sshd.service", Some(2.9)),
@@ -20,6 +20,7 @@ const UNITS: [(&str, Option<f64>); 8] = [
     ("firn-status.timer", None),
     ("firn-ice.service", Some(2.0)),
     ("firn-ice.timer", None),
+    ("firn-rendezvous@.service", Some(2.0)),
 ];
 
 /// What a deployment adds to the timer of a host whose minute is 40.

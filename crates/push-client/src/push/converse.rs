@@ -48,6 +48,17 @@ pub struct Job<'a> {
     pub walked_before: Option<i64>,
     /// Why it is pushed.
     pub role: Role,
+    /// How it gets there.
+    pub delivery: Delivery,
+}
+
+/// How a push gets to the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// In this session: sealed, it is there.
+    Session,
+    /// By a file, that may be under way for long.
+    File,
 }
 
 /// A push that is sealed and not rejected.
@@ -287,7 +298,8 @@ impl Push<'_> {
         let (summary, written) = self.state.finish(new, root.filter(|_| all_taken_over))?;
         let manifest = self.state.new_manifest(summary.root)?;
         let left_out = self.account.left_out_count;
-        self.memory.add(Pending { push, root: summary.root, left_out });
+        let by_file = self.job.delivery == Delivery::File;
+        self.memory.add(Pending { push, root: summary.root, left_out, by_file });
         self.keeping = Some(self.state.keep(written, self.memory.clone())?);
         let changes = send_changes(self.state, root, summary.root, manifest, &mut packer)?;
         self.account.add(Count::Changes, changes);

@@ -23,7 +23,7 @@ pub(super) enum Course {
 /// Takes in the verdicts on pushes that waited for one. Returns why the last of them was rejected, if one was.
 pub(super) fn learn(memory: &mut Memory, base: &BaseMessage, monitor: &dyn Monitor) -> Option<Code> {
     let mut rejected = None;
-    for Pending { push, .. } in memory.pending.clone() {
+    for Pending { push, by_file, .. } in memory.pending.clone() {
         let arrived = base.queued.contains(&push) || base.partial.is_some_and(|(partial, _)| partial == push);
         match base.published.verdict(push) {
             Some(Verdict::Rejected { code }) => {
@@ -36,7 +36,7 @@ pub(super) fn learn(memory: &mut Memory, base: &BaseMessage, monitor: &dyn Monit
                 memory.forget(push);
             }
             Some(Verdict::Accepted { .. } | Verdict::Pending) => {}
-            None if arrived => {}
+            None if arrived || by_file => {}
             None => {
                 monitor.info(&format!("an earlier push ({push}) never arrived"));
                 memory.forget(push);

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::StateError;
 
 const FILE: Name<'static> = Name::literal("state");
-const FORMAT: &str = "firn.client/1.0";
+const FORMAT: &str = "firn.client/1.1";
 const FORMAT_MAJOR: &str = "firn.client/1.";
 /// Longest file, in bytes.
 const BYTES_MAX: u64 = 64 * 1024;
@@ -34,6 +34,9 @@ pub struct Pending {
     /// Paths that the walk had to leave out.
     #[serde(default)]
     pub left_out: u64,
+    /// It went into a file: that the server does not have it yet means nothing.
+    #[serde(default)]
+    pub by_file: bool,
 }
 
 impl Default for Memory {
@@ -98,7 +101,8 @@ mod tests {
     use super::*;
 
     fn pending(push: u8, root: u8) -> Pending {
-        Pending { push: PushId::from_bytes([push; 16]), root: Root::from_bytes([root; 32]), left_out: 0 }
+        let (push, root) = (PushId::from_bytes([push; 16]), Root::from_bytes([root; 32]));
+        Pending { push, root, left_out: 0, by_file: false }
     }
 
     #[test]

@@ -29,10 +29,12 @@ pub(super) enum Ending {
     Between,
     /// The system's ssh does not take what it was told.
     Asked,
+    /// The push file could not be written.
+    Disk,
 }
 
 impl Ending {
-    const ALL: [Ending; 13] = [
+    const ALL: [Ending; 14] = [
         Ending::Done,
         Ending::Handover,
         Ending::Confinement,
@@ -46,6 +48,7 @@ impl Ending {
         Ending::Unreachable,
         Ending::Between,
         Ending::Asked,
+        Ending::Disk,
     ];
 
     /// The exit code between child and parent; nobody else sees it.
@@ -64,6 +67,7 @@ impl Ending {
             Ending::Unreachable => 69,
             Ending::Between => 70,
             Ending::Asked => 71,
+            Ending::Disk => 72,
         }
     }
 

@@ -84,6 +84,7 @@ fn what(ending: EndingCode) -> &'static str {
         Ending::Unreachable => "the server cannot be reached",
         Ending::Between => "what ssh goes through to the server failed",
         Ending::Asked => "ssh does not take what it was told",
+        Ending::Disk => "the push file cannot be written",
     }
 }
 
@@ -100,7 +101,9 @@ impl Failure for TransportError {
             TransportError::Key(error) => error.exit(),
             TransportError::NoKey | TransportError::Config { .. } => Exit::USAGE,
             TransportError::Start(_) | TransportError::Pin(_) => Exit::MACHINE,
-            TransportError::Ended { ending: EndingCode(Ending::Confinement), .. } => Exit::MACHINE,
+            TransportError::Ended { ending: EndingCode(Ending::Confinement | Ending::Disk), .. } => {
+                Exit::MACHINE
+            }
             TransportError::Ended { ending: EndingCode(Ending::Asked), .. } => Exit::USAGE,
             _ => Exit::NO_CONNECTION,
         }
@@ -141,6 +144,9 @@ impl Failure for TransportError {
                 }
                 Ending::Asked => {
                     "look at `[server.ssh]`, `server.ciphers`, and the file that `server.ssh.config` names"
+                }
+                Ending::Disk => {
+                    "name a new file in a folder of the user that runs push-client, with room for it"
                 }
                 Ending::Handover | Ending::Confinement => return None,
             },

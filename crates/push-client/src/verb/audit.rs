@@ -3,6 +3,7 @@
 
 mod files;
 mod local;
+mod way_in;
 
 use std::path::Path;
 
@@ -70,7 +71,9 @@ fn probe(run: &Run, plan: &Plan) -> Vec<Finding> {
     accepted(&mut automatic, plan);
     let mut calm = Finding::new(Requirement::R12);
     local::manners(&mut calm);
-    vec![apart, local::doors(&plan.target), own, automatic, calm]
+    let mut doors = local::doors(&plan.target);
+    way_in::look(&mut doors);
+    vec![apart, doors, own, automatic, calm]
 }
 
 fn others(finding: &mut Finding, target: &Target) {

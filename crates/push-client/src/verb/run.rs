@@ -11,13 +11,18 @@ use rustix::process::{getpriority_process, setpriority_process};
 use super::confine::confine;
 use crate::host;
 use crate::plan::Plan;
-use crate::push::{Account, Count, Job, Outcome, Phase, PushError, Session, Warning, push};
+use crate::push::{Account, Count, Delivery, Job, Outcome, Phase, PushError, Session, Warning, push};
 use crate::state::{RunRecord, Runs, StateFolder};
-use crate::transport;
+use crate::transport::{self, PushFile};
 
-pub(super) fn run(run: &mut Run, settings: &Path, role: Role) -> Result<Exit, Failed> {
+pub(super) fn run(
+    run: &mut Run,
+    settings: &Path,
+    role: Role,
+    to_file: Option<&Path>,
+) -> Result<Exit, Failed> {
     let console = run.console();
-    let plan = Plan::load(settings)?;
+    let mut plan = Plan::load(settings)?;
     run.report().detail("host", plan.host.as_str());
     step_back(plan.nice, &console);
     let state = StateFolder::open(&plan.state)?;
@@ -26,11 +31,15 @@ pub(super) fn run(run: &mut Run, settings: &Path, role: Role) -> Result<Exit, Fa
     let before = state.runs().unwrap_or_default();
     let mut account = Account::default();
     run.report().detail("emergency", role == Role::Emergency);
-    let order = Order { plan: &plan, started, role, before: before.as_ref() };
+    let by_file = to_file.map(|file| file_of(file, &mut plan, &state, &console)).transpose()?;
+    let order = Order { plan: &plan, started, role, before: before.as_ref(), by_file: by_file.as_ref() };
     let outcome = attempt(&order, &state, &mut account, &console);
     account.enter(None);
     let took = clock.elapsed();
     tell(run, &account, &outcome, took);
+    if let (Some(file), Ok(_)) = (to_file, &outcome) {
+        run.line(&format!("written to {}", cli::shown(file.as_os_str().as_encoded_bytes())));
+    }
     let exit = match &outcome {
         Ok(outcome) => exit(outcome),
         Err(failed) => failed.exit(),
@@ -55,6 +64,8 @@ struct Order<'a> {
     started: i64,
     role: Role,
     before: Option<&'a Runs>,
+    /// Where the push goes instead of to a server.
+    by_file: Option<&'a PushFile>,
 }
 
 /// From the connection to the verdict.
@@ -64,18 +75,23 @@ fn attempt(
     account: &mut Account,
     console: &Console,
 ) -> Result<Outcome, Failed> {
-    let Order { plan, started, role, before } = *order;
+    let Order { plan, started, role, before, by_file } = *order;
     account.enter(Some(Phase::Connect));
     let zone = host::zone();
-    let carried = transport::open(&plan.target)?;
-    console.info(&format!("connecting to {} port {}", plan.target.address, plan.target.port));
+    let (carried, delivery) = match by_file {
+        Some(file) => (file.open(&plan.target)?, Delivery::File),
+        None => {
+            console.info(&format!("connecting to {} port {}", plan.target.address, plan.target.port));
+            (transport::open(&plan.target)?, Delivery::Session)
+        }
+    };
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let top = rustix::fs::open(c"/", flags, Mode::empty())
         .map_err(|errno| Failed::machine("opening /", errno.into()))?;
     confine(&top, Some(&state.as_fd()), carried.child_id(), plan.trusted, console)?;
     let expected = before.and_then(|runs| runs.accepted.as_ref()).map(|run| run.count(Count::Entries.name()));
     let walked_before = before.and_then(Runs::walked);
-    let job = Job { plan, top, started, zone, entries_expected: expected, walked_before, role };
+    let job = Job { plan, top, started, zone, entries_expected: expected, walked_before, role, delivery };
     let pushed = push(job, state, Session::new(carried)?, account, console);
     if let Err(PushError::Refused { retry_seconds, .. }) = &pushed {
         account.retry_seconds = Some(*retry_seconds);
@@ -90,6 +106,23 @@ fn exit(outcome: &Outcome) -> Exit {
         None if outcome.is_accepted => Exit::WHOLE,
         None => Exit::PENDING,
     }
+}
+
+/// What is written there, which is no part of what is pushed.
+fn file_of(
+    file: &Path,
+    plan: &mut Plan,
+    state: &StateFolder,
+    monitor: &dyn Monitor,
+) -> Result<PushFile, Failed> {
+    let file = std::path::absolute(file).map_err(|error| Failed::machine("finding the push file", error))?;
+    let memory = state.memory(monitor)?;
+    let queued = memory.pending.iter().map(|pending| pending.push).collect();
+    let asked = PushFile { host: plan.host.clone(), base: memory.accepted, queued, file };
+    for name in asked.names() {
+        plan.pass_over(&name);
+    }
+    Ok(asked)
 }
 
 /// Behind other programs, and the transport with us. Nobody is brought forward: a unit may have set us further back.

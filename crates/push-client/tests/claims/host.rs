@@ -10,7 +10,7 @@ use cli::Silent;
 use formats::published::Verdict;
 use formats::session::Role;
 use push_client::plan::Plan;
-use push_client::push::{Account, Job, Outcome, PushError, Session, push};
+use push_client::push::{Account, Delivery, Job, Outcome, PushError, Session, push};
 use push_client::state::{StateError, StateFolder};
 use push_client::transport::Carried;
 
@@ -129,6 +129,7 @@ impl Host {
             entries_expected: None,
             walked_before: self.walked_before,
             role: self.role,
+            delivery: Delivery::Session,
         };
         let mut account = Account::default();
         let outcome = push(job, &self.state(), Session::new(carried).unwrap(), &mut account, &Silent);

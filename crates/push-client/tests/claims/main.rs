@@ -10,6 +10,7 @@
 
 mod admission;
 mod audit;
+mod by_file;
 mod commands;
 mod cut;
 mod delta;
@@ -25,6 +26,7 @@ mod moved;
 mod preview;
 mod reading;
 mod rehash;
+mod rendezvous;
 mod selection;
 mod server;
 mod sshd;

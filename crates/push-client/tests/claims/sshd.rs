@@ -38,6 +38,11 @@ pub(crate) fn key(path: &Path) -> String {
 impl Sshd {
     /// Lets in `key`, made in its folder; none where there is no sshd.
     pub(crate) fn start(test: &str) -> Option<Self> {
+        Self::start_with(test, |folder| format!("ForceCommand /bin/bash {}/receiver\n", folder.display()))
+    }
+
+    /// With `more` at the end of its configuration.
+    pub(crate) fn start_with(test: &str, more: impl Fn(&Path) -> String) -> Option<Self> {
         let Some(program) =
             ["/usr/sbin/sshd", "/usr/local/sbin/sshd"].into_iter().find(|p| Path::new(p).exists())
         else {
@@ -60,8 +65,9 @@ impl Sshd {
             let config = format!(
                 "ListenAddress 127.0.0.1:{port}\nHostKey {0}/host\nPidFile none\nUsePAM no\nStrictModes no\n\
                  PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\n\
-                 AuthorizedKeysFile {0}/authorized\nForceCommand /bin/bash {0}/receiver\nPubkeyAcceptedAlgorithms ssh-ed25519\n",
-                folder.path().display()
+                 AuthorizedKeysFile {0}/authorized\nPubkeyAcceptedAlgorithms ssh-ed25519\n{1}",
+                folder.path().display(),
+                more(folder.path()),
             );
             fs::write(at("sshd_config"), config).unwrap();
             let mut command = Command::new(program);

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use durable::{Dir, FileKind, Name};
 use formats::records::audit::{Finding, Verdict};
 
-use super::{shown, sshd};
+use super::{calls, shown, sshd};
 use crate::account::account;
 use crate::settings::Settings;
 
@@ -43,6 +43,8 @@ pub(super) fn look(finding: &mut Finding, settings: &Settings) {
             Err(_) => {}
         }
     }
+    // What it opens is tried by itself.
+    own.keys.extend(fs::canonicalize(calls::key()).ok());
     let folders = folders(finding, settings);
     let looked = folders.iter().map(|folder| one(finding, folder, &own)).sum::<usize>();
     let places: Vec<String> = folders.iter().map(|folder| shown(folder)).collect();
@@ -110,7 +112,8 @@ fn folders(finding: &mut Finding, settings: &Settings) -> BTreeSet<PathBuf> {
         }
     }
     // These are named by root, who may do that by a link.
-    let named = [Some(Path::new("/etc/firn")), settings.file.parent(), Some(&settings.keys)];
+    let calls = calls::folder();
+    let named = [Some(Path::new("/etc/firn")), Some(&calls), settings.file.parent(), Some(&settings.keys)];
     folders.extend(named.into_iter().flatten().filter_map(|folder| fs::canonicalize(folder).ok()));
     folders
 }

@@ -11,7 +11,7 @@ use formats::records::audit::{Evidence, Finding, Requirement, Verdict};
 use super::attempt::Identity;
 use super::command::run;
 use super::facts::{Host, Hosts, identity};
-use super::{private_keys, rulers};
+use super::{calls, private_keys, rulers};
 use crate::settings::Settings;
 
 const CONNECT: Duration = Duration::from_secs(3);
@@ -26,6 +26,7 @@ const NOT_IN: i32 = 255;
 pub(super) fn probe(settings: &Settings, hosts: &Hosts) -> Finding {
     let mut finding = Finding::new(Requirement::R2);
     private_keys::look(&mut finding, settings);
+    calls::look(&mut finding);
     rulers::look(&mut finding, settings, hosts);
     let locals = locals(&mut finding, settings);
     let tried: Vec<&Host> = hosts.tried().filter(|host| host.is_active()).collect();
@@ -69,9 +70,13 @@ fn locals(finding: &mut Finding, settings: &Settings) -> Vec<(String, Option<Ide
 /// Empty if the host has no address that can be tried.
 fn one(settings: &Settings, host: &Host, locals: &[(String, Option<Identity>)]) -> Vec<Evidence> {
     let from = host.record.from.iter();
-    let addresses = from.filter_map(|network| network.to_string().parse::<IpAddr>().ok()).take(ADDRESSES_MAX);
-    let places =
-        addresses.flat_map(|address| settings.audit.ssh_ports.iter().map(move |port| (address, *port)));
+    let from = from.filter_map(|network| network.to_string().parse::<IpAddr>().ok()).take(ADDRESSES_MAX);
+    // The pushes of a host that is called come from this machine; the host is elsewhere.
+    let addresses: Vec<IpAddr> =
+        calls::address(&host.id).map_or_else(|| from.collect(), |called| vec![called]);
+    let places = addresses
+        .into_iter()
+        .flat_map(|address| settings.audit.ssh_ports.iter().map(move |port| (address, *port)));
     let mut evidence = Vec::new();
     for (address, port) in places {
         if let Err(error) = TcpStream::connect_timeout(&SocketAddr::new(address, port), CONNECT) {

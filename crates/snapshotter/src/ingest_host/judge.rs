@@ -104,10 +104,12 @@ impl Desk<'_> {
             Err(fault) => (None, Err(fault)),
         };
         drop(decoder);
+        // Nobody vouches for what names a push in a file that came by other means: a spoiled copy must not keep the good one out.
+        let named = header.as_ref().filter(|_| sealed.is_of_jail());
         let mut outcome = match tried {
             Ok(outcome) => outcome,
-            Err(Fault::Push(code)) => self.reject(header.as_ref(), code, role)?,
-            Err(Fault::Base(reason)) => self.reset(header.as_ref(), reason, role)?,
+            Err(Fault::Push(code)) => self.reject(named, code, role)?,
+            Err(Fault::Base(reason)) => self.reset(header.as_ref(), named, reason, role)?,
             Err(Fault::Here(here)) => {
                 // The room it took is needed; if even this fails, the next run does it.
                 let _ = building.abandon();
@@ -204,12 +206,18 @@ impl Desk<'_> {
     }
 
     /// The base of a push is damaged. If it is the one that hosts are told, they are told none from now on.
-    fn reset(&mut self, header: Option<&Header>, reason: String, role: Role) -> Result<Outcome, Trouble> {
-        let named = header.and_then(|header| header.base.or(header.lender));
-        if named.is_some() && named == self.log.log().base() {
+    fn reset(
+        &mut self,
+        header: Option<&Header>,
+        named: Option<&Header>,
+        reason: String,
+        role: Role,
+    ) -> Result<Outcome, Trouble> {
+        let base = header.and_then(|header| header.base.or(header.lender));
+        if base.is_some() && base == self.log.log().base() {
             self.append(Event::Reset { reason: reason.clone() })?;
         }
-        let outcome = self.reject(header, Code::UnknownBase, role)?;
+        let outcome = self.reject(named, Code::UnknownBase, role)?;
         Ok(Outcome { lost: Some(reason), ..outcome })
     }
 

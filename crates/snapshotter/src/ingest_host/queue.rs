@@ -1,6 +1,8 @@
 //! The sealed push files of one jail. The folder is the host account's: nothing in it is believed, not even that it holds files.
 
 use std::fs::File;
+use std::io::Seek;
+use std::os::fd::AsFd;
 
 use durable::{Dir, FileKind, Name, Stat};
 use formats::HostId;
@@ -23,7 +25,8 @@ pub(crate) struct Queue {
 /// The push file that is being judged, held open.
 #[derive(Debug)]
 pub(crate) struct Sealed {
-    name: Vec<u8>,
+    /// In the jail; none if it came by other means.
+    name: Option<Vec<u8>>,
     file: File,
     facts: Stat,
 }
@@ -53,11 +56,29 @@ impl Queue {
         let Some(name) = self.files.first() else { return Ok(None) };
         let file = sealed.open_read(Name::new(name).map_err(at())?).map_err(at())?;
         let facts = Stat::of(&file).map_err(at())?;
-        Ok(Some(Sealed { name: name.clone(), file, facts }))
+        Ok(Some(Sealed { name: Some(name.clone()), file, facts }))
     }
 }
 
 impl Sealed {
+    /// What standard input is: a regular file, read from its start.
+    pub(crate) fn of_input() -> Result<Self, Trouble> {
+        let at = || Trouble::stream("opening the push file");
+        let mut file = File::from(std::io::stdin().as_fd().try_clone_to_owned().map_err(at())?);
+        let facts = Stat::of(&file).map_err(Trouble::folder("opening the push file"))?;
+        if facts.kind != FileKind::File {
+            let what = "what --from names is not a regular file".to_owned();
+            return Err(Trouble::Usage { what, advice: None });
+        }
+        file.rewind().map_err(at())?;
+        Ok(Self { name: None, file, facts })
+    }
+
+    /// Not brought by other means.
+    pub(crate) fn is_of_jail(&self) -> bool {
+        self.name.is_some()
+    }
+
     /// A second descriptor of the same file, for the decoder.
     pub(crate) fn descriptor(&self) -> std::io::Result<File> {
         self.file.try_clone()
@@ -65,7 +86,10 @@ impl Sealed {
 
     /// What the receiver admitted it as: the name says it. The account could have changed that, of its own pushes alone.
     pub(crate) fn role(&self) -> Role {
-        if self.name.ends_with(b".emergency") { Role::Emergency } else { Role::Usual }
+        match &self.name {
+            Some(name) if name.ends_with(b".emergency") => Role::Emergency,
+            _ => Role::Usual,
+        }
     }
 
     /// Its length.
@@ -73,9 +97,10 @@ impl Sealed {
         self.facts.size
     }
 
-    /// Removes it, for good: its verdict is in the log and published. If its name stands for another file by now, that one stays.
+    /// Removes it, for good: its verdict is in the log and published. What is not the jail's stays. If its name stands for another file by now, that one stays.
     pub(crate) fn remove(&self, sealed: &Dir) -> durable::Result<()> {
-        let name = Name::new(&self.name)?;
+        let Some(name) = &self.name else { return Ok(()) };
+        let name = Name::new(name)?;
         match sealed.stat(name) {
             Ok(now) if now.is_same_file(&self.facts) => sealed.unlink(name)?,
             Ok(_) => {}

@@ -121,8 +121,8 @@ fn world() -> World {
     world
 }
 
-#[test]
-fn every_hostile_push_is_refused_by_name_and_changes_nothing() {
+/// All of them, and how many of the first have a header that can be read.
+fn cases() -> (Vec<Case>, usize) {
     let mut cases = Vec::new();
     for part in [
         entries::names,
@@ -138,6 +138,12 @@ fn every_hostile_push_is_refused_by_name_and_changes_nothing() {
     }
     let named = cases.len();
     cases.extend(frames::nameless());
+    (cases, named)
+}
+
+#[test]
+fn every_hostile_push_is_refused_by_name_and_changes_nothing() {
+    let (cases, named) = cases();
     let world = world();
     let trees: Vec<_> = (1..3).map(|n| world.tree(n)).collect();
     let before: Vec<_> = trees.iter().map(|tree| crate::damage::shape(tree)).collect();
@@ -159,6 +165,32 @@ fn every_hostile_push_is_refused_by_name_and_changes_nothing() {
     assert_eq!(world.run(&["verify"]).code, 0);
     println!("hostile pushes refused: {} ({named} with a readable header)", cases.len());
     assert!(cases.len() >= 80);
+}
+
+#[test]
+fn every_hostile_push_that_comes_as_a_file_is_refused_the_same_and_keeps_no_good_one_out() {
+    let (cases, _) = cases();
+    let world = world();
+    let before = (world.picture("history/db1"), world.picture("jails/db1"), world.log().snapshots().to_vec());
+    let file = world.path("brought.push");
+    for case in &cases {
+        std::fs::write(&file, &case.bytes).unwrap();
+        let ended = world.run(&["ingest", "web01", "--from", file.to_str().unwrap()]);
+        assert_eq!(ended.code, i32::from(case.code.exit_code()), "{}: {ended:?}", case.what);
+        let told = format!("rejected: {}", case.code.text());
+        assert!(ended.out.contains(&told), "{}: expected {:?}: {ended:?}", case.what, case.code);
+        assert!(!world.path("history/web01/.building").exists(), "{}", case.what);
+        assert_eq!(std::fs::read(&file).unwrap(), case.bytes, "{}: the file is only read", case.what);
+    }
+    // Its id was never judged, though so many spoiled copies bore it.
+    assert_eq!(world.published().verdict(good().header.push), None);
+    let after = (world.picture("history/db1"), world.picture("jails/db1"), world.log().snapshots().to_vec());
+    assert_eq!(after, before);
+    std::fs::write(&file, good().bytes()).unwrap();
+    let ended = world.run(&["ingest", "web01", "--from", file.to_str().unwrap()]);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert_eq!(world.log().snapshots().len(), 3);
+    assert_eq!(world.run(&["verify"]).code, 0);
 }
 
 /// Each case gets an id of its own, as one id has one verdict. Ids are in the header frame, so the file is made anew around another one.

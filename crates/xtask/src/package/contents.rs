@@ -62,6 +62,7 @@ pub(crate) const PACKAGES: &[Package] = &[
             Item::Unit("firn-status.timer"),
             Item::Unit("firn-ice.service"),
             Item::Unit("firn-ice.timer"),
+            Item::Unit("firn-rendezvous@.service"),
             Item::File { from: "systemd/firn-server.sysusers", to: "usr/lib/sysusers.d/firn-server.conf" },
             Item::File { from: "systemd/firn-server.tmpfiles", to: "usr/lib/tmpfiles.d/firn-server.conf" },
             Item::File { from: SERVER_SETTINGS, to: "etc/firn/server.toml" },

@@ -8,6 +8,7 @@ mod guards;
 mod life;
 mod offsite;
 mod power;
+mod rendezvous;
 mod slots;
 mod step;
 mod troubles;
@@ -41,6 +42,18 @@ fn a_fleet_deployed_by_salt_pushes_and_a_second_highstate_changes_nothing() {
         let world = life::deployed(deploy::by_salt, &["web01", "db1.example.org"], &[]);
         life::first_pushes(&world);
         by_salt::a_second_highstate_changes_nothing(&world);
+    }
+}
+
+#[test]
+fn a_fleet_with_a_host_that_may_call_nobody_gets_its_pushes_too() {
+    if rig::has_fleet_or_skipped("a_fleet_with_a_host_that_may_call_nobody_gets_its_pushes_too") {
+        let _turn = rig::turn();
+        let world = life::deployed(deploy::by_hand, &["web01"], &[]);
+        life::first_pushes(&world);
+        rendezvous::a_host_that_may_call_nobody_pushes_through_the_port_that_the_server_opens(
+            &world, "web01",
+        );
     }
 }
 

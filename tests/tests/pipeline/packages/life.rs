@@ -88,6 +88,7 @@ fn installing_the_server_makes_its_accounts_folders_and_key_and_enables_nothing(
         ("etc/firn/keys", "755 root:root"),
         ("etc/firn/hosts", "755 root:root"),
         ("etc/firn/credentials", "700 root:root"),
+        ("etc/firn/rendezvous", "700 root:root"),
         ("srv/firn/jails", "755 root:root"),
         ("srv/firn/history", "2750 firn:firn-read"),
         ("var/lib/firn/ice", "700 firn-ice:firn-ice"),

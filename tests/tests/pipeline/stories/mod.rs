@@ -9,4 +9,5 @@ mod queues;
 mod refusals;
 mod retired;
 mod sources;
+mod ways;
 mod world;

@@ -19,6 +19,7 @@ pub fn header(push: PushId) -> Header {
         push,
         counter: 1,
         base: None,
+        lender: None,
         started: 0,
         zone: String::new(),
         declared_bytes: 0,

@@ -120,7 +120,7 @@ fn open(jail: &Path) -> Result<Opened> {
     Ok(Opened { spool: Spool::open(&jail)?, state, slot: slot::take(&jail) })
 }
 
-/// From here on this process reaches the spool, the state and the descriptors it was started with, and nothing else. Those are 0, 1
+/// From here on this process reaches the spool, the state, its own slot and the descriptors it was started with, and nothing else. Those are 0, 1
 /// and 2: sshd closes all others before it starts a shell or a command, and nothing here could close what it does not know.
 fn confine(spool: &Spool, state: &State, limits: &Limits) -> Result<()> {
     let landlock = match limits.sandbox {

@@ -168,6 +168,7 @@ mod tests {
             |jail| {
                 fs::remove_file(jail.join("0000")).unwrap();
                 fs::write(jail.join("0000"), b"another file").unwrap();
+                fs::set_permissions(jail.join("0000"), Permissions::from_mode(MODE)).unwrap();
             },
             |jail| fs::set_permissions(jail.join("0001"), Permissions::from_mode(0o400)).unwrap(),
         ];

@@ -102,6 +102,16 @@ fn a_history_at_its_budget_takes_nothing_more_and_loses_nothing() {
     assert_eq!(try_push(2, 0), over, "nothing may be kept at all");
     assert_eq!(try_push(3, used), over, "used up");
     assert_eq!(try_push(4, used + 49_999), over, "met while it is expanded");
+    // Before all of it is there: a push that has nothing else right either.
+    let mut wrong = Push::delta(7, &first(), &bigger);
+    wrong.entries += 1;
+    for (push, budget, code) in [(7, used + 49_999, Code::OverBudget), (8, used + cost, Code::WrongRoot)] {
+        record(&world, &format!("[limits]\nhistory_bytes = {budget}\n"));
+        wrong.header = crate::push::header(push, push.into(), wrong.header.base);
+        world.seal(push.into(), &wrong.bytes());
+        world.ingest(0);
+        world.assert_rejected(push, code);
+    }
     assert_eq!(try_push(5, used + cost - 1), over, "met by what its entries cost");
     assert_eq!(world.published().admission.history_used_bytes, used);
     let status = world.run(&["--json", "status"]);

@@ -98,6 +98,8 @@ pub const NEEDS: &[Need] = &[
     need("radosgw", Purpose::Long, Check::Program("radosgw")),
     // its checker of units; the package alone makes nobody's init of it
     need("systemd", Purpose::Test, Check::Program("systemd-analyze")),
+    // files that share blocks, and snapshots of a file system
+    need("btrfs-progs", Purpose::Test, Check::Program("mkfs.btrfs")),
     // libFuzzer is C++
     need("g++", Purpose::Fuzz, Check::Program("g++")),
     need("zstd", Purpose::Bench, Check::Program("zstd")),

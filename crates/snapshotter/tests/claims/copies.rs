@@ -20,7 +20,7 @@ fn pattern(length: usize) -> Vec<u8> {
     (0..length as u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect()
 }
 
-fn base() -> State {
+pub(crate) fn base() -> State {
     State::of([
         ("big", file(pattern(LENGTH))),
         ("dir", Item::Folder),
@@ -38,7 +38,7 @@ fn push(id: u8, new: &State, made_by: &[Record<'_>]) -> Push {
 }
 
 impl Push {
-    fn made_by(mut self, made_by: &[Record<'_>]) -> Self {
+    pub(crate) fn made_by(mut self, made_by: &[Record<'_>]) -> Self {
         self.extra = vec![(FrameKind::Contents.code(), zstd(&records(made_by)))];
         self
     }
@@ -60,14 +60,14 @@ fn world() -> World {
     with_base(World::new())
 }
 
-fn with_base(world: World) -> World {
+pub(crate) fn with_base(world: World) -> World {
     world.seal(1, &Push::whole(1, &base()).bytes());
     world.ingest(0);
     world
 }
 
 /// Judges one push that makes `big` anew.
-fn judged(world: &World, made_by: &[Record<'_>], becomes: &[u8]) -> Ended {
+pub(crate) fn judged(world: &World, made_by: &[Record<'_>], becomes: &[u8]) -> Ended {
     let new = base().with("big", file(becomes));
     world.seal(2, &push(2, &new, made_by).bytes());
     let ended = world.run(&["ingest"]);
@@ -84,7 +84,7 @@ fn refused(made_by: &[Record<'_>], becomes: &[u8], code: Code) {
 }
 
 /// Edited in place, longer, shorter, with something put in and something taken out, all in one.
-fn edits() -> Vec<(&'static str, Vec<Record<'static>>, Vec<u8>)> {
+pub(crate) fn edits() -> Vec<(&'static str, Vec<Record<'static>>, Vec<u8>)> {
     let old = pattern(LENGTH);
     let edited = [&old[..70_000], b"EDIT", &old[70_004..]].concat();
     let inserted = [b"in front", old.as_slice()].concat();

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod by_file;
+mod clones;
 mod copies;
 mod damage;
 mod edges;

@@ -1,0 +1,113 @@
+//! On a file system whose files can share blocks, a changed file shares those that stayed with its base.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use formats::ContentHash;
+use formats::push::Record;
+
+use crate::copies::{base, edits, judged, with_base};
+use crate::push::Push;
+use crate::state::{State, file, path};
+use crate::stories::accepted;
+use crate::world::{World, is_root};
+
+/// A btrfs of its own, in a file; unmounted when dropped.
+struct Disk {
+    _folder: tempfile::TempDir,
+    mounted: PathBuf,
+}
+
+impl Disk {
+    /// None, and why, where it cannot be made.
+    fn new() -> Result<Self, &'static str> {
+        if !is_root() {
+            return Err("only root mounts");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let (image, mounted) = (folder.path().join("image"), folder.path().join("mounted"));
+        std::fs::File::create(&image).unwrap().set_len(400 << 20).unwrap();
+        std::fs::create_dir(&mounted).unwrap();
+        // The account that the program changes to must get through.
+        std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        if !done(Command::new("mkfs.btrfs").arg("-q").arg(&image)) {
+            return Err("there is no mkfs.btrfs");
+        }
+        if !done(Command::new("mount").args(["-t", "btrfs", "-o", "loop"]).arg(&image).arg(&mounted)) {
+            return Err("a btrfs cannot be mounted here");
+        }
+        Ok(Self { _folder: folder, mounted })
+    }
+
+    fn used_bytes(&self) -> u64 {
+        assert!(done(Command::new("sync").arg("--file-system").arg(&self.mounted)));
+        let stat = rustix::fs::statvfs(&self.mounted).unwrap();
+        (stat.f_blocks - stat.f_bfree) * stat.f_frsize
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        done(Command::new("umount").arg(&self.mounted));
+    }
+}
+
+fn done(command: &mut Command) -> bool {
+    command.output().is_ok_and(|output| output.status.success())
+}
+
+fn on_a_disk(test: &str, run: impl FnOnce(&Disk, &Path)) {
+    match Disk::new() {
+        Ok(disk) => run(&disk, &disk.mounted),
+        Err(why) => println!("SKIPPED: {test}: {why}"),
+    }
+}
+
+#[test]
+fn whatever_was_changed_comes_out_right_on_top_of_a_clone() {
+    on_a_disk("whatever_was_changed_comes_out_right_on_top_of_a_clone", |_, place| {
+        for (what, made_by, becomes) in edits() {
+            let world = with_base(World::at(place, ""));
+            let ended = judged(&world, &made_by, &becomes);
+            let new = base().with("big", file(&becomes));
+            assert_eq!((ended.code, world.verdict(2)), (0, accepted(&new)), "{what}: {ended:?}");
+            new.assert_tree(&world.tree(2));
+            base().assert_tree(&world.tree(1));
+            assert_eq!(world.run(&["verify"]).code, 0, "{what}");
+        }
+    });
+}
+
+#[test]
+fn a_change_in_place_takes_the_room_of_what_is_new() {
+    on_a_disk("a_change_in_place_takes_the_room_of_what_is_new", |disk, place| {
+        const LENGTH: usize = 60_000_000;
+        let world = World::at(place, "");
+        let old: Vec<u8> = (0..LENGTH as u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        let before = State::of([("big", file(&old))]);
+        world.seal(1, &Push::whole(1, &before).bytes());
+        world.ingest(0);
+        let used = disk.used_bytes();
+        let mut new = old.clone();
+        new[30_000_000..30_000_004].copy_from_slice(b"EDIT");
+        let after = before.with("big", file(&new));
+        let copy =
+            |offset: usize, length: usize| Record::Copy { offset: offset as u64, length: length as u64 };
+        let made_by = [
+            Record::From(path("big")),
+            copy(0, 30_000_000),
+            Record::Data(b"EDIT"),
+            copy(30_000_004, LENGTH - 30_000_004),
+            Record::End { size: LENGTH as u64, hash: ContentHash::of(&new) },
+        ];
+        let mut push = Push::delta(2, &before, &after);
+        push.contents.clear();
+        world.seal(2, &push.made_by(&made_by).bytes());
+        world.ingest(0);
+        after.assert_tree(&world.tree(2));
+        before.assert_tree(&world.tree(1));
+        let more = disk.used_bytes().saturating_sub(used);
+        println!("4 bytes of {LENGTH} changed: {more} bytes more are used");
+        assert!(more < 5_000_000, "{more} bytes more");
+    });
+}

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use super::elsewhere::{Elsewhere, Lent};
 use super::packer::{Packer, SenderGone};
 use super::scan::{BUFFER_BYTES, Last, Old, READ_BYTES, Scan};
-use crate::state::{Content, Pieces, PiecesFolder};
+use crate::state::{Content, Pieces, PiecesFolder, Short, shortened};
 use crate::walk::{Facts, FileKind, Found, open_file};
 
 /// Files up to this size are hashed before anything of them is sent. Longer ones are sent while they are read, and of them only what is new.
@@ -68,7 +68,7 @@ enum Turn {
 #[derive(Debug)]
 pub(super) struct Contents {
     packer: Packer,
-    remembered: HashSet<ContentHash>,
+    remembered: HashSet<Short>,
     elsewhere: Elsewhere,
     pieces: PiecesFolder,
     buffer: Vec<u8>,
@@ -96,7 +96,7 @@ impl Contents {
     ) -> Self {
         // More than the longest that is not long: so a file that grew is seen.
         let buffer = vec![0; BUFFER_BYTES];
-        let remembered = held.take(REMEMBERED_MAX).collect();
+        let remembered = held.take(REMEMBERED_MAX).map(|hash| shortened(hash.as_bytes())).collect();
         Self { packer, remembered, elsewhere, pieces, buffer, read_bytes: 0, reading }
     }
 
@@ -202,9 +202,8 @@ impl Contents {
             return Ok((Attempt::Moved(0, ContentHash::from_bytes([0; 32])), after));
         }
         let hash = ContentHash::of(bytes);
-        let has_it = self.remembered.contains(&hash)
-            || expected.is_some_and(|e| e.hash == hash)
-            || self.elsewhere.has(&hash);
+        let has_it =
+            self.has_sent(&hash) || expected.is_some_and(|e| e.hash == hash) || self.elsewhere.has(&hash);
         if !has_it {
             self.packer.data(bytes)?;
             self.packer.end(size, hash, still.then(|| content(size, hash, &after)))?;
@@ -250,7 +249,7 @@ impl Contents {
         let attempt = ended(&hasher, before, &after);
         match &attempt {
             // A copy, or touched and no more.
-            Attempt::Still(_, hash) if self.remembered.contains(hash) || self.elsewhere.has(hash) => {
+            Attempt::Still(_, hash) if self.has_sent(hash) || self.elsewhere.has(hash) => {
                 self.packer.drop_open()?;
             }
             Attempt::Still(size, hash) => {
@@ -308,9 +307,13 @@ impl Contents {
         Ok(length)
     }
 
+    fn has_sent(&self, hash: &ContentHash) -> bool {
+        self.remembered.contains(&shortened(hash.as_bytes()))
+    }
+
     fn remember(&mut self, hash: ContentHash) {
         if self.remembered.len() < REMEMBERED_MAX {
-            self.remembered.insert(hash);
+            self.remembered.insert(shortened(hash.as_bytes()));
         }
     }
 }

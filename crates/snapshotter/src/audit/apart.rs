@@ -117,7 +117,9 @@ fn jail(finding: &mut Finding, host: &Host, owner: Option<u32>) {
         ("spool/incoming", user),
         ("spool/sealed", user),
     ];
-    for (name, of) in folders.into_iter().chain([("state", owner)]) {
+    // A jail from before there were slots has none.
+    let slots = host.jail.join("slots").exists().then_some(("slots", Some(0)));
+    for (name, of) in folders.into_iter().chain([("state", owner)]).chain(slots) {
         let path = host.jail.join(name);
         let Ok(meta) = fs::symlink_metadata(&path) else {
             finding.add(Verdict::Unknown, format!("{} cannot be looked at", shown(&path)));

@@ -1,6 +1,7 @@
 //! R4: no host can reach its own history: not its account outside of the jail, not from within it, and nothing of the history is in a jail.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use formats::records::audit::{Finding, Requirement, Verdict};
@@ -11,15 +12,18 @@ use super::shown;
 use crate::settings::Settings;
 
 /// What a jail holds.
-const IN_A_JAIL: [&str; 3] = ["bin", "spool", "state"];
+const IN_A_JAIL: [&str; 4] = ["bin", "slots", "spool", "state"];
 /// More names than a jail has.
 const NAMES_MAX: usize = 32;
+/// More than there are slots.
+const SLOTS_MAX: usize = 4_096;
 
 pub(super) fn probe(settings: &Settings, hosts: &Hosts) -> Finding {
     let mut finding = Finding::new(Requirement::R4);
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     for host in hosts.all.iter().filter(|host| host.has_jail) {
         contents(&mut finding, host);
+        slots(&mut finding, host);
         if let Some(mount) = mount_beneath(&mounts, &host.jail) {
             finding.add(
                 Verdict::Fail,
@@ -43,6 +47,20 @@ fn contents(finding: &mut Finding, host: &Host) {
         let known = entry.file_name().to_str().is_some_and(|name| IN_A_JAIL.contains(&name));
         if !known || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             finding.add(Verdict::Fail, format!("{} does not belong in a jail", shown(&entry.path())));
+        }
+    }
+}
+
+/// All jails share the files of this folder: in them nothing may pass from one to another.
+fn slots(finding: &mut Finding, host: &Host) {
+    // A jail from before there were slots has none.
+    let Ok(entries) = fs::read_dir(host.jail.join("slots")) else { return };
+    for entry in entries.take(SLOTS_MAX).flatten() {
+        let is_slot = entry.metadata().is_ok_and(|meta| {
+            meta.is_file() && meta.len() == 0 && meta.uid() == 0 && meta.mode() & 0o7222 == 0
+        });
+        if !is_slot {
+            finding.add(Verdict::Fail, format!("{} is no slot", shown(&entry.path())));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The slots of a jail: hard links to files that all jails share. See decision 0014.
+//! The slots of a jail: hard links to files that all jails share. See decision 0015.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;

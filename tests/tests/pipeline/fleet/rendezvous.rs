@@ -39,10 +39,10 @@ pub(super) fn a_host_that_may_call_nobody_pushes_through_the_port_that_the_serve
     }
     let audit = world.sh(BACKUP, "snapshotter audit -v");
     let line = format!("{host}, with the key that opens its port, to run a command: refused");
-    assert!(audit.said().contains(&line), "{}", audit.said());
+    assert!(audit.stderr.contains(&line), "{}", audit.said());
     let audit = world.sh(host, "push-client audit -v");
-    assert!(audit.said().contains("have port 5022 of this host's loopback listen"), "{}", audit.said());
-    assert!(audit.said().contains("port 5022 to listen on, and nothing else"), "{}", audit.said());
+    assert!(audit.stderr.contains("have port 5022 of this host's loopback listen"), "{}", audit.said());
+    assert!(audit.stderr.contains("port 5022 to listen on, and nothing else"), "{}", audit.said());
     // A host that was off is called again by itself.
     world.fleet.kill(host).unwrap();
     world.fleet.boot(host).unwrap();

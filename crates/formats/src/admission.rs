@@ -49,7 +49,8 @@ impl Default for Admission {
             newest: 0,
             emergency_pushes: 0,
             emergencies: Vec::new(),
-            grace_seconds: 4 * 3600,
+            // As long as a session may last: a host that walks for hours and finds little new is no slow one.
+            grace_seconds: 12 * 3600,
             least_bytes_second: 256,
             soft_bytes: u64::MAX,
             soft_entries: u64::MAX,

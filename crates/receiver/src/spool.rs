@@ -88,7 +88,7 @@ impl Spool {
         }
         match self.incoming.create_new(EMERGENCY, FILE_MODE) {
             Err(error) if !error.is_exists() => Err(Stop::at("note what the push is")(error)),
-            _ => Ok(()),
+            _ => self.incoming.sync().map_err(Stop::at("note what the push is")),
         }
     }
 

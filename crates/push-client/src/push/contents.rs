@@ -158,15 +158,15 @@ impl Contents {
             return self.attempt_buffered(file, before, expected, turn);
         }
         // A mode, an owner or a name changed, or the whole disk has another number: no reason to send it all again.
-        // Nor is another name.
-        let lent = match expected {
-            Some(expected) => Some(Lent { path: found.path.clone(), expected }),
-            None => self.elsewhere.of_inode(before).cloned(),
-        };
+        // Nor is another name: as logs are rotated, a name that the base has too now leads to another inode of the base.
+        let own = expected.map(|expected| Lent { path: found.path.clone(), expected });
+        let moved = self.elsewhere.of_inode(before).cloned();
+        let is_same = |lent: &Lent| lent.expected.size == before.size && lent.expected.mtime == before.mtime;
+        let lent = if moved.as_ref().is_some_and(is_same) { moved } else { own.or(moved) };
         let alike = lent
             .as_ref()
             .map(|lent| lent.expected)
-            .filter(|e| turn == Turn::Another && e.size == before.size && e.mtime == before.mtime);
+            .filter(|_| turn == Turn::Another && lent.as_ref().is_some_and(is_same));
         if let Some(expected) = alike {
             match self.attempt_hashed(file, before)? {
                 (Attempt::Still(_, hash), _) if hash != expected.hash => {}

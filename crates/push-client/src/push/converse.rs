@@ -164,7 +164,17 @@ impl Push<'_> {
         if self.memory != before {
             self.state.remember(&self.memory)?;
         }
+        rejected.map_or(Ok(()), |code| self.doubt(code))?;
         Ok(rejected)
+    }
+
+    /// A content that did not come out on the server, or was not there: a list that led to it must not lead to it again.
+    fn doubt(&self, code: Code) -> Result<(), PushError> {
+        if !matches!(code, Code::ContentHash | Code::MissingContent) {
+            return Ok(());
+        }
+        let emptied = self.state.pieces()?.keep_only(&HashSet::new());
+        emptied.map_err(machine("remove the lists of pieces"))
     }
 
     /// Sends the first frame: a header, or the sign that a cut push goes on.
@@ -350,6 +360,7 @@ impl Push<'_> {
             Verdict::Rejected { code } => {
                 self.memory.forget(push);
                 self.state.remember(&self.memory)?;
+                self.doubt(code)?;
                 Err(PushError::Rejected { code })
             }
         }

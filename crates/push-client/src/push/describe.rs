@@ -2,6 +2,7 @@
 
 use std::os::fd::BorrowedFd;
 
+use formats::limits::ATTRIBUTES;
 use formats::{Body, Entry, Flags, Kind, Meta, Node, Tag};
 use rustix::io::Errno;
 
@@ -83,6 +84,9 @@ pub(super) fn with_flags(base: &Base, known: &Known, found: &Found<'_>) -> Resul
     let mut entry = known.entry.clone();
     if let Body::Node(node) = &mut entry.body {
         let attributes = &mut node.meta.attributes;
+        if attributes.len() >= ATTRIBUTES {
+            return Err(Errno::TOOBIG);
+        }
         let place = attributes.iter().take_while(|attribute| attribute.tag < Tag::Flags).count();
         attributes.insert(place, flags.attribute());
     }

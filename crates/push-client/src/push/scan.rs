@@ -16,7 +16,7 @@ const CHUNK_BYTES_MAX: u32 = 256 * 1024;
 /// What the buffer must hold: a reading, and a chunk whose end was not found before.
 pub(super) const BUFFER_BYTES: usize = READ_BYTES + CHUNK_BYTES_MAX as usize;
 /// Copies cost next to nothing to send: after so many bytes something is sent all the same, as a sign of life.
-const SIGN_EVERY_BYTES: u64 = 1 << 30;
+const SIGN_EVERY_BYTES: u64 = 64 << 20;
 
 /// A file of the base, and what it is made of.
 #[derive(Debug)]

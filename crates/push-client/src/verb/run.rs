@@ -116,6 +116,11 @@ fn file_of(
     monitor: &dyn Monitor,
 ) -> Result<PushFile, Failed> {
     let file = std::path::absolute(file).map_err(|error| Failed::machine("finding the push file", error))?;
+    // As the walk meets it, which follows no link: the file must not be pushed itself. What is not there is told when it is opened.
+    let file = match (file.parent().map(Path::canonicalize), file.file_name()) {
+        (Some(Ok(parent)), Some(name)) => parent.join(name),
+        _ => file,
+    };
     let memory = state.memory(monitor)?;
     let queued = memory.pending.iter().map(|pending| pending.push).collect();
     let asked = PushFile { host: plan.host.clone(), base: memory.accepted, queued, file };

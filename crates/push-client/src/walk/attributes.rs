@@ -11,8 +11,8 @@ use rustix::io::Errno;
 const LIST_BYTES_MAX: usize = 65_536;
 /// All values of one inode together; leaves room for the path in an entry.
 const VALUES_BYTES_MAX: usize = 400 * 1024;
-/// Room for two names that are not extended attributes.
-const COUNT_MAX: usize = ATTRIBUTES - 2;
+/// Room for what is no extended attribute: two names of owners, and the flags.
+const COUNT_MAX: usize = ATTRIBUTES - 3;
 
 /// The attributes of an inode, ascending by name, and what could not be read of them.
 #[derive(Debug, Default)]

@@ -87,3 +87,18 @@ fn what_the_server_wants_again_is_sent_under_its_new_name_too() {
         assert_eq!(server.newest(&base).content("data/b"), noise(1, length));
     }
 }
+
+#[test]
+fn a_long_log_that_was_rotated_twice_is_not_sent_again() {
+    let (host, mut server) = (Host::new(), Server::new());
+    for (name, seed) in [("log", 1), ("log.1", 2)] {
+        host.write(name, &noise(seed, LONG));
+    }
+    host.push_accepted(&mut server);
+    let base = accepted(&host);
+    fs::rename(host.path("log.1"), host.path("log.2")).unwrap();
+    fs::rename(host.path("log"), host.path("log.1")).unwrap();
+    let (_, account) = host.push(&mut server);
+    assert_eq!(server.newest(&base).contents_count, 0);
+    assert!(account.get(Count::SentBytes) < 2_000);
+}

@@ -7,6 +7,8 @@ use crate::trouble::Trouble;
 
 /// The account of iceboxer.
 pub(super) const ICE: &str = "firn-ice";
+/// The account that calls hosts which may call nobody.
+const RENDEZVOUS: &str = "firn-rendezvous";
 
 /// The name of the host's account.
 pub(crate) fn account_name(settings: &Settings, host: &HostId) -> Result<String, Trouble> {
@@ -15,7 +17,7 @@ pub(crate) fn account_name(settings: &Settings, host: &HostId) -> Result<String,
         let advice = Some("choose a shorter `account_prefix` in the settings".to_owned());
         return Err(Trouble::Usage { what: format!("no account can be named for host {host}"), advice });
     };
-    if [settings.owner.as_str(), settings.readers.as_str(), ICE].contains(&name.as_str()) {
+    if [settings.owner.as_str(), settings.readers.as_str(), ICE, RENDEZVOUS].contains(&name.as_str()) {
         let advice = Some("choose another `account_prefix` in the settings, or another host id".to_owned());
         return Err(Trouble::Usage {
             what: format!("the account of host {host} would be {name}, which has another use"),

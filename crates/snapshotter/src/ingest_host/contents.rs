@@ -184,7 +184,9 @@ impl Contents {
         Ok(())
     }
 
-    fn begin(&self) -> Result<Open, Fault> {
+    fn begin(&mut self) -> Result<Open, Fault> {
+        // When it begins: one that is dropped has cost a file, too.
+        self.count()?;
         let file = self.dir.create_new(OPEN, FILE_MODE)?;
         Ok(Open { file, hasher: blake3::Hasher::new(), size: 0, source: None, ground: Ground::Empty })
     }
@@ -196,7 +198,7 @@ impl Contents {
         let Some(base) = &self.base else { return Err(Fault::Push(Code::MissingContent)) };
         let source = Source::open(base, self.source_path.insert(path))?;
         let open = self.begin()?;
-        let ground = if source.clone_into(&open.file) { Ground::Clone } else { Ground::Empty };
+        let ground = if source.clone_into(&open.file)? { Ground::Clone } else { Ground::Empty };
         self.open = Some(Open { source: Some(source), ground, ..open });
         Ok(())
     }
@@ -206,14 +208,15 @@ impl Contents {
         self.charge(length)?;
         let Some(open) = &mut self.open else { return Err(Fault::Push(Code::MalformedPush)) };
         let Some(source) = open.source.take() else { return Err(Fault::Push(Code::MalformedPush)) };
-        let in_place = open.ground == Ground::Clone && open.size == offset;
-        source.part(offset, length, |bytes| match in_place {
-            true => {
+        if open.ground == Ground::Clone && open.size == offset {
+            let clone = open.file.try_clone().map_err(Fault::stream("holding a content"))?;
+            source.part_of(&clone, offset, length, |bytes| {
                 open.pass(bytes);
                 Ok(())
-            }
-            false => open.append(bytes, room),
-        })?;
+            })?;
+        } else {
+            source.part(offset, length, |bytes| open.append(bytes, room))?;
+        }
         open.source = Some(source);
         Ok(())
     }
@@ -223,7 +226,6 @@ impl Contents {
         if open.size != size || open.hasher.finalize().as_bytes() != hash.as_bytes() {
             return Err(Fault::Push(Code::ContentHash));
         }
-        self.count()?;
         open.file.set_len(size).map_err(Fault::stream("writing a content"))?;
         let (shelf, place) = self.place(Content { hash, size });
         match self.dir.link(OPEN, shelf, Name::new(place.as_bytes())?) {

@@ -31,14 +31,32 @@ impl Source {
         Ok(Self { file, bytes })
     }
 
-    /// Makes the empty file `new` share all bytes of this one, if the file system can.
-    pub(crate) fn clone_into(&self, new: &File) -> bool {
-        rustix::fs::ioctl_ficlone(new, &self.file).is_ok()
+    /// Makes the empty file `new` share all bytes of this one, if the file system can. If not, it is empty again.
+    pub(crate) fn clone_into(&self, new: &File) -> Result<bool, Fault> {
+        let cloning = || Fault::stream("cloning a file of the base");
+        let done = rustix::fs::ioctl_ficlone(new, &self.file).is_ok();
+        // A clone that ends early may count as one.
+        let is_clone = done && new.metadata().map_err(cloning())?.len() == self.bytes;
+        if !is_clone {
+            new.set_len(0).map_err(cloning())?;
+        }
+        Ok(is_clone)
     }
 
     /// Hands out the bytes of a part, piece by piece.
     pub(crate) fn part(
         &self,
+        offset: u64,
+        length: u64,
+        take: impl FnMut(&[u8]) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        self.part_of(&self.file, offset, length, take)
+    }
+
+    /// The same bytes, read from a clone of this file: what is there counts, not what should be.
+    pub(crate) fn part_of(
+        &self,
+        file: &File,
         offset: u64,
         length: u64,
         mut take: impl FnMut(&[u8]) -> Result<(), Fault>,
@@ -50,7 +68,7 @@ impl Source {
         while at < end {
             let want = usize::try_from(end - at).unwrap_or(PIECE_BYTES).min(piece.len());
             let bytes = piece.get_mut(..want).unwrap_or_default();
-            self.file.read_exact_at(bytes, at).map_err(Fault::stream("reading a file of the base"))?;
+            file.read_exact_at(bytes, at).map_err(Fault::stream("reading a file of the base"))?;
             take(bytes)?;
             at += want as u64;
         }

@@ -106,12 +106,12 @@ impl Jail {
         Err(No { wait_seconds: early.max(closed), ..No::keep(code) })
     }
 
-    /// Seconds until the interval since the newest push is over. A push that lies ahead of the clock was just now: a clock that was put
-    /// back shuts nobody out for longer than the interval.
+    /// Seconds until the interval since the newest push is over. A push that lies ahead of the clock tells nothing: a clock that was put
+    /// back shuts nobody out.
     fn interval_left(&self, now: i64) -> u32 {
         let Admission { interval_seconds, newest, .. } = self.published.admission;
         let newest = newest.max(self.sealed_last.unwrap_or(0));
-        if newest == 0 {
+        if newest == 0 || newest > now {
             return 0;
         }
         let passed = u32::try_from(now.saturating_sub(newest).max(0)).unwrap_or(u32::MAX);

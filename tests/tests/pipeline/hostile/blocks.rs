@@ -116,7 +116,7 @@ fn budgets() -> Vec<Case> {
         mebibytes("as much as this host may expand, honestly", Accepted, 1, 15),
         mebibytes("a few KiB that expand to more than this host may", Rejected(26), 1, 64),
         mebibytes("more than this host may send in one push", Refused(3), 0, 25),
-        case("more entries than this host may have", Rejected(26), |facts| {
+        case("more entries than this host may have", Refused(3), |facts| {
             let entries: Vec<Entry> =
                 (0..70_001).map(|number| Entry::symlink(format!("l{number:06}"), b"x")).collect();
             Attack::Push(Draft::whole(&facts.header, &[], &entries))

@@ -51,7 +51,7 @@ pub(super) fn cases() -> Vec<Case> {
         bytes("an empty file", Rejected(20), Vec::clear),
         bytes("one byte", Rejected(20), |bytes| bytes.truncate(1)),
         bytes("another magic", Rejected(21), |bytes| bytes[0] = b'F'),
-        bytes("another major version", Rejected(21), |bytes| bytes[8] = 2),
+        bytes("another major version", Rejected(21), |bytes| bytes[8] = 3),
         bytes("major version 0", Rejected(21), |bytes| bytes[8] = 0),
         bytes("the version changed after sealing", Rejected(20), |bytes| bytes[10] = 1),
         bytes("a byte after the seal", Rejected(21), |bytes| bytes.push(0)),

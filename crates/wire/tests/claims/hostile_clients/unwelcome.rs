@@ -48,7 +48,7 @@ fn rules() -> Vec<(&'static str, Admission, Role, Code)> {
         ("a second after the last push", soon(NOW - 1), usual, Code::TooSoon),
         ("a second before the interval is over", soon(NOW - 3599), usual, Code::TooSoon),
         ("a last push of just now", soon(NOW), usual, Code::TooSoon),
-        ("a last push at the end of time", soon(i64::MAX), usual, Code::TooSoon),
+        ("half of the interval after the last push", soon(NOW - 1800), usual, Code::TooSoon),
         ("an emergency before the interval is over", soon(NOW), urgent, Code::TooSoon),
         (
             "an interval of a hundred years",

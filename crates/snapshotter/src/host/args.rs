@@ -12,7 +12,7 @@ use crate::limits::LimitChange;
 const ADD_EXAMPLES: &str = "Examples:
   snapshotter host add web01 --key web01.pub --from 192.0.2.11
   snapshotter host add web01 --key web01.pub --hours 3,15 --known-as web01.example.org
-  snapshotter host add web01 --key web01.pub --limit history_bytes=500000000000 --limit push_hours=0,1,22,23
+  snapshotter host add web01 --key web01.pub --limit history_bytes=500000000000
   snapshotter host add web01 --key web01.pub --dry-run
   snapshotter host add web01 --key web01.pub --user-mode
 

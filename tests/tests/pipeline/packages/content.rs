@@ -224,7 +224,8 @@ fn every_verb_has_a_page_and_every_page_that_is_named_is_there() {
     for name in units {
         for named in values(&unit(name), "Documentation").iter().flat_map(|line| line.split(' ')) {
             let named = named.strip_prefix("man:").unwrap();
-            if let Some(page) = named.strip_suffix("(1)") {
+            // ssh's own comes with what firn-server depends on.
+            if let Some(page) = named.strip_suffix("(1)").filter(|page| *page != "ssh") {
                 assert!(is_there(page), "{name} names {named}");
             }
         }

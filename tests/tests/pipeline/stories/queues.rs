@@ -91,10 +91,29 @@ fn a_rejected_push_is_told_to_the_next_which_is_accepted() {
 
 #[test]
 fn a_push_that_is_rejected_while_its_client_waits_ends_with_the_reason() {
+    let world = World::new();
+    expect(world.push_and_ingest(), ACCEPTED);
+    // The push is sound; what it builds on no longer is.
+    let manifests = world.scratch.history(&world.host.name).join("manifests");
+    let manifest = fs::read_dir(manifests).unwrap().next().unwrap().unwrap().path();
+    let mut bytes = fs::read(&manifest).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&manifest, bytes).unwrap();
+    world.write("etc/motd", b"changed\n");
+    let rejected = world.push_and_ingest();
+    assert_eq!(rejected.code, 24, "{}", rejected.said());
+    // Nothing is told as a base any more, and the next push brings everything.
+    expect(world.push_and_ingest(), ACCEPTED);
+}
+
+#[test]
+fn a_push_over_a_limit_is_refused_before_it_is_sealed() {
     let options = pipeline_tests::Options { limits: "entries = 5\n".to_owned(), ..Default::default() };
     let world = World::with(&options);
-    let rejected = world.push_and_ingest();
-    assert_eq!(rejected.code, 26, "{}", rejected.said());
+    let refused = world.push_and_ingest();
+    assert_eq!(refused.code, 12, "{}", refused.said());
+    assert!(world.host.queued().unwrap().is_empty());
     assert_eq!(world.sound().snapshots.len(), 0);
 }
 

@@ -145,8 +145,8 @@ impl StateFolder {
 
     /// Once more what [`StateFolder::base`] has checked, from its start.
     pub fn base_again(&self, root: Root) -> Result<Base, super::BaseError> {
-        let open = |name: Vec<u8>| -> io::Result<File> { Ok(self.dir.open_read(Name::new(&name)?)?) };
-        Base::open_checked(open(manifest_name(root))?, open(stamps_name(root))?)
+        let (manifest, stamps) = files_of(&self.dir, root)?;
+        Base::open_checked(manifest, stamps)
     }
 
     /// The manifest with this root.
@@ -312,8 +312,14 @@ pub(super) fn read_small(dir: &Dir, name: Name<'_>, bytes_max: u64) -> Result<Op
 }
 
 fn open_base(dir: &Dir, root: Root) -> Result<Base, super::BaseError> {
+    let (manifest, stamps) = files_of(dir, root)?;
+    Base::open(root, manifest, stamps)
+}
+
+/// The manifest and the stamps of a state.
+fn files_of(dir: &Dir, root: Root) -> io::Result<(File, File)> {
     let open = |name: Vec<u8>| -> io::Result<File> { Ok(dir.open_read(Name::new(&name)?)?) };
-    Base::open(root, open(manifest_name(root))?, open(stamps_name(root))?)
+    Ok((open(manifest_name(root))?, open(stamps_name(root))?))
 }
 
 fn flushed(file: BufWriter<File>) -> io::Result<File> {

@@ -30,17 +30,7 @@ fn silence_ends_a_session_in_every_state() {
 #[test]
 fn one_byte_at_a_time_does_not_move_the_end() {
     let jail = Jail::new(Limits { idle_seconds: 1, session_seconds: 2, ..limits() });
-    let (bytes, _) = push(PUSH);
-    let start = Instant::now();
-    let mut session = jail.start();
-    session.base();
-    for byte in bytes.chunks(1) {
-        session.send(byte);
-        std::thread::sleep(Duration::from_millis(50));
-        if start.elapsed() > Duration::from_millis(2500) {
-            break;
-        }
-    }
+    let (mut session, start) = jail.start_slowly(&push(PUSH).0);
     assert_eq!(session.refusal(), Code::TooSlow);
     assert_eq!(session.ends_within(Duration::from_secs(2)), Some(13));
     let took = start.elapsed();

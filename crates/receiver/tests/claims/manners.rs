@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use formats::published::{Limits, Published};
 use formats::session::{Code, Role, ServerMessage, Soft};
@@ -230,28 +230,15 @@ fn a_session_that_creeps_ends_long_before_its_deadline() {
     let creep =
         |least_bytes_second| Admission { grace_seconds: 1, least_bytes_second, ..Admission::default() };
     let (bytes, _) = push(PUSH);
-    let send_slowly = |jail: &Jail| {
-        let start = Instant::now();
-        let mut session = jail.start();
-        session.base();
-        for byte in bytes.chunks(1) {
-            session.send(byte);
-            std::thread::sleep(Duration::from_millis(50));
-            if start.elapsed() > Duration::from_millis(2_500) {
-                break;
-            }
-        }
-        (session, start)
-    };
     let jail = Jail::admitting(creep(1_000));
-    let (mut session, start) = send_slowly(&jail);
+    let (mut session, start) = jail.start_slowly(&bytes);
     assert_eq!(session.refusal(), Code::TooSlow);
     assert_eq!(session.ends_within(Duration::from_secs(2)), Some(13));
     assert!(start.elapsed() < Duration::from_secs(4), "a session may last 60 seconds here");
     // The controls: as fast as is asked for, and where nothing is asked for.
     for least in [15, 0] {
         let jail = Jail::admitting(creep(least));
-        let (mut session, _) = send_slowly(&jail);
+        let (mut session, _) = jail.start_slowly(&bytes);
         session.send(&bytes[bytes.len().min(40)..]);
         session.close();
         assert_eq!(

@@ -99,6 +99,21 @@ impl Jail {
         Session::of(self.command())
     }
 
+    /// A session that sends these bytes one at a time, for 2.5 seconds at most; and when it began.
+    pub(crate) fn start_slowly(&self, bytes: &[u8]) -> (Session, Instant) {
+        let start = Instant::now();
+        let mut session = self.start();
+        session.base();
+        for byte in bytes.chunks(1) {
+            session.send(byte);
+            std::thread::sleep(Duration::from_millis(50));
+            if start.elapsed() > Duration::from_millis(2_500) {
+                break;
+            }
+        }
+        (session, start)
+    }
+
     /// The receiver under another program, which gets the words before it.
     pub(crate) fn start_under(&self, words: &[&str]) -> Session {
         let mut command = Command::new(words[0]);

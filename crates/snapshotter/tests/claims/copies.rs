@@ -20,7 +20,7 @@ fn pattern(length: usize) -> Vec<u8> {
     (0..length as u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect()
 }
 
-pub(crate) fn base() -> State {
+fn base() -> State {
     State::of([
         ("big", file(pattern(LENGTH))),
         ("dir", Item::Folder),
@@ -60,14 +60,14 @@ fn world() -> World {
     with_base(World::new())
 }
 
-pub(crate) fn with_base(world: World) -> World {
+fn with_base(world: World) -> World {
     world.seal(1, &Push::whole(1, &base()).bytes());
     world.ingest(0);
     world
 }
 
 /// Judges one push that makes `big` anew.
-pub(crate) fn judged(world: &World, made_by: &[Record<'_>], becomes: &[u8]) -> Ended {
+fn judged(world: &World, made_by: &[Record<'_>], becomes: &[u8]) -> Ended {
     let new = base().with("big", file(becomes));
     world.seal(2, &push(2, &new, made_by).bytes());
     let ended = world.run(&["ingest"]);
@@ -84,7 +84,7 @@ fn refused(made_by: &[Record<'_>], becomes: &[u8], code: Code) {
 }
 
 /// Edited in place, longer, shorter, with something put in and something taken out, all in one.
-pub(crate) fn edits() -> Vec<(&'static str, Vec<Record<'static>>, Vec<u8>)> {
+fn edits() -> Vec<(&'static str, Vec<Record<'static>>, Vec<u8>)> {
     let old = pattern(LENGTH);
     let edited = [&old[..70_000], b"EDIT", &old[70_004..]].concat();
     let inserted = [b"in front", old.as_slice()].concat();
@@ -123,8 +123,12 @@ pub(crate) fn edits() -> Vec<(&'static str, Vec<Record<'static>>, Vec<u8>)> {
 
 #[test]
 fn a_changed_file_is_made_from_parts_of_its_base() {
+    every_edit_comes_out_right(World::new);
+}
+
+pub(crate) fn every_edit_comes_out_right(empty: impl Fn() -> World) {
     for (what, made_by, becomes) in edits() {
-        let world = world();
+        let world = with_base(empty());
         let ended = judged(&world, &made_by, &becomes);
         let new = base().with("big", file(&becomes));
         assert_eq!((ended.code, world.verdict(2)), (0, accepted(&new)), "{what}: {ended:?}");

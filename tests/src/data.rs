@@ -83,6 +83,18 @@ pub fn write_file(path: &Path, seed: u64, bytes: u64) -> Result<()> {
     half_compressible(&mut Numbers::new(seed), bytes, &mut out).and_then(|()| out.flush()).at("write", path)
 }
 
+/// Makes one file of `bytes` bytes that do not shrink.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn write_noise(path: &Path, seed: u64, bytes: u64) -> Result<()> {
+    let file = File::create(path).at("create", path)?;
+    let mut out = BufWriter::with_capacity(1 << 20, file);
+    let mut numbers = Numbers::new(seed);
+    let written = (0..bytes / 8).try_for_each(|_| out.write_all(&numbers.draw().to_le_bytes()));
+    written.and_then(|()| out.flush()).at("write", path)
+}
+
 /// Where the small file with this number lies: 20 to a folder, 50 folders in another.
 #[must_use]
 pub fn small_file(number: u64) -> PathBuf {

@@ -103,6 +103,11 @@ pub const NEEDS: &[Need] = &[
     // libFuzzer is C++
     need("g++", Purpose::Fuzz, Check::Program("g++")),
     need("zstd", Purpose::Bench, Check::Program("zstd")),
+    // what push-client is measured against; bupstash is built from its own package
+    need("restic", Purpose::Bench, Check::Program("restic")),
+    need("borgbackup", Purpose::Bench, Check::Program("borg")),
+    need("openssh-sftp-server", Purpose::Bench, Check::Program("/usr/lib/openssh/sftp-server")),
+    need("libsodium-dev", Purpose::Bench, Check::Header("sodium.h")),
     need("mount", Purpose::Bench, Check::Program("mount")),
     // what iceboxer is measured against
     need("python3-boto3", Purpose::Bench, Check::Module("boto3")),

@@ -8,14 +8,14 @@ use std::io::{Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use pipeline_tests::data::{self, Numbers};
-use pipeline_tests::{Host, Outcome};
 
-use super::peer::{Cipher, Peer};
+use super::ours::Ours;
+use super::peer::Peer;
 use super::row::Row;
-use super::{Bench, SEED, SMALL_FILES, ours};
+use super::runner::{Cipher, Figures, Runner, Took, Transport, Until, Versus};
+use super::{Bench, SEED, SMALL_FILES};
 use crate::screen::Step;
 use crate::trouble::{Result, Trouble};
 
@@ -29,6 +29,34 @@ const LEAVES: u64 = 50;
 /// The renamed folders: three of the first rank.
 const RENAMED_FOLDERS: u64 = 3;
 const RENAMED_FILES: u64 = RENAMED_FOLDERS * LEAVES * LEAF_FILES;
+
+const RSYNC: (Runner, &str) = (Runner::Rsync(Cipher::Default), "rsync -aHAX");
+const RSYNC_LINKED: (Runner, &str) = (Runner::Rsync(Cipher::Default), "rsync, cp -al");
+
+const fn row(id: &'static str, ours: Transport, until: Until, goal: Option<f64>) -> Versus {
+    let peer = match until {
+        Until::Sealed => RSYNC,
+        Until::Snapshot => RSYNC_LINKED,
+    };
+    Versus { id, ours, peer, until, goal }
+}
+
+const CHANGED: &[Versus] = &[
+    row("push.changed", Transport::Ssh2, Until::Sealed, Some(2.5)),
+    row("push.changed.ssh", Transport::Ssh, Until::Sealed, Some(2.5)),
+    row("push.changed.snap", Transport::Ssh2, Until::Snapshot, Some(1.8)),
+    row("push.changed.snap.ssh", Transport::Ssh, Until::Snapshot, Some(1.8)),
+];
+const BLOCKS: &[Versus] = &[
+    row("push.delta.blocks", Transport::Ssh2, Until::Sealed, Some(2.0)),
+    row("push.delta.blocks.ssh", Transport::Ssh, Until::Sealed, Some(2.0)),
+    row("push.delta.blocks.snap", Transport::Ssh2, Until::Snapshot, None),
+];
+const INSERT: &[Versus] = &[
+    row("push.delta.insert", Transport::Ssh2, Until::Sealed, Some(2.0)),
+    row("push.delta.insert.ssh", Transport::Ssh, Until::Sealed, Some(2.0)),
+    row("push.delta.insert.snap", Transport::Ssh2, Until::Snapshot, None),
+];
 
 /// What happens to a host between two pushes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,19 +72,24 @@ pub(crate) enum Edit {
 impl Edit {
     pub(crate) const ALL: [Edit; 3] = [Edit::Files, Edit::Blocks, Edit::Insert];
 
-    /// The ids of its rows.
-    pub(crate) fn ids(self) -> [&'static str; 3] {
+    /// The ids of its rows, that of the bytes sent last.
+    pub(crate) fn ids(self) -> impl Iterator<Item = &'static str> {
+        self.versus().iter().map(|versus| versus.id).chain([self.wire_id()])
+    }
+
+    fn wire_id(self) -> &'static str {
         match self {
-            Edit::Files => ["push.changed", "push.changed.snap", "push.changed.wire"],
-            Edit::Blocks => ["push.delta.blocks", "push.delta.blocks.snap", "push.delta.blocks.wire"],
-            Edit::Insert => ["push.delta.insert", "push.delta.insert.snap", "push.delta.insert.wire"],
+            Edit::Files => "push.changed.wire",
+            Edit::Blocks => "push.delta.blocks.wire",
+            Edit::Insert => "push.delta.insert.wire",
         }
     }
 
-    fn goals(self) -> (f64, Option<f64>) {
+    fn versus(self) -> &'static [Versus] {
         match self {
-            Edit::Files => (2.5, Some(1.8)),
-            Edit::Blocks | Edit::Insert => (2.0, None),
+            Edit::Files => CHANGED,
+            Edit::Blocks => BLOCKS,
+            Edit::Insert => INSERT,
         }
     }
 
@@ -146,81 +179,80 @@ fn squeezed(files: &[PathBuf]) -> Result<f64> {
     if child.wait()?.success() { Ok(bytes.len() as f64) } else { Err(Trouble::new("zstd failed")) }
 }
 
-/// Times and lengths of all rounds.
+/// The hosts of ours and the peer, all with the same tree.
+struct Sides {
+    ours: [Ours; 2],
+    peer: Peer,
+    source: PathBuf,
+}
+
+/// What was sent: MiB, and parts of what may be sent.
 #[derive(Debug, Default)]
-struct Figures {
-    ours: Vec<f64>,
-    ours_snap: Vec<f64>,
-    rsync: Vec<f64>,
-    rsync_snap: Vec<f64>,
-    /// Parts of what may be sent.
-    wire: Vec<f64>,
-    wire_mib: Vec<f64>,
+struct Wire {
+    mib: Vec<f64>,
+    parts: Vec<f64>,
 }
 
 pub(crate) fn measure(bench: &mut Bench, edit: Edit, rounds: u32) -> Result<Vec<Row>> {
-    let [id, snap_id, wire_id] = edit.ids();
+    let id = edit.wire_id().trim_end_matches(".wire");
     let source = edit.source(bench);
     let step = Step::spinner(format!("{id}: getting ready"));
-    let host =
-        bench.scratch.add_host(&format!("bench-{}", id.replace('.', "-")), std::slice::from_ref(&source))?;
-    let peer = Peer::prepare(&mut bench.scratch)?;
-    ours::push(bench, &host)?;
-    bench.scratch.ingest()?.expect_code(&[0])?;
-    peer.update(bench, &source, "changing")?;
+    let sides = Sides::prepare(bench, &id.replace('.', "-"), source)?;
     drop(step);
     let step = Step::count(format!("{id}: measuring"), u64::from(rounds));
-    let mut figures = Figures::default();
+    let (mut figures, mut wire) = (Figures::default(), Wire::default());
     for round in 0..u64::from(rounds) {
-        let limit = edit.apply(&source, round)?;
+        let limit = edit.apply(&sides.source, round)?;
         // Beyond the time within which a second change could go unseen.
-        std::thread::sleep(Duration::from_secs(3));
-        bench.disk.flush()?;
-        if round % 2 == 0 {
-            one_of_ours(bench, &host, limit, &mut figures)?;
-            one_of_rsync(bench, &peer, &source, &mut figures)?;
-        } else {
-            one_of_rsync(bench, &peer, &source, &mut figures)?;
-            one_of_ours(bench, &host, limit, &mut figures)?;
+        std::thread::sleep(std::time::Duration::from_secs(3));
+        let [ssh2, ssh] = [Transport::Ssh2, Transport::Ssh].map(Runner::Ours);
+        let mut order = [ssh2, Runner::Rsync(Cipher::Default), ssh];
+        let turns = round as usize % order.len();
+        order.rotate_left(turns);
+        for runner in order {
+            figures.add(runner, sides.run(bench, runner, limit, &mut wire)?);
         }
         step.advance();
     }
-    let (goal, snap_goal) = edit.goals();
-    let wire = Row::part_of_limit(wire_id, "MiB", &figures.wire_mib, &figures.wire);
-    Ok(vec![
-        Row::against(id, "rsync -aHAX", &figures.ours, &figures.rsync, Some(goal)),
-        Row::against(snap_id, "rsync, cp -al", &figures.ours_snap, &figures.rsync_snap, snap_goal),
-        wire,
-    ])
+    let mut rows: Vec<_> = edit.versus().iter().map(|versus| figures.row(versus)).collect();
+    rows.push(Row::part_of_limit(edit.wire_id(), "MiB", &wire.mib, &wire.parts));
+    Ok(rows)
 }
 
-fn one_of_ours(bench: &Bench, host: &Host, limit: f64, figures: &mut Figures) -> Result<()> {
-    bench.disk.flush()?;
-    let pushed = ours::push_outcome(bench, host)?;
-    let ingested = bench.scratch.ingest()?.expect_code(&[0])?;
-    figures.ours.push(pushed.took.as_secs_f64());
-    figures.ours_snap.push((pushed.took + ingested.took).as_secs_f64());
-    let sent = pushed.count("sent_bytes") as f64;
-    figures.wire.push(sent / limit);
-    figures.wire_mib.push(sent / MIB);
-    Ok(())
-}
+impl Sides {
+    fn prepare(bench: &mut Bench, name: &str, source: PathBuf) -> Result<Sides> {
+        let peer = Peer::prepare(&mut bench.scratch)?;
+        let ours = [
+            Ours::new(bench, name, &source, Transport::Ssh2)?,
+            Ours::new(bench, name, &source, Transport::Ssh)?,
+        ];
+        peer.let_in(&mut bench.scratch)?;
+        let sides = Sides { ours, peer, source };
+        for ours in &sides.ours {
+            ours.pushed(bench)?;
+        }
+        sides.rsync(bench)?;
+        Ok(sides)
+    }
 
-fn one_of_rsync(bench: &Bench, peer: &Peer, source: &Path, figures: &mut Figures) -> Result<()> {
-    bench.disk.flush()?;
-    let took = peer.update(bench, source, "changing")?;
-    let snap = peer.target("snapshot");
-    let linked = Outcome::of(Command::new("cp").arg("-al").arg(peer.target("changing")).arg(&snap))?;
-    let linked = linked.expect_code(&[0])?.took;
-    fs::remove_dir_all(snap)?;
-    figures.rsync.push(took.as_secs_f64());
-    figures.rsync_snap.push((took + linked).as_secs_f64());
-    Ok(())
-}
+    fn run(&self, bench: &Bench, runner: Runner, limit: f64, wire: &mut Wire) -> Result<Took> {
+        let Some(ours) = self.ours.iter().find(|ours| runner == Runner::Ours(ours.transport)) else {
+            return self.rsync(bench);
+        };
+        let (took, report) = ours.pushed(bench)?;
+        if ours.transport == Transport::Ssh2 {
+            let sent = report.count("sent_bytes") as f64;
+            wire.parts.push(sent / limit);
+            wire.mib.push(sent / MIB);
+        }
+        Ok(took)
+    }
 
-impl Peer {
     /// rsync, with what is gone removed.
-    fn update(&self, bench: &Bench, source: &Path, name: &str) -> Result<Duration> {
-        self.push_with(bench, source, name, Cipher::Default, &["--delete"])
+    fn rsync(&self, bench: &Bench) -> Result<Took> {
+        bench.disk.flush()?;
+        let sealed = self.peer.push_with(bench, &self.source, "changing", Cipher::Default, &["--delete"])?;
+        let linked = self.peer.link("changing")?;
+        Ok(Took { sealed, snapshot: Some(sealed + linked) })
     }
 }

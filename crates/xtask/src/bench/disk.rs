@@ -17,6 +17,15 @@ const BYTES: u64 = 24 << 30;
 /// Bytes that may really be written.
 const FREE_BYTES_MIN: u64 = 14 << 30;
 
+/// What the disk is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// As mkfs makes it.
+    Usual,
+    /// Millions of tiny files, which lie in their inodes.
+    Many,
+}
+
 /// The mounted disk. It is unmounted and removed when dropped, or when we are killed.
 pub(crate) struct Disk {
     image: PathBuf,
@@ -25,7 +34,7 @@ pub(crate) struct Disk {
 }
 
 impl Disk {
-    pub(crate) fn new() -> Result<Disk> {
+    pub(crate) fn new(purpose: Use) -> Result<Disk> {
         let place = target_folder().join("bench");
         std::fs::create_dir_all(&place)?;
         enough_room(&place)?;
@@ -38,6 +47,9 @@ impl Disk {
         File::create(&disk.image)?.set_len(BYTES)?;
         let mut mkfs = Command::new("mkfs.ext4");
         mkfs.args(["-q", "-F", "-O", "has_journal", "-E", "lazy_itable_init=0,lazy_journal_init=0"]);
+        if purpose == Use::Many {
+            mkfs.args(["-i", "4096", "-I", "256", "-O", "inline_data"]);
+        }
         run(mkfs.arg(&disk.image))?;
         let attach =
             |direct: &str| run(Command::new("losetup").args(["--find", "--show", direct]).arg(&disk.image));

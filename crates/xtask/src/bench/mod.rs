@@ -2,18 +2,26 @@
 //!
 //! What is timed, always as wall time of one command from start to end, data in the page cache, the disk flushed before:
 //! - ours: `push-client run` up to `sealed` (it does not wait for a verdict), from the first byte read to the push file synced on the server's disk;
-//! - rsync: `rsync -aHAX --numeric-ids` to an account of the same sshd, as a person would call it; it does not sync what it wrote.
+//! - `.snap`: the same and its `snapshotter ingest`, up to the snapshot in the history;
+//! - `.ssh`: ours through the system's ssh instead of the built-in transport;
+//! - rsync: `rsync -aHAX --numeric-ids` to an account of the same sshd, as a person would call it; it does not sync what it wrote; for `.snap` with a `cp -al` after it;
+//! - restic, borg, bupstash: a backup into a repository of the same account, made anew for a first push.
 //!
 //! Rounds are interleaved, and the one that begins changes with every round. Figures are medians.
 
+mod archiver;
 mod changed;
 pub(crate) mod disk;
 mod floor;
 mod ice;
+mod many;
+mod memory;
 mod ours;
 mod peer;
 mod round;
 mod row;
+mod runner;
+mod subject;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -26,8 +34,9 @@ use crate::needs;
 use crate::screen::Step;
 use crate::trouble::{Result, Trouble};
 use changed::Edit;
-use disk::Disk;
+use disk::{Disk, Use};
 use row::Row;
+use subject::Subject;
 
 /// Where all the data comes from.
 const SEED: u64 = 0x0F12_2026;
@@ -36,29 +45,6 @@ const SMALL_FILES: u64 = 60_000;
 const SMALL_BYTES_MEAN: u64 = 8 * 1024;
 /// The big file.
 const BIG_BYTES: u64 = 2 * 1024 * 1024 * 1024;
-
-/// What a row is about. The order is the order of measuring.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Subject {
-    FirstSmall,
-    Unchanged,
-    FirstBig,
-}
-
-impl Subject {
-    const ALL: [Subject; 3] = [Subject::FirstSmall, Subject::Unchanged, Subject::FirstBig];
-
-    /// The ids of its rows, the one that counts first.
-    fn ids(self) -> [&'static str; 3] {
-        match self {
-            Subject::FirstSmall => ["push.first.small", "push.first.small.gcm", "floor.first.small.tar"],
-            Subject::Unchanged => {
-                ["push.unchanged.60k", "push.unchanged.60k.gcm", "floor.unchanged.60k.find"]
-            }
-            Subject::FirstBig => ["push.first.big", "push.first.big.gcm", "floor.first.big.ssh"],
-        }
-    }
-}
 
 /// Everything the rows are measured on.
 pub(crate) struct Bench {
@@ -69,36 +55,49 @@ pub(crate) struct Bench {
     pub(crate) disk: Disk,
 }
 
-pub(crate) fn run(args: &BenchArgs) -> Result<ExitCode> {
-    let subjects: Vec<Subject> = Subject::ALL
-        .into_iter()
-        .filter(|subject| subject.ids().iter().any(|id| id.starts_with(&args.only)))
-        .collect();
-    let edits: Vec<Edit> =
-        Edit::ALL.into_iter().filter(|edit| edit.ids().iter().any(|id| id.starts_with(&args.only))).collect();
-    let with_ice = ice::IDS.iter().any(|id| id.starts_with(&args.only));
-    if subjects.is_empty() && edits.is_empty() && !with_ice {
-        let pushes = Subject::ALL.iter().flat_map(|subject| subject.ids());
-        let edits = Edit::ALL.iter().flat_map(|edit| edit.ids());
-        let ids: Vec<_> = pushes.chain(edits).chain(ice::IDS).collect();
-        return Err(Trouble::new(format!("no row begins with {}; there are {}", args.only, ids.join(", "))));
+/// What of it a prefix of ids asks for.
+struct Wanted {
+    subjects: Vec<Subject>,
+    edits: Vec<Edit>,
+    ice: bool,
+}
+
+impl Wanted {
+    fn of(only: &str) -> Result<Wanted> {
+        let is_asked = |id: &str| id.starts_with(only);
+        let wanted = Wanted {
+            subjects: Subject::ALL.into_iter().filter(|subject| subject.ids().any(is_asked)).collect(),
+            edits: Edit::ALL.into_iter().filter(|edit| edit.ids().any(is_asked)).collect(),
+            ice: ice::IDS.into_iter().any(is_asked),
+        };
+        if wanted.subjects.is_empty() && wanted.edits.is_empty() && !wanted.ice {
+            let pushes = Subject::ALL.into_iter().flat_map(Subject::ids);
+            let ids: Vec<_> =
+                pushes.chain(Edit::ALL.into_iter().flat_map(Edit::ids)).chain(ice::IDS).collect();
+            return Err(Trouble::new(format!("no row begins with {only}; there are {}", ids.join(", "))));
+        }
+        Ok(wanted)
     }
+
+    /// Those that need a disk as it usually is.
+    fn usual(&self) -> impl Iterator<Item = Subject> {
+        self.subjects.iter().copied().filter(|subject| *subject != Subject::UnchangedMany)
+    }
+}
+
+pub(crate) fn run(args: &BenchArgs) -> Result<ExitCode> {
+    let wanted = Wanted::of(&args.only)?;
     if Power::here() == Power::User {
         return Err(Trouble::new("the benchmark makes a file system of its own, and needs root"));
     }
     needs::bring(&[Purpose::Build, Purpose::Server, Purpose::Bench])?;
     let programs = crate::build::programs(Profile::Release)?;
-    let mut bench = Bench::new(&programs, &subjects, &edits)?;
     let mut rows = Vec::new();
-    for subject in subjects {
-        rows.extend(round::measure(&mut bench, subject, args.rounds)?);
+    if wanted.usual().next().is_some() || !wanted.edits.is_empty() || wanted.ice {
+        rows.extend(usual_rows(&programs, &wanted, args)?);
     }
-    // After the others: they change the trees.
-    for edit in edits {
-        rows.extend(changed::measure(&mut bench, edit, args.rounds)?);
-    }
-    if with_ice {
-        rows.extend(ice::measure(&mut bench, args.rounds)?);
+    if wanted.subjects.contains(&Subject::UnchangedMany) {
+        rows.extend(many::measure(&programs, &args.only, args.rounds)?);
     }
     rows.retain(|row: &Row| row.id.starts_with(&args.only));
     println!("{}", row::print(&rows));
@@ -108,28 +107,45 @@ pub(crate) fn run(args: &BenchArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+fn usual_rows(programs: &Programs, wanted: &Wanted, args: &BenchArgs) -> Result<Vec<Row>> {
+    let mut bench = Bench::new(programs, Use::Usual)?;
+    let subjects: Vec<_> = wanted.usual().collect();
+    if subjects.iter().any(|subject| *subject != Subject::FirstBig) || wanted.edits.contains(&Edit::Files) {
+        let _step = Step::spinner("Writing 60,000 small files");
+        data::write_small_files(&bench.small, SEED, SMALL_FILES, SMALL_BYTES_MEAN)?;
+    }
+    if subjects.contains(&Subject::FirstBig) || wanted.edits.iter().any(|edit| edit.is_big()) {
+        let _step = Step::spinner("Writing a file of 2 GiB");
+        std::fs::create_dir_all(&bench.big)?;
+        data::write_noise(&bench.big.join("big"), SEED, BIG_BYTES)?;
+    }
+    let mut rows = Vec::new();
+    for subject in subjects {
+        rows.extend(round::measure(&mut bench, subject, &args.only, args.rounds)?);
+    }
+    // After the others: they change the trees.
+    for edit in &wanted.edits {
+        rows.extend(changed::measure(&mut bench, *edit, args.rounds)?);
+    }
+    if wanted.ice {
+        rows.extend(ice::measure(&mut bench, args.rounds)?);
+    }
+    Ok(rows)
+}
+
 impl Bench {
-    fn new(programs: &Programs, subjects: &[Subject], edits: &[Edit]) -> Result<Bench> {
-        let disk = Disk::new()?;
+    pub(crate) fn new(programs: &Programs, purpose: Use) -> Result<Bench> {
+        let disk = Disk::new(purpose)?;
         let options = Options { parent: Some(disk.folder().to_owned()), ..Options::default() };
         let scratch = Scratch::new(programs, &options)?;
         let (small, big) = (scratch.folder.join("hosts/small"), scratch.folder.join("hosts/big"));
-        if subjects.iter().any(|subject| *subject != Subject::FirstBig) || edits.contains(&Edit::Files) {
-            let _step = Step::spinner("Writing 60,000 small files");
-            data::write_small_files(&small, SEED, SMALL_FILES, SMALL_BYTES_MEAN)?;
-        }
-        if subjects.contains(&Subject::FirstBig) || edits.iter().any(|edit| edit.is_big()) {
-            let _step = Step::spinner("Writing a file of 2 GiB");
-            std::fs::create_dir_all(&big)?;
-            data::write_file(&big.join("big"), SEED, BIG_BYTES)?;
-        }
         Ok(Bench { scratch, small, big, disk })
     }
 
     /// The folder a subject is about.
     pub(crate) fn source(&self, subject: Subject) -> &std::path::Path {
         match subject {
-            Subject::FirstSmall | Subject::Unchanged => &self.small,
+            Subject::FirstSmall | Subject::Unchanged | Subject::UnchangedMany => &self.small,
             Subject::FirstBig => &self.big,
         }
     }

@@ -8,16 +8,8 @@ use pipeline_tests::keys::SshKey;
 use pipeline_tests::{Outcome, Scratch};
 
 use super::Bench;
+use super::runner::Cipher;
 use crate::trouble::{Result, Trouble};
-
-/// How the peer's ssh encrypts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Cipher {
-    /// As ssh and sshd agree by themselves.
-    Default,
-    /// The fastest where the processor helps with AES.
-    Gcm,
-}
 
 /// An account with a shell, and the key to it.
 pub(crate) struct Peer {
@@ -40,17 +32,27 @@ impl Peer {
         }
         let key = SshKey { path: scratch.folder.join("hosts/rsync_ed25519") };
         std::fs::copy(key.public_path(), scratch.folder.join("keys").join(&account))?;
-        let mut logins = scratch.logins();
-        logins.push(account.clone());
-        scratch.sshd.start(&logins)?;
-        scratch.write_hosts_settings()?;
         let known_hosts = scratch.folder.join("hosts/known_hosts");
-        let line = format!("[127.0.0.1]:{} {}\n", scratch.sshd.port, scratch.sshd.host_key.public()?);
-        std::fs::write(&known_hosts, line)?;
         Ok(Peer { account, key, known_hosts, folder })
     }
 
-    /// The folder rsync fills.
+    /// Starts sshd again for all hosts there are by now, and for this account.
+    pub(crate) fn let_in(&self, scratch: &mut Scratch) -> Result<()> {
+        let mut logins = scratch.logins();
+        logins.push(self.account.clone());
+        scratch.sshd.start(&logins)?;
+        scratch.write_hosts_settings()?;
+        let line = format!("[127.0.0.1]:{} {}\n", scratch.sshd.port, scratch.sshd.host_key.public()?);
+        std::fs::write(&self.known_hosts, line)?;
+        Ok(())
+    }
+
+    /// Who logs in where, as ssh is told.
+    pub(crate) fn login(&self) -> String {
+        format!("{}@127.0.0.1", self.account)
+    }
+
+    /// A folder of this account.
     pub(crate) fn target(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
@@ -76,15 +78,22 @@ impl Peer {
         Ok(Outcome::of(&mut command)?.expect_code(&[0])?.took)
     }
 
-    /// `producer | ssh host 'cat > /dev/null'`: what only moving the bytes costs.
-    pub(crate) fn pipe(&self, bench: &Bench, producer: &mut Command) -> Result<Duration> {
+    /// `cp -al` of what rsync brought, as rsync's users keep history; removed again.
+    pub(crate) fn link(&self, name: &str) -> Result<Duration> {
+        let copy = self.target("snapshot");
+        let linked = Outcome::of(Command::new("cp").arg("-al").arg(self.target(name)).arg(&copy))?;
+        let took = linked.expect_code(&[0])?.took;
+        std::fs::remove_dir_all(copy)?;
+        Ok(took)
+    }
+
+    /// `producer | ssh host remote`.
+    pub(crate) fn pipe(&self, bench: &Bench, producer: &mut Command, remote: &str) -> Result<Duration> {
         let began = Instant::now();
         let mut from = producer.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
         let out = from.stdout.take().ok_or_else(|| Trouble::new("a producer has no output"))?;
         let mut ssh = Command::new("ssh");
-        ssh.args(self.ssh_words(bench, Cipher::Gcm))
-            .arg(format!("{}@127.0.0.1", self.account))
-            .arg("cat >/dev/null");
+        ssh.args(self.ssh_words(bench, Cipher::Gcm)).arg(self.login()).arg(remote);
         let status = ssh.stdin(out).stderr(Stdio::null()).status()?;
         let took = began.elapsed();
         if !status.success() || !from.wait()?.success() {
@@ -93,7 +102,7 @@ impl Peer {
         Ok(took)
     }
 
-    fn ssh_words(&self, bench: &Bench, cipher: Cipher) -> Vec<String> {
+    pub(crate) fn ssh_words(&self, bench: &Bench, cipher: Cipher) -> Vec<String> {
         let mut words =
             vec!["-F".to_owned(), "none".to_owned(), "-p".to_owned(), bench.scratch.sshd.port.to_string()];
         words.extend(["-i".to_owned(), self.key.path.display().to_string()]);

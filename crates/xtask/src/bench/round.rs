@@ -1,85 +1,115 @@
 //! Measuring one subject: rounds in which everyone runs once.
 
-use std::time::Duration;
-
-use pipeline_tests::Host;
-
-use super::peer::{Cipher, Peer};
+use super::archiver::Repository;
+use super::ours::Ours;
+use super::peer::Peer;
 use super::row::Row;
-use super::{Bench, Subject, floor, ours};
+use super::runner::{Cipher, Figures, Runner, Took, runners};
+use super::subject::Subject;
+use super::{Bench, floor};
 use crate::screen::Step;
 use crate::trouble::Result;
 
-/// Who runs in a round.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Runner {
-    Ours,
-    Rsync,
-    RsyncGcm,
-    Floor,
+/// The ones a round needs, made ready.
+struct Runners {
+    peer: Peer,
+    ours: Vec<Ours>,
+    repositories: Vec<Repository>,
 }
 
-const RUNNERS: [Runner; 4] = [Runner::Ours, Runner::Rsync, Runner::RsyncGcm, Runner::Floor];
-
-/// Times of all rounds.
-#[derive(Debug, Default)]
-struct Times {
-    ours: Vec<f64>,
-    rsync: Vec<f64>,
-    rsync_gcm: Vec<f64>,
-    floor: Vec<f64>,
-}
-
-/// Three rows: against rsync, against rsync with the fastest cipher, against the floor.
-pub(crate) fn measure(bench: &mut Bench, subject: Subject, rounds: u32) -> Result<Vec<Row>> {
-    let [id, gcm_id, floor_id] = subject.ids();
-    let host = {
-        let _step = Step::spinner(format!("{id}: getting ready"));
-        ours::prepare(bench, subject)?
+/// The rows of a subject.
+pub(crate) fn measure(bench: &mut Bench, subject: Subject, only: &str, rounds: u32) -> Result<Vec<Row>> {
+    let versus: Vec<_> = subject.versus().iter().copied().filter(|row| row.id.starts_with(only)).collect();
+    let everyone = runners(&versus);
+    let Some(first) = versus.first() else { return Ok(Vec::new()) };
+    let mut ready = {
+        let _step = Step::spinner(format!("{}: getting ready", first.id));
+        Runners::prepare(bench, subject, &everyone)?
     };
-    let peer = Peer::prepare(&mut bench.scratch)?;
-    if subject == Subject::Unchanged {
-        peer.push(bench, bench.source(subject), "kept", Cipher::Default)?;
-    }
-    let step = Step::count(format!("{id}: measuring"), u64::from(rounds) * RUNNERS.len() as u64);
-    let mut times = Times::default();
+    let step = Step::count(format!("{}: measuring", first.id), u64::from(rounds) * everyone.len() as u64);
+    let mut figures = Figures::default();
     for round in 0..rounds as usize {
-        let mut order = RUNNERS;
-        order.rotate_left(round % RUNNERS.len());
+        let mut order = everyone.clone();
+        order.rotate_left(round % everyone.len());
         for runner in order {
-            bench.disk.flush()?;
-            let seconds = run(bench, &peer, &host, subject, runner)?.as_secs_f64();
-            match runner {
-                Runner::Ours => times.ours.push(seconds),
-                Runner::Rsync => times.rsync.push(seconds),
-                Runner::RsyncGcm => times.rsync_gcm.push(seconds),
-                Runner::Floor => times.floor.push(seconds),
-            }
+            let took = ready.run(bench, subject, runner)?;
+            figures.add(runner, took);
             step.advance();
         }
     }
-    Ok(vec![
-        Row::against(id, "rsync -aHAX", &times.ours, &times.rsync, Some(1.0)),
-        Row::against(gcm_id, "rsync -aHAX, aes128-gcm", &times.ours, &times.rsync_gcm, None),
-        Row::against(floor_id, floor::name(subject), &times.ours, &times.floor, None),
-    ])
+    Ok(versus.iter().map(|versus| figures.row(versus)).collect())
 }
 
-fn run(bench: &Bench, peer: &Peer, host: &Host, subject: Subject, runner: Runner) -> Result<Duration> {
-    let cipher = match runner {
-        Runner::Ours => {
-            let took = ours::push(bench, host)?;
-            ours::reset(bench, host, subject)?;
-            return Ok(took);
+impl Runners {
+    fn prepare(bench: &mut Bench, subject: Subject, everyone: &[Runner]) -> Result<Runners> {
+        let peer = Peer::prepare(&mut bench.scratch)?;
+        let (mut ours, mut repositories) = (Vec::new(), Vec::new());
+        let source = bench.source(subject).to_owned();
+        for runner in everyone {
+            if let Runner::Ours(transport) = runner {
+                ours.push(Ours::prepare(bench, subject, *transport)?);
+            }
         }
-        Runner::Floor => return floor::run(bench, peer, subject),
-        Runner::Rsync => Cipher::Default,
-        Runner::RsyncGcm => Cipher::Gcm,
-    };
-    if subject == Subject::Unchanged {
-        return peer.push(bench, bench.source(subject), "kept", cipher);
+        peer.let_in(&mut bench.scratch)?;
+        for runner in everyone {
+            match *runner {
+                Runner::Archiver(archiver) => {
+                    let repository = Repository::new(bench, &peer, archiver)?;
+                    if subject.is_unchanged() {
+                        repository.begin(bench, &peer)?;
+                        repository.backup(bench, &peer, &source)?;
+                        repository.backup(bench, &peer, &source)?;
+                    }
+                    repositories.push(repository);
+                }
+                Runner::Rsync(Cipher::Default) if subject.is_unchanged() => {
+                    peer.push(bench, &source, "kept", Cipher::Default)?;
+                }
+                Runner::Ours(_) | Runner::Rsync(_) | Runner::Floor(_) => {}
+            }
+        }
+        Ok(Runners { peer, ours, repositories })
     }
-    let took = peer.push(bench, bench.source(subject), "new", cipher)?;
-    std::fs::remove_dir_all(peer.target("new"))?;
-    Ok(took)
+
+    fn run(&mut self, bench: &mut Bench, subject: Subject, runner: Runner) -> Result<Took> {
+        let source = bench.source(subject).to_owned();
+        match runner {
+            Runner::Ours(transport) => {
+                let ours = self.ours.iter_mut().find(|ours| ours.transport == transport);
+                let ours = ours.ok_or_else(|| crate::trouble::Trouble::new("nobody was made ready"))?;
+                ours.run(bench, &self.peer, subject)
+            }
+            Runner::Rsync(cipher) => self.rsync(bench, subject, cipher),
+            Runner::Archiver(archiver) => {
+                let repository = self.repositories.iter().find(|one| one.archiver == archiver);
+                let repository =
+                    repository.ok_or_else(|| crate::trouble::Trouble::new("nobody was made ready"))?;
+                if !subject.is_unchanged() {
+                    repository.begin(bench, &self.peer)?;
+                }
+                bench.disk.flush()?;
+                let took = repository.backup(bench, &self.peer, &source)?;
+                if !subject.is_unchanged() {
+                    repository.end()?;
+                }
+                Ok(Took::only(took))
+            }
+            Runner::Floor(kind) => {
+                bench.disk.flush()?;
+                let host = self.ours.first().map(|ours| &ours.host);
+                Ok(Took::only(floor::run(bench, &self.peer, &source, host, kind)?))
+            }
+        }
+    }
+
+    fn rsync(&self, bench: &Bench, subject: Subject, cipher: Cipher) -> Result<Took> {
+        let name = if subject.is_unchanged() { "kept" } else { "new" };
+        bench.disk.flush()?;
+        let sealed = self.peer.push(bench, bench.source(subject), name, cipher)?;
+        let linked = self.peer.link(name)?;
+        if !subject.is_unchanged() {
+            std::fs::remove_dir_all(self.peer.target(name))?;
+        }
+        Ok(Took { sealed, snapshot: Some(sealed + linked) })
+    }
 }

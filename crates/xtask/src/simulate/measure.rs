@@ -10,7 +10,7 @@ use pipeline_tests::needs::Purpose;
 use pipeline_tests::{Host, Options, Outcome, Power, Profile, Scratch, data};
 
 use super::costs::Costs;
-use crate::bench::disk::Disk;
+use crate::bench::disk::{Disk, Use};
 use crate::needs;
 use crate::screen::Step;
 use crate::trouble::{Result, Trouble};
@@ -100,7 +100,7 @@ pub(crate) fn measure() -> Result<Costs> {
 impl Ground {
     fn new() -> Result<Ground> {
         let programs = crate::build::programs(Profile::Release)?;
-        let disk = Disk::new()?;
+        let disk = Disk::new(Use::Usual)?;
         let options = Options { parent: Some(disk.folder().to_owned()), ..Options::default() };
         let mut scratch = Scratch::new(&programs, &options)?;
         let (small, large) = (scratch.folder.join("hosts/small"), scratch.folder.join("hosts/large"));

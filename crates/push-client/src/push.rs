@@ -14,6 +14,7 @@ mod press;
 mod preview;
 mod record;
 mod rehash;
+mod remembered;
 mod scan;
 mod sender;
 mod session;

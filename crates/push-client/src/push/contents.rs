@@ -1,6 +1,5 @@
 //! Reading files into the push: each once, and only what held still while it was read.
 
-use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read, Seek};
 
@@ -10,16 +9,15 @@ use rustix::io::Errno;
 
 use super::elsewhere::{Elsewhere, Lent};
 use super::packer::{Packer, SenderGone};
+use super::remembered::Remembered;
 use super::scan::{BUFFER_BYTES, Last, Old, READ_BYTES, Scan};
-use crate::state::{Content, Pieces, PiecesFolder, Short, shortened};
+use crate::state::{Content, Pieces, PiecesFolder};
 use crate::walk::{Facts, FileKind, Found, open_file};
 
 /// Files up to this size are hashed before anything of them is sent. Longer ones are sent while they are read, and of them only what is new.
 pub(super) const LONG_BYTES: u64 = READ_BYTES as u64;
 /// Readings of a file that does not hold still: the first and three more.
 const READINGS_MAX: u32 = 4;
-/// Hashes that are remembered, so that equal small files are sent once. Beyond it some are sent twice.
-const REMEMBERED_MAX: usize = 1_000_000;
 
 /// What came of reading a file.
 #[derive(Debug)]
@@ -68,7 +66,7 @@ enum Turn {
 #[derive(Debug)]
 pub(super) struct Contents {
     packer: Packer,
-    remembered: HashSet<Short>,
+    remembered: Remembered,
     elsewhere: Elsewhere,
     pieces: PiecesFolder,
     buffer: Vec<u8>,
@@ -96,7 +94,7 @@ impl Contents {
     ) -> Self {
         // More than the longest that is not long: so a file that grew is seen.
         let buffer = vec![0; BUFFER_BYTES];
-        let remembered = held.take(REMEMBERED_MAX).map(|hash| shortened(hash.as_bytes())).collect();
+        let remembered = Remembered::new(held);
         Self { packer, remembered, elsewhere, pieces, buffer, read_bytes: 0, reading }
     }
 
@@ -202,12 +200,13 @@ impl Contents {
             return Ok((Attempt::Moved(0, ContentHash::from_bytes([0; 32])), after));
         }
         let hash = ContentHash::of(bytes);
-        let has_it =
-            self.has_sent(&hash) || expected.is_some_and(|e| e.hash == hash) || self.elsewhere.has(&hash);
+        let has_it = self.remembered.has(&hash)
+            || expected.is_some_and(|e| e.hash == hash)
+            || self.elsewhere.has(&hash);
         if !has_it {
             self.packer.data(bytes)?;
             self.packer.end(size, hash, still.then(|| content(size, hash, &after)))?;
-            self.remember(hash);
+            self.remembered.insert(&hash);
         }
         Ok((if still { Attempt::Still(size, hash) } else { Attempt::Moved(size, hash) }, after))
     }
@@ -249,18 +248,18 @@ impl Contents {
         let attempt = ended(&hasher, before, &after);
         match &attempt {
             // A copy, or touched and no more.
-            Attempt::Still(_, hash) if self.has_sent(hash) || self.elsewhere.has(hash) => {
+            Attempt::Still(_, hash) if self.remembered.has(hash) || self.elsewhere.has(hash) => {
                 self.packer.drop_open()?;
             }
             Attempt::Still(size, hash) => {
                 self.packer.end(*size, *hash, Some(content(*size, *hash, &after)))?;
-                self.remember(*hash);
+                self.remembered.insert(hash);
                 // Without it the next change costs the whole file.
                 let _ = self.pieces.save(hash, &pieces);
             }
             Attempt::Moved(size, hash) if turn == Turn::Last => {
                 self.packer.end(*size, *hash, None)?;
-                self.remember(*hash);
+                self.remembered.insert(hash);
             }
             Attempt::Moved(..) | Attempt::Failed(_) => self.packer.drop_open()?,
         }
@@ -305,16 +304,6 @@ impl Contents {
         self.read_bytes += length as u64;
         self.reading.advance(length as u64);
         Ok(length)
-    }
-
-    fn has_sent(&self, hash: &ContentHash) -> bool {
-        self.remembered.contains(&shortened(hash.as_bytes()))
-    }
-
-    fn remember(&mut self, hash: ContentHash) {
-        if self.remembered.len() < REMEMBERED_MAX {
-            self.remembered.insert(shortened(hash.as_bytes()));
-        }
     }
 }
 

@@ -16,6 +16,7 @@ mod cut;
 mod delta;
 mod filters;
 mod flags;
+mod flipper;
 mod host;
 mod hostile;
 mod judge;

@@ -7,6 +7,7 @@ use std::process::Command;
 use std::time::{Duration, UNIX_EPOCH};
 
 use pipeline_tests::outcome::Outcome;
+use walkdir::WalkDir;
 
 use crate::trouble::{Result, Trouble};
 
@@ -111,18 +112,11 @@ impl Tree {
 
     /// Gives everything one time. The last step: any other would change a folder's.
     pub(crate) fn settle(&self, seconds: u64) -> Result<()> {
-        settle(&self.top, seconds)
-    }
-}
-
-fn settle(path: &Path, seconds: u64) -> Result<()> {
-    if path.is_dir() {
-        for entry in fs::read_dir(path)? {
-            settle(&entry?.path(), seconds)?;
+        for entry in WalkDir::new(&self.top).contents_first(true) {
+            File::open(entry?.path())?.set_modified(UNIX_EPOCH + Duration::from_secs(seconds))?;
         }
+        Ok(())
     }
-    File::open(path)?.set_modified(UNIX_EPOCH + Duration::from_secs(seconds))?;
-    Ok(())
 }
 
 fn set_mode(path: &Path, mode: u32) -> Result<()> {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use pipeline_tests::Outcome;
+use walkdir::WalkDir;
 
 use super::Finding;
 use crate::trouble::Result;
@@ -15,9 +16,7 @@ const LIST: &str = "crates/xtask/golden.sha256";
 
 pub(crate) fn check(top: &Path) -> Result<Vec<Finding>> {
     let known = fs::read_to_string(top.join(LIST))?;
-    let mut names = Vec::new();
-    list(&top.join(FOLDER), Path::new(""), &mut names)?;
-    names.sort();
+    let names = list(&top.join(FOLDER))?;
     if names.is_empty() {
         return Ok(vec![format!("{FOLDER}: there are no golden files")]);
     }
@@ -38,18 +37,17 @@ fn compare(known: &str, now: &str) -> Vec<Finding> {
     findings
 }
 
-fn list(top: &Path, folder: &Path, names: &mut Vec<PathBuf>) -> Result<()> {
-    let Ok(entries) = fs::read_dir(top.join(folder)) else { return Ok(()) };
-    for entry in entries {
+/// From the folder of the golden files.
+fn list(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut names = Vec::new();
+    for entry in WalkDir::new(folder) {
         let entry = entry?;
-        let path = folder.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            list(top, &path, names)?;
-        } else {
-            names.push(path);
+        if !entry.file_type().is_dir() {
+            names.push(entry.path().strip_prefix(folder).unwrap_or(entry.path()).to_owned());
         }
     }
-    Ok(())
+    names.sort();
+    Ok(names)
 }
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 //! The text files of the project, as a clone has them.
 
+use std::ffi::OsStr;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use walkdir::WalkDir;
 
 use crate::trouble::Result;
 
@@ -26,25 +29,22 @@ pub(crate) struct Sources {
 
 impl Sources {
     pub(crate) fn load(top: &Path) -> Result<Sources> {
-        let mut sources = Sources::default();
-        let mut folders = vec![PathBuf::new()];
-        while let Some(folder) = folders.pop() {
-            for entry in fs::read_dir(top.join(&folder))? {
-                let entry = entry?;
-                let path = folder.join(entry.file_name());
-                let kind = entry.file_type()?;
-                if kind.is_dir() && !MADE.iter().any(|made| entry.file_name() == *made) {
-                    folders.push(path);
-                } else if kind.is_file() && entry.metadata()?.len() <= TEXT_BYTES_MAX {
-                    // What is no UTF-8 is no text of ours.
-                    if let Ok(text) = fs::read_to_string(top.join(&path)) {
-                        sources.files.push(Source { path: path.display().to_string(), text });
-                    }
-                }
+        let is_made = |name: &OsStr| MADE.iter().any(|made| name == *made);
+        let walk = WalkDir::new(top).into_iter();
+        let mut files = Vec::new();
+        for entry in walk.filter_entry(|entry| !entry.file_type().is_dir() || !is_made(entry.file_name())) {
+            let entry = entry?;
+            if !entry.file_type().is_file() || entry.metadata()?.len() > TEXT_BYTES_MAX {
+                continue;
+            }
+            // What is no UTF-8 is no text of ours.
+            if let Ok(text) = fs::read_to_string(entry.path()) {
+                let path = entry.path().strip_prefix(top).unwrap_or(entry.path());
+                files.push(Source { path: path.display().to_string(), text });
             }
         }
-        sources.files.sort_by(|left, right| left.path.cmp(&right.path));
-        Ok(sources)
+        files.sort_by(|left, right| left.path.cmp(&right.path));
+        Ok(Sources { files })
     }
 
     /// Our own Rust files.

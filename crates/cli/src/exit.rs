@@ -61,6 +61,8 @@ table! {
     OVERDUE = 5, "overdue";
     /// A requirement does not hold; each is named.
     AUDIT_FAILED = 6, "audit failed";
+    /// A command that the settings name failed, took too long or gave too little; nothing was sealed.
+    COMMAND = 7, "command failed";
     /// Not now: another session of this jail lives, too many pushes are queued, the server has enough sessions, or it is not this host's time.
     BUSY = 10, "busy";
     /// The server has no space for this push, or the host's history is at its budget.

@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 
 use cli::{Common, Manual};
 
+use crate::commands::AsUser;
 use crate::rendezvous::PORT;
 use crate::transport::{Attempt, PushFile};
 
@@ -28,7 +29,7 @@ Examples:
   push-client schedule --hostname web01 the minute at which web01 pushes: 40
 
 Exit codes: 0 accepted; 3 accepted, but something was left out; 18 sealed, verdict pending;
-2 settings; 4 this machine; 6 a requirement of the audit fails; 10 busy (here or there); 11-17 refused; 19 no connection; 20-27 rejected.";
+2 settings; 4 this machine; 7 a command of the settings failed; 6 a requirement of the audit fails; 10 busy (here or there); 11-17 refused; 19 no connection; 20-27 rejected.";
 
 /// Sends a host's files to its jail on the backup server.
 #[derive(Debug, Parser)]
@@ -116,6 +117,12 @@ pub enum Verb {
         #[arg(last = true, required = true)]
         command: Vec<OsString>,
     },
+    /// Run the commands of the settings for a push: started by `run`, of no use by hand
+    #[command(hide = true)]
+    RunCommands,
+    /// Become an account of this machine, and then a program: started by `run-commands`, of no use by hand
+    #[command(hide = true)]
+    BecomeUser(AsUser),
     /// Write down a push: started by `run --to-file`, of no use by hand
     #[command(hide = true)]
     WritePushFile(PushFile),
@@ -166,6 +173,8 @@ impl Verb {
             Verb::Transport => "transport",
             Verb::BecomeSsh { .. } => "become-ssh",
             Verb::WritePushFile(_) => "write-push-file",
+            Verb::RunCommands => "run-commands",
+            Verb::BecomeUser(_) => "become-user",
             Verb::Manual(_) => "manual",
         }
     }

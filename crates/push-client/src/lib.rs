@@ -12,6 +12,7 @@
 //! that its own settings do not choose.
 
 pub mod args;
+pub mod commands;
 mod host;
 pub mod openssh;
 pub mod plan;

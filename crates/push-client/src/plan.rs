@@ -1,5 +1,6 @@
 //! What the settings mean: checked, nothing optional left.
 
+mod commands;
 mod rate;
 mod way;
 
@@ -17,6 +18,7 @@ use crate::push::Level;
 use crate::settings::{Server, Settings};
 use crate::walk::{Caches, Mounts, Rules, Selection};
 
+pub use commands::{COMMANDS_MAX, Commands, Dump, Task};
 pub use way::{SshProgram, Way};
 
 /// The levels zstd has.
@@ -51,6 +53,8 @@ pub struct Plan {
     pub compression: Level,
     /// Least nice value of `run`.
     pub nice: i32,
+    /// What is run before, for and after it.
+    pub commands: Commands,
     /// Where it goes.
     pub target: Target,
 }
@@ -122,7 +126,14 @@ impl Plan {
         if settings.nice > NICE_MAX {
             return Err(wrong("nice", format!("must be 0 to {NICE_MAX}")));
         }
-        let selection = selection(&settings, path)?;
+        let commands = Commands::of(&settings).map_err(|(key, what)| wrong(key, what))?;
+        if !commands.is_empty() {
+            commands::only_ours(path)?;
+        }
+        let mut selection = selection(&settings, path)?;
+        for dump in &commands.dumps {
+            selection.produce(&dump.path).map_err(|what| wrong("dump.path", what))?;
+        }
         let target = Target::of(settings.server, &host, &settings.state, path)?;
         Ok(Self {
             host,
@@ -133,6 +144,7 @@ impl Plan {
             verdict_wait_seconds: settings.verdict_wait_seconds,
             compression: settings.compression_level.map_or(Level::Adaptive, Level::Fixed),
             nice: settings.nice.into(),
+            commands,
             target,
         })
     }

@@ -7,6 +7,7 @@ mod converse;
 mod describe;
 mod elsewhere;
 mod error;
+mod job;
 mod learn;
 mod packer;
 mod phases;
@@ -20,8 +21,9 @@ mod sender;
 mod session;
 
 pub use account::{Account, Count};
-pub use converse::{Delivery, Job, Outcome, push};
+pub use converse::push;
 pub use error::PushError;
+pub use job::{Delivery, Job, Outcome};
 pub use phases::Phase;
 pub use press::Level;
 pub use preview::{Difference, Preview, preview};

@@ -56,8 +56,51 @@ pub struct Settings {
     /// How far `run` steps back behind other programs, 0 to 19; the disk follows it.
     #[serde(default = "Settings::nice")]
     pub nice: u8,
+    /// Commands that are run before anything is read, in this order.
+    #[serde(default)]
+    pub before: Vec<Command>,
+    /// Commands whose output is pushed as a file.
+    #[serde(default)]
+    pub dump: Vec<Dump>,
+    /// Commands that are run after the push, whatever came of it.
+    #[serde(default)]
+    pub after: Vec<Command>,
     /// Where the pushes go.
     pub server: Server,
+}
+
+/// A table `[[before]]` or `[[after]]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Command {
+    /// The program and its arguments. No shell reads them.
+    pub command: Vec<String>,
+    /// The account it runs as; the one that runs push-client if it is not given.
+    pub user: Option<String>,
+    /// It is ended, and has failed, after so long.
+    #[serde(default = "Command::timeout_seconds")]
+    pub timeout_seconds: u32,
+}
+
+/// A table `[[dump]]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dump {
+    /// The program and its arguments. No shell reads them.
+    pub command: Vec<String>,
+    /// Absolute path that its output has in the push. Nothing is written there.
+    pub path: PathBuf,
+    /// The account it runs as; the one that runs push-client if it is not given.
+    pub user: Option<String>,
+    /// Permission bits in the push, as text: `"0640"`.
+    #[serde(default = "Dump::mode")]
+    pub mode: String,
+    /// It is ended, and has failed, after so long.
+    #[serde(default = "Dump::timeout_seconds")]
+    pub timeout_seconds: u32,
+    /// With less output than this it has failed.
+    #[serde(default = "Dump::least_bytes")]
+    pub least_bytes: u64,
 }
 
 /// The table `[server]`.
@@ -145,6 +188,26 @@ impl Settings {
     /// Reads the file.
     pub fn load(path: &Path) -> Result<Self, SettingsError> {
         cli::settings::load(path).map_err(|error: SettingsError| error.with_example(EXAMPLE))
+    }
+}
+
+impl Command {
+    fn timeout_seconds() -> u32 {
+        300
+    }
+}
+
+impl Dump {
+    fn mode() -> String {
+        "0600".to_owned()
+    }
+
+    fn timeout_seconds() -> u32 {
+        21_600
+    }
+
+    fn least_bytes() -> u64 {
+        1
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod audit;
 mod check;
+mod commands;
 mod confine;
 mod dry_run;
 mod exclude_test;
@@ -17,6 +18,7 @@ use cli::{Exit, Failed, Run};
 use formats::session::Role;
 
 use crate::args::{Args, PROGRAM, Verb};
+use crate::commands::{become_user, serve, stop};
 use crate::settings::SETTINGS_FILE;
 use crate::transport::{become_ssh, run_attempt, run_transport, write_push_file};
 
@@ -39,9 +41,17 @@ pub fn main() -> ExitCode {
     if let Verb::WritePushFile(asked) = &args.verb {
         return write_push_file(asked);
     }
+    if let Verb::BecomeUser(asked) = &args.verb {
+        return become_user(asked);
+    }
+    if matches!(args.verb, Verb::RunCommands) {
+        return serve(args.common.config_or(SETTINGS_FILE));
+    }
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let run = Run::new(PROGRAM, args.verb.word(), &args.common);
-    cli::run(run, |run| verb(run, &args))
+    let code = cli::run(run, |run| verb(run, &args));
+    stop::end_as_told();
+    code
 }
 
 fn verb(run: &mut Run, args: &Args) -> Result<Exit, Failed> {
@@ -61,8 +71,11 @@ fn verb(run: &mut Run, args: &Args) -> Result<Exit, Failed> {
         Verb::Rendezvous { verb } => rendezvous::rendezvous(run, verb),
         Verb::Status => status::status(run, settings),
         Verb::Manual(manual) => manual.write(Args::command(), &mut std::io::stdout().lock()),
-        Verb::Transport | Verb::Attempt { .. } | Verb::BecomeSsh { .. } | Verb::WritePushFile(_) => {
-            Err(Failed::bug("choosing a verb", "it was chosen before"))
-        }
+        Verb::Transport
+        | Verb::Attempt { .. }
+        | Verb::BecomeSsh { .. }
+        | Verb::WritePushFile(_)
+        | Verb::RunCommands
+        | Verb::BecomeUser(_) => Err(Failed::bug("choosing a verb", "it was chosen before")),
     }
 }

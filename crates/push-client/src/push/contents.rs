@@ -11,6 +11,7 @@ use super::elsewhere::{Elsewhere, Lent};
 use super::packer::{Packer, SenderGone};
 use super::remembered::Remembered;
 use super::scan::{BUFFER_BYTES, Last, Old, READ_BYTES, Scan};
+use crate::commands::stop;
 use crate::state::{Content, Pieces, PiecesFolder};
 use crate::walk::{Facts, FileKind, Found, open_file};
 
@@ -299,6 +300,9 @@ impl Contents {
 
     /// Reads into the buffer behind what is left there, so much that it is full unless the file ends, and at most `bytes_max`.
     fn read_on(&mut self, file: &mut File, left: usize, bytes_max: u64) -> Result<usize, Errno> {
+        if stop::is_asked() {
+            return Err(Errno::CANCELED);
+        }
         let want = usize::try_from(bytes_max).unwrap_or(READ_BYTES).min(READ_BYTES);
         let length = fill(file, self.buffer.get_mut(left..left + want).unwrap_or_default())?;
         self.read_bytes += length as u64;

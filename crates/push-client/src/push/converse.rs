@@ -1,7 +1,6 @@
 //! The course of a push, step by step. What is durable when is decided here, and nowhere else.
 
 use std::collections::HashSet;
-use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use formats::published::Verdict;
@@ -17,6 +16,7 @@ use super::changes::{send_changes, summary};
 use super::contents::Contents;
 use super::elsewhere::Elsewhere;
 use super::error::PushError;
+use super::job::{Delivery, Job, Outcome};
 use super::learn::{Course, choose, course, learn};
 use super::packer::Packer;
 use super::phases::Phase;
@@ -24,57 +24,11 @@ use super::record::{Held, Recorder};
 use super::rehash::Rehash;
 use super::sender::{SendError, Sender, Sent};
 use super::session::{JUDGING, SEALING, Session, greet};
-use crate::plan::Plan;
 use crate::state::{Base, Journal, JournalHead, Keeping, Memory, Pending, StateFolder};
 use crate::walk::{Links, Names, Walker};
 
 /// Beyond the time the server was asked to wait, for its answer to arrive.
 const ANSWER: Duration = Duration::from_secs(30);
-
-/// What is to be pushed.
-#[derive(Debug)]
-pub struct Job<'a> {
-    /// The settings.
-    pub plan: &'a Plan,
-    /// The host's `/`, held.
-    pub top: OwnedFd,
-    /// Now, in seconds since 1970.
-    pub started: i64,
-    /// The host's time zone.
-    pub zone: String,
-    /// How many entries there may be, for an estimate.
-    pub entries_expected: Option<u64>,
-    /// When the last run that walked to its end started, if that is known.
-    pub walked_before: Option<i64>,
-    /// Why it is pushed.
-    pub role: Role,
-    /// How it gets there.
-    pub delivery: Delivery,
-}
-
-/// How a push gets to the server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Delivery {
-    /// In this session: sealed, it is there.
-    Session,
-    /// By a file, that may be under way for long.
-    File,
-}
-
-/// A push that is sealed and not rejected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Outcome {
-    /// Which push.
-    pub push: PushId,
-    /// The state it brings.
-    pub root: Root,
-    /// What it applies to.
-    pub base: Option<Root>,
-    /// The server has it in its history. If not: not yet.
-    pub is_accepted: bool,
-    /// Why an earlier push was rejected, as this one has learnt.
-    pub earlier: Option<Code>,
-}
 
 /// One push under way.
 struct Push<'a> {

@@ -9,6 +9,7 @@ use wire::client::WireError;
 
 use cli::{Exit, Failure};
 
+use crate::commands::CommandError;
 use crate::state::{BaseError, StateError};
 use crate::transport::TransportError;
 
@@ -74,6 +75,9 @@ pub enum PushError {
     /// The state folder.
     #[error("failed to use the client's state")]
     State(#[from] StateError),
+    /// Commands of the settings.
+    #[error("commands of the settings")]
+    Command(#[from] CommandError),
     /// The base's files changed under us.
     #[error("failed to read the remembered base")]
     Base(#[source] BaseError),
@@ -94,6 +98,7 @@ impl Failure for PushError {
             PushError::Silent { .. } | PushError::Ended { .. } => Exit::NO_CONNECTION,
             PushError::Transport(error) => error.exit(),
             PushError::State(error) => error.exit(),
+            PushError::Command(error) => error.exit(),
             PushError::Machine { .. } | PushError::Base(_) => Exit::MACHINE,
             PushError::SenderGone | PushError::Manifest(_) | PushError::Frame(_) => Exit::BUG,
         }
@@ -119,6 +124,7 @@ impl Failure for PushError {
             }
             PushError::Transport(error) => error.advice(),
             PushError::State(error) => error.advice(),
+            PushError::Command(error) => error.advice(),
             _ => None,
         }
     }

@@ -14,6 +14,7 @@ use super::contents::{Contents, Copied, Expected, LONG_BYTES, Reading};
 use super::describe::{describe, is_untouched, kind_of, note_missed, text, with_flags};
 use super::error::PushError;
 use super::rehash::Rehash;
+use crate::commands::{CommandError, stop};
 use crate::state::{Base, Content, Known, NewState, Short, StateError, is_settled, shortened};
 use crate::walk::{Facts, FileKind, Found, Links, Missed, Names, Stamp, Visit};
 
@@ -52,6 +53,9 @@ impl Visit for Recorder<'_> {
     type Stop = PushError;
 
     fn found(&mut self, found: &Found<'_>) -> Result<(), PushError> {
+        if stop::is_asked() {
+            return Err(CommandError::Stopped.into());
+        }
         let facts = &found.facts;
         let known = match &mut self.base {
             Some(base) => base.at(found.path).map_err(PushError::Base)?,

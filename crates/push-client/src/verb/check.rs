@@ -8,6 +8,7 @@ use cli::{Exit, Failed, Run};
 use rustix::fs::{Mode, OFlags};
 
 use super::confine::confine;
+use crate::commands;
 use crate::openssh::{KeyError, PrivateKey};
 use crate::plan::{Plan, Target, Way};
 use crate::push::{PushError, Session, greet};
@@ -20,6 +21,9 @@ pub(super) fn check(run: &mut Run, settings: &Path) -> Result<Exit, Failed> {
     run.report().detail("host", plan.host.as_str());
     run.report().detail("account", target.account.as_str());
     run.line(&format!("settings    good: host {}", plan.host));
+    if !plan.commands.is_empty() {
+        run.line(&format!("commands    good: {}", commands::look(&plan.commands)?));
+    }
     run.line(&format!("key         good: {}", key(target)?));
     let state = match StateFolder::open(&plan.state) {
         Ok(state) => Some(state),

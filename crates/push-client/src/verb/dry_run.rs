@@ -16,6 +16,9 @@ pub(super) fn dry_run(run: &mut Run, settings: &Path) -> Result<Exit, Failed> {
     let console = run.console();
     let plan = Plan::load(settings)?;
     run.report().detail("host", plan.host.as_str());
+    for line in plan.commands.lines() {
+        run.line(&format!("would run {line}"));
+    }
     let accepted = StateFolder::peek(&plan.state)?.and_then(|remembered| remembered.memory.accepted);
     let base = match accepted.map(|root| StateFolder::peek_base(&plan.state, root)).transpose() {
         Ok(base) => base,

@@ -8,7 +8,9 @@ use formats::session::Role;
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{getpriority_process, setpriority_process};
 
+use super::commands::Around;
 use super::confine::confine;
+use crate::commands::{Runner, stop};
 use crate::host;
 use crate::plan::Plan;
 use crate::push::{Account, Count, Delivery, Job, Outcome, Phase, PushError, Session, Warning, push};
@@ -33,7 +35,13 @@ pub(super) fn run(
     run.report().detail("emergency", role == Role::Emergency);
     let by_file = to_file.map(|file| file_of(file, &mut plan, &state, &console)).transpose()?;
     let order = Order { plan: &plan, started, role, before: before.as_ref(), by_file: by_file.as_ref() };
-    let outcome = attempt(&order, &state, &mut account, &console);
+    let mut around = Around::start(settings, &plan)?;
+    let prepared = around.before(&plan.commands, &console);
+    let outcome = prepared.and_then(|()| {
+        let runner = around.runner.as_mut();
+        attempt(&order, &state, runner, &mut account, &console)
+    });
+    let outcome = around.judged(outcome);
     account.enter(None);
     let took = clock.elapsed();
     tell(run, &account, &outcome, took);
@@ -45,10 +53,11 @@ pub(super) fn run(
         Err(failed) => failed.exit(),
     };
     let is_left_out = exit == Exit::WHOLE && account.left_out_count > 0;
+    let exit = around.after(run, &plan.commands, if is_left_out { Exit::LEFT_OUT } else { exit });
     let record = RunRecord {
         started,
         seconds: rounded(took),
-        exit: if is_left_out { Exit::LEFT_OUT } else { exit }.code(),
+        exit: exit.code(),
         counts: Count::ALL.iter().map(|count| (count.name().to_owned(), account.get(*count))).collect(),
     };
     let is_accepted = outcome.as_ref().is_ok_and(|outcome| outcome.is_accepted);
@@ -72,6 +81,7 @@ struct Order<'a> {
 fn attempt(
     order: &Order<'_>,
     state: &StateFolder,
+    runner: Option<&mut Runner>,
     account: &mut Account,
     console: &Console,
 ) -> Result<Outcome, Failed> {
@@ -89,9 +99,11 @@ fn attempt(
     let top = rustix::fs::open(c"/", flags, Mode::empty())
         .map_err(|errno| Failed::machine("opening /", errno.into()))?;
     confine(&top, Some(&state.as_fd()), carried.child_id(), plan.trusted, console)?;
+    stop::ends(carried.child_id()).map_err(|error| Failed::machine("starting a thread", error))?;
     let expected = before.and_then(|runs| runs.accepted.as_ref()).map(|run| run.count(Count::Entries.name()));
     let walked_before = before.and_then(Runs::walked);
-    let job = Job { plan, top, started, zone, entries_expected: expected, walked_before, role, delivery };
+    let job =
+        Job { plan, top, started, zone, entries_expected: expected, walked_before, role, delivery, runner };
     let pushed = push(job, state, Session::new(carried)?, account, console);
     if let Err(PushError::Refused { retry_seconds, .. }) = &pushed {
         account.retry_seconds = Some(*retry_seconds);

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use formats::RelPath;
+
 use super::open::Mounts;
 use super::rules::Rules;
 use super::tags::Tags;
@@ -23,6 +25,8 @@ pub struct Branch {
     below: BTreeMap<Vec<u8>, Branch>,
     /// Something at or below is to be taken.
     leads: bool,
+    /// The push has a file here that the walk does not find.
+    is_produced: bool,
 }
 
 /// Roots and what is left out below them. The nearest name above a path decides; then the rules, for what is not named itself.
@@ -69,6 +73,26 @@ impl Selection {
             branch = branch.below.entry(component.clone()).or_default();
         }
         branch.mark = Mark::Leave;
+    }
+
+    /// Makes room for a file that no folder of this host holds: what lies at `path` is left out, and the folders above it are kept. Or why there
+    /// can be none.
+    pub fn produce(&mut self, path: &RelPath) -> Result<(), String> {
+        let mut branch = &mut self.top;
+        let mut names = path.components().peekable();
+        while let Some(name) = names.next() {
+            branch.leads = true;
+            branch = branch.below.entry(name.to_vec()).or_default();
+            if branch.is_produced {
+                return Err("must not be, or lie below, that of another dump".to_owned());
+            }
+            if names.peek().is_none() && (branch.leads || branch.is_root()) {
+                return Err("must not be, or lie above, a root or that of another dump".to_owned());
+            }
+        }
+        branch.mark = Mark::Leave;
+        branch.is_produced = true;
+        Ok(())
     }
 
     /// The host's `/`.
@@ -170,6 +194,26 @@ mod tests {
         let all = selection(&["/"], &["/proc"]);
         assert_eq!(choice(&all, "etc/passwd"), Choice::Take);
         assert_eq!(choice(&all, "proc/1"), Choice::Leave);
+    }
+
+    #[test]
+    fn a_produced_file_keeps_the_folders_above_it_and_stands_alone() {
+        let path = |path: &str| RelPath::new(path.as_bytes()).unwrap();
+        let mut all = selection(&["/srv/a/b"], &["/srv"]);
+        all.produce(&path("srv/dumps/db.sql")).unwrap();
+        all.produce(&path("srv/a/b/db.sql")).unwrap();
+        for (path, expected) in [
+            ("srv/dumps", Choice::Pass),
+            ("srv/dumps/other", Choice::Leave),
+            ("srv/dumps/db.sql", Choice::Leave),
+            ("srv/a/b/c", Choice::Take),
+            ("srv/a/b/db.sql", Choice::Leave),
+        ] {
+            assert_eq!(choice(&all, path), expected, "{path}");
+        }
+        for bad in ["srv/dumps/db.sql", "srv/dumps/db.sql/x", "srv/dumps", "srv/a", "srv/a/b", "srv"] {
+            assert!(all.clone().produce(&path(bad)).is_err(), "{bad}");
+        }
     }
 
     #[test]

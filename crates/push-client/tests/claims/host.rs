@@ -130,6 +130,7 @@ impl Host {
             walked_before: self.walked_before,
             role: self.role,
             delivery: Delivery::Session,
+            runner: None,
         };
         let mut account = Account::default();
         let outcome = push(job, &self.state(), Session::new(carried).unwrap(), &mut account, &Silent);

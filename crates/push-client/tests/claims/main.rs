@@ -9,6 +9,7 @@
 )]
 
 mod admission;
+mod around;
 mod audit;
 mod by_file;
 mod commands;

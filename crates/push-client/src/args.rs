@@ -52,6 +52,8 @@ pub enum Verb {
     /// file capabilities and other extended attributes, and the inode flags that chattr sets. Not kept: atime and ctime, which
     /// zeros of a file were holes, and, unless the settings ask for them, `trusted.*` attributes. docs/fidelity.md lists all.
     ///
+    /// Where the settings name commands (docs/commands.md), they run before, for and after the push. Told to end, it runs those after first.
+    ///
     /// With --to-file nobody is called: the push is written to a new file, as it would lie on the server, against the last state that is known to be
     /// accepted. The file holds contents in the clear, and nothing tells who made it: carry it as you would carry the disk. On the server
     /// `snapshotter ingest HOST --from FILE` judges it; then, and not before, is it accepted. Ends with 18.

@@ -66,15 +66,15 @@ enum Turn {
 /// Reads files, and remembers what was sent.
 #[derive(Debug)]
 pub(super) struct Contents {
-    packer: Packer,
-    remembered: Remembered,
-    elsewhere: Elsewhere,
-    pieces: PiecesFolder,
-    buffer: Vec<u8>,
+    pub(super) packer: Packer,
+    pub(super) remembered: Remembered,
+    pub(super) elsewhere: Elsewhere,
+    pub(super) pieces: PiecesFolder,
+    pub(super) buffer: Vec<u8>,
     /// Bytes read from files, readings that came to nothing included.
     pub(super) read_bytes: u64,
     /// Advances with them.
-    reading: Task,
+    pub(super) reading: Task,
 }
 
 /// One reading of one file.
@@ -308,6 +308,11 @@ impl Contents {
         self.read_bytes += length as u64;
         self.reading.advance(length as u64);
         Ok(length)
+    }
+
+    /// The server asks for this content again.
+    pub(super) fn is_wanted(&self, hash: &ContentHash) -> bool {
+        self.elsewhere.is_wanted(hash)
     }
 }
 

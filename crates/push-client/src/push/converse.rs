@@ -14,6 +14,7 @@ use cli::{Amount, Monitor};
 use super::account::{Account, Count};
 use super::changes::{send_changes, summary};
 use super::contents::Contents;
+use super::dumps::Dues;
 use super::elsewhere::Elsewhere;
 use super::error::PushError;
 use super::job::{Delivery, Job, Outcome};
@@ -228,21 +229,19 @@ impl Push<'_> {
         packer: Packer,
     ) -> Result<Summary, PushError> {
         let (root, base) = base.unzip();
-        let known: Vec<_> = held.contents.values().map(|content| content.hash).collect();
-        // Not there: then what has moved is sent again.
-        let pieces = self.state.pieces()?;
-        let again = root.and_then(|root| self.state.base_again(root).ok());
-        let elsewhere = Elsewhere::new(again, self.wanted.clone());
-        let reading = self.monitor.task("reading", Amount::Bytes(None));
+        let mut contents = self.contents(root, &held, packer)?;
+        let names = Names::load();
+        let dues = self.dumps(root, &held, &mut contents, &names)?;
         let mut recorder = Recorder {
-            names: Names::load(),
+            names,
+            dues,
             links: Links::default(),
             long: HashSet::new(),
             // One of an older version is written anew, even if nothing else is other.
             all_taken_over: base.as_ref().is_some_and(Base::knows_flags),
             base,
             held,
-            contents: Contents::new(packer, known.into_iter(), elsewhere, pieces, reading),
+            contents,
             wanted: std::mem::take(&mut self.wanted),
             new: self.state.create(self.job.started)?,
             rehash: Rehash::new(self.job.plan.rehash_days, self.job.walked_before, self.job.started),
@@ -252,6 +251,7 @@ impl Push<'_> {
         };
         let top = self.job.top.try_clone().map_err(machine("hold the host's root folder"))?;
         Walker::beneath(&self.job.plan.selection, top).walk(&mut recorder)?;
+        recorder.put_dues(None)?;
         let Recorder { contents, new, all_taken_over, task, long, .. } = recorder;
         drop(task);
         if !all_taken_over && let Err(error) = self.state.pieces()?.keep_only(&long) {
@@ -268,6 +268,36 @@ impl Push<'_> {
         let changes = send_changes(self.state, root, summary.root, manifest, &mut packer)?;
         self.account.add(Count::Changes, changes);
         Ok(summary)
+    }
+
+    /// What reads files, and knows what need not be sent.
+    fn contents(&self, root: Option<Root>, held: &Held, packer: Packer) -> Result<Contents, PushError> {
+        let known: Vec<_> = held.contents.values().map(|content| content.hash).collect();
+        // Not there: then what has moved is sent again.
+        let pieces = self.state.pieces()?;
+        let again = root.and_then(|root| self.state.base_again(root).ok());
+        let elsewhere = Elsewhere::new(again, self.wanted.clone());
+        let reading = self.monitor.task("reading", Amount::Bytes(None));
+        Ok(Contents::new(packer, known.into_iter(), elsewhere, pieces, reading))
+    }
+
+    /// The dumps come first: what fails is known early.
+    fn dumps(
+        &mut self,
+        root: Option<Root>,
+        held: &Held,
+        contents: &mut Contents,
+        names: &Names,
+    ) -> Result<Dues, PushError> {
+        let commands = &self.job.plan.commands;
+        let again = root.and_then(|root| self.state.base_again(root).ok());
+        let tell = (names, &mut *self.account, self.monitor);
+        let made = Dues::make(commands, self.job.runner.as_deref_mut(), again, contents, tell);
+        if matches!(made, Err(PushError::Command(_))) && held.contents.is_empty() {
+            // Nothing of use has arrived: the next push begins anew, and not behind a part of a dump.
+            self.state.end_journal()?;
+        }
+        made
     }
 
     /// Sends the changes of a walk that was done before the cut.

@@ -46,6 +46,11 @@ impl Elsewhere {
         }
     }
 
+    /// The server asks for this content again.
+    pub(super) fn is_wanted(&self, hash: &ContentHash) -> bool {
+        self.wanted.contains(hash)
+    }
+
     /// The base has this content.
     pub(super) fn has(&mut self, hash: &ContentHash) -> bool {
         self.read();

@@ -13,7 +13,7 @@ use super::account::{Account, Count};
 use super::describe::{describe, is_untouched, kind_of, note_missed, text, with_flags};
 use super::error::PushError;
 use crate::state::{Base, Known};
-use crate::walk::{FileKind, Found, Links, Missed, Names, Selection, Visit, Walker, open_file};
+use crate::walk::{Excluded, FileKind, Found, Links, Missed, Names, Selection, Visit, Walker, open_file};
 
 const BUFFER_BYTES: usize = 256 * 1024;
 
@@ -52,6 +52,7 @@ pub fn preview(
     tell: &mut dyn FnMut(Difference, &RelPath),
 ) -> Result<Preview, PushError> {
     let mut comparer = Comparer {
+        selection,
         base,
         names: Names::load(),
         links: Links::default(),
@@ -68,6 +69,7 @@ pub fn preview(
 }
 
 struct Comparer<'a> {
+    selection: &'a Selection,
     base: Option<Base>,
     names: Names,
     links: Links,
@@ -133,7 +135,11 @@ impl Visit for Comparer<'_> {
     }
 
     fn missed(&mut self, path: &[u8], why: Missed) -> Result<(), PushError> {
-        note_missed(self.account, self.monitor, path, why);
+        let is_made = |path| RelPath::new(path).is_ok_and(|path| self.selection.produces(&path));
+        match why {
+            Missed::Excluded(Excluded::Named) | Missed::Vanished if is_made(path) => {}
+            why => note_missed(self.account, self.monitor, path, why),
+        }
         Ok(())
     }
 }
@@ -213,6 +219,10 @@ impl Comparer<'_> {
         while let Some(base) = &mut self.base
             && let Some(known) = base.take_before(before).map_err(PushError::Base)?
         {
+            // What a dump brings is not looked for: it would have to be run.
+            if self.selection.produces(&known.entry.path) {
+                continue;
+            }
             self.so_far.removed += 1;
             (self.tell)(Difference::Removed, &known.entry.path);
         }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use formats::manifest::ManifestError;
-use formats::{Body, ContentHash, Entry, Kind, Node};
+use formats::{Body, ContentHash, Entry, Kind, Node, RelPath};
 use rustix::io::Errno;
 
 use cli::{Monitor, Task};
@@ -12,11 +12,12 @@ use cli::{Monitor, Task};
 use super::account::{Account, Count};
 use super::contents::{Contents, Copied, Expected, LONG_BYTES, Reading};
 use super::describe::{describe, is_untouched, kind_of, note_missed, text, with_flags};
+use super::dumps::Dues;
 use super::error::PushError;
 use super::rehash::Rehash;
 use crate::commands::{CommandError, stop};
 use crate::state::{Base, Content, Known, NewState, Short, StateError, is_settled, shortened};
-use crate::walk::{Facts, FileKind, Found, Links, Missed, Names, Stamp, Visit};
+use crate::walk::{Excluded, Facts, FileKind, Found, Links, Missed, Names, Stamp, Visit};
 
 /// Contents that the receiver holds of a push that is gone on with.
 #[derive(Debug, Default)]
@@ -31,6 +32,8 @@ pub(super) struct Recorder<'a> {
     pub(super) names: Names,
     pub(super) links: Links,
     pub(super) base: Option<Base>,
+    /// What the walk does not find.
+    pub(super) dues: Dues,
     pub(super) wanted: HashSet<ContentHash>,
     pub(super) held: Held,
     pub(super) contents: Contents,
@@ -56,6 +59,8 @@ impl Visit for Recorder<'_> {
         if stop::is_asked() {
             return Err(CommandError::Stopped.into());
         }
+        self.put_dues(Some(found.path))?;
+        self.dues.found(found.path, found.facts.kind)?;
         let facts = &found.facts;
         let known = match &mut self.base {
             Some(base) => base.at(found.path).map_err(PushError::Base)?,
@@ -88,12 +93,30 @@ impl Visit for Recorder<'_> {
     }
 
     fn missed(&mut self, path: &[u8], why: Missed) -> Result<(), PushError> {
-        note_missed(self.account, self.monitor, path, why);
+        match why {
+            Missed::Excluded(Excluded::Named) | Missed::Vanished if self.dues.covers(path) => {}
+            Missed::LinkedRoot if self.dues.covers(path) => self.dues.found_at(path, FileKind::Symlink)?,
+            why => note_missed(self.account, self.monitor, path, why),
+        }
         Ok(())
     }
 }
 
 impl Recorder<'_> {
+    /// Puts in what the walk does not find and what comes before `path`, or at all if there is none.
+    pub(super) fn put_dues(&mut self, path: Option<&RelPath>) -> Result<(), PushError> {
+        while let Some(entry) = self.dues.take_before(path, &self.names) {
+            self.all_taken_over = false;
+            if let Some(base) = &mut self.base
+                && let Some(known) = base.at(&entry.path).map_err(PushError::Base)?
+            {
+                self.note_long(&known.entry);
+            }
+            self.write(entry, &NEVER)?;
+        }
+        Ok(())
+    }
+
     /// The base's entry can be taken over as it is, and its content is there.
     fn is_untouched(&self, known: &Known, facts: &Facts) -> bool {
         let is_wanted = match known.entry.node().map(|node| &node.kind) {

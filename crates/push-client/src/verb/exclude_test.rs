@@ -14,7 +14,7 @@ pub(super) fn exclude_test(run: &mut Run, settings: &Path, paths: &[PathBuf]) ->
     let plan = Plan::load(settings)?;
     let mut told = Vec::new();
     for path in paths {
-        let answer = Answer::of(&plan.selection, path)?;
+        let answer = Answer::of(&plan, path)?;
         run.line(&format!("{:9} {}: {}", answer.word, answer.path, answer.why));
         run.report().count(if answer.is_pushed { "pushed" } else { "not_pushed" }, 1);
         told.push(answer.json());
@@ -36,7 +36,8 @@ struct Answer {
 }
 
 impl Answer {
-    fn of(selection: &Selection, path: &Path) -> Result<Self, Failed> {
+    fn of(plan: &Plan, path: &Path) -> Result<Self, Failed> {
+        let selection = &plan.selection;
         let whole =
             std::path::absolute(path).map_err(|e| Failed::machine("finding the current folder", e))?;
         let bytes = whole.as_os_str().as_bytes();
@@ -44,6 +45,18 @@ impl Answer {
         let below = bytes.strip_prefix(b"/").unwrap_or(bytes);
         let below = below.strip_suffix(b"/").unwrap_or(below);
         let trace = match RelPath::new(below) {
+            Ok(path) if plan.commands.dumps.iter().any(|dump| dump.path == path) => {
+                let number = plan.commands.dumps.iter().take_while(|dump| dump.path != path).count() + 1;
+                return Ok(Self {
+                    path: shown_path.clone(),
+                    is_pushed: true,
+                    word: "pushed",
+                    why: format!("dump {number} makes it, in place of what lies there"),
+                    at: shown_path,
+                    root: None,
+                    rule: None,
+                });
+            }
             Ok(path) => {
                 let walker =
                     Walker::new(selection).map_err(|errno| Failed::machine("opening /", errno.into()))?;

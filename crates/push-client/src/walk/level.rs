@@ -64,8 +64,7 @@ impl<'s> Level<'s> {
             let is_marker = selection.tags.markers.iter().any(|marker| marker == tag);
             let why = if is_marker { Excluded::Marked } else { Excluded::Cache };
             visit.missed(path, Missed::Excluded(why))?;
-            let leads =
-                |name: &Vec<u8>| at.branch.and_then(|b| b.child(name)).is_some_and(Branch::leads_to_root);
+            let leads = |name: &Vec<u8>| at.branch.and_then(|b| b.child(name)).is_some_and(Branch::leads_on);
             names.retain(|name| name == tag || leads(name));
         }
         Ok(Some(Level { selection, folder, at, names: names.into_iter(), device, home }))
@@ -89,7 +88,7 @@ impl<'s> Level<'s> {
     /// What the settings say of a name, by itself and as its folder is.
     pub(super) fn decide(&self, name: &[u8], shape: Shape) -> Decision {
         let branch = self.at.branch.and_then(|branch| branch.child(name));
-        let leads = branch.is_some_and(Branch::leads_to_root);
+        let leads = branch.is_some_and(Branch::leads_on);
         let left = |by| {
             let choice = if leads { Choice::Pass } else { Choice::Leave };
             Decision { choice, taken_by: None, left_by: Some(by) }
@@ -127,7 +126,7 @@ impl<'s> Level<'s> {
         let branch = self.at.branch.and_then(|branch| branch.child(name));
         let step = Step { path: &path, name, branch };
         // Passed over without a look: it may be a mount whose server is gone.
-        if branch.is_some_and(|branch| branch.mark() == Mark::Leave && !branch.leads_to_root()) {
+        if branch.is_some_and(|branch| branch.mark() == Mark::Leave && !branch.leads_on()) {
             return visit.missed(path.as_bytes(), Missed::Excluded(Excluded::Named)).map(|()| None);
         }
         for _ in 0..LOOKS_MAX {
@@ -278,12 +277,12 @@ impl Step<'_, '_> {
 
     /// A root lies further down.
     fn leads_on(&self) -> bool {
-        self.branch.is_some_and(|branch| branch.names().any(|(_, below)| below.leads_to_root()))
+        self.branch.is_some_and(|branch| branch.names().any(|(_, below)| below.leads_on()))
     }
 
     fn absent(&self, errno: Errno) -> Missed {
         match errno {
-            Errno::NOENT if self.is_root() || self.leads_on() => Missed::NoRoot,
+            Errno::NOENT if self.branch.is_some_and(Branch::leads_to_root) => Missed::NoRoot,
             Errno::NOENT => Missed::Vanished,
             errno => Missed::Closed(errno),
         }
@@ -300,7 +299,7 @@ struct Listed {
 impl Listed {
     fn of(folder: &OwnedFd, at: &At<'_>) -> Result<Self, Errno> {
         let named = at.branch.into_iter().flat_map(Branch::names);
-        let roots = named.filter(|(_, below)| below.leads_to_root()).map(|(name, _)| name.clone());
+        let roots = named.filter(|(_, below)| below.leads_on()).map(|(name, _)| name.clone());
         let device = Facts::of_open(folder)?.stamp.device;
         let home = Home::of(folder)?;
         if at.choice == Choice::Pass {

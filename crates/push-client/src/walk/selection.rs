@@ -27,6 +27,8 @@ pub struct Branch {
     leads: bool,
     /// The push has a file here that the walk does not find.
     is_produced: bool,
+    /// It has one further down.
+    keeps: bool,
 }
 
 /// Roots and what is left out below them. The nearest name above a path decides; then the rules, for what is not named itself.
@@ -81,18 +83,24 @@ impl Selection {
         let mut branch = &mut self.top;
         let mut names = path.components().peekable();
         while let Some(name) = names.next() {
-            branch.leads = true;
+            branch.keeps = true;
             branch = branch.below.entry(name.to_vec()).or_default();
             if branch.is_produced {
                 return Err("must not be, or lie below, that of another dump".to_owned());
             }
-            if names.peek().is_none() && (branch.leads || branch.is_root()) {
+            if names.peek().is_none() && (branch.keeps || branch.leads) {
                 return Err("must not be, or lie above, a root or that of another dump".to_owned());
             }
         }
         branch.mark = Mark::Leave;
         branch.is_produced = true;
         Ok(())
+    }
+
+    /// The push has a file at `path`, or further down, that the walk does not find.
+    pub fn produces(&self, path: &RelPath) -> bool {
+        let below = path.components().try_fold(&self.top, |branch, name| branch.child(name));
+        below.is_some_and(|branch| branch.is_produced || branch.keeps)
     }
 
     /// The host's `/`.
@@ -122,6 +130,11 @@ impl Branch {
         self.mark == Mark::Take
     }
 
+    /// A root is here or below, or the place of a file that the walk does not find is below.
+    pub fn leads_on(&self) -> bool {
+        self.leads || self.keeps
+    }
+
     /// A root is here or below.
     pub fn leads_to_root(&self) -> bool {
         self.leads
@@ -134,7 +147,7 @@ impl Branch {
             Mark::Leave => false,
             Mark::None => above == Choice::Take,
         };
-        match (taken, self.leads) {
+        match (taken, self.leads_on()) {
             (true, _) => Choice::Take,
             (false, true) => Choice::Pass,
             (false, false) => Choice::Leave,

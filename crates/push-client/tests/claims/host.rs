@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use cli::Silent;
 use formats::published::Verdict;
 use formats::session::Role;
+use push_client::commands::Runner;
 use push_client::plan::Plan;
 use push_client::push::{Account, Delivery, Job, Outcome, PushError, Session, push};
 use push_client::state::{StateError, StateFolder};
@@ -121,6 +122,10 @@ impl Host {
         let plan = self.plan();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64;
         let top = OwnedFd::from(fs::File::open(self.top()).unwrap());
+        let settings = self.folder.path().join("push.toml");
+        let program = Path::new(env!("CARGO_BIN_EXE_push-client"));
+        let start = || Runner::start_as(program, &settings, &plan.commands).unwrap();
+        let mut runner = (!plan.commands.is_empty()).then(start);
         let job = Job {
             plan: &plan,
             top,
@@ -130,7 +135,7 @@ impl Host {
             walked_before: self.walked_before,
             role: self.role,
             delivery: Delivery::Session,
-            runner: None,
+            runner: runner.as_mut(),
         };
         let mut account = Account::default();
         let outcome = push(job, &self.state(), Session::new(carried).unwrap(), &mut account, &Silent);

@@ -15,6 +15,7 @@ mod by_file;
 mod commands;
 mod cut;
 mod delta;
+mod dumps;
 mod filters;
 mod flags;
 mod flipper;

@@ -47,6 +47,10 @@ pub(crate) const PACKAGES: &[Package] = &[
                 from: "packages/firn-client/push.toml.example",
                 to: "usr/share/doc/firn-client/examples/push.toml.example",
             },
+            Item::File {
+                from: "systemd/firn-push-commands.conf",
+                to: "usr/share/doc/firn-client/examples/firn-push-commands.conf",
+            },
             Item::Folder("etc/firn", 0o755),
             Item::Folder("var/lib/firn/push", 0o700),
         ],

@@ -318,6 +318,8 @@ def push(minute):
         "minute": own,
         "hours": clock,
         "settings": __salt__["firn.toml"]({**found["push"]["settings"], **settings, "server": server}),
+        # What the unit's limits would be in the way of.
+        "commands": any(found["push"]["settings"].get(word) for word in ("before", "dump", "after")),
         "timer": f"[Timer]\nOnCalendar=\nOnCalendar=*-*-* {clock}:{own:02}:00\nPersistent=true\nRandomizedDelaySec=0\n",
     }
 

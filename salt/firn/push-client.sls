@@ -34,6 +34,24 @@
       - firn: /etc/firn/push_ed25519
       - pkg: {{ firn.package.name }}
 
+# Commands of the settings need what the unit takes away; without any it keeps it.
+/etc/systemd/system/firn-push.service.d/commands.conf:
+{% if firn.commands %}
+  file.symlink:
+    - target: /usr/lib/firn/firn-push-commands.conf
+    - makedirs: true
+{% else %}
+  file.absent:
+{% endif %}
+    - require:
+      - pkg: {{ firn.package.name }}
+
+firn_push_unit_is_read:
+  module.run:
+    - service.systemctl_reload: []
+    - onchanges:
+      - file: /etc/systemd/system/firn-push.service.d/commands.conf
+
 # A change of keys that was cut off. It asks the server, so it comes after the settings.
 firn_key_change:
   firn.settled:

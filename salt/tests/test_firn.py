@@ -639,6 +639,16 @@ class Good(unittest.TestCase):
         for bad in ("", ",", "web01,", "a b", ["web01"], None):
             self.assertRaises(Refused, fleet.accounts, bad)
 
+    def test_commands_are_tables_of_the_settings_and_open_the_unit(self):
+        World(minion="web01")
+        self.assertIs(fleet.push(40)["commands"], False)
+        commands = {"dump": [{"command": ["pg_dumpall"], "user": "postgres", "path": "/var/backups/db.sql"}], "after": [{"command": ["true"]}]}
+        fleet.__pillar__["firn"]["push"]["settings"] = commands
+        found = fleet.push(40)
+        self.assertIs(found["commands"], True)
+        self.assertIn('[[dump]]\ncommand = ["pg_dumpall"]\nuser = "postgres"\npath = "/var/backups/db.sql"\n', found["settings"])
+        self.assertIn('[[after]]\ncommand = ["true"]\n', found["settings"])
+
     def test_the_settings_are_escaped(self):
         World(minion="web01")
         text = fleet.push(40)["settings"]

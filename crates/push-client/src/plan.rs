@@ -15,7 +15,7 @@ use cli::settings::SettingsError;
 use crate::host;
 use crate::openssh::HostKey;
 use crate::push::Level;
-use crate::settings::{Server, Settings};
+use crate::settings::{RootAt, Server, Settings};
 use crate::walk::{Caches, Mounts, Rules, Selection};
 
 pub use commands::{COMMANDS_MAX, Commands, Dump, Task};
@@ -223,12 +223,18 @@ fn host_id(given: Option<&str>) -> Result<HostId, String> {
 /// What the settings choose.
 fn selection(settings: &Settings, path: &Path) -> Result<Selection, SettingsError> {
     let wrong = |key, what: String| SettingsError::value(path, key, what);
-    if settings.roots.is_empty() {
+    if settings.roots.is_empty() && settings.root.is_empty() {
         return Err(wrong("roots", "names nothing to push".to_owned()));
     }
     let mut selection = Selection::default();
     for root in &settings.roots {
         selection.take(&components(root).map_err(|what| wrong("roots", what))?);
+    }
+    for RootAt { path: root, read_at } in &settings.root {
+        let at = components(read_at).map_err(|what| wrong("root.read_at", what))?;
+        let at = RelPath::new(&at.join(&b'/'))
+            .map_err(|_| wrong("root.read_at", "must be a folder below /".to_owned()))?;
+        selection.read_at(&components(root).map_err(|what| wrong("root.path", what))?, at);
     }
     for left in &settings.exclude {
         selection.leave(&components(left).map_err(|what| wrong("exclude", what))?);

@@ -24,7 +24,11 @@ pub struct Settings {
     /// This host's id; the machine's name if it is not given.
     pub host: Option<String>,
     /// Absolute paths whose trees are pushed.
+    #[serde(default)]
     pub roots: Vec<PathBuf>,
+    /// Roots that are read somewhere else than where they are in the push.
+    #[serde(default)]
+    pub root: Vec<RootAt>,
     /// Absolute paths that are passed over, with all below them.
     #[serde(default)]
     pub exclude: Vec<PathBuf>,
@@ -67,6 +71,16 @@ pub struct Settings {
     pub after: Vec<Command>,
     /// Where the pushes go.
     pub server: Server,
+}
+
+/// A table `[[root]]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RootAt {
+    /// Absolute path that the tree has in the push.
+    pub path: PathBuf,
+    /// Absolute path of the folder where it is read: a snapshot.
+    pub read_at: PathBuf,
 }
 
 /// A table `[[before]]` or `[[after]]`.

@@ -19,7 +19,7 @@ mod trace;
 mod walker;
 
 pub use attributes::{Attributes, read_attributes};
-pub use facts::{Facts, FileKind, Freshness, Stamp};
+pub use facts::{Facts, FileKind, Freshness, Shift, Stamp};
 pub use flags::read_flags;
 pub use links::Links;
 pub use names::Names;

@@ -200,8 +200,7 @@ fn a_push_that_met_what_passes_is_tried_again_a_few_times_and_what_a_person_must
     let passes: BTreeSet<u8> = [10, 11, 13, 14, 16, 19].into();
     assert_eq!(numbers("SuccessExitStatus"), done);
     // All that push-client ends with: this machine's, a command's, refused, rejected, damaged.
-    let all: BTreeSet<u8> =
-        codes().into_iter().filter(|code| matches!(code, 1..=4 | 7 | 10..=28)).collect();
+    let all: BTreeSet<u8> = codes().into_iter().filter(|code| matches!(code, 1..=4 | 7 | 10..=28)).collect();
     let person = all.iter().filter(|code| !done.contains(code) && !passes.contains(code) && **code != 5);
     assert_eq!(numbers("RestartPreventExitStatus"), person.copied().collect());
     // Six starts ten minutes apart end the slot, and the next one, eight hours later, begins anew.

@@ -122,7 +122,7 @@ impl Contents {
             };
             // The first reading trusts the walk's look, which the look afterwards confirms or not.
             if reading > 1 {
-                before = match Facts::of_open(&file) {
+                before = match found.look(&file) {
                     Ok(facts) => facts,
                     Err(errno) => return Ok(Reading::Refused(errno)),
                 };
@@ -154,7 +154,7 @@ impl Contents {
         turn: Turn,
     ) -> Result<(Attempt, Facts), SenderGone> {
         if before.size <= LONG_BYTES {
-            return self.attempt_buffered(file, before, expected, turn);
+            return self.attempt_buffered(found, file, before, expected, turn);
         }
         // A mode, an owner or a name changed, or the whole disk has another number: no reason to send it all again.
         // Nor is another name: as logs are rotated, a name that the base has too now leads to another inode of the base.
@@ -167,7 +167,7 @@ impl Contents {
             .map(|lent| lent.expected)
             .filter(|_| turn == Turn::Another && lent.as_ref().is_some_and(is_same));
         if let Some(expected) = alike {
-            match self.attempt_hashed(file, before)? {
+            match self.attempt_hashed(found, file, before)? {
                 (Attempt::Still(_, hash), _) if hash != expected.hash => {}
                 answer => return Ok(answer),
             }
@@ -176,11 +176,12 @@ impl Contents {
             }
         }
         let old = lent.or_else(|| self.elsewhere.of_length(before.size).cloned());
-        self.attempt_scanned(file, before, old, turn)
+        self.attempt_scanned((found, file), before, old, turn)
     }
 
     fn attempt_buffered(
         &mut self,
+        found: &Found<'_>,
         file: &mut File,
         before: &Facts,
         expected: Option<Expected>,
@@ -188,7 +189,7 @@ impl Contents {
     ) -> Result<(Attempt, Facts), SenderGone> {
         let want = usize::try_from(before.size).unwrap_or(READ_BYTES) + 1;
         let read = fill(file, self.buffer.get_mut(..want).unwrap_or_default());
-        let (length, after) = match (read, Facts::of_open(&*file)) {
+        let (length, after) = match (read, found.look(&*file)) {
             (Ok(length), Ok(after)) => (length, after),
             (Err(errno), _) | (_, Err(errno)) => return Ok((Attempt::Failed(errno), *before)),
         };
@@ -213,7 +214,12 @@ impl Contents {
     }
 
     /// Only hashed, as it is most likely the content that the base has.
-    fn attempt_hashed(&mut self, file: &mut File, before: &Facts) -> Result<(Attempt, Facts), SenderGone> {
+    fn attempt_hashed(
+        &mut self,
+        found: &Found<'_>,
+        file: &mut File,
+        before: &Facts,
+    ) -> Result<(Attempt, Facts), SenderGone> {
         let mut hasher = blake3::Hasher::new();
         let bytes_max = before.size + 1;
         while hasher.count() < bytes_max {
@@ -223,7 +229,7 @@ impl Contents {
                 Err(errno) => return Ok((Attempt::Failed(errno), *before)),
             };
         }
-        Ok(match Facts::of_open(&*file) {
+        Ok(match found.look(&*file) {
             Ok(after) => (ended(&hasher, before, &after), after),
             Err(errno) => (Attempt::Failed(errno), *before),
         })
@@ -232,14 +238,14 @@ impl Contents {
     /// Sent while it is read: what of it is new.
     fn attempt_scanned(
         &mut self,
-        file: &mut File,
+        (found, file): (&Found<'_>, &mut File),
         before: &Facts,
         old: Option<Lent>,
         turn: Turn,
     ) -> Result<(Attempt, Facts), SenderGone> {
         let mut hasher = blake3::Hasher::new();
         let read = self.scan(file, before.size, old, &mut hasher)?;
-        let (pieces, after) = match (read, Facts::of_open(&*file)) {
+        let (pieces, after) = match (read, found.look(&*file)) {
             (Ok(pieces), Ok(after)) => (pieces, after),
             (Err(errno), _) | (_, Err(errno)) => {
                 self.packer.drop_open()?;

@@ -32,6 +32,21 @@ pub struct Stamp {
     pub device: u64,
 }
 
+/// What is added to the numbers of devices below a root that is read elsewhere. A snapshot has another device each time, and its files are the
+/// same: so the number is made from the root's path, and what lies on the same device as the root has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Shift(u64);
+
+impl Shift {
+    pub(super) fn of(root: &[u8], folder: &Facts) -> Self {
+        let mut number = [0; 8];
+        number.iter_mut().zip(blake3::hash(root).as_bytes()).for_each(|(to, from)| *to = *from);
+        // No device of the kernel's has the highest bit.
+        let number = u64::from_le_bytes(number) | 1 << 63;
+        Self(number.wrapping_sub(folder.stamp.device))
+    }
+}
+
 /// The facts of one inode at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Facts {
@@ -114,6 +129,12 @@ impl Facts {
             },
             is_mount: raw.stx_attributes.contains(StatxAttributes::MOUNT_ROOT),
         })
+    }
+
+    /// As they are told of a tree that is not where it belongs: with another number of its device.
+    pub(super) fn shifted(self, shift: Shift) -> Self {
+        let device = self.stamp.device.wrapping_add(shift.0);
+        Self { stamp: Stamp { device, ..self.stamp }, ..self }
     }
 
     /// Nothing was touched between the two looks.

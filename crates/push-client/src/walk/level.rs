@@ -1,16 +1,17 @@
 //! One held folder of the walk, and what becomes of each of its names.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
 
 use formats::RelPath;
 use rustix::io::Errno;
 
-use super::facts::{Facts, FileKind, Freshness};
+use super::facts::{Facts, FileKind, Freshness, Shift};
 use super::listing::{Home, list};
-use super::open::{Mounts, open_folder};
+use super::open::{Mounts, open_elsewhere, open_folder};
 use super::rules::{Place, Ruling, Shape};
 use super::selection::{Branch, Choice, Mark, Selection};
-use super::walker::{At, Excluded, Found, Missed, Visit};
+use super::walker::{At, Excluded, Found, Ground, Missed, Visit};
 
 /// A name that is replaced by another kind each time it is looked at is given up after this many looks.
 const LOOKS_MAX: u32 = 4;
@@ -141,6 +142,9 @@ impl<'s> Level<'s> {
 
     fn look<V: Visit>(&self, step: &Step<'_, 's>, visit: &mut V) -> Result<Look<'s>, V::Stop> {
         let path = step.path.as_bytes();
+        if let Some(elsewhere) = step.branch.and_then(Branch::read_elsewhere) {
+            return self.look_elsewhere(step, elsewhere, visit);
+        }
         let facts = match self.facts(step) {
             Ok(facts) => facts,
             Err(errno) => return visit.missed(path, step.absent(errno)).map(|()| Look::Done),
@@ -182,7 +186,44 @@ impl<'s> Level<'s> {
     }
 
     fn found<'a>(&'a self, step: &Step<'a, '_>, facts: Facts) -> Found<'a> {
-        Found { path: step.path, folder: self.folder.as_fd(), name: step.name, facts, open: None }
+        let shift = self.at.ground.shift;
+        let (folder, facts) = (self.folder.as_fd(), facts.shifted(shift));
+        Found { path: step.path, folder, name: step.name, facts, open: None, shift }
+    }
+
+    /// A root that is read somewhere else.
+    fn look_elsewhere<V: Visit>(
+        &self,
+        step: &Step<'_, 's>,
+        elsewhere: &RelPath,
+        visit: &mut V,
+    ) -> Result<Look<'s>, V::Stop> {
+        let opened = open_elsewhere(&self.at.ground.top, elsewhere);
+        let opened = opened.and_then(|folder| Ok((Facts::of_open(&folder)?, folder)));
+        let (facts, folder) = match opened {
+            Ok(opened) => opened,
+            Err(errno) => {
+                let why = match errno {
+                    Errno::NOENT => Missed::NoRoot,
+                    Errno::LOOP => Missed::LinkedRoot,
+                    errno => Missed::Closed(errno),
+                };
+                return visit.missed(step.path.as_bytes(), why).map(|()| Look::Done);
+            }
+        };
+        let shift = Shift::of(step.path.as_bytes(), &facts);
+        let found = self.found(step, facts);
+        visit.found(&Found { open: Some(folder.as_fd()), facts: facts.shifted(shift), shift, ..found })?;
+        let decision = self.decide(step.name, Shape::Folder);
+        let at = At {
+            path: Some(step.path.clone()),
+            branch: step.branch,
+            choice: decision.choice,
+            place: self.below(step, decision),
+            ground: Ground { top: Rc::clone(&self.at.ground.top), shift },
+        };
+        let level = Level::enter(self.selection, folder, at, visit)?;
+        Ok(level.map_or(Look::Done, |level| Look::Enter(Box::new(level))))
     }
 
     fn look_into<V: Visit>(
@@ -230,6 +271,7 @@ impl<'s> Level<'s> {
             branch: step.branch,
             choice,
             place: self.below(step, decision),
+            ground: self.at.ground.clone(),
         };
         let level = Level::enter(self.selection, folder, at, visit)?;
         Ok(level.map_or(Look::Done, |level| Look::Enter(Box::new(level))))

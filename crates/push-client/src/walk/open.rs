@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 
+use formats::RelPath;
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
 
@@ -47,6 +48,11 @@ pub(super) fn open_folder(
         Mounts::Cross => ResolveFlags::empty(),
     };
     open(folder.as_fd(), name, READ | OFlags::DIRECTORY | untouched(facts), stay)
+}
+
+/// Opens the folder where a root is read, below the host's `/`.
+pub(super) fn open_elsewhere(top: impl AsFd, path: &RelPath) -> Result<OwnedFd, Errno> {
+    open(top.as_fd(), path.as_bytes(), READ | OFlags::DIRECTORY, ResolveFlags::empty())
 }
 
 /// Only the owner may ask for it.

@@ -29,6 +29,8 @@ pub struct Branch {
     is_produced: bool,
     /// It has one further down.
     keeps: bool,
+    /// Where a root is read, if not where it is.
+    read_at: Option<RelPath>,
 }
 
 /// Roots and what is left out below them. The nearest name above a path decides; then the rules, for what is not named itself.
@@ -57,8 +59,17 @@ pub enum Choice {
 }
 
 impl Selection {
+    /// As [`Selection::take`], of a tree that is read somewhere else, and keeps its path.
+    pub fn read_at(&mut self, components: &[Vec<u8>], at: RelPath) {
+        self.taken(components).read_at = Some(at);
+    }
+
     /// Takes the path with these components, and all below it.
     pub fn take(&mut self, components: &[Vec<u8>]) {
+        self.taken(components);
+    }
+
+    fn taken(&mut self, components: &[Vec<u8>]) -> &mut Branch {
         let mut branch = &mut self.top;
         branch.leads = true;
         for component in components {
@@ -66,6 +77,7 @@ impl Selection {
             branch.leads = true;
         }
         branch.mark = Mark::Take;
+        branch
     }
 
     /// Leaves out the path with these components, and all below it. Wins over [`Selection::take`] of the same path.
@@ -123,6 +135,11 @@ impl Branch {
     /// What its own name says.
     pub(super) fn mark(&self) -> Mark {
         self.mark
+    }
+
+    /// Where it is read, if not where it is.
+    pub(super) fn read_elsewhere(&self) -> Option<&RelPath> {
+        self.read_at.as_ref().filter(|_| self.is_root())
     }
 
     /// True for a root.

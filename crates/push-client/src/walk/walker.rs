@@ -1,14 +1,16 @@
 //! The walk itself: a stack of held folders, each with the sorted names that are left.
 
 use std::fmt;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
 
 use formats::RelPath;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
-use super::facts::Facts;
+use super::facts::{Facts, Shift};
 use super::level::Level;
+use super::open::open_elsewhere;
 use super::rules::Place;
 use super::selection::{Branch, Choice, Selection};
 
@@ -25,6 +27,15 @@ pub struct Found<'a> {
     pub facts: Facts,
     /// The folder itself, if it is one and could be opened.
     pub open: Option<BorrowedFd<'a>>,
+    /// What its device is told as.
+    pub shift: Shift,
+}
+
+impl Found<'_> {
+    /// What is seen now of the file that was found, and is open.
+    pub fn look(&self, file: impl AsFd) -> Result<Facts, Errno> {
+        Facts::of_open(file).map(|facts| facts.shifted(self.shift))
+    }
 }
 
 /// Why a path, or what is below it, is not in the push.
@@ -93,6 +104,15 @@ pub(super) struct At<'s> {
     pub(super) branch: Option<&'s Branch>,
     pub(super) choice: Choice,
     pub(super) place: Place,
+    pub(super) ground: Ground,
+}
+
+/// Where paths of the push are read.
+#[derive(Debug, Clone)]
+pub(super) struct Ground {
+    /// The host's `/`.
+    pub(super) top: Rc<OwnedFd>,
+    pub(super) shift: Shift,
 }
 
 /// Walks what a [`Selection`] chooses.
@@ -134,7 +154,19 @@ impl<'s> Walker<'s> {
         let Self { selection, top } = self;
         let branch = selection.top();
         let choice = branch.choice(Choice::Leave);
-        let at = At { path: None, branch: Some(branch), choice, place: selection.rules.start() };
-        Level::enter(selection, top, at, visit)
+        let mut ground = Ground { top: Rc::new(top), shift: Shift::default() };
+        let opened = match branch.read_elsewhere() {
+            Some(path) => open_elsewhere(&ground.top, path).and_then(|folder| {
+                ground.shift = Shift::of(b"", &Facts::of_open(&folder)?);
+                Ok(folder)
+            }),
+            None => ground.top.try_clone().map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO)),
+        };
+        let folder = match opened {
+            Ok(folder) => folder,
+            Err(errno) => return visit.missed(b"", Missed::Unlisted(errno)).map(|()| None),
+        };
+        let at = At { path: None, branch: Some(branch), choice, place: selection.rules.start(), ground };
+        Level::enter(selection, folder, at, visit)
     }
 }

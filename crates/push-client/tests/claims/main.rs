@@ -32,6 +32,7 @@ mod rehash;
 mod rendezvous;
 mod selection;
 mod server;
+mod snapshots;
 mod sshd;
 mod system_ssh;
 mod unchanged;

@@ -49,7 +49,7 @@ pub(crate) const PACKAGES: &[Package] = &[
             },
             Item::File {
                 from: "systemd/firn-push-commands.conf",
-                to: "usr/share/doc/firn-client/examples/firn-push-commands.conf",
+                to: "usr/lib/firn/firn-push-commands.conf",
             },
             Item::Folder("etc/firn", 0o755),
             Item::Folder("var/lib/firn/push", 0o700),

@@ -22,7 +22,7 @@ const EXPECTED: [(&str, &[(&str, &str)]); 3] = [
             ("./usr/share/zsh/vendor-completions/_push-client", "-rw-r--r--"),
             ("./usr/share/fish/vendor_completions.d/push-client.fish", "-rw-r--r--"),
             ("./usr/share/doc/firn-client/examples/push.toml.example", "-rw-r--r--"),
-            ("./usr/share/doc/firn-client/examples/firn-push-commands.conf", "-rw-r--r--"),
+            ("./usr/lib/firn/firn-push-commands.conf", "-rw-r--r--"),
             ("./var/lib/firn/push/", "drwx------"),
         ],
     ),

@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use formats::{Body, ContentHash, Kind, Node, RelPath};
 
-use super::contents::{Expected, LONG_BYTES};
+use super::contents::LONG_BYTES;
+use super::reading::Expected;
 use crate::state::{Base, Known, Short, shortened};
 use crate::walk::Facts;
 
@@ -44,6 +45,11 @@ impl Elsewhere {
             by_length: HashMap::new(),
             wanted,
         }
+    }
+
+    /// The server asks for this content, whatever it has.
+    pub(super) fn is_wanted(&self, hash: &ContentHash) -> bool {
+        self.wanted.contains(hash)
     }
 
     /// The base has this content.

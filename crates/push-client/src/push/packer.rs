@@ -1,11 +1,14 @@
 //! Packs records into blocks, and hands full blocks to the sender.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use formats::change::Change;
 use formats::cursor::Malformed;
 use formats::limits::BLOCK_BYTES;
 use formats::push::{COPY_BYTES, DATA_HEAD_BYTES, END_BYTES, FROM_HEAD_BYTES, Record};
+use formats::session::Offer;
 use formats::{ContentHash, RelPath};
 
 use crate::state::Content;
@@ -28,6 +31,8 @@ pub(super) enum Parcel {
     },
     /// A block of changes.
     Entries { block: Vec<u8> },
+    /// Contents that the lender may have.
+    Offer(Offer),
 }
 
 /// The sender has ended; it knows why.
@@ -39,6 +44,8 @@ pub(super) struct SenderGone;
 pub(super) struct Outlet {
     pub(super) parcels: Receiver<Parcel>,
     pub(super) used: SyncSender<Vec<u8>>,
+    /// How much was sent so far: rises with each parcel.
+    pub(super) progress: Arc<AtomicU64>,
 }
 
 /// One block in the making. Memory is bounded by the blocks that wait.
@@ -49,6 +56,7 @@ pub(super) struct Packer {
     open: bool,
     parcels: SyncSender<Parcel>,
     used: Receiver<Vec<u8>>,
+    progress: Arc<AtomicU64>,
 }
 
 impl Packer {
@@ -57,8 +65,19 @@ impl Packer {
         let (parcels, incoming) = sync_channel(WAITING_MAX);
         let (used, reusable) = sync_channel(WAITING_MAX + 2);
         let block = Vec::with_capacity(BLOCK_BYTES);
-        let packer = Self { block, closed: Vec::new(), open: false, parcels, used: reusable };
-        (packer, Outlet { parcels: incoming, used })
+        let progress = Arc::new(AtomicU64::new(0));
+        let outlet = Outlet { parcels: incoming, used, progress: Arc::clone(&progress) };
+        (Self { block, closed: Vec::new(), open: false, parcels, used: reusable, progress }, outlet)
+    }
+
+    /// Offers contents, between two blocks.
+    pub(super) fn offer(&mut self, offer: Offer) -> Result<(), SenderGone> {
+        self.hand_over(Parcel::Offer(offer))
+    }
+
+    /// Another number than before if something was sent since.
+    pub(super) fn progress(&self) -> u64 {
+        self.progress.load(Ordering::Relaxed)
     }
 
     /// More of the open content.

@@ -10,9 +10,10 @@ use rustix::io::Errno;
 use cli::{Monitor, Task};
 
 use super::account::{Account, Count};
-use super::contents::{Contents, Copied, Expected, LONG_BYTES, Reading};
+use super::contents::{Contents, LONG_BYTES};
 use super::describe::{describe, is_untouched, kind_of, note_missed, text, with_flags};
 use super::error::PushError;
+use super::reading::{Copied, Expected, Reading};
 use super::rehash::Rehash;
 use crate::state::{Base, Content, Known, NewState, Short, StateError, is_settled, shortened};
 use crate::walk::{Facts, FileKind, Found, Links, Missed, Names, Stamp, Visit};
@@ -32,7 +33,7 @@ pub(super) struct Recorder<'a> {
     pub(super) base: Option<Base>,
     pub(super) wanted: HashSet<ContentHash>,
     pub(super) held: Held,
-    pub(super) contents: Contents,
+    pub(super) contents: Contents<'a>,
     pub(super) new: NewState,
     /// Which untouched files are read again.
     pub(super) rehash: Option<Rehash>,
@@ -110,7 +111,7 @@ impl Recorder<'_> {
     /// Reads an untouched file. Another content under the same times is named; what cannot be read is kept as it was, and named.
     fn reread(&mut self, found: &Found<'_>, known: Known) -> Result<(), PushError> {
         let expected = self.expected(&known.entry);
-        let reading = self.contents.read(found, expected).map_err(|_| PushError::SenderGone)?;
+        let reading = self.contents.read(found, expected)?;
         self.account.add(Count::Reread, 1);
         match &reading {
             Reading::Whole(copied) if expected.is_some_and(|expected| expected.hash == copied.hash) => {
@@ -156,7 +157,7 @@ impl Recorder<'_> {
             let kind = Kind::File { size: content.size, content: content.hash };
             return self.node(found, &found.facts, kind, None, &found.facts.stamp);
         }
-        let reading = self.contents.read(found, expected).map_err(|_| PushError::SenderGone)?;
+        let reading = self.contents.read(found, expected)?;
         self.take_reading(found, reading)
     }
 

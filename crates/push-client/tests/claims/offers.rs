@@ -228,7 +228,7 @@ fn a_push_with_offers_that_is_cut_anywhere_goes_on_or_begins_anew_and_is_whole()
         if let Holdings::Of(_, contents) = &mut server.holdings {
             contents.retain(|content| content.as_bytes()[0].is_multiple_of(2));
         }
-        server.cut_after = Some(all / 22 * part);
+        server.cut_after = Some(all / 30 * part);
         let (cut, _) = host.push_at(&mut server, 10);
         assert!(cut.is_err() && server.sealed.is_empty(), "cut at {part}");
         let begun = (!server.partial.is_empty()).then(|| header(&server.partial).push);

@@ -56,6 +56,7 @@ fn is_of(memory: &Memory, push: formats::PushId, root: Root) -> bool {
 
 /// What a push builds on.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one in a push")]
 pub(super) enum Chosen {
     /// Nothing: all of it is sent.
     Nothing,

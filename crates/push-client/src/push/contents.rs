@@ -153,7 +153,7 @@ impl<'a> Contents<'a> {
                 return Ok((Attempt::Failed(errno(&error)), *before));
             }
         }
-        if turn == Turn::Another && self.offers.is_some() {
+        if turn == Turn::Another && self.offers.as_mut().is_some_and(Offers::are_worth_a_reading) {
             if let Some(answer) = self.attempt_offered(file, before)? {
                 return Ok(answer);
             }

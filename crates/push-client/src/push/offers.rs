@@ -24,6 +24,10 @@ const UNDER_WAY_MAX: usize = 16;
 /// Contents that were had and are remembered as such: so the most common ones are offered once.
 const HAD_MAX: usize = 100_000;
 
+/// After so many answers of a server that had nothing, only every so many-th long file is offered: it would be read twice for nothing.
+const HOPELESS_SINCE: u64 = 64;
+const HOPELESS_EVERY: u64 = 16;
+
 /// Offers of one push.
 #[derive(Debug)]
 pub(super) struct Offers<'a> {
@@ -39,6 +43,9 @@ pub(super) struct Offers<'a> {
     pub(super) offered_count: u64,
     /// How many of them the server has.
     pub(super) had_count: u64,
+    answered_count: u64,
+    /// Long files that were not offered.
+    passed_over: u64,
 }
 
 /// One offer: its contents, and the bytes of all of them one behind the other.
@@ -77,6 +84,8 @@ impl<'a> Offers<'a> {
             had: HashSet::new(),
             offered_count: 0,
             had_count: 0,
+            answered_count: 0,
+            passed_over: 0,
         }
     }
 
@@ -84,6 +93,15 @@ impl<'a> Offers<'a> {
     pub(super) fn knows(&self, hash: &ContentHash) -> bool {
         let short = shortened(hash.as_bytes());
         self.asked.contains(&short) || self.had.contains(&short)
+    }
+
+    /// Whether a long file is read for its hash before it is read to be sent.
+    pub(super) fn are_worth_a_reading(&mut self) -> bool {
+        if self.had_count > 0 || self.answered_count < HOPELESS_SINCE {
+            return true;
+        }
+        self.passed_over += 1;
+        self.passed_over.is_multiple_of(HOPELESS_EVERY)
     }
 
     /// Offers a short content, and sends it later if it is not had.
@@ -145,6 +163,7 @@ impl<'a> Offers<'a> {
         let Some(batch) = self.under_way.pop_front() else { return Ok(None) };
         let had = self.hear(lacking.packer)?;
         self.kept_bytes -= batch.bytes.len();
+        self.answered_count += batch.contents.len() as u64;
         let mut bytes = batch.bytes.as_slice();
         for (place, (hash, kept)) in batch.contents.into_iter().zip(batch.kept).enumerate() {
             let short = shortened(hash.as_bytes());

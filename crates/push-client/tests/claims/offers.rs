@@ -203,6 +203,37 @@ fn a_long_file_that_was_had_costs_little_when_it_changes_afterwards() {
 }
 
 #[test]
+fn where_the_server_has_nothing_long_files_are_soon_read_once_and_asked_about_now_and_then() {
+    let host = Host::new();
+    for n in 0..2_100u64 {
+        host.write(&format!("a/{n}"), &n.to_le_bytes());
+    }
+    for n in 0..32 {
+        host.write(&format!("b/{n:02}"), &noise(n, 1_100_000));
+    }
+    let (mut server, entries) = forgetful(&host);
+    server.holdings = Holdings::Nothing;
+    let (_, account) = host.push(&mut server);
+    assert_eq!(server.newest(&[]).entries, entries);
+    let once = 2_100 * 8 + 32 * 1_100_000;
+    let twice = account.get(Count::ReadBytes) - once;
+    // Those before the first answer are known, and every sixteenth of the others.
+    assert!((1_100_000..=4 * 1_100_000).contains(&twice), "{twice} bytes were read twice");
+    // As soon as something is had, all are asked about.
+    forget(&host);
+    let (mut server, _) = forgetful(&host);
+    if let Holdings::Of(_, contents) = &mut server.holdings {
+        contents.remove(&ContentHash::of(&noise(0, 1_100_000)));
+        for n in 0..2_100u64 {
+            contents.remove(&ContentHash::of(&n.to_le_bytes()));
+        }
+    }
+    let (_, account) = host.push(&mut server);
+    assert_eq!(server.newest_lent(&entries).contents.len(), 2_100 + 16);
+    assert_eq!(account.get(Count::HadContents), 16);
+}
+
+#[test]
 fn many_files_are_offered_many_at_a_time_and_equal_ones_once() {
     let host = Host::new();
     for n in 0..9_000u64 {

@@ -147,7 +147,12 @@ impl<'a> Contents<'a> {
         if let Some(expected) = alike {
             match self.attempt_hashed(file, before)? {
                 (Attempt::Still(_, hash), _) if hash != expected.hash => {}
-                answer => return Ok(answer),
+                (attempt, after) => {
+                    if let Attempt::Still(size, hash) = attempt {
+                        self.packer.note_unsent(content(size, hash, &after))?;
+                    }
+                    return Ok((attempt, after));
+                }
             }
             if let Err(error) = file.rewind() {
                 return Ok((Attempt::Failed(errno(&error)), *before));
@@ -187,13 +192,13 @@ impl<'a> Contents<'a> {
             return Ok((Attempt::Moved(0, ContentHash::from_bytes([0; 32])), after));
         }
         let hash = ContentHash::of(bytes);
-        let has_it = self.remembered.has(&hash)
-            || expected.is_some_and(|e| e.hash == hash)
-            || self.elsewhere.has(&hash);
+        let has_sent = self.remembered.has(&hash);
+        let base_has = expected.is_some_and(|e| e.hash == hash) || self.elsewhere.has(&hash);
         let content = still.then(|| content(size, hash, &after));
         let offers = self.offers.as_mut().filter(|_| length > 0 && !self.elsewhere.is_wanted(&hash));
         match offers {
-            _ if has_it => {}
+            _ if base_has => content.map_or(Ok(()), |content| self.packer.note_unsent(content))?,
+            _ if has_sent => {}
             Some(offers) if offers.knows(&hash) => {}
             Some(offers) => {
                 let sent = &mut self.remembered;
@@ -238,7 +243,7 @@ impl<'a> Contents<'a> {
             (Err(errno), _) | (_, Err(errno)) => return Ok(Some((Attempt::Failed(errno), *before))),
         };
         let attempt = ended(&hasher, before, &after);
-        let Attempt::Still(_, hash) = attempt else { return Ok(Some((attempt, after))) };
+        let Attempt::Still(size, hash) = attempt else { return Ok(Some((attempt, after))) };
         if self.remembered.has(&hash) {
             return Ok(Some((attempt, after)));
         }
@@ -251,6 +256,7 @@ impl<'a> Contents<'a> {
         }
         // Without it the next change costs the whole file.
         let _ = self.pieces.save(&hash, &pieces);
+        self.packer.note_unsent(content(size, hash, &after))?;
         Ok(Some((attempt, after)))
     }
 
@@ -274,9 +280,11 @@ impl<'a> Contents<'a> {
         let attempt = ended(&hasher, before, &after);
         match &attempt {
             // A copy, or touched and no more.
-            Attempt::Still(_, hash) if self.remembered.has(hash) || self.elsewhere.has(hash) => {
+            Attempt::Still(size, hash) if self.elsewhere.has(hash) => {
                 self.packer.drop_open()?;
+                self.packer.note_unsent(content(*size, *hash, &after))?;
             }
+            Attempt::Still(_, hash) if self.remembered.has(hash) => self.packer.drop_open()?,
             Attempt::Still(size, hash) => {
                 self.packer.end(*size, *hash, Some(content(*size, *hash, &after)))?;
                 self.remembered.insert(hash);

@@ -180,7 +180,9 @@ impl Push<'_> {
                 self.monitor.info("going on with the push that was cut");
                 let journal = self.state.go_on_journal(&recalled)?;
                 let outgoing = Outgoing::go_on(recalled.head.push, recalled.mark, &mut bytes)?;
-                let held = Held { contents: recalled.contents, started: recalled.head.started };
+                let mut contents = recalled.contents;
+                contents.retain(|_, content| !self.wanted.contains(&content.hash));
+                let held = Held { contents, started: recalled.head.started };
                 (recalled.head.push, outgoing, journal, Work::Walk(held))
             }
             Course::Finish(recalled, pending) => {

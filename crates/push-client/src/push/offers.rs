@@ -117,6 +117,7 @@ impl<'a> Offers<'a> {
         self.add(hash, Kept::Bytes(bytes.len(), content));
         if self.batch.contents.len() == OFFER || self.batch.bytes.len() >= BATCH_BYTES {
             self.make(lacking)?;
+            self.settle_ready(lacking)?;
         }
         while self.kept_bytes > KEPT_BYTES_MAX || self.under_way.len() > UNDER_WAY_MAX {
             self.settle(lacking)?;
@@ -162,6 +163,24 @@ impl<'a> Offers<'a> {
     fn settle(&mut self, lacking: &mut Lacking<'_>) -> Result<Option<Had>, PushError> {
         let Some(batch) = self.under_way.pop_front() else { return Ok(None) };
         let had = self.hear(lacking.packer)?;
+        self.take(batch, &had, lacking)?;
+        Ok(Some(had))
+    }
+
+    /// Takes the answers that have come by now.
+    fn settle_ready(&mut self, lacking: &mut Lacking<'_>) -> Result<(), PushError> {
+        while !self.under_way.is_empty() {
+            let had = match self.session.had(Duration::ZERO) {
+                Err(PushError::Silent { .. }) => break,
+                answer => answer?,
+            };
+            let batch = self.under_way.pop_front().unwrap_or_default();
+            self.take(batch, &had, lacking)?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, batch: Batch, had: &Had, lacking: &mut Lacking<'_>) -> Result<(), PushError> {
         self.kept_bytes -= batch.bytes.len();
         self.answered_count += batch.contents.len() as u64;
         let mut bytes = batch.bytes.as_slice();
@@ -179,13 +198,16 @@ impl<'a> Offers<'a> {
                 if self.had.len() < HAD_MAX {
                     self.had.insert(short);
                 }
+                if let Kept::Bytes(_, Some(content)) = kept {
+                    lacking.packer.note_unsent(content)?;
+                }
             } else if let Kept::Bytes(length, noted) = kept {
                 lacking.packer.data(content)?;
                 lacking.packer.end(length as u64, hash, noted)?;
                 lacking.sent.insert(&hash);
             }
         }
-        Ok(Some(had))
+        Ok(())
     }
 
     /// A slow line may take its time, as long as it takes something.

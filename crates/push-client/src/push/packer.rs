@@ -15,6 +15,8 @@ use crate::state::Content;
 
 /// Blocks that wait for the sender.
 const WAITING_MAX: usize = 8;
+/// Contents of short files that are noted together as not sent.
+const UNSENT_TOGETHER: usize = 256;
 /// A data record is not begun for less than this, unless its content is shorter.
 const DATA_BYTES_MIN: usize = 1_024;
 
@@ -33,6 +35,8 @@ pub(super) enum Parcel {
     Entries { block: Vec<u8> },
     /// Contents that the lender may have.
     Offer(Offer),
+    /// Contents that were read and are not sent: base or lender has them.
+    Unsent(Vec<Content>),
 }
 
 /// The sender has ended; it knows why.
@@ -53,6 +57,7 @@ pub(super) struct Outlet {
 pub(super) struct Packer {
     block: Vec<u8>,
     closed: Vec<Content>,
+    unsent: Vec<Content>,
     open: bool,
     parcels: SyncSender<Parcel>,
     used: Receiver<Vec<u8>>,
@@ -67,12 +72,35 @@ impl Packer {
         let block = Vec::with_capacity(BLOCK_BYTES);
         let progress = Arc::new(AtomicU64::new(0));
         let outlet = Outlet { parcels: incoming, used, progress: Arc::clone(&progress) };
-        (Self { block, closed: Vec::new(), open: false, parcels, used: reusable, progress }, outlet)
+        (
+            Self {
+                block,
+                closed: Vec::new(),
+                unsent: Vec::new(),
+                open: false,
+                parcels,
+                used: reusable,
+                progress,
+            },
+            outlet,
+        )
     }
 
     /// Offers contents, between two blocks.
     pub(super) fn offer(&mut self, offer: Offer) -> Result<(), SenderGone> {
         self.hand_over(Parcel::Offer(offer))
+    }
+
+    /// Has it noted that this content was read and need not be sent, so that it is not read again after a cut.
+    pub(super) fn note_unsent(&mut self, content: Content) -> Result<(), SenderGone> {
+        self.unsent.push(content);
+        let is_due = self.unsent.len() == UNSENT_TOGETHER || content.size > BLOCK_BYTES as u64;
+        if is_due { self.hand_over_unsent() } else { Ok(()) }
+    }
+
+    fn hand_over_unsent(&mut self) -> Result<(), SenderGone> {
+        let unsent = std::mem::take(&mut self.unsent);
+        self.hand_over(Parcel::Unsent(unsent))
     }
 
     /// Another number than before if something was sent since.

@@ -18,7 +18,7 @@ use super::rehash::Rehash;
 use crate::state::{Base, Content, Known, NewState, Short, StateError, is_settled, shortened};
 use crate::walk::{Facts, FileKind, Found, Links, Missed, Names, Stamp, Visit};
 
-/// Contents that the receiver holds of a push that is gone on with.
+/// Contents that need not be sent in a push that is gone on with: they arrived, or base or lender has them.
 #[derive(Debug, Default)]
 pub(super) struct Held {
     pub(super) contents: HashMap<(u64, u64), Content>,

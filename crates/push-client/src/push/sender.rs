@@ -84,6 +84,9 @@ impl Sender {
                     wire::client::offer(offer, clear(&mut frame))?;
                     self.to.write_all(&frame).map_err(SendError::Closed)?;
                 }
+                Ok(Parcel::Unsent(contents)) => {
+                    self.note(|journal| journal.note_unsent(&contents));
+                }
                 // Between contents the empty content can be sent at any time, and harms nobody.
                 Err(RecvTimeoutError::Timeout) if quiet_allowed => {
                     let mut sign = Vec::new();
@@ -101,13 +104,18 @@ impl Sender {
     }
 
     fn send(&mut self, frame: &[u8], closed: &[Content]) -> Result<(), SendError> {
+        let mark = self.outgoing.mark();
+        self.note(|journal| journal.note(&mark, closed));
+        self.to.write_all(frame).map_err(SendError::Closed)
+    }
+
+    fn note(&mut self, note: impl FnOnce(&mut Journal) -> io::Result<()>) {
         if let Some(journal) = &mut self.journal
-            && journal.note(&self.outgoing.mark(), closed).is_err()
+            && note(journal).is_err()
         {
             // Its tail is lost; the next run begins anew if this one is cut.
             self.journal = None;
         }
-        self.to.write_all(frame).map_err(SendError::Closed)
     }
 }
 

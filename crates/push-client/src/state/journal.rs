@@ -64,7 +64,7 @@ pub struct Recalled {
     pub head: JournalHead,
     /// The place to go on from.
     pub mark: Mark,
-    /// Contents that the receiver holds, by device and inode of their files.
+    /// Contents that need not be sent, by device and inode of their files: the receiver holds them, or the base or the lender has them.
     pub contents: HashMap<(u64, u64), Content>,
     end: u64,
 }
@@ -157,6 +157,15 @@ impl Journal {
         record(&mut self.buffer, FRAME, |to| mark.encode(to));
         for content in closed {
             record(&mut self.buffer, CONTENT, |to| content.encode(mark.frames, to));
+        }
+        self.to.write_all(&self.buffer)
+    }
+
+    /// Notes contents that were read and not sent, as the base or the lender has them: no frame is waited for.
+    pub fn note_unsent(&mut self, contents: &[Content]) -> io::Result<()> {
+        self.buffer.clear();
+        for content in contents {
+            record(&mut self.buffer, CONTENT, |to| content.encode(0, to));
         }
         self.to.write_all(&self.buffer)
     }

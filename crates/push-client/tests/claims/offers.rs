@@ -302,3 +302,29 @@ fn a_push_that_was_cut_does_not_go_on_with_another_lender() {
     let cut = header(&server.partial).push;
     assert_eq!(host.push(&mut server).0.push, cut);
 }
+
+#[test]
+fn what_the_server_had_before_a_cut_is_not_read_again() {
+    let host = Host::new();
+    for n in 0..30 {
+        host.write(&format!("{n:02}"), &noise(n, 1_100_000));
+    }
+    for lost in [false, true] {
+        let (mut server, entries) = forgetful(&host);
+        // Each is offered by itself: a frame of 41 bytes.
+        server.cut_after = Some(300 + 20 * 41);
+        assert!(host.push_at(&mut server, 10).0.is_err());
+        let cut = header(&server.partial).push;
+        if lost {
+            fs::remove_file(host.state_path().join("journal")).unwrap();
+        }
+        let (outcome, account) = host.push(&mut server);
+        assert_eq!(server.newest_lent(&entries).contents_count, 0);
+        let read = account.get(Count::ReadFiles);
+        match lost {
+            false => assert!(outcome.push == cut && read <= 14, "{read} of 30 files are read again"),
+            true => assert!(outcome.push != cut && read == 30, "{read}"),
+        }
+        forget(&host);
+    }
+}

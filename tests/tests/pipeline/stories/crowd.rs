@@ -17,7 +17,7 @@ use crate::rig;
 const HOSTS: usize = 64;
 /// Fewer than hosts, so that some are told to come back.
 const SESSIONS: usize = 24;
-const FILES: u64 = 40;
+const FILES: u64 = 80;
 const FILE_BYTES: u64 = 100_000;
 /// A real host waits as long as it is told, a minute at least; here everybody is back at once, which is harder on the server.
 const BACK_AFTER: Duration = Duration::from_millis(500);
@@ -72,13 +72,21 @@ impl Figures {
 
 fn server() -> Scratch {
     let scratch = rig::scratch(&Options::default());
-    let etc = scratch.folder.join("etc");
-    let settings = etc.join("server.toml");
+    let settings = scratch.folder.join("etc/server.toml");
     let text = fs::read_to_string(&settings).unwrap();
     fs::write(&settings, format!("sessions = {SESSIONS}\n{text}")).unwrap();
-    // Here all hosts have one address; on a server they have one each, and this limit is for each.
-    rig::file(&etc.join("sshd_config.d/crowd.conf"), b"PerSourceMaxStartups none\n");
     scratch
+}
+
+/// Puts the whole configuration for a server in place, but for one line: here all hosts have one address, on a server they have one each, and that limit
+/// is for each.
+fn open_the_door(scratch: &mut Scratch) {
+    scratch.dedicate_sshd().unwrap();
+    let (text, _) = scratch.sshd.whole.as_mut().unwrap();
+    assert!(text.contains("PerSourceMaxStartups 20\n"));
+    *text = text.replace("PerSourceMaxStartups 20\n", "PerSourceMaxStartups none\n");
+    scratch.sshd.start(&[]).unwrap();
+    scratch.write_hosts_settings().unwrap();
 }
 
 fn fill(host: &Host, version: u64) {
@@ -97,7 +105,7 @@ fn push(scratch: &Scratch, host: &Host, began: Instant) -> Fared {
         match outcome.code {
             PENDING => return Fared { took: began.elapsed(), busy },
             BUSY => busy += 1,
-            _ => panic!("{}: {}", host.name, outcome.said()),
+            _ => panic!("{}: {}\nsshd: {}", host.name, outcome.said(), complaints(scratch)),
         }
         thread::sleep(BACK_AFTER);
     }
@@ -173,10 +181,20 @@ fn receivers() -> Memory {
     now
 }
 
+/// What sshd says of connections that it did not take.
+fn complaints(scratch: &Scratch) -> String {
+    let log = fs::read_to_string(scratch.sshd.log()).unwrap_or_default();
+    let lines = log.lines().filter(|line| {
+        let line = line.to_lowercase();
+        ["drop", "exceed", "refus", "error", "fatal", "limit"].iter().any(|word| line.contains(word))
+    });
+    lines.take(10).collect::<Vec<_>>().join("\n")
+}
+
 /// The lines of sshd's configuration that bound how many may come.
 fn bounds(scratch: &Scratch) -> String {
     let text = fs::read_to_string(scratch.folder.join("sshd/sshd_config")).unwrap();
-    let lines = text.lines().filter(|line| line.starts_with("MaxStartups") || line.starts_with("LoginGrace"));
+    let lines = text.lines().filter(|line| line.contains("MaxStartups ") || line.starts_with("LoginGrace"));
     lines.collect::<Vec<_>>().join(", ")
 }
 
@@ -197,7 +215,7 @@ fn sixty_four_hosts_at_once_come_through_and_one_in_their_way_does_not_starve_th
     };
     (0..HOSTS).for_each(|number| add(&format!("host{number:02}")));
     add("worst");
-    scratch.dedicate_sshd().unwrap();
+    open_the_door(&mut scratch);
     let hosts: Vec<Host> = scratch.hosts().iter().take(HOSTS).cloned().collect();
     let worst = scratch.hosts().last().unwrap().clone();
     hosts.iter().for_each(|host| fill(host, 1));

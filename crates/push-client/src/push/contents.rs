@@ -95,7 +95,9 @@ impl<'a> Contents<'a> {
                 Ok(file) => file,
                 Err(Errno::NOENT) => return Ok(Reading::Vanished),
                 Err(Errno::LOOP | Errno::NXIO | Errno::NODEV) => return Ok(Reading::NoFile),
-                Err(Errno::XDEV) => return Ok(Reading::OtherFileSystem),
+                // Mounted over, or moved out of its folder, in this moment.
+                Err(Errno::XDEV) if reading < READINGS_MAX => continue,
+                Err(Errno::XDEV) => return Ok(Reading::NoFile),
                 Err(errno) => return Ok(Reading::Refused(errno)),
             };
             // The first reading trusts the walk's look, which the look afterwards confirms or not.

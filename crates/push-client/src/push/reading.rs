@@ -19,8 +19,6 @@ pub(super) enum Reading {
     Vanished,
     /// The name no longer led to a regular file, again and again.
     NoFile,
-    /// It is on another file system.
-    OtherFileSystem,
     /// It could not be opened or read.
     Refused(Errno),
 }

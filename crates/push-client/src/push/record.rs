@@ -169,10 +169,6 @@ impl Recorder<'_> {
                 self.account.add(Count::Vanished, 1);
                 return Ok(());
             }
-            Reading::OtherFileSystem => {
-                note_missed(self.account, self.monitor, found.path.as_bytes(), Missed::OtherFileSystem);
-                return Ok(());
-            }
             Reading::NoFile => {
                 note_missed(self.account, self.monitor, found.path.as_bytes(), Missed::Unsteady);
                 return Ok(());

@@ -97,7 +97,7 @@ impl Visit for Asking<'_, '_> {
 
 #[test]
 fn a_tree_whose_names_are_flipped_as_fast_as_can_be_never_leads_out_of_it() {
-    let host = Host::new();
+    let host = Host::in_memory();
     let traps = Traps::lay(&host, &WILD);
     let plan = host.plan();
     let mut eyes = Eyes::on(&traps);
@@ -116,7 +116,7 @@ fn a_tree_whose_names_are_flipped_as_fast_as_can_be_never_leads_out_of_it() {
 /// The same flips lead a walk by paths out, at each of its calls, within as many tries.
 #[test]
 fn control_a_walk_by_paths_is_led_out_by_each_of_its_calls() {
-    let host = Host::new();
+    let host = Host::in_memory();
     let traps = Traps::lay(&host, &CALM);
     let mut eyes = Eyes::on(&traps);
     let tries_max = tries_min();
@@ -132,7 +132,7 @@ fn control_a_walk_by_paths_is_led_out_by_each_of_its_calls() {
 /// Whole pushes, one on the other: what is taken over from the base, read again or left out is under attack too.
 #[test]
 fn pushes_of_a_tree_whose_names_are_flipped_hold_nothing_from_outside() {
-    let host = Host::new();
+    let host = Host::in_memory();
     let traps = Traps::lay(&host, &WILD);
     let mut server = Server::new();
     let mut base: Vec<Entry> = Vec::new();

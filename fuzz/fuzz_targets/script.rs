@@ -26,8 +26,11 @@ pub fn header(push: PushId) -> Header {
     }
 }
 
+/// What a push takes contents from, if it takes them from anything.
+pub const LENDER: Root = Root::from_bytes([5; 32]);
+
 /// Input: kind, u16 length, payload, again and again. Each becomes a frame with a right check. A header of up to one byte becomes a
-/// whole one of the push with that id, an empty `go on` names the partial push, and an empty seal becomes the one that fits.
+/// whole one of the push with that id, one of two bytes one that names a lender besides, an empty `go on` names the partial push, and an empty seal becomes the one that fits.
 pub fn bytes(mut rest: &[u8], partial: &Tally, id: PushId) -> Vec<u8> {
     let mut tally = Tally::begin();
     let mut to = Vec::new();
@@ -51,6 +54,10 @@ pub fn bytes(mut rest: &[u8], partial: &Tally, id: PushId) -> Vec<u8> {
             }
             (1, []) => header(id).encode().expect("a header"),
             (1, [byte]) => header(PushId::from_bytes([*byte; 16])).encode().expect("a header"),
+            (1, [byte, _]) => {
+                let push = PushId::from_bytes([*byte; 16]);
+                Header { lender: Some(LENDER), ..header(push) }.encode().expect("a header")
+            }
             (5, []) => {
                 let root = Root::from_bytes([9; 32]);
                 Seal { frames: tally.frames(), hash: tally.hash(), root, entries: 0, left_out: 0 }.encode()

@@ -3,11 +3,10 @@
 //! the limits, and what is said and done does not depend on the pieces.
 mod script;
 
-use formats::PushId;
 use formats::published::{Limits, Published, Verdict};
 use formats::push::{Tally, head};
-use formats::session::{Code, Role, ServerMessage};
-use formats::{Admission, OpenHours};
+use formats::session::{Code, Offer, Role, ServerMessage};
+use formats::{Admission, OpenHours, PushId, Root};
 use wire::partial::End;
 use wire::server::{Effect, Fate, Jail, Server};
 
@@ -24,13 +23,14 @@ struct Deeds {
     sealed: Vec<PushId>,
     roles: Vec<Role>,
     awaited: Vec<(PushId, u32)>,
+    offered: Vec<(Root, Offer)>,
     refused: Option<(Code, Fate)>,
     ended: bool,
 }
 
 fn jail(setting: u8) -> (Jail, Vec<u8>) {
     let push_bytes = 1 << (6 + (setting & 15));
-    let limits = Limits { push_bytes, queued_pushes: 2, expanded_bytes: 1 << 40, ..Limits::default() };
+    let limits = Limits { push_bytes, queued_pushes: 2, expanded_bytes: 1 << 40, entries: 40, ..Limits::default() };
     let mut published = Published::new(script::host(), limits);
     published.judge(JUDGED, Verdict::Rejected { code: Code::WrongRoot });
     // Closed at the hour of the session, for all but one emergency.
@@ -87,6 +87,7 @@ fn drain(server: &mut Server, partial: &[u8], deeds: &mut Deeds) {
                 deeds.file.extend_from_slice(frame);
                 deeds.sealed.push(push);
             }
+            Effect::Offered { lender, offer } => deeds.offered.push((lender, offer)),
             Effect::Await { push, seconds } => deeds.awaited.push((push, seconds)),
             Effect::Refuse { code, partial, .. } => deeds.refused = Some((code, partial)),
             Effect::End => deeds.ended = true,
@@ -111,7 +112,11 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     assert!(deeds.roles.iter().all(|role| *role == admitted_as), "an emergency only where it is needed");
     let warnings = deeds.answers.iter().filter(|answer| matches!(answer, ServerMessage::Warned { .. }));
     assert!(warnings.count() <= 3, "each warning once");
+    let offered: usize = deeds.offered.iter().map(|(_, offer)| offer.contents().len()).sum();
+    assert!(offered as u64 <= limits.entries, "more is offered than a manifest may have");
+    assert!(deeds.offered.iter().all(|(lender, _)| *lender == script::LENDER), "only against the lender of the push");
     if deeds.opened == 0 {
+        assert!(deeds.offered.is_empty());
         assert!(deeds.file.is_empty() && deeds.sealed.is_empty());
         assert!(
             !matches!(deeds.refused, Some((_, Fate::Discard))),

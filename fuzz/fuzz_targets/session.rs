@@ -1,6 +1,7 @@
 #![no_main]
-//! Messages and published state: whatever decodes encodes to the very bytes it came from.
+//! Messages, published state and the head of holdings: whatever decodes encodes to the very bytes it came from.
 use formats::frame;
+use formats::holdings::Head;
 use formats::published::Published;
 use formats::session::{ClientMessage, ServerMessage};
 
@@ -9,6 +10,11 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         let minor = &data[10..12];
         let mut again = published.encode().expect("a read state can be written");
         again[10..12].copy_from_slice(minor);
+        assert_eq!(again, data);
+    }
+    if let Ok(head) = Head::decode(data) {
+        let mut again = head.encode();
+        again[10..12].copy_from_slice(&data[10..12]);
         assert_eq!(again, data);
     }
     let Some((kind, payload)) = data.split_first() else { return };

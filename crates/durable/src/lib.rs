@@ -7,7 +7,7 @@
 //! - [`Name`]: one component of a path.
 //! - [`Dir`]: a held folder. Opening and creating (`open`, `create`), listing and facts (`list`, `stat`), renames and
 //!   links (`place`), removal (`unlink`, `remove_tree`), durability (`sync`).
-//! - [`Dir::write_whole`]: a file has its old content or its new content, at every instant.
+//! - [`Dir::write_whole`], [`Unfinished`]: a file has its old content or its new content, at every instant.
 //! - [`Lock`]: one holder at a time, freed by the kernel when the holder dies.
 //!
 //! This crate never follows a symbolic link, never retries a failed fsync, and never returns before what it promises
@@ -33,4 +33,4 @@ pub use lock::Lock;
 pub use name::Name;
 pub use place::Linked;
 pub use stat::{FileKind, Stat};
-pub use whole::is_unfinished;
+pub use whole::{Unfinished, is_unfinished};

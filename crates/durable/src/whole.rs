@@ -15,6 +15,35 @@ const ATTEMPTS_MAX: u32 = 1_000;
 
 static COUNTER: AtomicU64 = AtomicU64::new(0);
 
+/// A file that is being written, and has no name to anybody until it is whole. Dropped before, it is gone.
+#[derive(Debug)]
+pub struct Unfinished<'a> {
+    dir: &'a Dir,
+    name: Vec<u8>,
+    file: File,
+}
+
+impl Unfinished<'_> {
+    /// The file, open for reading and writing.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Gives it this name, once it is on the disk; what was there is replaced. The same promise as [`Dir::write_whole`].
+    pub fn place(self, name: Name<'_>) -> Result<()> {
+        sync_file(&self.file, name)?;
+        // Dropping it then finds nothing under its old name.
+        self.dir.rename_over(Name::new(&self.name)?, self.dir, name)
+    }
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        // Best effort, as after a failed write: a name left here is skipped and later removed.
+        let _ = Name::new(&self.name).and_then(|name| self.dir.unlink(name));
+    }
+}
+
 /// The name is one under which [`Dir::write_whole`] was still writing. Whoever lists a folder passes over it; whoever
 /// holds the folder's lock may remove it ([`Dir::remove_unfinished`]).
 #[must_use]
@@ -35,6 +64,12 @@ impl Dir {
             let _ = self.unlink(temporary);
         }
         placed
+    }
+
+    /// Begins a file that is too long for [`Dir::write_whole`], or that nobody else is to see. `mode` is subject to the umask.
+    pub fn begin_whole(&self, mode: u32) -> Result<Unfinished<'_>> {
+        let (name, file) = self.create_unfinished(mode)?;
+        Ok(Unfinished { dir: self, name, file })
     }
 
     /// Removes what a dead process left unfinished, and tells how many. Only for whoever holds the lock of this folder:

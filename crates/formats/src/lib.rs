@@ -2,7 +2,7 @@
 //!
 //! A host's files become [entries](entry); sorted, they are a [manifest]. The difference between two manifests is a list of [changes](change).
 //! A [push file](push) carries contents and changes; a [session] is the talk around it; [published] is what a jail tells its host,
-//! and [admission] when that host may push.
+//! and [admission] when that host may push; [holdings] are the contents that its base has.
 //! The JSON records (snapshot log, ice record, ledger, drill record, report) live in `records`.
 //!
 //! This crate opens nothing, asks no clock and prints nothing: readers and writers work on what the caller hands them. Every length from outside
@@ -16,6 +16,7 @@ pub mod cursor;
 pub mod entry;
 pub mod flags;
 pub mod frame;
+pub mod holdings;
 pub mod id;
 pub mod limits;
 pub mod manifest;

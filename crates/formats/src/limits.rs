@@ -32,6 +32,8 @@ pub const ZONE_BYTES: usize = 64;
 pub const VERDICTS: usize = 64;
 /// Most contents that a server asks for again.
 pub const WANTED: usize = 4_096;
+/// Most contents in one offer.
+pub const OFFER: usize = 2_048;
 /// Most queued pushes that a base message names.
 pub const QUEUED: usize = 64;
 /// Most emergencies of one host in 30 days.

@@ -1,6 +1,7 @@
 //! The messages around a push. Layout and order in docs/formats/session.md; the state machines are in crate `wire`.
 
 mod code;
+mod offer;
 
 use crate::cursor::{Cursor, Malformed, malformed};
 use crate::frame;
@@ -10,9 +11,13 @@ use crate::published::{Published, Verdict};
 use crate::version::Version;
 
 pub use code::Code;
+pub use offer::{Had, Offer};
 
 /// The minor version of the session that this program speaks.
-pub const MINOR: u16 = 1;
+pub const MINOR: u16 = 2;
+
+/// The frame that an offer is: the one message of a client that comes among the frames of its push.
+pub const OFFER_KIND: u8 = 21;
 
 /// What the receiver says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +50,8 @@ pub enum ServerMessage {
         /// The soft limit.
         limit: u64,
     },
+    /// Which contents of an offer the lender has. Since minor version 2; one for each offer, in their order.
+    Had(Had),
 }
 
 /// What has a soft limit.
@@ -82,7 +89,7 @@ pub struct BaseMessage {
 }
 
 /// What the client says besides the frames of the push file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClientMessage {
     /// A new push; its header follows.
     New {
@@ -112,6 +119,8 @@ pub enum ClientMessage {
         /// Why it comes.
         role: Role,
     },
+    /// Asks which of these contents the lender of the push has. Since minor version 2; among the contents of a push that names a lender.
+    Offer(Offer),
 }
 
 impl ServerMessage {
@@ -143,6 +152,10 @@ impl ServerMessage {
                 payload.extend_from_slice(&limit.to_le_bytes());
                 68
             }
+            ServerMessage::Had(had) => {
+                had.encode(&mut payload)?;
+                69
+            }
         };
         frame::encode(kind, &payload, to)
     }
@@ -166,6 +179,7 @@ impl ServerMessage {
                 used: from.u64("warning")?,
                 limit: from.u64("warning")?,
             },
+            69 => ServerMessage::Had(Had::decode(&mut from)?),
             _ => return malformed("kind of message"),
         };
         from.end("message: bytes after its end")?;
@@ -277,6 +291,10 @@ impl ClientMessage {
                 payload.push(u8::from(*role == Role::Emergency));
                 20
             }
+            ClientMessage::Offer(offer) => {
+                offer.encode(&mut payload)?;
+                OFFER_KIND
+            }
         };
         frame::encode(kind, &payload, to)
     }
@@ -303,6 +321,7 @@ impl ClientMessage {
                     _ => return malformed("role"),
                 },
             },
+            OFFER_KIND => ClientMessage::Offer(Offer::decode(&mut from)?),
             _ => return malformed("kind of message"),
         };
         from.end("message: bytes after its end")?;

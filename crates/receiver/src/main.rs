@@ -7,7 +7,7 @@
 //! - [`serve`]: one session, from start to end.
 //! - [`spool`]: the folders of the jail; [`push_file`]: the one file that grows; [`queue`]: those that are sealed;
 //!   [`leftover`]: what an earlier session left.
-//! - [`state`]: what the snapshotter has published.
+//! - [`state`]: what the snapshotter has published; [`holdings`]: the contents that the base has.
 //! - [`slot`]: one of the places that all hosts share; [`attempts`]: what is noted of each session.
 //! - [`pipe`], [`deadline`], [`clock`]: bytes in and out, and never for longer than allowed.
 //! - [`fault`]: why a session ends early.
@@ -16,6 +16,7 @@ mod attempts;
 mod clock;
 mod deadline;
 mod fault;
+mod holdings;
 mod leftover;
 mod order;
 mod pipe;

@@ -103,7 +103,16 @@ fn talk(spool: &Spool, state: &mut State, pipe: &Pipe, started: Instant, seen: &
     let (file, partial) = leftover::take_up(spool, state, &mut queue, deadline)?.unzip();
     let published = state.seen().clone();
     let deadline = deadline.host_begins(&published.admission);
-    let mut session = Session { pipe, spool, state, deadline, file, space_checked: 0, seen: Seen::default() };
+    let mut session = Session {
+        pipe,
+        spool,
+        state,
+        deadline,
+        file,
+        space_checked: 0,
+        seen: Seen::default(),
+        holdings: None,
+    };
     let Queue { ids: queued, waiting, sealed_last, emergencies } = queue;
     let talked = session.run(Jail { published, partial, queued, waiting, sealed_last, emergencies });
     *seen = session.seen;

@@ -2,14 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use formats::PushId;
 use formats::published::Verdict;
-use formats::session::{Code, Role, ServerMessage};
+use formats::session::{Code, Had, Offer, Role, ServerMessage};
+use formats::{PushId, Root};
 use wire::server::{Effect, Fate, Jail, Server};
 
 use crate::clock::now;
 use crate::deadline::Deadline;
 use crate::fault::{Result, Stop};
+use crate::holdings::Holdings;
 use crate::pipe::{Heard, Pipe};
 use crate::push_file::PushFile;
 use crate::spool::Spool;
@@ -32,6 +33,8 @@ pub(crate) struct Session<'a> {
     pub(crate) space_checked: u64,
     /// What this session has come to so far, for the record of it.
     pub(crate) seen: Seen,
+    /// What is had of what a push offers, once it has offered something.
+    pub(crate) holdings: Option<Holdings>,
 }
 
 /// What a session has come to so far.
@@ -105,6 +108,7 @@ impl Session<'_> {
             }
             Effect::Append(frames) => self.append(frames)?,
             Effect::Seal { frame, .. } => self.seal(frame)?,
+            Effect::Offered { lender, offer } => self.answer_offer(lender, &offer)?,
             Effect::Await { push, seconds } => {
                 let since = Instant::now();
                 let flow = self.answer_verdict(push, seconds)?;
@@ -161,6 +165,17 @@ impl Session<'_> {
         let mut bytes = Vec::new();
         message.encode(&mut bytes).map_err(|_| Stop::at("answer")(rustix::io::Errno::BADMSG))?;
         self.pipe.say(&bytes, self.deadline.of_wait())
+    }
+
+    /// A list that comes while the session lasts is taken; one that was found stays.
+    fn answer_offer(&mut self, lender: Root, offer: &Offer) -> Result<()> {
+        let since = Instant::now();
+        let held = self.holdings.take().filter(|holdings| holdings.root() == lender);
+        let entries_max = self.state.seen().limits.entries;
+        self.holdings = held.or_else(|| Holdings::open(self.state.dir(), lender, entries_max));
+        let had = self.holdings.as_ref().map_or_else(|| Had::none(offer), |holdings| holdings.answer(offer));
+        self.deadline.host_waited(since);
+        self.say(&ServerMessage::Had(had))
     }
 
     /// Looks for the verdict until it is there, the time is up, or nobody listens any more.

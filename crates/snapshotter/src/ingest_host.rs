@@ -10,6 +10,7 @@ mod commit;
 mod contents;
 mod copy;
 mod fault;
+mod holdings;
 mod judge;
 pub(crate) mod outcome;
 mod publish;

@@ -5,4 +5,4 @@ mod incoming;
 mod outgoing;
 
 pub use incoming::{Incoming, MESSAGE_BYTES, WireError};
-pub use outgoing::{Outgoing, SealFacts, await_verdict, bye};
+pub use outgoing::{Outgoing, SealFacts, await_verdict, bye, offer};

@@ -6,14 +6,13 @@ mod refusal;
 
 use std::collections::VecDeque;
 
-use formats::PushId;
-use formats::Version;
 use formats::cursor::Malformed;
 use formats::frame::Frame;
 use formats::limits::FRAMES;
 use formats::published::Verdict;
-use formats::push::{self, FrameKind, Header, Seal, Tally, head_of};
-use formats::session::{ClientMessage, Code, Role, ServerMessage};
+use formats::push::{self, FrameKind, Header, Order, Seal, Tally, head_of};
+use formats::session::{ClientMessage, Code, OFFER_KIND, Offer, Role, ServerMessage};
+use formats::{PushId, Root, Version};
 
 use crate::buffer::Buffer;
 use crate::partial::expanded;
@@ -41,6 +40,10 @@ pub struct Server {
     now: i64,
     hello: Option<Hello>,
     is_warned_of_bytes: bool,
+    /// What the push takes contents from that it does not bring.
+    lender: Option<Root>,
+    /// Contents that were offered in this session.
+    offered: u64,
     due: VecDeque<ServerMessage>,
 }
 
@@ -105,8 +108,21 @@ impl Server {
         let expanded_bytes = jail.partial.as_ref().map_or(0, |partial| partial.expanded_bytes);
         let due = VecDeque::from([ServerMessage::Base(jail.base_message())]);
         let buffer = Buffer::new(BUFFER_BYTES);
+        let lender = jail.partial.as_ref().and_then(|partial| partial.header.lender);
         let (place, hello, is_warned_of_bytes) = (Place::Idle, None, false);
-        Self { buffer, jail, place, tally, expanded_bytes, now: 0, hello, is_warned_of_bytes, due }
+        Self {
+            buffer,
+            jail,
+            place,
+            tally,
+            expanded_bytes,
+            now: 0,
+            hello,
+            is_warned_of_bytes,
+            lender,
+            offered: 0,
+            due,
+        }
     }
 
     /// Tells the time, in seconds since 1970. Hours and intervals are judged by what was told last.
@@ -176,6 +192,7 @@ impl Server {
             (Place::HeaderDue(version), Some(FrameKind::Header)) => {
                 let begun = begin(&self.jail, version, &frame, self.role(), self.now)?;
                 (self.place, self.tally, self.expanded_bytes) = (begun.place, begun.tally, 0);
+                self.lender = begun.lender;
                 self.warn(self.jail.over_soft_history());
                 self.warn_of_bytes(begun.declared_bytes);
                 Found::Said(begun.effect)
@@ -187,6 +204,10 @@ impl Server {
                 return Ok(Found::Said(Effect::GoOn { role }));
             }
             (Place::Push(_) | Place::Skip, Some(_)) => return self.frames_of_push(),
+            (Place::Push(_), None) if frame.kind == OFFER_KIND => match ClientMessage::decode(&frame)? {
+                ClientMessage::Offer(offer) => Found::Said(self.offered(offer)?),
+                _ => return Err(No::keep(Code::Protocol)),
+            },
             (Place::Idle | Place::Done | Place::Skip, None) => {
                 self.message(ClientMessage::decode(&frame)?)?
             }
@@ -212,7 +233,12 @@ impl Server {
                 self.hello = Some(Hello { minor, role });
                 Place::Idle
             }
-            ClientMessage::New { .. } | ClientMessage::GoOn { .. } | ClientMessage::Hello { .. } => {
+            // What is on its way for a push that is known already is thrown away.
+            ClientMessage::Offer(_) if self.place == Place::Skip => Place::Skip,
+            ClientMessage::New { .. }
+            | ClientMessage::GoOn { .. }
+            | ClientMessage::Hello { .. }
+            | ClientMessage::Offer(_) => {
                 return Err(No::keep(Code::Protocol));
             }
             ClientMessage::Await { push, seconds } if self.jail.knows(push) => {
@@ -286,6 +312,17 @@ impl Server {
         Ok(Found::Seal(push, taken))
     }
 
+    /// Only among the contents of a push that names a lender, and no more than it can have entries.
+    fn offered(&mut self, offer: Offer) -> Result<Effect<'static>, No> {
+        let lender = self.lender.filter(|_| self.minor() > 1 && self.tally.order() == Order::Contents);
+        let lender = lender.ok_or(No::keep(Code::Protocol))?;
+        self.offered = self.offered.saturating_add(offer.contents().len() as u64);
+        if self.offered > self.jail.published.limits.entries {
+            return Err(No { partial: Fate::Discard, ..No::keep(Code::TooLarge) });
+        }
+        Ok(Effect::Offered { lender, offer })
+    }
+
     /// Once in a session, and only of a push that is kept.
     fn warn_of_bytes(&mut self, bytes: u64) {
         if let (false, Place::Push(_), Some(warning)) =
@@ -329,6 +366,7 @@ struct Begun {
     tally: Tally,
     effect: Effect<'static>,
     declared_bytes: u64,
+    lender: Option<Root>,
 }
 
 fn begin(jail: &Jail, version: Version, frame: &Frame<'_>, role: Role, now: i64) -> Result<Begun, No> {
@@ -340,11 +378,11 @@ fn begin(jail: &Jail, version: Version, frame: &Frame<'_>, role: Role, now: i64)
     }
     if let Some(answer) = jail.known_answer(header.push) {
         let effect = Effect::Answer(answer);
-        return Ok(Begun { place: Place::Skip, tally, effect, declared_bytes: 0 });
+        return Ok(Begun { place: Place::Skip, tally, effect, declared_bytes: 0, lender: None });
     }
     let role = jail.admits_header(&header, role, now)?;
-    let declared_bytes = header.declared_bytes;
+    let (declared_bytes, lender) = (header.declared_bytes, header.lender);
     let bytes = [head_of(version).as_slice(), frame.raw].concat();
     let place = Place::Push(header.push);
-    Ok(Begun { place, tally, effect: Effect::Begin { header, bytes, role }, declared_bytes })
+    Ok(Begun { place, tally, effect: Effect::Begin { header, bytes, role }, declared_bytes, lender })
 }

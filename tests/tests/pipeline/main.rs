@@ -29,6 +29,8 @@ mod moto;
 mod offsite;
 /// The Debian packages: built, looked into, installed, upgraded, purged.
 mod packages;
+/// A connection that a test can cut and slow down.
+mod proxy;
 /// Off-site on a server that we did not write.
 mod rgw;
 /// What the tests share: built programs, a scratch server, one look at what a server holds.

@@ -23,7 +23,7 @@ fn grouped(number: u64) -> String {
 
 #[test]
 fn every_limit_stands_in_its_document() {
-    let numbers: [(&str, &str, u64); 18] = [
+    let numbers: [(&str, &str, u64); 19] = [
         ("manifest.md", "a component above # bytes", COMPONENT_BYTES as u64),
         ("manifest.md", "more than # components", PATH_COMPONENTS as u64),
         ("manifest.md", "more than # bytes in all", PATH_BYTES as u64),
@@ -37,6 +37,7 @@ fn every_limit_stands_in_its_document() {
         ("push-file.md", "at most # bytes, no \"..\"", HOST_ID_BYTES as u64),
         ("push-file.md", "IANA name, at most # bytes", ZONE_BYTES as u64),
         ("session.md", "queued push ids (at most #)", QUEUED as u64),
+        ("session.md", "1 to # contents, 32 bytes each", OFFER as u64),
         ("session.md", "u16 verdicts (at most #)", VERDICTS as u64),
         ("session.md", "u32 wanted (at most #)", WANTED as u64),
         ("session.md", "u8 times (at most #)", EMERGENCIES as u64),

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use formats::frame;
+use formats::holdings::Head;
 use formats::push::{self, Block, Codec, FrameKind, Seal, Tally};
 use formats::records::audit::Half;
 use formats::records::drill::DrillResult;
@@ -20,8 +21,8 @@ use crate::manifests::written;
 use crate::records;
 use crate::samples::*;
 use crate::sessions::{
-    client_messages, header, later_client_messages, later_server_messages, published,
-    published_with_admission, server_messages,
+    client_messages, header, later_client_messages, later_server_messages, newest_client_messages,
+    newest_server_messages, published, published_with_admission, server_messages,
 };
 
 fn push_file(version: Version) -> Vec<u8> {
@@ -161,6 +162,17 @@ fn messages(server: Vec<ServerMessage>, client: Vec<ClientMessage>) -> Vec<u8> {
     bytes
 }
 
+fn holdings() -> Vec<u8> {
+    let mut contents: Vec<_> = (0..5u8).map(|n| ContentHash::of(&[n])).collect();
+    contents.sort_unstable();
+    let head = Head { root: Root::from_bytes([9; 32]), count: 5 };
+    let mut bytes = head.encode();
+    contents.iter().for_each(|content| bytes.extend_from_slice(content.as_bytes()));
+    bytes.extend_from_slice(head.root.as_bytes());
+    assert_eq!(Some(bytes.len() as u64), head.file_bytes());
+    bytes
+}
+
 /// Compares the files of one folder with what this program writes, and has no others there but `read`.
 fn compare(version: &str, golden: &[(&str, Vec<u8>)], read: &[&str]) {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(version);
@@ -187,6 +199,8 @@ fn the_golden_files_are_what_this_program_writes() {
         ("published-state", published().encode().unwrap()),
         ("session", messages(server_messages(), client_messages())),
         ("session-1.1", messages(later_server_messages(), later_client_messages())),
+        ("session-1.2", messages(newest_server_messages(), newest_client_messages())),
+        ("holdings", holdings()),
         ("log", log()),
         ("log-1.1", later_log()),
         ("lock.json", line(&records::lock())),

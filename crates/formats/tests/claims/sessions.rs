@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use formats::frame;
 use formats::published::{Judged, Limits, Published, Sandbox, Verdict};
 use formats::push::{Header, Record, Seal};
-use formats::session::{BaseMessage, ClientMessage, Code, MINOR, Role, ServerMessage, Soft};
+use formats::session::{BaseMessage, ClientMessage, Code, Had, MINOR, Offer, Role, ServerMessage, Soft};
 use formats::{Admission, ContentHash, HostId, InstallationId, OpenHours, PushId, Root, Version};
 
 pub(crate) fn header() -> Header {
@@ -78,7 +78,7 @@ pub(crate) fn client_messages() -> Vec<ClientMessage> {
 pub(crate) fn later_server_messages() -> Vec<ServerMessage> {
     let soft = [Soft::Bytes, Soft::Entries, Soft::History];
     let warned = soft.map(|what| ServerMessage::Warned { what, used: 7 << 33, limit: 3 << 33 });
-    let base = BaseMessage { minor: MINOR, published: published(), partial: None, queued: Vec::new() };
+    let base = BaseMessage { minor: 1, published: published(), partial: None, queued: Vec::new() };
     let refused = [Code::OutOfHours, Code::TooSoon, Code::NoBudget]
         .map(|code| ServerMessage::Refused { code, retry_seconds: 77 });
     [vec![ServerMessage::Base(base)], warned.to_vec(), refused.to_vec()].concat()
@@ -86,17 +86,33 @@ pub(crate) fn later_server_messages() -> Vec<ServerMessage> {
 
 /// As [`later_server_messages`].
 pub(crate) fn later_client_messages() -> Vec<ClientMessage> {
-    [Role::Usual, Role::Emergency].map(|role| ClientMessage::Hello { minor: MINOR, role }).to_vec()
+    [Role::Usual, Role::Emergency].map(|role| ClientMessage::Hello { minor: 1, role }).to_vec()
+}
+
+/// What came with minor version 2.
+pub(crate) fn newest_server_messages() -> Vec<ServerMessage> {
+    let base = BaseMessage { minor: MINOR, published: published(), partial: None, queued: Vec::new() };
+    let had = Had::answer(&offer(), |content| Ok::<_, ()>(content.as_bytes()[31] % 2 == 0)).unwrap();
+    vec![ServerMessage::Base(base), ServerMessage::Had(had)]
+}
+
+/// As [`newest_server_messages`].
+pub(crate) fn newest_client_messages() -> Vec<ClientMessage> {
+    vec![ClientMessage::Hello { minor: MINOR, role: Role::Usual }, ClientMessage::Offer(offer())]
+}
+
+fn offer() -> Offer {
+    Offer::new((0..11u8).map(|n| ContentHash::of(&[n])).collect()).unwrap()
 }
 
 #[test]
 fn messages_are_read_as_they_were_written() {
-    for message in [server_messages(), later_server_messages()].concat() {
+    for message in [server_messages(), later_server_messages(), newest_server_messages()].concat() {
         let mut bytes = Vec::new();
         message.encode(&mut bytes).unwrap();
         assert_eq!(ServerMessage::decode(&frame::decode(&bytes).unwrap().unwrap()).unwrap(), message);
     }
-    for message in [client_messages(), later_client_messages()].concat() {
+    for message in [client_messages(), later_client_messages(), newest_client_messages()].concat() {
         let mut bytes = Vec::new();
         message.encode(&mut bytes).unwrap();
         assert_eq!(ClientMessage::decode(&frame::decode(&bytes).unwrap().unwrap()).unwrap(), message);

@@ -35,11 +35,15 @@ pub enum Count {
     Reread,
     /// Of them, those with another content.
     SilentChanges,
+    /// Contents that were offered before they were sent.
+    OfferedContents,
+    /// Of them, those that the server had.
+    HadContents,
 }
 
 impl Count {
     /// All of them.
-    pub const ALL: [Count; 12] = [
+    pub const ALL: [Count; 14] = [
         Count::Entries,
         Count::Unchanged,
         Count::ReadFiles,
@@ -52,6 +56,8 @@ impl Count {
         Count::Excluded,
         Count::Reread,
         Count::SilentChanges,
+        Count::OfferedContents,
+        Count::HadContents,
     ];
 
     /// The name in reports.
@@ -69,6 +75,8 @@ impl Count {
             Count::Excluded => "excluded",
             Count::Reread => "reread",
             Count::SilentChanges => "silent_changes",
+            Count::OfferedContents => "offered_contents",
+            Count::HadContents => "had_contents",
         }
     }
 }

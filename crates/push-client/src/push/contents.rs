@@ -1,16 +1,19 @@
 //! Reading files into the push: each once, and only what held still while it was read.
 
 use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::io::Seek;
 
 use cli::Task;
-use formats::{ContentHash, Mtime};
+use formats::ContentHash;
 use rustix::io::Errno;
 
 use super::elsewhere::{Elsewhere, Lent};
-use super::packer::{Packer, SenderGone};
+use super::error::PushError;
+use super::offers::{Lacking, Offers};
+use super::packer::Packer;
+use super::reading::{Copied, Expected, Reading, errno, fill};
 use super::remembered::Remembered;
-use super::scan::{BUFFER_BYTES, Last, Old, READ_BYTES, Scan};
+use super::scan::{BUFFER_BYTES, Last, Nowhere, Old, READ_BYTES, Scan};
 use crate::commands::stop;
 use crate::state::{Content, Pieces, PiecesFolder};
 use crate::walk::{Facts, FileKind, Found, open_file};
@@ -20,42 +23,6 @@ pub(super) const LONG_BYTES: u64 = READ_BYTES as u64;
 /// Readings of a file that does not hold still: the first and three more.
 const READINGS_MAX: u32 = 4;
 
-/// What came of reading a file.
-#[derive(Debug)]
-pub(super) enum Reading {
-    /// Its content is in the push.
-    Whole(Copied),
-    /// The content of the last reading is in the push, and the file changed during each.
-    Unsteady(Copied),
-    /// The name was gone.
-    Vanished,
-    /// The name no longer led to a regular file, again and again.
-    NoFile,
-    /// It is on another file system.
-    OtherFileSystem,
-    /// It could not be opened or read.
-    Refused(Errno),
-}
-
-/// A content that is in the push, and the file it is of.
-#[derive(Debug)]
-pub(super) struct Copied {
-    pub(super) size: u64,
-    pub(super) hash: ContentHash,
-    /// The facts of the open file after it was read.
-    pub(super) facts: Facts,
-    /// Still open, for what else is to be read of it.
-    pub(super) file: File,
-}
-
-/// What the base has at a path: a content that need not be sent, if it is still there.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Expected {
-    pub(super) size: u64,
-    pub(super) mtime: Mtime,
-    pub(super) hash: ContentHash,
-}
-
 /// Whether a reading that met a change is followed by another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Turn {
@@ -63,10 +30,19 @@ enum Turn {
     Last,
 }
 
+/// What becomes of what is read of a long file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Goes {
+    Sent,
+    Nowhere,
+}
+
 /// Reads files, and remembers what was sent.
 #[derive(Debug)]
-pub(super) struct Contents {
+pub(super) struct Contents<'a> {
     pub(super) packer: Packer,
+    /// Of what is read, the server is asked what it has: where this host does not know.
+    offers: Option<Offers<'a>>,
     pub(super) remembered: Remembered,
     pub(super) elsewhere: Elsewhere,
     pub(super) pieces: PiecesFolder,
@@ -84,10 +60,10 @@ enum Attempt {
     Failed(Errno),
 }
 
-impl Contents {
+impl<'a> Contents<'a> {
     /// `held` are contents that the receiver has of this push already; what is `elsewhere` in the base is not sent again.
     pub(super) fn new(
-        packer: Packer,
+        (packer, offers): (Packer, Option<Offers<'a>>),
         held: impl Iterator<Item = ContentHash>,
         elsewhere: Elsewhere,
         pieces: PiecesFolder,
@@ -96,13 +72,16 @@ impl Contents {
         // More than the longest that is not long: so a file that grew is seen.
         let buffer = vec![0; BUFFER_BYTES];
         let remembered = Remembered::new(held);
-        Self { packer, remembered, elsewhere, pieces, buffer, read_bytes: 0, reading }
+        Self { packer, offers, remembered, elsewhere, pieces, buffer, read_bytes: 0, reading }
     }
 
-    /// Gives back the packer, whose contents are then complete.
-    pub(super) fn finish(mut self) -> Result<Packer, SenderGone> {
+    /// Gives back the packer, whose contents are then complete, and the offers, which are all answered.
+    pub(super) fn finish(mut self) -> Result<(Packer, Option<Offers<'a>>), PushError> {
+        if let Some(offers) = &mut self.offers {
+            offers.finish(&mut Lacking { packer: &mut self.packer, sent: &mut self.remembered })?;
+        }
         self.packer.flush()?;
-        Ok(self.packer)
+        Ok((self.packer, self.offers))
     }
 
     /// Reads what was found, and puts its content in the push, unless it is the `expected` one.
@@ -110,14 +89,16 @@ impl Contents {
         &mut self,
         found: &Found<'_>,
         expected: Option<Expected>,
-    ) -> Result<Reading, SenderGone> {
+    ) -> Result<Reading, PushError> {
         let mut before = found.facts;
         for reading in 1..=READINGS_MAX {
             let mut file = match open_file(found.folder, found.name, &before) {
                 Ok(file) => file,
                 Err(Errno::NOENT) => return Ok(Reading::Vanished),
                 Err(Errno::LOOP | Errno::NXIO | Errno::NODEV) => return Ok(Reading::NoFile),
-                Err(Errno::XDEV) => return Ok(Reading::OtherFileSystem),
+                // Mounted over, or moved out of its folder, in this moment.
+                Err(Errno::XDEV) if reading < READINGS_MAX => continue,
+                Err(Errno::XDEV) => return Ok(Reading::NoFile),
                 Err(errno) => return Ok(Reading::Refused(errno)),
             };
             // The first reading trusts the walk's look, which the look afterwards confirms or not.
@@ -152,7 +133,7 @@ impl Contents {
         before: &Facts,
         expected: Option<Expected>,
         turn: Turn,
-    ) -> Result<(Attempt, Facts), SenderGone> {
+    ) -> Result<(Attempt, Facts), PushError> {
         if before.size <= LONG_BYTES {
             return self.attempt_buffered(found, file, before, expected, turn);
         }
@@ -169,7 +150,20 @@ impl Contents {
         if let Some(expected) = alike {
             match self.attempt_hashed(found, file, before)? {
                 (Attempt::Still(_, hash), _) if hash != expected.hash => {}
-                answer => return Ok(answer),
+                (attempt, after) => {
+                    if let Attempt::Still(size, hash) = attempt {
+                        self.packer.note_unsent(content(size, hash, &after))?;
+                    }
+                    return Ok((attempt, after));
+                }
+            }
+            if let Err(error) = file.rewind() {
+                return Ok((Attempt::Failed(errno(&error)), *before));
+            }
+        }
+        if turn == Turn::Another && self.offers.as_mut().is_some_and(Offers::are_worth_a_reading) {
+            if let Some(answer) = self.attempt_offered(found, file, before)? {
+                return Ok(answer);
             }
             if let Err(error) = file.rewind() {
                 return Ok((Attempt::Failed(errno(&error)), *before));
@@ -186,7 +180,7 @@ impl Contents {
         before: &Facts,
         expected: Option<Expected>,
         turn: Turn,
-    ) -> Result<(Attempt, Facts), SenderGone> {
+    ) -> Result<(Attempt, Facts), PushError> {
         let want = usize::try_from(before.size).unwrap_or(READ_BYTES) + 1;
         let read = fill(file, self.buffer.get_mut(..want).unwrap_or_default());
         let (length, after) = match (read, found.look(&*file)) {
@@ -202,13 +196,23 @@ impl Contents {
             return Ok((Attempt::Moved(0, ContentHash::from_bytes([0; 32])), after));
         }
         let hash = ContentHash::of(bytes);
-        let has_it = self.remembered.has(&hash)
-            || expected.is_some_and(|e| e.hash == hash)
-            || self.elsewhere.has(&hash);
-        if !has_it {
-            self.packer.data(bytes)?;
-            self.packer.end(size, hash, still.then(|| content(size, hash, &after)))?;
-            self.remembered.insert(&hash);
+        let has_sent = self.remembered.has(&hash);
+        let base_has = expected.is_some_and(|e| e.hash == hash) || self.elsewhere.has(&hash);
+        let content = still.then(|| content(size, hash, &after));
+        let offers = self.offers.as_mut().filter(|_| length > 0 && !self.elsewhere.is_wanted(&hash));
+        match offers {
+            _ if base_has => content.map_or(Ok(()), |content| self.packer.note_unsent(content))?,
+            _ if has_sent => {}
+            Some(offers) if offers.knows(&hash) => {}
+            Some(offers) => {
+                let sent = &mut self.remembered;
+                offers.keep(hash, bytes, content, &mut Lacking { packer: &mut self.packer, sent })?;
+            }
+            None => {
+                self.packer.data(bytes)?;
+                self.packer.end(size, hash, content)?;
+                self.remembered.insert(&hash);
+            }
         }
         Ok((if still { Attempt::Still(size, hash) } else { Attempt::Moved(size, hash) }, after))
     }
@@ -219,7 +223,7 @@ impl Contents {
         found: &Found<'_>,
         file: &mut File,
         before: &Facts,
-    ) -> Result<(Attempt, Facts), SenderGone> {
+    ) -> Result<(Attempt, Facts), PushError> {
         let mut hasher = blake3::Hasher::new();
         let bytes_max = before.size + 1;
         while hasher.count() < bytes_max {
@@ -235,6 +239,37 @@ impl Contents {
         })
     }
 
+    /// Only looked at, as the server may have it: then there is nothing to send. None if it does not.
+    fn attempt_offered(
+        &mut self,
+        found: &Found<'_>,
+        file: &mut File,
+        before: &Facts,
+    ) -> Result<Option<(Attempt, Facts)>, PushError> {
+        let mut hasher = blake3::Hasher::new();
+        let read = self.scan(file, before.size, None, &mut hasher, Goes::Nowhere)?;
+        let (pieces, after) = match (read, found.look(&*file)) {
+            (Ok(pieces), Ok(after)) => (pieces, after),
+            (Err(errno), _) | (_, Err(errno)) => return Ok(Some((Attempt::Failed(errno), *before))),
+        };
+        let attempt = ended(&hasher, before, &after);
+        let Attempt::Still(size, hash) = attempt else { return Ok(Some((attempt, after))) };
+        if self.remembered.has(&hash) {
+            return Ok(Some((attempt, after)));
+        }
+        let Some(offers) = self.offers.as_mut().filter(|_| !self.elsewhere.is_wanted(&hash)) else {
+            return Ok(None);
+        };
+        let sent = &mut self.remembered;
+        if !offers.ask(hash, &mut Lacking { packer: &mut self.packer, sent })? {
+            return Ok(None);
+        }
+        // Without it the next change costs the whole file.
+        let _ = self.pieces.save(&hash, &pieces);
+        self.packer.note_unsent(content(size, hash, &after))?;
+        Ok(Some((attempt, after)))
+    }
+
     /// Sent while it is read: what of it is new.
     fn attempt_scanned(
         &mut self,
@@ -242,9 +277,9 @@ impl Contents {
         before: &Facts,
         old: Option<Lent>,
         turn: Turn,
-    ) -> Result<(Attempt, Facts), SenderGone> {
+    ) -> Result<(Attempt, Facts), PushError> {
         let mut hasher = blake3::Hasher::new();
-        let read = self.scan(file, before.size, old, &mut hasher)?;
+        let read = self.scan(file, before.size, old, &mut hasher, Goes::Sent)?;
         let (pieces, after) = match (read, found.look(&*file)) {
             (Ok(pieces), Ok(after)) => (pieces, after),
             (Err(errno), _) | (_, Err(errno)) => {
@@ -255,9 +290,11 @@ impl Contents {
         let attempt = ended(&hasher, before, &after);
         match &attempt {
             // A copy, or touched and no more.
-            Attempt::Still(_, hash) if self.remembered.has(hash) || self.elsewhere.has(hash) => {
+            Attempt::Still(size, hash) if self.elsewhere.has(hash) => {
                 self.packer.drop_open()?;
+                self.packer.note_unsent(content(*size, *hash, &after))?;
             }
+            Attempt::Still(_, hash) if self.remembered.has(hash) => self.packer.drop_open()?,
             Attempt::Still(size, hash) => {
                 self.packer.end(*size, *hash, Some(content(*size, *hash, &after)))?;
                 self.remembered.insert(hash);
@@ -280,10 +317,12 @@ impl Contents {
         size: u64,
         old: Option<Lent>,
         hasher: &mut blake3::Hasher,
-    ) -> Result<Result<Pieces, Errno>, SenderGone> {
+        goes: Goes,
+    ) -> Result<Result<Pieces, Errno>, PushError> {
         let old = old.and_then(|Lent { path, expected }| {
             self.pieces.load(&expected.hash).map(|pieces| Old { path, pieces })
         });
+        // With nothing old, nothing is packed yet.
         let mut scan = Scan::begin(Pieces::for_length(size), old, &mut self.packer)?;
         let mut left = 0;
         loop {
@@ -295,9 +334,14 @@ impl Contents {
             let held = self.buffer.get(..left + length).unwrap_or_default();
             hasher.update(held.get(left..).unwrap_or_default());
             let last = if length < READ_BYTES { Last::Yes } else { Last::No };
-            let done = scan.take(held, left, last, &mut self.packer)?;
-            if last == Last::Yes {
-                return scan.finish(&mut self.packer).map(Ok);
+            let done = match goes {
+                Goes::Sent => scan.take(held, left, last, &mut self.packer)?,
+                Goes::Nowhere => scan.take(held, left, last, &mut Nowhere)?,
+            };
+            match (last, goes) {
+                (Last::Yes, Goes::Sent) => return Ok(Ok(scan.finish(&mut self.packer)?)),
+                (Last::Yes, Goes::Nowhere) => return Ok(Ok(scan.finish(&mut Nowhere)?)),
+                (Last::No, _) => {}
             }
             self.buffer.copy_within(done..left + length, 0);
             left = left + length - done;
@@ -333,25 +377,4 @@ fn ended(hasher: &blake3::Hasher, before: &Facts, after: &Facts) -> Attempt {
 
 fn content(size: u64, hash: ContentHash, facts: &Facts) -> Content {
     Content { size, hash, mtime: facts.mtime, stamp: facts.stamp }
-}
-
-/// Reads until `to` is full or the file ends.
-fn fill(file: &mut File, to: &mut [u8]) -> Result<usize, Errno> {
-    let mut filled = 0;
-    while let Some(space) = to.get_mut(filled..).filter(|space| !space.is_empty()) {
-        match file.read(space) {
-            Ok(0) => break,
-            // Short of the end of what was asked: the end of the file, for all that is known, which the caller checks.
-            Ok(length) => filled += length,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => {
-                return Err(errno(&error));
-            }
-        }
-    }
-    Ok(filled)
-}
-
-fn errno(error: &io::Error) -> Errno {
-    error.raw_os_error().map_or(Errno::IO, Errno::from_raw_os_error)
 }

@@ -1,13 +1,14 @@
 //! The course of a push, step by step. What is durable when is decided here, and nowhere else.
 
+mod verdict;
+
 use std::collections::HashSet;
 use std::time::Duration;
 
-use formats::published::Verdict;
 use formats::push::Header;
-use formats::session::{BaseMessage, Code, Role, ServerMessage};
+use formats::session::{BaseMessage, Code, Role};
 use formats::{ContentHash, PushId, Root, Summary};
-use wire::client::{Outgoing, SealFacts, await_verdict};
+use wire::client::{Outgoing, SealFacts};
 
 use cli::{Amount, Monitor};
 
@@ -18,18 +19,19 @@ use super::dumps::Dues;
 use super::elsewhere::Elsewhere;
 use super::error::PushError;
 use super::job::{Delivery, Job, Outcome};
-use super::learn::{Course, choose, course, learn};
+use super::learn::{Chosen, Course, Lender, choose, course, learn};
+use super::offers::Offers;
 use super::packer::Packer;
 use super::phases::Phase;
 use super::record::{Held, Recorder};
 use super::rehash::Rehash;
 use super::sender::{SendError, Sender, Sent};
-use super::session::{JUDGING, SEALING, Session, greet};
+use super::session::{Session, greet};
 use crate::state::{Base, Journal, JournalHead, Keeping, Memory, Pending, StateFolder};
 use crate::walk::{Links, Names, Walker};
 
-/// Beyond the time the server was asked to wait, for its answer to arrive.
-const ANSWER: Duration = Duration::from_secs(30);
+/// The minor version of the session from which on offers are answered.
+const OFFERS_SINCE: u16 = 2;
 
 /// One push under way.
 struct Push<'a> {
@@ -50,7 +52,7 @@ struct Begun {
     push: PushId,
     outgoing: Outgoing,
     journal: Option<Journal>,
-    base: Option<(Root, Base)>,
+    chosen: Chosen,
     work: Work,
 }
 
@@ -94,7 +96,7 @@ impl Push<'_> {
         self.introduce(message)?;
         let earlier = self.learn(message)?;
         let begun = self.begin(message)?;
-        let (push, base) = (begun.push, begun.base.as_ref().map(|(root, _)| *root));
+        let (push, base) = (begun.push, begun.chosen.base());
         let silence = Duration::from_secs(u64::from(message.published.limits.idle_seconds / 4).max(1));
         let summary = self.send(begun, silence)?;
         let is_accepted = self.seal_and_wait(push, summary)?;
@@ -123,27 +125,19 @@ impl Push<'_> {
         Ok(rejected)
     }
 
-    /// A content that did not come out on the server, or was not there: a list that led to it must not lead to it again.
-    fn doubt(&self, code: Code) -> Result<(), PushError> {
-        if !matches!(code, Code::ContentHash | Code::MissingContent) {
-            return Ok(());
-        }
-        let emptied = self.state.pieces()?.keep_only(&HashSet::new());
-        emptied.map_err(machine("remove the lists of pieces"))
-    }
-
     /// Sends the first frame: a header, or the sign that a cut push goes on.
     fn begin(&mut self, message: &BaseMessage) -> Result<Begun, PushError> {
-        let base = choose(self.state, &self.memory, message.base(), self.monitor);
-        let root = base.as_ref().map(|(root, _)| *root);
+        let chosen = choose(self.state, &self.memory, message.base(), self.lender(message), self.monitor);
         let mut bytes = Vec::new();
-        let (push, outgoing, mut journal, work) = match course(self.state, &self.memory, message, root) {
-            Course::New => self.begin_new(root, &mut bytes)?,
+        let (push, outgoing, mut journal, work) = match course(self.state, &self.memory, message, &chosen) {
+            Course::New => self.begin_new(&chosen, &mut bytes)?,
             Course::GoOn(recalled) => {
                 self.monitor.info("going on with the push that was cut");
                 let journal = self.state.go_on_journal(&recalled)?;
                 let outgoing = Outgoing::go_on(recalled.head.push, recalled.mark, &mut bytes)?;
-                let held = Held { contents: recalled.contents, started: recalled.head.started };
+                let mut contents = recalled.contents;
+                contents.retain(|_, content| !self.wanted.contains(&content.hash));
+                let held = Held { contents, started: recalled.head.started };
                 (recalled.head.push, outgoing, journal, Work::Walk(held))
             }
             Course::Finish(recalled, pending) => {
@@ -156,36 +150,43 @@ impl Push<'_> {
         let noted = journal.note(&outgoing.mark(), &[]);
         self.session.expect_sealed(push);
         self.session.send(&bytes)?;
-        Ok(Begun { push, outgoing, journal: noted.ok().map(|()| journal), base, work })
+        Ok(Begun { push, outgoing, journal: noted.ok().map(|()| journal), chosen, work })
+    }
+
+    /// Whoever carries a file has nobody to ask.
+    fn lender(&self, message: &BaseMessage) -> Lender {
+        let is_asked = self.job.delivery == Delivery::Session && !self.memory.whole;
+        if is_asked && message.minor >= OFFERS_SINCE { Lender::Answers } else { Lender::Mute }
     }
 
     fn begin_new(
         &mut self,
-        base: Option<Root>,
+        chosen: &Chosen,
         bytes: &mut Vec<u8>,
     ) -> Result<(PushId, Outgoing, Journal, Work), PushError> {
         let mut installation = self.state.installation(self.monitor)?;
         let push = self.state.begin_push(&mut installation)?;
         let (started, counter) = (self.job.started, installation.counter());
+        let (base, lender) = (chosen.base(), chosen.lender());
         let header = Header {
             host: self.job.plan.host.clone(),
             installation: installation.id(),
             push,
             counter,
             base,
-            lender: None,
+            lender,
             started,
             zone: self.job.zone.clone(),
             declared_bytes: 0,
         };
         let outgoing = Outgoing::open_new(&header, bytes)?;
-        let journal = self.state.begin_journal(&JournalHead { push, counter, started, base })?;
+        let journal = self.state.begin_journal(&JournalHead { push, counter, started, base, lender })?;
         Ok((push, outgoing, journal, Work::Walk(Held::default())))
     }
 
     /// Contents, then changes, through the sending thread.
     fn send(&mut self, begun: Begun, silence: Duration) -> Result<Summary, PushError> {
-        let Begun { push, outgoing, journal, base, work } = begun;
+        let Begun { push, outgoing, journal, chosen, work } = begun;
         let bytes_before = outgoing.bytes();
         let to = self.session.writer().map_err(machine("share the way to the server"))?;
         let (packer, outlet) = Packer::new();
@@ -193,8 +194,8 @@ impl Push<'_> {
         let sender = Sender { to, outgoing, journal, level, silence };
         let thread = sender.start(outlet).map_err(machine("start a thread"))?;
         let done = match work {
-            Work::Walk(held) => self.walk(push, base, held, packer),
-            Work::Finish(pending) => self.finish(pending, base.map(|(root, _)| root), packer),
+            Work::Walk(held) => self.walk(push, chosen, held, packer),
+            Work::Finish(pending) => self.finish(pending, chosen.base(), packer),
         };
         // The packer is gone by now, so the thread ends.
         let sent = thread.join().unwrap_or(Err(SendError::Panicked));
@@ -224,17 +225,34 @@ impl Push<'_> {
     fn walk(
         &mut self,
         push: PushId,
-        base: Option<(Root, Base)>,
+        chosen: Chosen,
         held: Held,
         packer: Packer,
     ) -> Result<Summary, PushError> {
-        let (root, base) = base.unzip();
-        let mut contents = self.contents(root, &held, packer)?;
+        let wait = Duration::from_secs(self.job.plan.target.idle_seconds.into());
+        let offers = chosen.lender().map(|_| Offers::new(&mut self.session, wait));
+        let (root, base) = match chosen {
+            Chosen::Base(root, base) => (Some(root), Some(base)),
+            Chosen::Nothing | Chosen::Lender(_) => (None, None),
+        };
+        let known: Vec<_> = held.contents.values().map(|content| content.hash).collect();
+        // Not there: then what has moved is sent again.
+        let pieces = self.state.pieces()?;
+        let again = || root.and_then(|root| self.state.base_again(root).ok());
+        let elsewhere = Elsewhere::new(again(), self.wanted.clone());
+        let reading = self.monitor.task("reading", Amount::Bytes(None));
+        let mut contents = Contents::new((packer, offers), known.into_iter(), elsewhere, pieces, reading);
         let names = Names::load();
-        let dues = self.dumps(root, &held, &mut contents, &names)?;
+        let tell = (&names, &mut *self.account, self.monitor);
+        // The dumps come first: what fails is known early.
+        let dues = Dues::make(&mut self.job, again(), &mut contents, tell);
+        if matches!(dues, Err(PushError::Command(_))) && held.contents.is_empty() {
+            // Nothing of use has arrived: the next push begins anew, and not behind a part of a dump.
+            self.state.end_journal()?;
+        }
         let mut recorder = Recorder {
             names,
-            dues,
+            dues: dues?,
             links: Links::default(),
             long: HashSet::new(),
             // One of an older version is written anew, even if nothing else is other.
@@ -252,13 +270,17 @@ impl Push<'_> {
         let top = self.job.top.try_clone().map_err(machine("hold the host's root folder"))?;
         Walker::beneath(&self.job.plan.selection, top).walk(&mut recorder)?;
         recorder.put_dues(None)?;
-        let Recorder { contents, new, all_taken_over, task, long, .. } = recorder;
+        let Recorder { contents, new, all_taken_over, task, long, account, .. } = recorder;
         drop(task);
         if !all_taken_over && let Err(error) = self.state.pieces()?.keep_only(&long) {
             self.monitor.warn(&format!("lists of old contents stay in the state folder: {error}"));
         }
-        self.account.add(Count::ReadBytes, contents.read_bytes);
-        let mut packer = contents.finish().map_err(|_| PushError::SenderGone)?;
+        account.add(Count::ReadBytes, contents.read_bytes);
+        let (mut packer, offers) = contents.finish()?;
+        if let Some(offers) = offers {
+            account.add(Count::OfferedContents, offers.offered_count);
+            account.add(Count::HadContents, offers.had_count);
+        }
         let (summary, written) = self.state.finish(new, root.filter(|_| all_taken_over))?;
         let manifest = self.state.new_manifest(summary.root)?;
         let left_out = self.account.left_out_count;
@@ -268,36 +290,6 @@ impl Push<'_> {
         let changes = send_changes(self.state, root, summary.root, manifest, &mut packer)?;
         self.account.add(Count::Changes, changes);
         Ok(summary)
-    }
-
-    /// What reads files, and knows what need not be sent.
-    fn contents(&self, root: Option<Root>, held: &Held, packer: Packer) -> Result<Contents, PushError> {
-        let known: Vec<_> = held.contents.values().map(|content| content.hash).collect();
-        // Not there: then what has moved is sent again.
-        let pieces = self.state.pieces()?;
-        let again = root.and_then(|root| self.state.base_again(root).ok());
-        let elsewhere = Elsewhere::new(again, self.wanted.clone());
-        let reading = self.monitor.task("reading", Amount::Bytes(None));
-        Ok(Contents::new(packer, known.into_iter(), elsewhere, pieces, reading))
-    }
-
-    /// The dumps come first: what fails is known early.
-    fn dumps(
-        &mut self,
-        root: Option<Root>,
-        held: &Held,
-        contents: &mut Contents,
-        names: &Names,
-    ) -> Result<Dues, PushError> {
-        let commands = &self.job.plan.commands;
-        let again = root.and_then(|root| self.state.base_again(root).ok());
-        let tell = (names, &mut *self.account, self.monitor);
-        let made = Dues::make(commands, self.job.runner.as_deref_mut(), again, contents, tell);
-        if matches!(made, Err(PushError::Command(_))) && held.contents.is_empty() {
-            // Nothing of use has arrived: the next push begins anew, and not behind a part of a dump.
-            self.state.end_journal()?;
-        }
-        made
     }
 
     /// Sends the changes of a walk that was done before the cut.
@@ -316,66 +308,9 @@ impl Push<'_> {
         Ok(summary)
     }
 
-    /// True if the push was accepted while we waited.
-    fn seal_and_wait(&mut self, push: PushId, summary: Summary) -> Result<bool, PushError> {
-        let wait = Duration::from_secs(self.job.plan.target.idle_seconds.into());
-        let verdict = match self.session.next(wait, SEALING)? {
-            ServerMessage::Sealed(_) => {
-                self.kept()?;
-                self.state.end_journal()?;
-                self.account.enter(Some(Phase::Verdict));
-                self.ask(push)?
-            }
-            ServerMessage::Verdict { verdict, .. } => verdict,
-            ServerMessage::Refused { code, retry_seconds } => {
-                return Err(PushError::Refused { code, retry_seconds });
-            }
-            ServerMessage::Base(_) | ServerMessage::Warned { .. } => return Err(PushError::OutOfTurn),
-        };
-        self.kept()?;
-        match verdict {
-            Verdict::Pending => Ok(false),
-            Verdict::Accepted { root } if root == summary.root => {
-                self.memory.accept(root);
-                self.state.remember(&self.memory)?;
-                Ok(true)
-            }
-            Verdict::Accepted { .. } => Err(PushError::OutOfTurn),
-            Verdict::Rejected { code } => {
-                self.memory.forget(push);
-                self.state.remember(&self.memory)?;
-                self.doubt(code)?;
-                Err(PushError::Rejected { code })
-            }
-        }
-    }
-
     /// Waits until the new state is on the disk. From then on the next run knows which state the push brings.
     fn kept(&mut self) -> Result<(), PushError> {
         Ok(self.keeping.take().map_or(Ok(()), Keeping::done)?)
-    }
-
-    fn ask(&mut self, push: PushId) -> Result<Verdict, PushError> {
-        let seconds = self.job.plan.verdict_wait_seconds;
-        if seconds == 0 {
-            return Ok(Verdict::Pending);
-        }
-        let _task = self.monitor.task("waiting for the verdict", Amount::Items(None));
-        self.session.expect_verdict(push);
-        let mut bytes = Vec::new();
-        await_verdict(push, seconds, &mut bytes)?;
-        self.session.send(&bytes)?;
-        match self.session.next(Duration::from_secs(seconds.into()) + ANSWER, JUDGING) {
-            Ok(ServerMessage::Verdict { verdict, .. }) => Ok(verdict),
-            Ok(ServerMessage::Refused { .. }) => Ok(Verdict::Pending),
-            Ok(_) => Err(PushError::OutOfTurn),
-            // It is sealed; only the answer is missing.
-            Err(PushError::Ended { .. } | PushError::Silent { .. } | PushError::Transport(_)) => {
-                self.monitor.warn("the connection ended before the verdict; the push is sealed");
-                Ok(Verdict::Pending)
-            }
-            Err(error) => Err(error),
-        }
     }
 }
 

@@ -9,11 +9,13 @@ use rustix::process::{getegid, geteuid};
 use cli::Monitor;
 
 use super::account::{Account, Count};
-use super::contents::{Contents, Expected};
+use super::contents::Contents;
 use super::elsewhere::Lent;
 use super::error::PushError;
-use crate::commands::{CommandError, Runner};
-use crate::plan::{Commands, Dump};
+use super::job::Job;
+use super::reading::Expected;
+use crate::commands::CommandError;
+use crate::plan::Dump;
 use crate::state::Base;
 use crate::walk::{FileKind, Names};
 
@@ -37,14 +39,16 @@ pub(super) struct Dues {
 impl Dues {
     /// Has each dump made, and its content sent.
     pub(super) fn make(
-        commands: &Commands,
-        runner: Option<&mut Runner>,
+        job: &mut Job<'_>,
         base: Option<Base>,
-        contents: &mut Contents,
+        contents: &mut Contents<'_>,
         (names, account, monitor): (&Names, &mut Account, &dyn Monitor),
     ) -> Result<Self, PushError> {
         let mut left = BTreeMap::new();
-        let Some(runner) = runner.filter(|_| !commands.dumps.is_empty()) else { return Ok(Self { left }) };
+        let commands = &job.plan.commands;
+        let Some(runner) = job.runner.as_deref_mut().filter(|_| !commands.dumps.is_empty()) else {
+            return Ok(Self { left });
+        };
         let mut known = last_time(&commands.dumps, base, contents)?;
         for (number, dump) in (1u8..).zip(&commands.dumps) {
             monitor.info(&format!("running dump {number}: {}", dump.task.line()));
@@ -107,7 +111,7 @@ impl Dues {
 fn last_time(
     dumps: &[Dump],
     base: Option<Base>,
-    contents: &Contents,
+    contents: &Contents<'_>,
 ) -> Result<HashMap<RelPath, Expected>, PushError> {
     let mut known = HashMap::new();
     let Some(mut base) = base else { return Ok(known) };

@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use formats::{Body, ContentHash, Kind, Node, RelPath};
 
-use super::contents::{Expected, LONG_BYTES};
+use super::contents::LONG_BYTES;
+use super::reading::Expected;
 use crate::state::{Base, Known, Short, shortened};
 use crate::walk::Facts;
 
@@ -46,7 +47,7 @@ impl Elsewhere {
         }
     }
 
-    /// The server asks for this content again.
+    /// The server asks for this content, whatever it has.
     pub(super) fn is_wanted(&self, hash: &ContentHash) -> bool {
         self.wanted.contains(hash)
     }

@@ -9,6 +9,7 @@ use wire::client::WireError;
 
 use cli::{Exit, Failure};
 
+use super::packer::SenderGone;
 use crate::commands::CommandError;
 use crate::state::{BaseError, StateError};
 use crate::transport::TransportError;
@@ -154,4 +155,10 @@ fn refused(code: Code, retry_seconds: u32) -> Option<String> {
         0 => advice.to_owned(),
         seconds => format!("{advice}; try again in {seconds} seconds"),
     })
+}
+
+impl From<SenderGone> for PushError {
+    fn from(SenderGone: SenderGone) -> Self {
+        PushError::SenderGone
+    }
 }

@@ -54,38 +54,75 @@ fn is_of(memory: &Memory, push: formats::PushId, root: Root) -> bool {
     memory.pending.iter().any(|pending| pending.push == push && pending.root == root)
 }
 
-/// The remembered state that the server has too; none for a whole push.
+/// What a push builds on.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one in a push")]
+pub(super) enum Chosen {
+    /// Nothing: all of it is sent.
+    Nothing,
+    /// A state that the server has and this host remembers.
+    Base(Root, Base),
+    /// A state that only the server has: of it, contents are taken.
+    Lender(Root),
+}
+
+/// Whether the server can be asked what its state has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lender {
+    /// It answers offers.
+    Answers,
+    /// It does not, or is not to be believed.
+    Mute,
+}
+
+impl Chosen {
+    pub(super) fn base(&self) -> Option<Root> {
+        match self {
+            Chosen::Base(root, _) => Some(*root),
+            Chosen::Nothing | Chosen::Lender(_) => None,
+        }
+    }
+
+    pub(super) fn lender(&self) -> Option<Root> {
+        match self {
+            Chosen::Lender(root) => Some(*root),
+            Chosen::Nothing | Chosen::Base(..) => None,
+        }
+    }
+}
+
+/// The remembered state that the server has too, or what else this push can build on.
 pub(super) fn choose(
     state: &StateFolder,
     memory: &Memory,
     server: Option<Root>,
+    lender: Lender,
     monitor: &dyn Monitor,
-) -> Option<(Root, Base)> {
-    let server = server?;
+) -> Chosen {
+    let Some(server) = server else { return Chosen::Nothing };
+    let (chosen, done) = match lender {
+        Lender::Answers => (Chosen::Lender(server), "everything is read, and what the server lacks is sent"),
+        Lender::Mute => (Chosen::Nothing, "pushing everything"),
+    };
     if memory.accepted != Some(server) {
-        monitor.warn("the server has a state that is not remembered here: pushing everything");
-        return None;
+        monitor.warn(&format!("the server has a state that is not remembered here: {done}"));
+        return chosen;
     }
     match state.base(server) {
-        Ok(base) => Some((server, base)),
+        Ok(base) => Chosen::Base(server, base),
         Err(error) => {
             let error = cli::Failed::from(super::PushError::Base(error)).chain();
-            monitor.warn(&format!("{error}: pushing everything"));
-            None
+            monitor.warn(&format!("{error}: {done}"));
+            chosen
         }
     }
 }
 
 /// Whether the push that was cut can be gone on with: only from a place that the journal knows.
-pub(super) fn course(
-    state: &StateFolder,
-    memory: &Memory,
-    message: &BaseMessage,
-    base: Option<Root>,
-) -> Course {
+pub(super) fn course(state: &StateFolder, memory: &Memory, message: &BaseMessage, chosen: &Chosen) -> Course {
     let Some((push, frames)) = message.partial else { return Course::New };
     let Ok(Some(recalled)) = state.recall(push, frames) else { return Course::New };
-    if recalled.head.base != base {
+    if (recalled.head.base, recalled.head.lender) != (chosen.base(), chosen.lender()) {
         return Course::New;
     }
     match recalled.mark.order {

@@ -1,17 +1,22 @@
 //! Packs records into blocks, and hands full blocks to the sender.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use formats::change::Change;
 use formats::cursor::Malformed;
 use formats::limits::BLOCK_BYTES;
 use formats::push::{COPY_BYTES, DATA_HEAD_BYTES, END_BYTES, FROM_HEAD_BYTES, Record};
+use formats::session::Offer;
 use formats::{ContentHash, RelPath};
 
 use crate::state::Content;
 
 /// Blocks that wait for the sender.
 const WAITING_MAX: usize = 8;
+/// Contents of short files that are noted together as not sent.
+const UNSENT_TOGETHER: usize = 256;
 /// A data record is not begun for less than this, unless its content is shorter.
 const DATA_BYTES_MIN: usize = 1_024;
 
@@ -28,6 +33,10 @@ pub(super) enum Parcel {
     },
     /// A block of changes.
     Entries { block: Vec<u8> },
+    /// Contents that the lender may have.
+    Offer(Offer),
+    /// Contents that were read and are not sent: base or lender has them.
+    Unsent(Vec<Content>),
 }
 
 /// The sender has ended; it knows why.
@@ -39,6 +48,8 @@ pub(super) struct SenderGone;
 pub(super) struct Outlet {
     pub(super) parcels: Receiver<Parcel>,
     pub(super) used: SyncSender<Vec<u8>>,
+    /// How much was sent so far: rises with each parcel.
+    pub(super) progress: Arc<AtomicU64>,
 }
 
 /// One block in the making. Memory is bounded by the blocks that wait.
@@ -46,9 +57,11 @@ pub(super) struct Outlet {
 pub(super) struct Packer {
     block: Vec<u8>,
     closed: Vec<Content>,
+    unsent: Vec<Content>,
     open: bool,
     parcels: SyncSender<Parcel>,
     used: Receiver<Vec<u8>>,
+    progress: Arc<AtomicU64>,
 }
 
 impl Packer {
@@ -57,8 +70,42 @@ impl Packer {
         let (parcels, incoming) = sync_channel(WAITING_MAX);
         let (used, reusable) = sync_channel(WAITING_MAX + 2);
         let block = Vec::with_capacity(BLOCK_BYTES);
-        let packer = Self { block, closed: Vec::new(), open: false, parcels, used: reusable };
-        (packer, Outlet { parcels: incoming, used })
+        let progress = Arc::new(AtomicU64::new(0));
+        let outlet = Outlet { parcels: incoming, used, progress: Arc::clone(&progress) };
+        (
+            Self {
+                block,
+                closed: Vec::new(),
+                unsent: Vec::new(),
+                open: false,
+                parcels,
+                used: reusable,
+                progress,
+            },
+            outlet,
+        )
+    }
+
+    /// Offers contents, between two blocks.
+    pub(super) fn offer(&mut self, offer: Offer) -> Result<(), SenderGone> {
+        self.hand_over(Parcel::Offer(offer))
+    }
+
+    /// Has it noted that this content was read and need not be sent, so that it is not read again after a cut.
+    pub(super) fn note_unsent(&mut self, content: Content) -> Result<(), SenderGone> {
+        self.unsent.push(content);
+        let is_due = self.unsent.len() == UNSENT_TOGETHER || content.size > BLOCK_BYTES as u64;
+        if is_due { self.hand_over_unsent() } else { Ok(()) }
+    }
+
+    fn hand_over_unsent(&mut self) -> Result<(), SenderGone> {
+        let unsent = std::mem::take(&mut self.unsent);
+        self.hand_over(Parcel::Unsent(unsent))
+    }
+
+    /// Another number than before if something was sent since.
+    pub(super) fn progress(&self) -> u64 {
+        self.progress.load(Ordering::Relaxed)
     }
 
     /// More of the open content.

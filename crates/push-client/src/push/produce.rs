@@ -16,7 +16,7 @@ use formats::ContentHash;
 /// A command that gives nothing for so long: what it gave before is sent on, as a sign of life.
 const SILENCE: Duration = Duration::from_secs(30);
 
-impl Contents {
+impl Contents<'_> {
     /// Has the dump with this number made, and puts what it gives in the push. `old` is what the base has of it.
     pub(super) fn produce(
         &mut self,

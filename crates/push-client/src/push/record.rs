@@ -10,16 +10,17 @@ use rustix::io::Errno;
 use cli::{Monitor, Task};
 
 use super::account::{Account, Count};
-use super::contents::{Contents, Copied, Expected, LONG_BYTES, Reading};
+use super::contents::{Contents, LONG_BYTES};
 use super::describe::{describe, is_untouched, kind_of, note_missed, text, with_flags};
 use super::dumps::Dues;
 use super::error::PushError;
+use super::reading::{Copied, Expected, Reading};
 use super::rehash::Rehash;
 use crate::commands::{CommandError, stop};
 use crate::state::{Base, Content, Known, NewState, Short, StateError, is_settled, shortened};
 use crate::walk::{Excluded, Facts, FileKind, Found, Links, Missed, Names, Stamp, Visit};
 
-/// Contents that the receiver holds of a push that is gone on with.
+/// Contents that need not be sent in a push that is gone on with: they arrived, or base or lender has them.
 #[derive(Debug, Default)]
 pub(super) struct Held {
     pub(super) contents: HashMap<(u64, u64), Content>,
@@ -36,7 +37,7 @@ pub(super) struct Recorder<'a> {
     pub(super) dues: Dues,
     pub(super) wanted: HashSet<ContentHash>,
     pub(super) held: Held,
-    pub(super) contents: Contents,
+    pub(super) contents: Contents<'a>,
     pub(super) new: NewState,
     /// Which untouched files are read again.
     pub(super) rehash: Option<Rehash>,
@@ -137,7 +138,7 @@ impl Recorder<'_> {
     /// Reads an untouched file. Another content under the same times is named; what cannot be read is kept as it was, and named.
     fn reread(&mut self, found: &Found<'_>, known: Known) -> Result<(), PushError> {
         let expected = self.expected(&known.entry);
-        let reading = self.contents.read(found, expected).map_err(|_| PushError::SenderGone)?;
+        let reading = self.contents.read(found, expected)?;
         self.account.add(Count::Reread, 1);
         match &reading {
             Reading::Whole(copied) if expected.is_some_and(|expected| expected.hash == copied.hash) => {
@@ -183,7 +184,7 @@ impl Recorder<'_> {
             let kind = Kind::File { size: content.size, content: content.hash };
             return self.node(found, &found.facts, kind, None, &found.facts.stamp);
         }
-        let reading = self.contents.read(found, expected).map_err(|_| PushError::SenderGone)?;
+        let reading = self.contents.read(found, expected)?;
         self.take_reading(found, reading)
     }
 
@@ -193,10 +194,6 @@ impl Recorder<'_> {
             Reading::Unsteady(copied) => (copied, false),
             Reading::Vanished => {
                 self.account.add(Count::Vanished, 1);
-                return Ok(());
-            }
-            Reading::OtherFileSystem => {
-                note_missed(self.account, self.monitor, found.path.as_bytes(), Missed::OtherFileSystem);
                 return Ok(());
             }
             Reading::NoFile => {

@@ -18,6 +18,58 @@ pub(super) const BUFFER_BYTES: usize = READ_BYTES + CHUNK_BYTES_MAX as usize;
 /// Copies cost next to nothing to send: after so many bytes something is sent all the same, as a sign of life.
 const SIGN_EVERY_BYTES: u64 = 64 << 20;
 
+/// Where the parts of a file go.
+pub(super) trait Parts {
+    /// What follows has copies of this file of the base.
+    fn from(&mut self, path: RelPath) -> Result<(), SenderGone>;
+    /// More of the content.
+    fn data(&mut self, bytes: &[u8]) -> Result<(), SenderGone>;
+    /// More of it, which the base has.
+    fn copy(&mut self, offset: u64, length: u64) -> Result<(), SenderGone>;
+    /// All so far is to be on its way.
+    fn flush(&mut self) -> Result<(), SenderGone>;
+}
+
+impl Parts for Packer {
+    fn from(&mut self, path: RelPath) -> Result<(), SenderGone> {
+        Packer::from(self, path)
+    }
+
+    fn data(&mut self, bytes: &[u8]) -> Result<(), SenderGone> {
+        Packer::data(self, bytes)
+    }
+
+    fn copy(&mut self, offset: u64, length: u64) -> Result<(), SenderGone> {
+        Packer::copy(self, offset, length)
+    }
+
+    fn flush(&mut self) -> Result<(), SenderGone> {
+        Packer::flush(self)
+    }
+}
+
+/// For a file that is only looked at.
+#[derive(Debug)]
+pub(super) struct Nowhere;
+
+impl Parts for Nowhere {
+    fn from(&mut self, _: RelPath) -> Result<(), SenderGone> {
+        Ok(())
+    }
+
+    fn data(&mut self, _: &[u8]) -> Result<(), SenderGone> {
+        Ok(())
+    }
+
+    fn copy(&mut self, _: u64, _: u64) -> Result<(), SenderGone> {
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), SenderGone> {
+        Ok(())
+    }
+}
+
 /// A file of the base, and what it is made of.
 #[derive(Debug)]
 pub(super) struct Old {
@@ -52,10 +104,10 @@ pub(super) struct Scan {
 
 impl Scan {
     /// Of a new file. With an old one, its content is opened as one that has copies.
-    pub(super) fn begin(new: Pieces, old: Option<Old>, packer: &mut Packer) -> Result<Self, SenderGone> {
+    pub(super) fn begin(new: Pieces, old: Option<Old>, to: &mut impl Parts) -> Result<Self, SenderGone> {
         let known = match old {
             Some(Old { path, pieces }) => {
-                packer.from(path)?;
+                to.from(path)?;
                 Some(Known::of(pieces))
             }
             None => None,
@@ -70,7 +122,7 @@ impl Scan {
         buffer: &[u8],
         from: usize,
         last: Last,
-        packer: &mut Packer,
+        to: &mut impl Parts,
     ) -> Result<usize, SenderGone> {
         self.note_blocks(buffer.get(from..).unwrap_or_default());
         let cutter = FastCDC::new(buffer, CHUNK_BYTES_MIN, CHUNK_BYTES_MEAN, CHUNK_BYTES_MAX);
@@ -82,15 +134,15 @@ impl Scan {
             if !is_whole {
                 break;
             }
-            self.chunk(buffer.get(start..end).unwrap_or_default(), packer)?;
+            self.chunk(buffer.get(start..end).unwrap_or_default(), to)?;
             start = end;
         }
         Ok(start)
     }
 
     /// The lists of the new file, once all is taken.
-    pub(super) fn finish(mut self, packer: &mut Packer) -> Result<Pieces, SenderGone> {
-        self.flush_copy(packer)?;
+    pub(super) fn finish(mut self, to: &mut impl Parts) -> Result<Pieces, SenderGone> {
+        self.flush_copy(to)?;
         Ok(self.new)
     }
 
@@ -105,7 +157,7 @@ impl Scan {
         }
     }
 
-    fn chunk(&mut self, chunk: &[u8], packer: &mut Packer) -> Result<(), SenderGone> {
+    fn chunk(&mut self, chunk: &[u8], to: &mut impl Parts) -> Result<(), SenderGone> {
         let here = self.done..self.done + chunk.len() as u64;
         self.done = here.end;
         let length = u32::try_from(chunk.len()).unwrap_or(u32::MAX);
@@ -114,7 +166,7 @@ impl Scan {
             self.known.is_some() && self.same.get(blocks).is_some_and(|same| same.iter().all(|s| *s));
         let Some(known) = &mut self.known else {
             self.new.note_chunk(length, short_of(chunk));
-            return packer.data(chunk);
+            return to.data(chunk);
         };
         let hash = match known.hash_at(here.start, length).filter(|_| all_same) {
             Some(hash) => hash,
@@ -122,16 +174,16 @@ impl Scan {
         };
         self.new.note_chunk(length, hash);
         if all_same {
-            return self.copy(here, packer);
+            return self.copy(here, to);
         }
         match known.find(&hash, length) {
-            Some(offset) => self.copy(offset..offset + u64::from(length), packer),
-            None => self.by_blocks(chunk, here, packer),
+            Some(offset) => self.copy(offset..offset + u64::from(length), to),
+            None => self.by_blocks(chunk, here, to),
         }
     }
 
     /// Of a chunk that is new as a whole, some blocks may still be where they were.
-    fn by_blocks(&mut self, chunk: &[u8], here: Range<u64>, packer: &mut Packer) -> Result<(), SenderGone> {
+    fn by_blocks(&mut self, chunk: &[u8], here: Range<u64>, to: &mut impl Parts) -> Result<(), SenderGone> {
         let block_bytes = self.new.block_bytes as u64;
         let mut at = here.start;
         while at < here.end {
@@ -139,11 +191,11 @@ impl Scan {
             let end = ((block + 1) * block_bytes).min(here.end);
             let same = usize::try_from(block).ok().and_then(|block| self.same.get(block)) == Some(&true);
             if same {
-                self.copy(at..end, packer)?;
+                self.copy(at..end, to)?;
             } else {
-                self.flush_copy(packer)?;
+                self.flush_copy(to)?;
                 let within = |place: u64| usize::try_from(place - here.start).unwrap_or(usize::MAX);
-                packer.data(chunk.get(within(at)..within(end)).unwrap_or_default())?;
+                to.data(chunk.get(within(at)..within(end)).unwrap_or_default())?;
             }
             at = end;
         }
@@ -155,26 +207,26 @@ impl Scan {
         block(here.start)..block(here.end.saturating_sub(1)).saturating_add(1)
     }
 
-    fn copy(&mut self, part: Range<u64>, packer: &mut Packer) -> Result<(), SenderGone> {
+    fn copy(&mut self, part: Range<u64>, to: &mut impl Parts) -> Result<(), SenderGone> {
         self.copied_since_sign += part.end - part.start;
         match &mut self.copy {
             Some(copy) if copy.end == part.start => copy.end = part.end,
             _ => {
-                self.flush_copy(packer)?;
+                self.flush_copy(to)?;
                 self.copy = Some(part);
             }
         }
         if self.copied_since_sign >= SIGN_EVERY_BYTES {
             self.copied_since_sign = 0;
-            self.flush_copy(packer)?;
-            packer.flush()?;
+            self.flush_copy(to)?;
+            to.flush()?;
         }
         Ok(())
     }
 
-    fn flush_copy(&mut self, packer: &mut Packer) -> Result<(), SenderGone> {
+    fn flush_copy(&mut self, to: &mut impl Parts) -> Result<(), SenderGone> {
         match self.copy.take() {
-            Some(part) => packer.copy(part.start, part.end - part.start),
+            Some(part) => to.copy(part.start, part.end - part.start),
             None => Ok(()),
         }
     }

@@ -1,6 +1,7 @@
 //! The second thread of a push: squeezes blocks, notes frames in the journal, and writes them.
 
 use std::io::{self, Write};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::RecvTimeoutError;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -79,6 +80,13 @@ impl Sender {
                     self.send(&frame, &[])?;
                     let _ = outlet.used.try_send(block);
                 }
+                Ok(Parcel::Offer(offer)) => {
+                    wire::client::offer(offer, clear(&mut frame))?;
+                    self.to.write_all(&frame).map_err(SendError::Closed)?;
+                }
+                Ok(Parcel::Unsent(contents)) => {
+                    self.note(|journal| journal.note_unsent(&contents));
+                }
                 // Between contents the empty content can be sent at any time, and harms nobody.
                 Err(RecvTimeoutError::Timeout) if quiet_allowed => {
                     let mut sign = Vec::new();
@@ -90,18 +98,24 @@ impl Sender {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
+            outlet.progress.fetch_add(1, Ordering::Relaxed);
         }
         Ok(Sent { outgoing: self.outgoing, contents })
     }
 
     fn send(&mut self, frame: &[u8], closed: &[Content]) -> Result<(), SendError> {
+        let mark = self.outgoing.mark();
+        self.note(|journal| journal.note(&mark, closed));
+        self.to.write_all(frame).map_err(SendError::Closed)
+    }
+
+    fn note(&mut self, note: impl FnOnce(&mut Journal) -> io::Result<()>) {
         if let Some(journal) = &mut self.journal
-            && journal.note(&self.outgoing.mark(), closed).is_err()
+            && note(journal).is_err()
         {
             // Its tail is lost; the next run begins anew if this one is cut.
             self.journal = None;
         }
-        self.to.write_all(frame).map_err(SendError::Closed)
     }
 }
 

@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 use std::time::{Duration, Instant};
 
 use formats::PushId;
-use formats::session::{BaseMessage, ClientMessage, MINOR, Role, ServerMessage, Soft};
+use formats::session::{BaseMessage, ClientMessage, Had, MINOR, Role, ServerMessage, Soft};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use wire::client::{Incoming, bye};
@@ -36,6 +36,7 @@ pub struct Warning {
 
 /// What is waited for, in words that fit after "while".
 pub(super) const GREETING: &str = "connecting and waiting for its first message";
+pub(super) const OFFERING: &str = "waiting for what it has of what was offered";
 pub(super) const SEALING: &str = "sealing the push";
 pub(super) const JUDGING: &str = "waiting for the verdict";
 
@@ -44,9 +45,10 @@ pub fn greet(session: &mut Session, wait: Duration) -> Result<BaseMessage, PushE
     match session.next(wait, GREETING)? {
         ServerMessage::Base(base) => Ok(base),
         ServerMessage::Refused { code, retry_seconds } => Err(PushError::Refused { code, retry_seconds }),
-        ServerMessage::Sealed(_) | ServerMessage::Verdict { .. } | ServerMessage::Warned { .. } => {
-            Err(PushError::OutOfTurn)
-        }
+        ServerMessage::Sealed(_)
+        | ServerMessage::Verdict { .. }
+        | ServerMessage::Warned { .. }
+        | ServerMessage::Had(_) => Err(PushError::OutOfTurn),
     }
 }
 
@@ -99,6 +101,20 @@ impl Session {
     /// From now on the server may say what became of this push.
     pub(super) fn expect_verdict(&mut self, push: PushId) {
         self.incoming.expect_verdict(push);
+    }
+
+    /// From now on the server may answer an offer of so many contents.
+    pub(super) fn expect_had(&mut self, contents: usize) {
+        self.incoming.expect_had(contents);
+    }
+
+    /// The answer to the oldest offer that has none.
+    pub(super) fn had(&mut self, wait: Duration) -> Result<Had, PushError> {
+        match self.next(wait, OFFERING)? {
+            ServerMessage::Had(had) => Ok(had),
+            ServerMessage::Refused { code, retry_seconds } => Err(PushError::Refused { code, retry_seconds }),
+            _ => Err(PushError::OutOfTurn),
+        }
     }
 
     /// The next message that is no warning, at the latest after `wait`.

@@ -11,6 +11,10 @@ use formats::{ContentHash, Mtime, PushId, Root, Version};
 use crate::walk::{Facts, Stamp};
 
 const MAGIC: &[u8; 8] = b"firn.jnl";
+/// Version 2 came with the lender.
+const VERSION: Version = Version { major: 2, minor: 0 };
+const BASE: u8 = 1;
+const LENDER: u8 = 2;
 const HEAD_BYTES: usize = 77;
 const FRAME: u8 = 1;
 const CONTENT: u8 = 2;
@@ -29,6 +33,8 @@ pub struct JournalHead {
     pub started: i64,
     /// What it applies to.
     pub base: Option<Root>,
+    /// What it takes contents from, if it applies to nothing.
+    pub lender: Option<Root>,
 }
 
 /// A content that was closed, and the file it came from.
@@ -58,7 +64,7 @@ pub struct Recalled {
     pub head: JournalHead,
     /// The place to go on from.
     pub mark: Mark,
-    /// Contents that the receiver holds, by device and inode of their files.
+    /// Contents that need not be sent, by device and inode of their files: the receiver holds them, or the base or the lender has them.
     pub contents: HashMap<(u64, u64), Content>,
     end: u64,
 }
@@ -66,24 +72,33 @@ pub struct Recalled {
 impl JournalHead {
     fn encode(&self) -> Vec<u8> {
         let mut to = MAGIC.to_vec();
-        Version::ONE.encode(&mut to);
+        VERSION.encode(&mut to);
         to.extend_from_slice(self.push.as_bytes());
         to.extend_from_slice(&self.counter.to_le_bytes());
         to.extend_from_slice(&self.started.to_le_bytes());
-        to.push(u8::from(self.base.is_some()));
-        to.extend_from_slice(self.base.map_or([0; 32], |root| *root.as_bytes()).as_slice());
+        let (kind, root) = match (self.base, self.lender) {
+            (None, None) => (0, [0; 32]),
+            (Some(base), _) => (BASE, *base.as_bytes()),
+            (None, Some(lender)) => (LENDER, *lender.as_bytes()),
+        };
+        to.push(kind);
+        to.extend_from_slice(&root);
         to
     }
 
     fn decode(from: &mut Cursor<'_>) -> Result<Self, Malformed> {
         let magic = from.bytes(MAGIC.len(), "journal")? == MAGIC;
-        if !magic || Version::ONE.check("journal", Version::decode(from)?).is_err() {
+        // One of version 1 has no lender, and is gone on with as it was.
+        let version = Version::decode(from)?;
+        let is_read = [VERSION, Version::ONE].into_iter().any(|read| read.check("journal", version).is_ok());
+        if !magic || !is_read {
             return malformed("journal");
         }
         let (push, counter, started) =
             (PushId::from_bytes(from.array("push id")?), from.u64("counter")?, from.i64("start")?);
-        let (has_base, root) = (from.u8("base")?, Root::from_bytes(from.array("base")?));
-        Ok(Self { push, counter, started, base: (has_base == 1).then_some(root) })
+        let (kind, root) = (from.u8("base")?, Root::from_bytes(from.array("base")?));
+        let of = |wanted| (kind == wanted).then_some(root);
+        Ok(Self { push, counter, started, base: of(BASE), lender: of(LENDER) })
     }
 }
 
@@ -142,6 +157,15 @@ impl Journal {
         record(&mut self.buffer, FRAME, |to| mark.encode(to));
         for content in closed {
             record(&mut self.buffer, CONTENT, |to| content.encode(mark.frames, to));
+        }
+        self.to.write_all(&self.buffer)
+    }
+
+    /// Notes contents that were read and not sent, as the base or the lender has them: no frame is waited for.
+    pub fn note_unsent(&mut self, contents: &[Content]) -> io::Result<()> {
+        self.buffer.clear();
+        for content in contents {
+            record(&mut self.buffer, CONTENT, |to| content.encode(0, to));
         }
         self.to.write_all(&self.buffer)
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::StateError;
 
 const FILE: Name<'static> = Name::literal("state");
-const FORMAT: &str = "firn.client/1.1";
+const FORMAT: &str = "firn.client/1.2";
 const FORMAT_MAJOR: &str = "firn.client/1.";
 /// Longest file, in bytes.
 const BYTES_MAX: u64 = 64 * 1024;
@@ -22,6 +22,9 @@ pub struct Memory {
     pub accepted: Option<Root>,
     /// Pushes that were sent, or nearly, and have no verdict yet; oldest first.
     pub pending: Vec<Pending>,
+    /// A push was rejected for what it counted on, and none was accepted since: the next one brings all that has no base, and offers nothing.
+    #[serde(default)]
+    pub whole: bool,
 }
 
 /// A push without a verdict.
@@ -41,7 +44,7 @@ pub struct Pending {
 
 impl Default for Memory {
     fn default() -> Self {
-        Self { format: FORMAT.to_owned(), accepted: None, pending: Vec::new() }
+        Self { format: FORMAT.to_owned(), accepted: None, pending: Vec::new(), whole: false }
     }
 }
 
@@ -83,6 +86,7 @@ impl Memory {
             self.pending.drain(..=last);
         }
         self.accepted = Some(root);
+        self.whole = false;
     }
 
     /// A push has been judged or was lost.

@@ -10,7 +10,7 @@ use std::process::{Command, ExitCode, Stdio};
 
 use durable::{Dir, Name};
 use formats::published::{Limits, Published, Verdict};
-use formats::session::ServerMessage;
+use formats::session::{Had, ServerMessage};
 use formats::{HostId, PushId, Root};
 use sandbox::{Confinement, Landlock, Profile, limits};
 use wire::server::{Effect, Jail, Server, refusal};
@@ -187,6 +187,8 @@ impl Desk<'_> {
             }
             // Nobody has judged it.
             Effect::Await { push, .. } => say(&ServerMessage::Verdict { push, verdict: Verdict::Pending })?,
+            // Nobody is asked.
+            Effect::Offered { offer, .. } => say(&ServerMessage::Had(Had::none(&offer)))?,
             Effect::Refuse { code, .. } => {
                 say(&refusal(code, None, 0))?;
                 return Ok(false);

@@ -242,11 +242,11 @@ impl<'s> Level<'s> {
         let mounts = if may_cross { Mounts::Cross } else { Mounts::Stay };
         let folder = match open_folder(&self.folder, step.name, &facts, mounts) {
             Ok(folder) => folder,
-            Err(Errno::XDEV) => return self.keep_closed(step, facts, Missed::OtherFileSystem, visit),
             Err(Errno::NOENT) => {
                 return visit.missed(step.path.as_bytes(), step.absent(Errno::NOENT)).map(|()| Look::Done);
             }
-            Err(Errno::NOTDIR | Errno::LOOP) => return Ok(Look::Again),
+            // The last: mounted over, or moved out of this folder, in this moment. What it is now, the next look tells.
+            Err(Errno::NOTDIR | Errno::LOOP | Errno::XDEV) => return Ok(Look::Again),
             Err(errno) => return self.keep_closed(step, facts, Missed::Unlisted(errno), visit),
         };
         // What was opened counts, whatever was seen before.

@@ -36,7 +36,17 @@ pub(crate) struct Host {
 impl Host {
     /// With the one root `/data`, empty.
     pub(crate) fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::at(&std::env::temp_dir())
+    }
+
+    /// In memory, for a test that is fast only where no disk is asked.
+    pub(crate) fn in_memory() -> Self {
+        let memory = Path::new("/dev/shm");
+        if memory.is_dir() { Self::at(memory) } else { Self::new() }
+    }
+
+    fn at(parent: &Path) -> Self {
+        let folder = tempfile::tempdir_in(parent).unwrap();
         fs::create_dir_all(folder.path().join("top/data")).unwrap();
         Self {
             folder,

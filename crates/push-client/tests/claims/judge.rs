@@ -44,8 +44,18 @@ impl Judged {
 /// Bytes of files of the base, by path, for pushes that copy from them.
 pub(crate) type Files = HashMap<&'static str, Vec<u8>>;
 
-/// Fails at the first thing that a snapshotter would reject.
+/// Fails at the first thing that a snapshotter would reject; a lender, if there is one, lends nothing.
 pub(crate) fn judge(file: &[u8], base: &[Entry], files: &Files) -> Judged {
+    opened(file, base, base, files)
+}
+
+/// The same, of a push that has no base and takes contents from these entries.
+pub(crate) fn judge_lent(file: &[u8], lender: &[Entry]) -> Judged {
+    assert_eq!(header(file).lender, Some(root_of(lender)));
+    opened(file, &[], lender, &Files::new())
+}
+
+fn opened(file: &[u8], base: &[Entry], lender: &[Entry], files: &Files) -> Judged {
     let mut source: Option<&[u8]> = None;
     let (mut contents, mut open, mut contents_count) = (HashMap::new(), Vec::new(), 0);
     let mut changes: Vec<Change> = Vec::new();
@@ -106,7 +116,7 @@ pub(crate) fn judge(file: &[u8], base: &[Entry], files: &Files) -> Judged {
     let seal = seal(file);
     assert_eq!(header(file).base, (!base.is_empty()).then(|| root_of(base)));
     assert_eq!((root_of(&entries), entries.len() as u64), (seal.root, seal.entries));
-    contents_are_there(&entries, base, &contents);
+    contents_are_there(&entries, lender, &contents);
     Judged { entries, contents, contents_count, changes, left_out: seal.left_out }
 }
 

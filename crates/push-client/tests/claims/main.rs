@@ -26,6 +26,7 @@ mod kinds;
 mod manners;
 mod memory;
 mod moved;
+mod offers;
 mod preview;
 mod reading;
 mod rehash;

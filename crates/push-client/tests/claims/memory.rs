@@ -128,7 +128,7 @@ fn a_push_that_was_rejected_later_is_forgotten() {
 }
 
 #[test]
-fn a_lost_state_costs_one_whole_push() {
+fn a_lost_state_costs_one_whole_push_where_the_server_cannot_tell_what_it_has() {
     let (host, mut server) = (host(), Server::new());
     host.push_accepted(&mut server);
     fs::remove_dir_all(host.state_path()).unwrap();

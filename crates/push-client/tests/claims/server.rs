@@ -1,15 +1,16 @@
 //! A server: the real protocol over a memory of its own.
 
+use std::collections::HashSet;
 use std::io::{Read, Write};
 
 use formats::published::{Limits, Published, Verdict};
 use formats::push::{HEAD_BYTES, Header, Seal};
-use formats::session::Role;
+use formats::session::{BaseMessage, Had, MINOR, Role, ServerMessage};
 use formats::{ContentHash, Entry, HostId, PushId, Root, frame};
 use wire::partial::{Partial, Scan};
 use wire::server::{Effect, Jail, Server as Protocol, refusal};
 
-use crate::judge::{Files, Judged, judge};
+use crate::judge::{Files, Judged, content, judge, judge_lent};
 
 /// What a jail and a history would hold.
 pub(crate) struct Server {
@@ -26,6 +27,23 @@ pub(crate) struct Server {
     pub(crate) now: i64,
     /// What each push was admitted as.
     pub(crate) roles: Vec<Role>,
+    /// What it says of offers.
+    pub(crate) holdings: Holdings,
+    /// The minor version of the session that it speaks.
+    pub(crate) minor: u16,
+    /// How many offers came.
+    pub(crate) offers: usize,
+    /// Bytes that came, whatever they were.
+    pub(crate) came: u64,
+}
+
+/// What a server says that it has.
+pub(crate) enum Holdings {
+    Nothing,
+    /// The contents of this state.
+    Of(Root, HashSet<ContentHash>),
+    /// Whatever is offered: a lie.
+    Everything,
 }
 
 impl Server {
@@ -39,6 +57,10 @@ impl Server {
             verdict: None,
             now: 0,
             roles: Vec::new(),
+            holdings: Holdings::Nothing,
+            minor: MINOR,
+            offers: 0,
+            came: 0,
         }
     }
 
@@ -53,6 +75,16 @@ impl Server {
 
     pub(crate) fn want(&mut self, content: ContentHash) {
         self.published.wanted = vec![content];
+    }
+
+    /// From now on it has the contents of these entries, if asked for the state that they are.
+    pub(crate) fn hold(&mut self, entries: &[Entry]) {
+        self.holdings = Holdings::Of(root_of(entries), entries.iter().filter_map(content).collect());
+    }
+
+    /// The newest sealed push, which is whole but for the contents of `lender`, opened and checked.
+    pub(crate) fn newest_lent(&self, lender: &[Entry]) -> Judged {
+        judge_lent(self.sealed.last().expect("no push is sealed"), lender)
     }
 
     /// The newest sealed push, opened and checked against the entries of its base.
@@ -90,6 +122,7 @@ impl Server {
                 Ok(0) | Err(_) => return,
                 Ok(count) => {
                     left -= count as u64;
+                    self.came += count as u64;
                     protocol.filled(count);
                 }
             }
@@ -99,7 +132,22 @@ impl Server {
     fn obey(&mut self, effect: Effect<'_>, stream: &mut impl Write) -> bool {
         let mut answer = Vec::new();
         match effect {
+            Effect::Answer(ServerMessage::Base(base)) => {
+                let base = BaseMessage { minor: self.minor, ..base };
+                ServerMessage::Base(base).encode(&mut answer).unwrap();
+            }
             Effect::Answer(message) => message.encode(&mut answer).unwrap(),
+            Effect::Offered { lender, offer } => {
+                assert!(self.minor > 1, "an offer to a server that does not know them");
+                self.offers += 1;
+                let has = |content: &ContentHash| match &self.holdings {
+                    Holdings::Nothing => false,
+                    Holdings::Of(root, contents) => *root == lender && contents.contains(content),
+                    Holdings::Everything => true,
+                };
+                let had = Had::answer(&offer, |content| Ok::<_, ()>(has(content))).unwrap();
+                ServerMessage::Had(had).encode(&mut answer).unwrap();
+            }
             Effect::Begin { bytes, role, .. } => {
                 self.partial = bytes;
                 self.roles.push(role);
@@ -115,7 +163,7 @@ impl Server {
                 if verdict != Verdict::Pending {
                     self.judge(push, verdict);
                 }
-                let message = formats::session::ServerMessage::Verdict { push, verdict };
+                let message = ServerMessage::Verdict { push, verdict };
                 message.encode(&mut answer).unwrap();
             }
             Effect::Refuse { code, wait_seconds, .. } => {

@@ -13,6 +13,7 @@ mod deadlines;
 mod faults;
 mod hostile;
 mod manners;
+mod offers;
 mod pushes;
 mod refusals;
 mod rig;

@@ -104,6 +104,7 @@ const HEAD: &str = "# Firn: an sshd that takes pushes and does nothing else, as 
 const DEFENCE: &str = "
 # A few hundred hosts may knock in one minute; one address may not take all the places of those who have not logged in yet.
 MaxStartups 300:30:600
+# Of this option OpenSSH 9.2 takes the last value, so a file above cannot raise it: hosts behind one address have to be given more places here.
 PerSourceMaxStartups 20
 LoginGraceTime 20
 MaxAuthTries 2

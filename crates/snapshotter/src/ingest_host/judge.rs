@@ -15,7 +15,7 @@ use super::commit::{Committed, commit, reason};
 use super::fault::{Fault, Here};
 use super::outcome::{End, Outcome};
 use super::queue::Sealed;
-use super::{charge, publish, receive};
+use super::{charge, holdings, publish, receive};
 use crate::decoder::Decoder;
 use crate::limits::Allowed;
 use crate::trouble::Trouble;
@@ -62,7 +62,15 @@ impl Desk<'_> {
         }
         let right = publish::of_log(self.log.log(), self.host, self.allowed, published.as_ref());
         publish::store(self.state, &right, published.as_ref())?;
+        self.list_holdings()?;
         Ok(lost)
+    }
+
+    /// For those who lost their state. After all that anybody waits for.
+    fn list_holdings(&self) -> Result<(), Trouble> {
+        let base = self.log.log().base().and_then(|root| self.log.log().by_root(root));
+        holdings::publish(self.state, self.history, base, self.allowed.limits.free_bytes)
+            .map_err(Trouble::stream(format!("listing the contents of the base of {}", self.host)))
     }
 
     /// The base that would be published must be there: its manifest and its tree.
@@ -124,6 +132,7 @@ impl Desk<'_> {
         publish::store(self.state, &right, before.as_ref())?;
         sealed.remove(self.sealed).map_err(self.at("removing a judged push"))?;
         building.clear().map_err(self.at("tidying up"))?;
+        self.list_holdings()?;
         Ok(outcome)
     }
 

@@ -7,6 +7,7 @@ mod clones;
 mod copies;
 mod damage;
 mod edges;
+mod holdings;
 mod hostile;
 mod hosts;
 mod kill;

@@ -1,5 +1,7 @@
 //! What a client believes of what a server sends: only messages that answer something, within their limits.
 
+use std::collections::VecDeque;
+
 use formats::PushId;
 use formats::cursor::{Cursor, Malformed};
 use formats::frame::HEAD_BYTES;
@@ -56,6 +58,8 @@ pub struct Incoming {
     sealing: Option<PushId>,
     awaited: Option<PushId>,
     warnings_left: u8,
+    /// How many contents each offer had that is not answered yet, oldest first.
+    offered: VecDeque<usize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +87,7 @@ impl Incoming {
             sealing: None,
             awaited: None,
             warnings_left: 0,
+            offered: VecDeque::new(),
         }
     }
 
@@ -100,6 +105,11 @@ impl Incoming {
     /// Tells that this client said hello: from now on the server may warn, a few times.
     pub fn expect_warnings(&mut self) {
         self.warnings_left = WARNINGS;
+    }
+
+    /// Tells that an offer of so many contents is being sent: its answer comes after those to the offers before it.
+    pub fn expect_had(&mut self, contents: usize) {
+        self.offered.push_back(contents);
     }
 
     /// Where the next bytes go. Never empty after [`Incoming::next`] returned `None`.
@@ -181,6 +191,13 @@ impl Incoming {
                 self.warnings_left -= 1;
                 return Ok(());
             }
+            ServerMessage::Had(had)
+                if self.offered.front().is_some_and(|contents| had.answers(*contents)) =>
+            {
+                self.offered.pop_front();
+                return Ok(());
+            }
+            ServerMessage::Had(_) => "had",
             ServerMessage::Base(_) => "base",
             ServerMessage::Sealed(_) => "sealed",
             ServerMessage::Verdict { .. } => "verdict",

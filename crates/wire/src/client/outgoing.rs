@@ -3,7 +3,7 @@
 use formats::cursor::{Malformed, malformed};
 use formats::frame;
 use formats::push::{self, Block, FrameKind, Header, Mark, Order, Seal, Tally};
-use formats::session::ClientMessage;
+use formats::session::{ClientMessage, Offer};
 use formats::{PushId, Root};
 
 /// One push under way: appends whole frames to the caller's bytes, in an order the receiver accepts, and keeps the tally that
@@ -103,6 +103,11 @@ impl Outgoing {
 /// Asks for the verdict on a push; the answer comes at the latest after `seconds`.
 pub fn await_verdict(push: PushId, seconds: u32, to: &mut Vec<u8>) -> Result<(), Malformed> {
     ClientMessage::Await { push, seconds }.encode(to)
+}
+
+/// Asks which of these contents the push's lender has; the answer is one bit each. Only among the contents of a push, between two frames.
+pub fn offer(offer: Offer, to: &mut Vec<u8>) -> Result<(), Malformed> {
+    ClientMessage::Offer(offer).encode(to)
 }
 
 /// Ends the session.

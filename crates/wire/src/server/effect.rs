@@ -1,8 +1,8 @@
 //! What a session asks its receiver to do.
 
-use formats::PushId;
 use formats::push::Header;
-use formats::session::{Code, Role, ServerMessage};
+use formats::session::{Code, Offer, Role, ServerMessage};
+use formats::{PushId, Root};
 
 /// One thing to do. If doing it fails, the receiver refuses with [`Code::NoRoom`] or [`Code::ServerFault`] and ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +25,13 @@ pub enum Effect<'a> {
     },
     /// Append these bytes: whole frames, however many had come.
     Append(&'a [u8]),
+    /// Say which of these contents the base has, if it still is the one that the push names as its lender; otherwise, that it has none.
+    Offered {
+        /// What the push takes contents from.
+        lender: Root,
+        /// What is offered.
+        offer: Offer,
+    },
     /// Append the seal's frame, bring the file to the disk, and move it among the sealed ones. The answer is the next effect.
     Seal {
         /// Which push.

@@ -1,5 +1,6 @@
 //! What a host that means harm can send, and what it gets: each case by name, with the answer and what was written before it.
 
+mod offers;
 mod unwelcome;
 
 use formats::limits::FRAME_BYTES;
@@ -10,6 +11,7 @@ use formats::{HostId, Version};
 use wire::server::{Fate, Jail};
 
 use crate::samples::*;
+use offers::offers;
 use unwelcome::unwelcome;
 
 /// How much of a push the case may leave behind.
@@ -73,7 +75,7 @@ fn garbage() -> Vec<Case> {
 }
 
 fn unknown_kinds() -> Vec<Case> {
-    [0u8, 6, 7, 15, 21, 63, 64, 65, 66, 67, 68, 128, 255]
+    [0u8, 6, 7, 15, 21, 22, 63, 64, 65, 66, 67, 68, 69, 128, 255]
         .into_iter()
         .flat_map(|kind| {
             [
@@ -271,6 +273,7 @@ fn every_hostile_client_is_refused_by_name() {
         limits(),
         after_the_seal(),
         unwelcome(),
+        offers(),
     ];
     let cases: Vec<Case> = groups.into_iter().flatten().collect();
     for case in &cases {

@@ -142,13 +142,18 @@ fn cases() -> Vec<(String, Vec<u8>, usize)> {
         ("a warning that nobody knows", after(framed(68, &[&[4][..], &[0; 16]].concat())), 1),
         ("a warning cut short", after(framed(68, &[1; 16])), 1),
         ("a warning with more behind it", after(framed(68, &[1; 18])), 1),
+        ("contents that are had before anything", framed(69, &[1]), 0),
+        ("contents that are had and were not offered", after(framed(69, &[1])), 1),
+        ("no contents that are had", after(framed(69, b"")), 1),
+        ("more contents that are had than an offer has", after(framed(69, &[1; 257])), 1),
+        ("an offer for the client", after(framed(21, &[1; 32])), 1),
         ("a hello for the client", after(said(ClientMessage::Hello { minor: 1, role: Role::Emergency })), 1),
         ("a refusal of the number 12", framed(66, &[12, 0, 0, 0, 0, 0]), 0),
         ("pending, with a root", after(framed(67, &[&[7; 16][..], &[0, 0, 0], &[1; 32]].concat())), 1),
     ];
     let mut cases: Vec<_> =
         named.into_iter().map(|(name, bytes, heard)| (name.to_owned(), bytes, heard)).collect();
-    for kind in [0u8, 1, 5, 15, 20, 63, 68, 200, 255] {
+    for kind in [0u8, 1, 5, 15, 20, 21, 63, 68, 69, 70, 200, 255] {
         cases.push((format!("kind {kind} first"), framed(kind, &[0; 16]), 0));
         cases.push((format!("kind {kind} later"), after(framed(kind, &[0; 16])), 1));
     }

@@ -10,6 +10,7 @@ mod cuts;
 mod hostile_clients;
 mod hostile_servers;
 mod manners;
+mod offers;
 mod order;
 mod samples;
 mod talk;

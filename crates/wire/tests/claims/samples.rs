@@ -4,7 +4,7 @@ use formats::frame;
 use formats::published::{Limits, Published};
 use formats::push::{Block, Codec, FrameKind, Header};
 use formats::session::{ClientMessage, Role, ServerMessage};
-use formats::{HostId, InstallationId, PushId, Root};
+use formats::{ContentHash, HostId, InstallationId, PushId, Root};
 use wire::client::{Outgoing, SealFacts};
 use wire::partial::{Partial, Scan};
 use wire::server::{Effect, Fate, Jail, Server};
@@ -89,6 +89,8 @@ pub(crate) struct Deeds {
     pub(crate) wait_seconds: u32,
     /// What each push was admitted as.
     pub(crate) roles: Vec<Role>,
+    /// Contents that were offered, and against which lender.
+    pub(crate) offered: Vec<(Root, ContentHash)>,
     pub(crate) ended: bool,
 }
 
@@ -134,6 +136,9 @@ fn drain(server: &mut Server, deeds: &mut Deeds) {
             Effect::Seal { push, frame } => {
                 deeds.file.extend_from_slice(frame);
                 deeds.sealed.push(push);
+            }
+            Effect::Offered { lender, offer } => {
+                deeds.offered.extend(offer.contents().iter().map(|content| (lender, *content)));
             }
             Effect::Await { push, seconds } => deeds.awaited.push((push, seconds)),
             Effect::Refuse { code, partial, wait_seconds } => {

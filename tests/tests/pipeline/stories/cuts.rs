@@ -1,76 +1,14 @@
 //! Connections that break: anywhere, and in either direction.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use pipeline_tests::settings::{self, Push};
 
+use crate::proxy::{Measure, Proxy, Then};
+
 use super::world::{ACCEPTED, NO_CONNECTION, PENDING, World, expect, noise};
-
-/// What a proxy does when its measure is full.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Then {
-    /// Breaks both directions.
-    Cut,
-    /// Passes nothing more, and keeps the connection open.
-    Stall,
-}
-
-/// Stands between client and sshd, and lets so many bytes of a direction pass. Ends with the listener's last connection.
-struct Proxy {
-    port: u16,
-    up: Arc<AtomicU64>,
-}
-
-impl Proxy {
-    fn start(sshd: u16, up_max: u64, down_max: u64, then: Then) -> Proxy {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let up = Arc::new(AtomicU64::new(0));
-        let counted = Arc::clone(&up);
-        // One connection is all a push makes.
-        thread::spawn(move || {
-            let Ok((client, _)) = listener.accept() else { return };
-            let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, sshd)) else { return };
-            let (c, s) = (client.try_clone().unwrap(), server.try_clone().unwrap());
-            let down = thread::spawn(move || pass(s, c, down_max, then, &AtomicU64::new(0)));
-            pass(client, server, up_max, then, &counted);
-            let _ = down.join();
-        });
-        Proxy { port, up }
-    }
-
-    fn passed(&self) -> u64 {
-        self.up.load(Ordering::Relaxed)
-    }
-}
-
-fn pass(mut from: TcpStream, mut to: TcpStream, bytes_max: u64, then: Then, counted: &AtomicU64) {
-    let mut left = bytes_max;
-    let mut buffer = vec![0; 16 << 10];
-    while let Ok(count @ 1..) = from.read(&mut buffer) {
-        let count = count.min(usize::try_from(left).unwrap_or(usize::MAX));
-        if to.write_all(&buffer[..count]).is_err() {
-            break;
-        }
-        left -= count as u64;
-        counted.fetch_add(count as u64, Ordering::Relaxed);
-        if left == 0 {
-            if then == Then::Stall {
-                // Until the other direction is broken.
-                while from.read(&mut buffer).is_ok_and(|count| count > 0) {}
-            }
-            break;
-        }
-    }
-    let _ = from.shutdown(Shutdown::Both);
-    let _ = to.shutdown(Shutdown::Both);
-}
 
 /// The host connects through this port from now on.
 fn through(world: &World, port: u16) {
@@ -83,7 +21,8 @@ fn through(world: &World, port: u16) {
 
 /// A push that is cut when so many bytes have passed.
 fn cut(world: &World, up: u64, down: u64) -> u64 {
-    let proxy = Proxy::start(world.scratch.sshd.port, up, down, Then::Cut);
+    let proxy =
+        Proxy::start(world.scratch.sshd.port, Measure { up_max: up, down_max: down, ..Measure::default() });
     through(world, proxy.port);
     expect(world.push(), NO_CONNECTION);
     settings::write_push(&world.scratch, &world.host, &Push::default()).unwrap();
@@ -148,7 +87,7 @@ fn an_answer_that_is_lost_does_not_make_two_snapshots_of_one_push() {
     // The first words of the server, then fewer and fewer of its last: among them the one that says "sealed".
     for down in [0, 500, 1_500, 2_000, 2_200, 2_400, 2_600, 2_800, 3_000, 3_200, 3_400] {
         world.write("etc/motd", format!("cut after {down}\n").as_bytes());
-        let proxy = Proxy::start(world.scratch.sshd.port, u64::MAX, down, Then::Cut);
+        let proxy = Proxy::start(world.scratch.sshd.port, Measure { down_max: down, ..Measure::default() });
         through(&world, proxy.port);
         let outcome = world.push();
         assert!([NO_CONNECTION, PENDING].contains(&outcome.code), "{down}: {}", outcome.said());
@@ -174,7 +113,8 @@ fn a_session_that_the_server_ends_is_gone_on_with() {
     }
     let world = World::new();
     let bytes = fill(&world);
-    let proxy = Proxy::start(world.scratch.sshd.port, bytes / 2, u64::MAX, Then::Stall);
+    let measure = Measure { up_max: bytes / 2, then: Then::Stall, ..Measure::default() };
+    let proxy = Proxy::start(world.scratch.sshd.port, measure);
     through(&world, proxy.port);
     let outcome = thread::scope(|scope| {
         let push = scope.spawn(|| world.push());

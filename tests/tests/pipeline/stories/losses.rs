@@ -15,13 +15,15 @@ fn alarms(found: &pipeline_tests::checker::history::Found) -> Vec<&str> {
 }
 
 #[test]
-fn a_client_that_lost_its_state_pushes_everything_once_and_raises_an_alarm() {
+fn a_client_that_lost_its_state_reads_everything_sends_what_is_lacking_and_raises_an_alarm() {
     let world = World::new();
     expect(world.push_and_ingest(), ACCEPTED);
     fs::remove_dir_all(world.host.state()).unwrap();
     world.write("etc/motd", b"after the loss\n");
-    let whole = expect(world.push_and_ingest(), ACCEPTED);
-    assert!(whole.count("sent_bytes") > 250_000, "{}", whole.said());
+    let lost = expect(world.push_and_ingest(), ACCEPTED);
+    assert!(lost.count("sent_bytes") < 100_000, "{}", lost.said());
+    assert!(lost.count("read_bytes") > 250_000, "{}", lost.said());
+    assert!(lost.count("offered_contents") > lost.count("had_contents"), "{}", lost.said());
     let found = world.newest_is_now(2);
     // Nobody can tell a loss from a second machine: a person is asked to look, and nothing expires until then.
     assert_eq!(alarms(&found), ["second-installation"]);
@@ -32,7 +34,21 @@ fn a_client_that_lost_its_state_pushes_everything_once_and_raises_an_alarm() {
 }
 
 #[test]
-fn a_client_whose_state_is_damaged_pushes_everything() {
+fn a_client_that_lost_its_state_pushes_everything_to_a_jail_without_a_list() {
+    let world = World::new();
+    expect(world.push_and_ingest(), ACCEPTED);
+    fs::remove_dir_all(world.host.state()).unwrap();
+    let list = world.host.jail.join("state/holdings");
+    fs::remove_file(&list).unwrap();
+    let whole = expect(world.push_and_ingest(), ACCEPTED);
+    assert!(whole.count("sent_bytes") > 250_000, "{}", whole.said());
+    assert_eq!(whole.count("had_contents"), 0, "{}", whole.said());
+    assert!(list.exists());
+    world.newest_is_now(2);
+}
+
+#[test]
+fn a_client_whose_state_is_damaged_reads_everything_and_sends_what_is_lacking() {
     let world = World::new();
     expect(world.push_and_ingest(), ACCEPTED);
     let mut damaged = 0;
@@ -48,8 +64,9 @@ fn a_client_whose_state_is_damaged_pushes_everything() {
     }
     assert!(damaged >= 2, "{damaged}");
     world.write("etc/motd", b"after the damage\n");
-    let whole = expect(world.push_and_ingest(), ACCEPTED);
-    assert!(whole.count("sent_bytes") > 250_000, "{}", whole.said());
+    let read = expect(world.push_and_ingest(), ACCEPTED);
+    assert!(read.count("sent_bytes") < 100_000, "{}", read.said());
+    assert!(read.count("read_bytes") > 250_000, "{}", read.said());
     world.newest_is_now(2);
 }
 

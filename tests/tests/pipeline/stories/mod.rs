@@ -1,13 +1,17 @@
 //! What happens to people: each story a test, told with the real client over a real sshd.
 
 mod adopted;
+mod crowd;
 mod cuts;
 mod dedicated;
 mod disks;
 mod losses;
+mod many_cuts;
 mod queues;
 mod refusals;
 mod retired;
+mod sequences;
 mod sources;
+mod two_hosts;
 mod ways;
 mod world;

@@ -97,10 +97,9 @@ impl<'t> Eyes<'t> {
     pub(super) fn visited(&mut self, path: &[u8]) {
         self.visits += 1;
         self.traps.marks(&mut self.now);
-        if let Some(trap) = self.traps.of(path)
-            && self.marks[trap] != self.now[trap]
-        {
-            self.tries += 1;
+        if let Some(trap) = self.traps.of(path) {
+            self.traps.aim_at(trap);
+            self.tries += u64::from(self.marks[trap] != self.now[trap]);
         }
         std::mem::swap(&mut self.marks, &mut self.now);
     }

@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use rustix::fs::inotify::{self, CreateFlags, Reader, WatchFlags};
 use rustix::fs::{
@@ -15,6 +15,8 @@ use rustix::fs::{
 
 use crate::host::{Host, root};
 
+/// The secret place, from where the symlinks are: a relative way is open to more than an absolute one.
+const WAY: &str = "../outside/secret";
 /// What of the secret place must show up nowhere.
 pub(super) const SECRET: &[u8] = b"SECRET";
 /// A name that only the secret place has.
@@ -41,11 +43,11 @@ pub(super) enum Trap {
     Device,
 }
 
-/// All of them.
+/// All of them, in the order of their names, in which they are walked.
 pub(super) const WILD: [Trap; 7] =
-    [Trap::Folder, Trap::Above, Trap::File, Trap::Link, Trap::Moved, Trap::Pipe, Trap::Device];
+    [Trap::Above, Trap::Device, Trap::File, Trap::Folder, Trap::Link, Trap::Moved, Trap::Pipe];
 /// Those that do not hang whoever opens them.
-pub(super) const CALM: [Trap; 5] = [Trap::Folder, Trap::Above, Trap::File, Trap::Link, Trap::Moved];
+pub(super) const CALM: [Trap; 5] = [Trap::Above, Trap::File, Trap::Folder, Trap::Link, Trap::Moved];
 
 impl Trap {
     fn name(self) -> &'static str {
@@ -65,7 +67,7 @@ impl Trap {
         match self {
             Trap::Folder => {
                 whole(here);
-                symlink(secret, there).unwrap();
+                symlink(WAY, there).unwrap();
             }
             Trap::Above => {
                 whole(&here.join("sub/sub"));
@@ -73,7 +75,7 @@ impl Trap {
             }
             Trap::File => {
                 fs::write(here, "mine").unwrap();
-                symlink(secret.join("file"), there).unwrap();
+                symlink(Path::new(WAY).join("file"), there).unwrap();
             }
             Trap::Link => {
                 symlink("my-target", here).unwrap();
@@ -111,6 +113,8 @@ struct Laid {
 /// The traps of one tree.
 pub(super) struct Traps {
     laid: Vec<Laid>,
+    /// Where the walk is.
+    aim: AtomicUsize,
     /// Inodes of the secret place.
     pub(super) secret_inodes: Vec<u64>,
     /// The file system has inode flags, and those of the secret place have one.
@@ -144,18 +148,27 @@ impl Traps {
         });
         let laid = laid.collect();
         let secret_inodes = all.iter().map(|path| fs::symlink_metadata(path).unwrap().ino()).collect();
-        Self { laid, secret_inodes, has_flags, has_attributes, watch }
+        Self { laid, aim: AtomicUsize::new(0), secret_inodes, has_flags, has_attributes, watch }
     }
 
-    /// Flips one after the other, without a pause.
+    /// Flips, without a pause: what is at hand now and what comes next, as somebody would who sees where the walk is; and one of the others.
     pub(super) fn flip_until(&self, stop: &AtomicBool) {
+        let mut other = 0;
         while !stop.load(Ordering::Relaxed) {
-            for laid in &self.laid {
+            let aim = self.aim.load(Ordering::Relaxed);
+            other += 1;
+            for place in [aim, aim + 1, other] {
+                let laid = &self.laid[place % self.laid.len()];
                 laid.flips.fetch_add(1, Ordering::SeqCst);
                 laid.trap.flip(&laid.here, &laid.there);
                 laid.flips.fetch_add(1, Ordering::SeqCst);
             }
         }
+    }
+
+    /// The walk is at this trap.
+    pub(super) fn aim_at(&self, trap: usize) {
+        self.aim.store(trap, Ordering::Relaxed);
     }
 
     /// How far each is: different while and after it was flipped.

@@ -178,6 +178,31 @@ fn well_formed() -> Vec<Lie> {
     ]
 }
 
+/// Of a server that names a base, so that it is offered the two contents there are; with a base that nobody remembers.
+fn of_offers() -> Vec<Lie> {
+    let lent = greeted(|base| base.published.base = Some(Root::from_bytes([7; 32])));
+    let lie = |name: &str, words: Vec<u8>| first(name, [lent.clone(), words].concat());
+    let had = |bits: &[u8]| framed(69, bits);
+    vec![
+        lie("an answer before the offer", had(&[0b11])),
+        lie("contents that are had and were not offered", had(&[0b111])),
+        lie("an answer that is too long", had(&[0, 0])),
+        lie("an answer of nothing", had(&[])),
+        lie("answers without end", had(&[0]).repeat(50_000)),
+        lie("half an answer", had(&[0])[..9].to_vec()),
+        lie("an offer for us", framed(21, &[1; 32])),
+        lie("sealed instead of an answer", said(&ServerMessage::Sealed(OTHER))),
+        lie("a greeting instead of an answer", greeting()),
+        Lie {
+            exits: &[10],
+            ..lie(
+                "busy instead of an answer",
+                said(&ServerMessage::Refused { code: Code::Busy, retry_seconds: 1 }),
+            )
+        },
+    ]
+}
+
 fn during() -> Vec<Lie> {
     let words: Vec<(&str, Vec<u8>, &'static [u8])> = vec![
         ("a second greeting", greeting(), BROKEN),
@@ -187,6 +212,7 @@ fn during() -> Vec<Lie> {
         ("warnings without end", warned().repeat(100), BROKEN),
         ("a warning that nobody knows", framed(68, &[9; 17]), BROKEN),
         ("our own words", client_words(), BROKEN),
+        ("contents that are had", framed(69, &[1]), BROKEN),
         ("contents for us", framed(2, b"keep this"), BROKEN),
         ("noise", vec![0x5a; 5_000], BROKEN),
         ("nothing more", Vec::new(), BROKEN),
@@ -358,8 +384,10 @@ fn check(lie: &Lie) -> Result<(), String> {
 
 #[test]
 fn every_lie_of_a_server_ends_one_push_and_nothing_else() {
-    let lies: Vec<Lie> =
-        [strangers(), greetings(), well_formed(), during(), at_the_end()].into_iter().flatten().collect();
+    let lies: Vec<Lie> = [strangers(), greetings(), well_formed(), of_offers(), during(), at_the_end()]
+        .into_iter()
+        .flatten()
+        .collect();
     let wrong: Vec<String> =
         lies.iter().filter_map(|lie| Some(format!("{}: {}", lie.name, check(lie).err()?))).collect();
     println!("hostile servers against a push: {} cases", lies.len());

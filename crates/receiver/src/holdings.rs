@@ -1,0 +1,51 @@
+//! The contents that the base of this jail has, as the snapshotter has listed them: looked into where a hash must lie, and never read as a whole.
+
+use std::fs::File;
+use std::io::{Error, ErrorKind};
+use std::os::unix::fs::FileExt;
+
+use durable::{Dir, Name};
+use formats::holdings::{END_BYTES, HEAD_BYTES, Head, check_end};
+use formats::session::{Had, Offer};
+use formats::{ContentHash, Root};
+
+const HOLDINGS: Name<'static> = Name::literal("holdings");
+
+/// An open list. Once open it stays the same, whatever the snapshotter puts in its place.
+#[derive(Debug)]
+pub(crate) struct Holdings {
+    file: File,
+    head: Head,
+}
+
+impl Holdings {
+    /// The list of the contents under this root; none if there is none that is whole, of this root, and of at most so many entries.
+    pub(crate) fn open(state: &Dir, root: Root, entries_max: u64) -> Option<Self> {
+        let file = state.open_read(HOLDINGS).ok()?;
+        let mut start = [0; HEAD_BYTES];
+        file.read_exact_at(&mut start, 0).ok()?;
+        let head = Head::decode(&start).ok()?;
+        let bytes = file.metadata().ok()?.len();
+        let fits = head.root == root && head.count <= entries_max && head.file_bytes() == Some(bytes);
+        let mut end = [0; END_BYTES];
+        file.read_exact_at(&mut end, bytes.checked_sub(END_BYTES as u64)?).ok()?;
+        (fits && check_end(&head, &end).is_ok()).then_some(Self { file, head })
+    }
+
+    /// Of which root they are.
+    pub(crate) fn root(&self) -> Root {
+        self.head.root
+    }
+
+    /// Which of the offered contents are there. None, if the list cannot be read.
+    pub(crate) fn answer(&self, offer: &Offer) -> Had {
+        Had::answer(offer, |content| self.has(content)).unwrap_or_else(|_: Error| Had::none(offer))
+    }
+
+    fn has(&self, content: &ContentHash) -> Result<bool, Error> {
+        self.head.has(content, |to, offset| match self.file.read_exact_at(to, offset) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => self.file.read_exact_at(to, offset),
+            answer => answer,
+        })
+    }
+}

@@ -21,7 +21,7 @@ mod source;
 mod sparse;
 mod tree;
 
-use cli::{Exit, Failed, Run};
+use cli::{Console, Exit, Failed, Monitor, Run};
 use durable::{Dir, Name};
 use formats::HostId;
 use history::{History, HostHistory, LogAppender, Writing};
@@ -78,7 +78,7 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, host: &HostId, source: Sou
         None => None,
     };
     confine(settings, &places, incoming.as_ref())?;
-    let outcome = confined(&allowed, &places, &alone, &queue, incoming)?;
+    let outcome = confined(&allowed, &places, &alone, &queue, incoming, &run.console())?;
     let line = serde_json::to_string(&outcome).map_err(|error| Failed::bug("telling the outcome", error))?;
     run.line(&line);
     Ok(if outcome.lost.is_some() { Exit::SNAPSHOT_DIFFERS } else { Exit::WHOLE })
@@ -129,6 +129,7 @@ fn confined(
     alone: &Writing,
     queue: &Queue,
     incoming: Option<Incoming>,
+    console: &Console,
 ) -> Result<Outcome, Trouble> {
     let host = places.history.host();
     let Places { sealed, state, history } = places;
@@ -145,6 +146,9 @@ fn confined(
         Some(incoming) => desk.judge(incoming)?,
         None => Outcome::default(),
     };
+    if let Err(failed) = desk.list_holdings() {
+        console.warn(&format!("{}; until it is there, all that the host lost is sent again", failed.chain()));
+    }
     outcome.lost = outcome.lost.or(lost);
     let judged = usize::from(outcome.end != outcome::End::Idle && of_jail);
     outcome.waiting = queue.files.len().saturating_sub(judged) as u64;

@@ -137,6 +137,8 @@ impl<'a> Contents<'a> {
         if before.size <= LONG_BYTES {
             return self.attempt_buffered(found, file, before, expected, turn);
         }
+        // It may be read for long and nothing of it sent.
+        self.packer.flush_tail()?;
         // A mode, an owner or a name changed, or the whole disk has another number: no reason to send it all again.
         // Nor is another name: as logs are rotated, a name that the base has too now leads to another inode of the base.
         let own = expected.map(|expected| Lent { path: found.path.clone(), expected });
@@ -203,12 +205,15 @@ impl<'a> Contents<'a> {
         match offers {
             _ if base_has => content.map_or(Ok(()), |content| self.packer.note_unsent(content))?,
             _ if has_sent => {}
-            Some(offers) if offers.knows(&hash) => {}
-            Some(offers) => {
+            Some(offers) if offers.has(&hash) => {
+                content.map_or(Ok(()), |content| self.packer.note_unsent(content))?;
+            }
+            Some(offers) if offers.asked(&hash) => {}
+            Some(offers) if offers.has_room() => {
                 let sent = &mut self.remembered;
                 offers.keep(hash, bytes, content, &mut Lacking { packer: &mut self.packer, sent })?;
             }
-            None => {
+            _ => {
                 self.packer.data(bytes)?;
                 self.packer.end(size, hash, content)?;
                 self.remembered.insert(&hash);

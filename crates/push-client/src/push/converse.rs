@@ -43,6 +43,8 @@ struct Push<'a> {
     memory: Memory,
     /// Contents the server asks for again.
     wanted: HashSet<ContentHash>,
+    /// Contents that a session may offer.
+    offered_max: u64,
     /// The new state, on its way to the disk.
     keeping: Option<Keeping>,
 }
@@ -80,7 +82,8 @@ pub fn push(
     }
     let memory = state.memory(monitor)?;
     let wanted = message.published.wanted.iter().copied().collect();
-    let mut push = Push { job, state, session, account, monitor, memory, wanted, keeping: None };
+    let offered_max = message.published.limits.entries;
+    let mut push = Push { job, state, session, account, monitor, memory, wanted, offered_max, keeping: None };
     let outcome = push.converse(&message);
     push.account.warnings = push.session.take_warnings();
     // Whatever came of it: nobody works in the state folder when this returns.
@@ -230,7 +233,7 @@ impl Push<'_> {
         packer: Packer,
     ) -> Result<Summary, PushError> {
         let wait = Duration::from_secs(self.job.plan.target.idle_seconds.into());
-        let offers = chosen.lender().map(|_| Offers::new(&mut self.session, wait));
+        let offers = chosen.lender().map(|_| Offers::new(&mut self.session, wait, self.offered_max));
         let (root, base) = match chosen {
             Chosen::Base(root, base) => (Some(root), Some(base)),
             Chosen::Nothing | Chosen::Lender(_) => (None, None),

@@ -24,6 +24,8 @@ pub(super) enum Course {
 pub(super) fn learn(memory: &mut Memory, base: &BaseMessage, monitor: &dyn Monitor) -> Option<Code> {
     let mut rejected = None;
     for Pending { push, by_file, .. } in memory.pending.clone() {
+        // The base alone tells nothing: it stays the same while pushes are rejected.
+        memory.whole &= !matches!(base.published.verdict(push), Some(Verdict::Accepted { .. }));
         let arrived = base.queued.contains(&push) || base.partial.is_some_and(|(partial, _)| partial == push);
         match base.published.verdict(push) {
             Some(Verdict::Rejected { code }) => {

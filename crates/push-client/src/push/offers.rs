@@ -33,6 +33,7 @@ const HOPELESS_EVERY: u64 = 16;
 pub(super) struct Offers<'a> {
     session: &'a mut Session,
     wait: Duration,
+    offered_max: u64,
     batch: Batch,
     under_way: VecDeque<Batch>,
     kept_bytes: usize,
@@ -72,11 +73,12 @@ pub(super) struct Lacking<'a> {
 }
 
 impl<'a> Offers<'a> {
-    /// Made in this session; so long an answer may take while nothing is sent.
-    pub(super) fn new(session: &'a mut Session, wait: Duration) -> Self {
+    /// Made in this session; so long an answer may take while nothing is sent, and so many contents the server lets a session offer.
+    pub(super) fn new(session: &'a mut Session, wait: Duration, offered_max: u64) -> Self {
         Self {
             session,
             wait,
+            offered_max,
             batch: Batch::default(),
             under_way: VecDeque::new(),
             kept_bytes: 0,
@@ -89,14 +91,26 @@ impl<'a> Offers<'a> {
         }
     }
 
-    /// It is settled, or will be, what becomes of this content.
-    pub(super) fn knows(&self, hash: &ContentHash) -> bool {
-        let short = shortened(hash.as_bytes());
-        self.asked.contains(&short) || self.had.contains(&short)
+    /// The server has said that it has this content.
+    pub(super) fn has(&self, hash: &ContentHash) -> bool {
+        self.had.contains(&shortened(hash.as_bytes()))
+    }
+
+    /// What becomes of this content will be settled.
+    pub(super) fn asked(&self, hash: &ContentHash) -> bool {
+        self.asked.contains(&shortened(hash.as_bytes()))
+    }
+
+    /// The server lets one more be offered; beyond that it would refuse the push.
+    pub(super) fn has_room(&self) -> bool {
+        self.offered_count + (self.batch.contents.len() as u64) < self.offered_max
     }
 
     /// Whether a long file is read for its hash before it is read to be sent.
     pub(super) fn are_worth_a_reading(&mut self) -> bool {
+        if !self.has_room() {
+            return false;
+        }
         if self.had_count > 0 || self.answered_count < HOPELESS_SINCE {
             return true;
         }
@@ -162,6 +176,7 @@ impl<'a> Offers<'a> {
     /// Hears the oldest answer that is under way, and packs what it lacks; none if none is under way.
     fn settle(&mut self, lacking: &mut Lacking<'_>) -> Result<Option<Had>, PushError> {
         let Some(batch) = self.under_way.pop_front() else { return Ok(None) };
+        lacking.packer.flush_tail()?;
         let had = self.hear(lacking.packer)?;
         self.take(batch, &had, lacking)?;
         Ok(Some(had))

@@ -48,8 +48,14 @@ pub(super) struct SenderGone;
 pub(super) struct Outlet {
     pub(super) parcels: Receiver<Parcel>,
     pub(super) used: SyncSender<Vec<u8>>,
-    /// How much was sent so far: rises with each parcel.
-    pub(super) progress: Arc<AtomicU64>,
+    progress: Arc<AtomicU64>,
+}
+
+impl Outlet {
+    /// A parcel was sent. A sign of life is none: it goes out just because nothing else does.
+    pub(super) fn count(&self) {
+        self.progress.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// One block in the making. Memory is bounded by the blocks that wait.
@@ -59,6 +65,8 @@ pub(super) struct Packer {
     closed: Vec<Content>,
     unsent: Vec<Content>,
     open: bool,
+    /// The block before this one ended within a content.
+    is_tail: bool,
     parcels: SyncSender<Parcel>,
     used: Receiver<Vec<u8>>,
     progress: Arc<AtomicU64>,
@@ -78,6 +86,7 @@ impl Packer {
                 closed: Vec::new(),
                 unsent: Vec::new(),
                 open: false,
+                is_tail: false,
                 parcels,
                 used: reusable,
                 progress,
@@ -167,7 +176,14 @@ impl Packer {
         }
         let block = self.next_block();
         let closed = std::mem::take(&mut self.closed);
+        self.is_tail = self.open;
         self.hand_over(Parcel::Contents { block, closed, open: self.open })
+    }
+
+    /// Between two contents, before nothing may be packed for long: sends the rest of one that has begun to go out. Within a content no sign of life
+    /// can be sent.
+    pub(super) fn flush_tail(&mut self) -> Result<(), SenderGone> {
+        if self.is_tail { self.flush() } else { Ok(()) }
     }
 
     /// Adds a change; after [`Packer::flush`].

@@ -1,7 +1,6 @@
 //! The second thread of a push: squeezes blocks, notes frames in the journal, and writes them.
 
 use std::io::{self, Write};
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::RecvTimeoutError;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -70,6 +69,7 @@ impl Sender {
                     self.outgoing.contents(&press.squeeze(&block), clear(&mut frame))?;
                     let began = Instant::now();
                     self.send(&frame, &closed)?;
+                    outlet.count();
                     press.adapt(began.elapsed()).map_err(SendError::Compressor)?;
                     // Nobody waits for it when the walk is done.
                     let _ = outlet.used.try_send(block);
@@ -78,11 +78,13 @@ impl Sender {
                     quiet_allowed = false;
                     self.outgoing.entries(&press.squeeze(&block), clear(&mut frame))?;
                     self.send(&frame, &[])?;
+                    outlet.count();
                     let _ = outlet.used.try_send(block);
                 }
                 Ok(Parcel::Offer(offer)) => {
                     wire::client::offer(offer, clear(&mut frame))?;
                     self.to.write_all(&frame).map_err(SendError::Closed)?;
+                    outlet.count();
                 }
                 Ok(Parcel::Unsent(contents)) => {
                     self.note(|journal| journal.note_unsent(&contents));
@@ -98,7 +100,6 @@ impl Sender {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            outlet.progress.fetch_add(1, Ordering::Relaxed);
         }
         Ok(Sent { outgoing: self.outgoing, contents })
     }

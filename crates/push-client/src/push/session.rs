@@ -149,10 +149,16 @@ impl Session {
 
     /// What stands behind a write that failed: the server's refusal, if it sent one, or the transport's own words.
     fn why_closed(&mut self, during: &'static str) -> PushError {
-        match self.next(LAST_WORD, during) {
-            Ok(ServerMessage::Refused { code, retry_seconds }) => PushError::Refused { code, retry_seconds },
-            Ok(_) => PushError::Ended { during },
-            Err(error) => error,
+        loop {
+            return match self.next(LAST_WORD, during) {
+                Ok(ServerMessage::Refused { code, retry_seconds }) => {
+                    PushError::Refused { code, retry_seconds }
+                }
+                // An answer that nobody has read yet. There are as many as offers at the most.
+                Ok(ServerMessage::Had(_)) => continue,
+                Ok(_) => PushError::Ended { during },
+                Err(error) => error,
+            };
         }
     }
 
@@ -182,5 +188,40 @@ impl Session {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use formats::published::{Limits, Published};
+    use formats::session::{Code, Offer};
+    use formats::{ContentHash, HostId};
+
+    use super::*;
+
+    #[test]
+    fn a_refusal_behind_answers_that_nobody_has_read_is_told_as_what_it_is() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let from = ours.try_clone().unwrap();
+        let mut session = Session::new(Carried::over(ours.into(), from.into()).unwrap()).unwrap();
+        let offer = Offer::new(vec![ContentHash::of(b"offered")]).unwrap();
+        let mut bytes = Vec::new();
+        let published = Published::new(HostId::parse("web01").unwrap(), Limits::default());
+        let base = BaseMessage { minor: MINOR, published, partial: None, queued: Vec::new() };
+        ServerMessage::Base(base).encode(&mut bytes).unwrap();
+        theirs.write_all(&bytes).unwrap();
+        greet(&mut session, LAST_WORD).unwrap();
+        bytes.clear();
+        for _ in 0..2 {
+            session.expect_had(1);
+            ServerMessage::Had(Had::none(&offer)).encode(&mut bytes).unwrap();
+        }
+        ServerMessage::Refused { code: Code::NoRoom, retry_seconds: 77 }.encode(&mut bytes).unwrap();
+        theirs.write_all(&bytes).unwrap();
+        drop(theirs);
+        let error = session.not_taken(&io::ErrorKind::BrokenPipe.into());
+        assert!(matches!(error, PushError::Refused { code: Code::NoRoom, retry_seconds: 77 }), "{error:?}");
     }
 }

@@ -19,8 +19,9 @@ const HEAD_BYTES: usize = 77;
 const FRAME: u8 = 1;
 const CONTENT: u8 = 2;
 const CONTENT_BYTES: usize = 88;
-/// Contents that are remembered when going on; of more, some are sent twice.
-const CONTENTS_MAX: usize = 2_000_000;
+/// Contents that are remembered when going on, 104 bytes each; of more, some are read and sent twice. One more, and their table would take twice the
+/// room: 220 MB instead of 110.
+const CONTENTS_MAX: usize = 917_504;
 
 /// Which push the journal is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

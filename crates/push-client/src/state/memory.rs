@@ -66,7 +66,9 @@ impl Memory {
 
     /// Writes it, durably.
     pub(super) fn save(&self, dir: &Dir) -> Result<(), StateError> {
-        let mut line = serde_json::to_vec(self)
+        // One that was read under an older label has, from now on, what only this one tells of.
+        let labelled = Self { format: FORMAT.to_owned(), ..self.clone() };
+        let mut line = serde_json::to_vec(&labelled)
             .map_err(|error| StateError::File { name: "state".to_owned(), source: error.into() })?;
         line.push(b'\n');
         Ok(dir.write_whole(FILE, &line, 0o600)?)
@@ -86,7 +88,6 @@ impl Memory {
             self.pending.drain(..=last);
         }
         self.accepted = Some(root);
-        self.whole = false;
     }
 
     /// A push has been judged or was lost.
@@ -123,5 +124,17 @@ mod tests {
         memory.accept(Root::from_bytes([2; 32]));
         assert_eq!(memory.pending, [pending(3, 3)]);
         assert_eq!(memory.roots().count(), 2);
+    }
+
+    #[test]
+    fn a_file_of_an_older_version_is_written_as_one_of_this() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = Dir::open_root(folder.path()).unwrap();
+        let older = format!(r#"{{"format":"{FORMAT_MAJOR}1","accepted":null,"pending":[]}}"#);
+        std::fs::write(folder.path().join("state"), older).unwrap();
+        let Found::Some(memory) = Memory::load(&dir).unwrap() else { panic!("not read") };
+        Memory { whole: true, ..memory }.save(&dir).unwrap();
+        let written = std::fs::read_to_string(folder.path().join("state")).unwrap();
+        assert!(written.contains(FORMAT) && written.contains(r#""whole":true"#), "{written}");
     }
 }

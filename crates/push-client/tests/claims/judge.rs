@@ -44,6 +44,22 @@ impl Judged {
 /// Bytes of files of the base, by path, for pushes that copy from them.
 pub(crate) type Files = HashMap<&'static str, Vec<u8>>;
 
+/// Whether the push file, as far as it has come, ends within a content.
+pub(crate) fn is_open(part: &[u8]) -> bool {
+    let (mut rest, mut open) = (&part[HEAD_BYTES..], false);
+    while let Some(frame) = frame::decode(rest).unwrap() {
+        if FrameKind::from_code(frame.kind) == Some(FrameKind::Contents) {
+            let block = expanded(frame.payload);
+            let mut from = Cursor::new(&block);
+            while !from.is_empty() {
+                open = !matches!(Record::decode(&mut from).unwrap(), Record::End { .. } | Record::Drop);
+            }
+        }
+        rest = &rest[frame.raw.len()..];
+    }
+    open
+}
+
 /// Fails at the first thing that a snapshotter would reject; a lender, if there is one, lends nothing.
 pub(crate) fn judge(file: &[u8], base: &[Entry], files: &Files) -> Judged {
     opened(file, base, base, files)

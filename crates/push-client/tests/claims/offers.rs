@@ -1,5 +1,7 @@
 //! A host that lost its state reads everything, and sends what the server lacks.
 
+mod unwell;
+
 use std::fs;
 
 use formats::published::Verdict;

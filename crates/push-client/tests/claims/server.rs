@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::io::{Read, Write};
+use std::time::Duration;
 
 use formats::published::{Limits, Published, Verdict};
 use formats::push::{HEAD_BYTES, Header, Seal};
@@ -33,6 +34,10 @@ pub(crate) struct Server {
     pub(crate) minor: u16,
     /// How many offers came.
     pub(crate) offers: usize,
+    /// How long the push file was when each offer came.
+    pub(crate) at_offers: Vec<usize>,
+    /// How long it thinks about each offer from the second on.
+    pub(crate) thinks: Duration,
     /// Bytes that came, whatever they were.
     pub(crate) came: u64,
 }
@@ -60,6 +65,8 @@ impl Server {
             holdings: Holdings::Nothing,
             minor: MINOR,
             offers: 0,
+            at_offers: Vec::new(),
+            thinks: Duration::ZERO,
             came: 0,
         }
     }
@@ -140,6 +147,10 @@ impl Server {
             Effect::Offered { lender, offer } => {
                 assert!(self.minor > 1, "an offer to a server that does not know them");
                 self.offers += 1;
+                self.at_offers.push(self.partial.len());
+                if self.offers > 1 {
+                    std::thread::sleep(self.thinks);
+                }
                 let has = |content: &ContentHash| match &self.holdings {
                     Holdings::Nothing => false,
                     Holdings::Of(root, contents) => *root == lender && contents.contains(content),

@@ -23,7 +23,8 @@ const READ_HASHES: usize = 512;
 
 type Hash = [u8; HASH_BYTES];
 
-/// Sees to it that the list is that of `base`, and that there is none without one, or where it would take of the `reserve_bytes`.
+/// Sees to it that the list is that of `base`, and that there is none without one, or where it would take of the `reserve_bytes`. After an error there is
+/// none, if that is possible; one of another base is of no use, and not believed.
 pub(crate) fn publish(
     state: &Dir,
     history: &HostHistory,
@@ -42,8 +43,10 @@ pub(crate) fn publish(
     match write(state, history, base) {
         Ok(Made::List) => Ok(()),
         Ok(Made::Nothing) => remove(state),
-        Err(error) if is_full(&error) => remove(state),
-        Err(error) => Err(error),
+        Err(error) => {
+            let removed = remove(state);
+            if is_full(&error) { removed } else { Err(error) }
+        }
     }
 }
 

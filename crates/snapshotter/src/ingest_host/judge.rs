@@ -1,6 +1,7 @@
 //! The verdict on a push, and all that follows from it.
 
 use chrono::Utc;
+use cli::Failed;
 use durable::{Dir, Name};
 use formats::published::Verdict;
 use formats::push::Header;
@@ -62,15 +63,16 @@ impl Desk<'_> {
         }
         let right = publish::of_log(self.log.log(), self.host, self.allowed, published.as_ref());
         publish::store(self.state, &right, published.as_ref())?;
-        self.list_holdings()?;
         Ok(lost)
     }
 
-    /// For those who lost their state. After all that anybody waits for.
-    fn list_holdings(&self) -> Result<(), Trouble> {
+    /// For those who lost their state. After all that anybody waits for, and whatever comes of it, that stands.
+    pub(crate) fn list_holdings(&self) -> Result<(), Failed> {
         let base = self.log.log().base().and_then(|root| self.log.log().by_root(root));
-        holdings::publish(self.state, self.history, base, self.allowed.limits.free_bytes)
-            .map_err(Trouble::stream(format!("listing the contents of the base of {}", self.host)))
+        holdings::publish(self.state, self.history, base, self.allowed.limits.free_bytes).map_err(|source| {
+            let doing = format!("listing the contents of the base of {}", self.host);
+            Failed::from(Trouble::stream(doing)(source))
+        })
     }
 
     /// The base that would be published must be there: its manifest and its tree.
@@ -132,7 +134,6 @@ impl Desk<'_> {
         publish::store(self.state, &right, before.as_ref())?;
         sealed.remove(self.sealed).map_err(self.at("removing a judged push"))?;
         building.clear().map_err(self.at("tidying up"))?;
-        self.list_holdings()?;
         Ok(outcome)
     }
 

@@ -154,3 +154,25 @@ fn a_list_that_would_take_of_the_free_space_is_not_made_and_costs_no_push() {
     world.ingest(0);
     assert_lists(&world, &first());
 }
+
+#[test]
+fn a_list_that_cannot_be_made_keeps_no_push_waiting_and_costs_no_outcome() {
+    let world = World::new();
+    world.seal(1, &Push::whole(1, &first()).bytes());
+    world.ingest(0);
+    // Nothing can be put in its place, and it cannot be removed.
+    fs::remove_file(path(&world)).unwrap();
+    fs::create_dir(path(&world)).unwrap();
+    let next = first().with("c", file("third content"));
+    world.seal(2, &Push::delta(2, &first(), &next).bytes());
+    let ended = world.run(&["--json", "ingest"]);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert!(ended.err.contains("listing the contents of the base of web01"), "{ended:?}");
+    assert_eq!(ended.report()["counts"]["accepted"], 1, "{ended:?}");
+    assert_eq!(world.verdict(2), Some(Verdict::Accepted { root: next.summary().root }));
+    // With nothing to judge, too; and when it can be made again, it is.
+    assert_eq!(world.run(&["ingest"]).code, 0);
+    fs::remove_dir(path(&world)).unwrap();
+    world.ingest(0);
+    assert_lists(&world, &next);
+}

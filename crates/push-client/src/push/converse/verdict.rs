@@ -41,6 +41,7 @@ impl Push<'_> {
             Verdict::Pending => Ok(false),
             Verdict::Accepted { root } if root == summary.root => {
                 self.memory.accept(root);
+                self.memory.whole = false;
                 self.state.remember(&self.memory)?;
                 Ok(true)
             }

@@ -41,6 +41,8 @@ pub struct Header {
     pub counter: u64,
     /// The base, if any.
     pub base: Option<[u8; 32]>,
+    /// The lender, if any; only where there is no base, and since version 2.
+    pub lender: Option<[u8; 32]>,
     /// Seconds since 1970.
     pub started: i64,
     /// Any bytes.
@@ -65,6 +67,7 @@ impl Header {
             push,
             counter,
             base: None,
+            lender: None,
             started: 1_700_000_000,
             zone: b"UTC".to_vec(),
             declared_bytes: 0,
@@ -80,6 +83,12 @@ impl Header {
         Header { base: Some(base), ..self }
     }
 
+    /// With this lender.
+    #[must_use]
+    pub fn lent_by(self, lender: [u8; 32]) -> Header {
+        Header { lender: Some(lender), ..self }
+    }
+
     /// Its payload.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
@@ -92,8 +101,11 @@ impl Header {
         to.extend(self.installation);
         to.extend(self.push);
         to.extend(self.counter.to_le_bytes());
-        to.push(u8::from(self.base.is_some()));
-        to.extend(self.base.iter().flatten());
+        match (self.base, self.lender) {
+            (None, None) => to.push(0),
+            (Some(base), _) => to.extend([&[1], base.as_slice()].concat()),
+            (None, Some(lender)) => to.extend([&[2], lender.as_slice()].concat()),
+        }
         to.extend(self.started.to_le_bytes());
         text(&mut to, &self.zone);
         to.extend(self.declared_bytes.to_le_bytes());

@@ -51,6 +51,24 @@ pub fn new_push() -> Vec<u8> {
     frame(16, &[1, 0, 0, 0])
 }
 
+/// The message `hello` of a usual push, in a session of version 1.2.
+#[must_use]
+pub fn hello() -> Vec<u8> {
+    frame(20, &[2, 0, 0])
+}
+
+/// The message `offer`.
+#[must_use]
+pub fn offer(hashes: &[[u8; 32]]) -> Vec<u8> {
+    frame(21, hashes.as_flattened())
+}
+
+/// The message `had` that answers an offer of at most eight contents: a bit for each, the first one's the lowest.
+#[must_use]
+pub fn had(bits: u8) -> Vec<u8> {
+    frame(69, &[bits])
+}
+
 /// The message `go on`.
 #[must_use]
 pub fn go_on(push: [u8; 16], frames: u64) -> Vec<u8> {

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::Stdio;
 use std::time::Duration;
 
-use pipeline_tests::rawpush::talk::{await_verdict, bye, new_push, session};
+use pipeline_tests::rawpush::talk::{await_verdict, bye, had, hello, new_push, offer, session};
 use pipeline_tests::rawpush::{Answer, Draft, Entry, Header, Talk, frame, put, root_of};
 use pipeline_tests::{Host, Options, Scratch};
 
@@ -45,7 +45,8 @@ fn heard(scratch: &Scratch, host: &Host, words: &[u8]) -> Vec<u8> {
     child.wait_with_output().unwrap().stdout
 }
 
-/// Everything that the asking host hears: while it pushes what the other has too, while it names what only the other sent, and what became of it.
+/// Everything that the asking host hears: while it pushes what the other has too, while it names what only the other sent, what became of it, and while
+/// it offers both, as one that lost its state.
 fn transcript(company: Company) -> Vec<Vec<u8>> {
     let mut scratch = rig::scratch(&Options::default());
     let root = [scratch.folder.join("hosts")];
@@ -93,8 +94,17 @@ fn transcript(company: Company) -> Vec<Vec<u8>> {
     all.push(heard(&scratch, &asking, &session(&Draft::new(&header).changes(&puts).sealed(&named))));
     judged();
     all.push(heard(&scratch, &asking, &verdict(2)));
+    all.push(heard(&scratch, &asking, &offering(root_of(&first))));
     drop(talk);
     all
+}
+
+/// A push of version 2 that takes contents from this state of its host, and offers what both have and what only the other has. It is never sealed.
+fn offering(lender: [u8; 32]) -> Vec<u8> {
+    let header = Header::new(ASKING, [3; 16], 3).lent_by(lender);
+    let push = Draft::of_version(2, 0, &header);
+    let hashes = [SHARED, OWN].map(|content| *blake3::hash(content).as_bytes());
+    [hello(), frame(16, &[2, 0, 0, 0]), push.frames.concat(), offer(&hashes)].concat()
 }
 
 /// With code 23: a content that is missing.
@@ -109,6 +119,8 @@ fn what_a_host_hears_does_not_depend_on_what_another_host_has() {
     assert!(alone.iter().all(|heard| heard.starts_with(&frame(64, &[])[..1])), "no base message");
     let told = alone.iter().map(|heard| heard.escape_ascii().to_string()).collect::<Vec<_>>();
     assert!(is_told_missing(&alone[3]), "what it did not send is not missing: {told:#?}");
+    // It has the first itself; that another host has the second is not said.
+    assert!(alone[4].ends_with(&had(0b01)), "an offer is answered otherwise: {told:#?}");
     for company in [Company::Accepted, Company::AtOnce] {
         assert!(transcript(company) == alone, "{company:?}: it hears something else");
     }

@@ -3,7 +3,7 @@
 //! Whoever writes puts [`Head::encode`], the hashes, ascending, and the root once more. Whoever reads looks at head, length and end, and then
 //! finds a hash with a few short reads, however long the list is.
 
-use crate::cursor::{Cursor, Malformed, malformed};
+use crate::cursor::{Cursor, Malformed};
 use crate::id::{ContentHash, Root};
 use crate::version::{Version, VersionError};
 
@@ -58,6 +58,16 @@ impl Head {
         let head = Self { root: Root::from_bytes(from.array("root")?), count: from.u64("count")? };
         from.end("head: bytes after its end")?;
         Ok(head)
+    }
+
+    /// The head of a file of so many bytes; none if that is no whole list, as far as head, length and end tell. `read` fills its buffer from an offset.
+    pub fn read<E>(bytes: u64, mut read: impl FnMut(&mut [u8], u64) -> Result<(), E>) -> Option<Self> {
+        let (mut start, mut end) = ([0; HEAD_BYTES], [0; END_BYTES]);
+        read(&mut start, 0).ok()?;
+        let head = Self::decode(&start).ok().filter(|head| head.file_bytes() == Some(bytes))?;
+        read(&mut end, bytes.checked_sub(END_BYTES as u64)?).ok()?;
+        // A list that was torn does not have its root there.
+        (end == *head.root.as_bytes()).then_some(head)
     }
 
     /// How long the file is; none if there can be no such file.
@@ -116,11 +126,6 @@ fn guess((low, high): (u64, u64), (least, most): (u64, u64), wanted: u64) -> u64
     let span = u128::from(most.saturating_sub(least)).max(1);
     let part = u128::from(wanted.saturating_sub(least)) * u128::from(high - low) / span;
     low.saturating_add(u64::try_from(part).unwrap_or(u64::MAX)).min(high - 1)
-}
-
-/// Checks the last [`END_BYTES`] of a file: a list that was torn does not have its root there.
-pub fn check_end(head: &Head, end: &[u8]) -> Result<(), Malformed> {
-    if end == head.root.as_bytes() { Ok(()) } else { malformed("end") }
 }
 
 #[cfg(test)]
@@ -195,10 +200,23 @@ mod tests {
         let mut newer = bytes.clone();
         newer[8] = 2;
         assert!(matches!(Head::decode(&newer), Err(HoldingsError::Version(VersionError::TooNew { .. }))));
-        assert!(
-            check_end(&head, &[3; 32]).is_ok()
-                && check_end(&head, &[0; 32]).is_err()
-                && check_end(&head, &[]).is_err()
-        );
+    }
+
+    #[test]
+    fn a_list_is_whole_if_its_length_fits_and_its_root_is_at_its_end() {
+        let head = Head { root: Root::from_bytes([3; 32]), count: 2 };
+        let whole = [head.encode(), vec![9; 2 * HASH_BYTES], vec![3; END_BYTES]].concat();
+        let read = |list: &[u8]| {
+            Head::read(list.len() as u64, |to: &mut [u8], offset| {
+                let part = list.get(offset as usize..).and_then(|rest| rest.get(..to.len()));
+                part.map(|part| to.copy_from_slice(part)).ok_or(())
+            })
+        };
+        assert_eq!(read(&whole), Some(head));
+        assert!((0..whole.len()).all(|end| read(&whole[..end]).is_none()));
+        assert_eq!(read(&[&whole[..], &[3; HASH_BYTES]].concat()), None);
+        let mut torn = whole;
+        *torn.last_mut().unwrap() = 0;
+        assert_eq!(read(&torn), None);
     }
 }

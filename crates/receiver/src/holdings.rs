@@ -1,11 +1,11 @@
 //! The contents that the base of this jail has, as the snapshotter has listed them: looked into where a hash must lie, and never read as a whole.
 
 use std::fs::File;
-use std::io::{Error, ErrorKind};
+use std::io::Error;
 use std::os::unix::fs::FileExt;
 
 use durable::{Dir, Name};
-use formats::holdings::{END_BYTES, HEAD_BYTES, Head, check_end};
+use formats::holdings::Head;
 use formats::session::{Had, Offer};
 use formats::{ContentHash, Root};
 
@@ -22,19 +22,9 @@ impl Holdings {
     /// The list of the contents under this root; none if there is none that is whole, of this root, and of at most so many entries.
     pub(crate) fn open(state: &Dir, root: Root, entries_max: u64) -> Option<Self> {
         let file = state.open_read(HOLDINGS).ok()?;
-        let mut start = [0; HEAD_BYTES];
-        file.read_exact_at(&mut start, 0).ok()?;
-        let head = Head::decode(&start).ok()?;
         let bytes = file.metadata().ok()?.len();
-        let fits = head.root == root && head.count <= entries_max && head.file_bytes() == Some(bytes);
-        let mut end = [0; END_BYTES];
-        file.read_exact_at(&mut end, bytes.checked_sub(END_BYTES as u64)?).ok()?;
-        (fits && check_end(&head, &end).is_ok()).then_some(Self { file, head })
-    }
-
-    /// Of which root they are.
-    pub(crate) fn root(&self) -> Root {
-        self.head.root
+        let head = Head::read(bytes, |to, offset| file.read_exact_at(to, offset))?;
+        (head.root == root && head.count <= entries_max).then_some(Self { file, head })
     }
 
     /// Which of the offered contents are there. None, if the list cannot be read.
@@ -43,9 +33,6 @@ impl Holdings {
     }
 
     fn has(&self, content: &ContentHash) -> Result<bool, Error> {
-        self.head.has(content, |to, offset| match self.file.read_exact_at(to, offset) {
-            Err(error) if error.kind() == ErrorKind::Interrupted => self.file.read_exact_at(to, offset),
-            answer => answer,
-        })
+        self.head.has(content, |to, offset| self.file.read_exact_at(to, offset))
     }
 }

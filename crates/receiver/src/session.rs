@@ -170,9 +170,11 @@ impl Session<'_> {
     /// A list that comes while the session lasts is taken; one that was found stays.
     fn answer_offer(&mut self, lender: Root, offer: &Offer) -> Result<()> {
         let since = Instant::now();
-        let held = self.holdings.take().filter(|holdings| holdings.root() == lender);
-        let entries_max = self.state.seen().limits.entries;
-        self.holdings = held.or_else(|| Holdings::open(self.state.dir(), lender, entries_max));
+        // There is one push in a session, and so one lender.
+        if self.holdings.is_none() {
+            let entries_max = self.state.seen().limits.entries;
+            self.holdings = Holdings::open(self.state.dir(), lender, entries_max);
+        }
         let had = self.holdings.as_ref().map_or_else(|| Had::none(offer), |holdings| holdings.answer(offer));
         self.deadline.host_waited(since);
         self.say(&ServerMessage::Had(had))

@@ -8,7 +8,7 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::FileExt;
 
 use durable::{Dir, Name};
-use formats::holdings::{END_BYTES, HASH_BYTES, HEAD_BYTES, Head, check_end};
+use formats::holdings::{HASH_BYTES, Head};
 use history::{HostHistory, Snapshot};
 
 use super::base::content_of;
@@ -66,16 +66,12 @@ fn remove(state: &Dir) -> io::Result<()> {
 
 /// A whole list of this base, as far as head, length and end tell.
 fn is_there(state: &Dir, base: &Snapshot) -> bool {
-    let look = || -> io::Result<bool> {
-        let file = state.open_read(HOLDINGS)?;
-        let (mut start, mut end) = ([0; HEAD_BYTES], [0; END_BYTES]);
-        file.read_exact_at(&mut start, 0)?;
-        let Ok(head) = Head::decode(&start) else { return Ok(false) };
-        let bytes = file.metadata()?.len();
-        file.read_exact_at(&mut end, bytes.saturating_sub(END_BYTES as u64))?;
-        Ok(head.root == base.root && head.file_bytes() == Some(bytes) && check_end(&head, &end).is_ok())
+    let head = || -> Option<Head> {
+        let file = state.open_read(HOLDINGS).ok()?;
+        let bytes = file.metadata().ok()?.len();
+        Head::read(bytes, |to, offset| file.read_exact_at(to, offset))
     };
-    look().unwrap_or(false)
+    head().is_some_and(|head| head.root == base.root)
 }
 
 fn write(state: &Dir, history: &HostHistory, base: &Snapshot) -> io::Result<Made> {

@@ -13,7 +13,7 @@ use push_client::push::{Count, PushError};
 use super::{SMALL, forgetful, host};
 use crate::host::{Host, carried, noise};
 use crate::judge::is_open;
-use crate::server::{Holdings, Server};
+use crate::server::{Holdings, Server, header};
 
 #[test]
 fn a_base_that_stays_the_same_does_not_make_a_lying_server_believed_again() {
@@ -117,4 +117,26 @@ fn no_more_is_offered_than_the_server_lets_a_session_offer() {
     assert!(account.get(Count::ReadFiles) > SMALL);
     // This tree is itself over the limit: the seal is what is refused.
     assert!(matches!(outcome, Err(PushError::Refused { code: Code::TooLarge, .. })), "{outcome:?}");
+}
+
+#[test]
+fn files_equal_to_one_that_the_server_had_are_not_read_again_after_a_cut() {
+    let host = Host::new();
+    for n in 0..200 {
+        host.write(&format!("2-{n:03}"), b"equal");
+    }
+    host.write("0", b"equal");
+    for n in 0..25 {
+        let group = if n < 5 { 1 } else { 3 };
+        host.write(&format!("{group}-{n:02}"), &noise(n, 1_100_000));
+    }
+    let (mut server, entries) = forgetful(&host);
+    // The equal one is offered with the first of the long ones, and each of those is one frame of 41 bytes: cut among the last of them.
+    server.cut_after = Some(300 + 32 + 15 * 41);
+    assert!(host.push_at(&mut server, 10).0.is_err());
+    let cut = header(&server.partial).push;
+    let (outcome, account) = host.push(&mut server);
+    assert_eq!((outcome.push, server.newest_lent(&entries).contents_count), (cut, 0));
+    let read = account.get(Count::ReadFiles);
+    assert!((1..20).contains(&read), "{read} of 226 files are read again");
 }

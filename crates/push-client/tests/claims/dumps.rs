@@ -93,6 +93,8 @@ fn a_dump_that_fails_leaves_no_push() {
         ("head -c 3000000 /dev/urandom; kill -9 $$", "", "dump 1 (/bin/sh) was ended by signal 9"),
         ("echo half; exec sleep 600", "timeout_seconds = 1\n", "took longer than its timeout_seconds"),
         ("setsid sleep 5 & sleep 0.3; echo whole", "", "left something behind that holds its output open"),
+        // What goes on writing is no dump that never ends.
+        ("setsid yes & sleep 0.1", "", "left something behind that holds its output open"),
     ] {
         let around = Around::new();
         let first = dump(&around, "/d/1", line) + more;

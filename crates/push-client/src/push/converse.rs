@@ -27,7 +27,6 @@ use super::record::{Held, Recorder};
 use super::rehash::Rehash;
 use super::sender::{SendError, Sender, Sent};
 use super::session::{Session, greet};
-use crate::commands::{CommandError, stop};
 use crate::state::{Base, Journal, JournalHead, Keeping, Memory, Pending, StateFolder};
 use crate::walk::{Links, Names, Walker};
 
@@ -271,10 +270,6 @@ impl Push<'_> {
         let top = self.job.top.try_clone().map_err(machine("hold the host's root folder"))?;
         Walker::beneath(&self.job.plan.selection, top).walk(&mut recorder)?;
         recorder.put_dues(None)?;
-        // A file that was being read when the signal came is left out by now.
-        if stop::is_asked() {
-            return Err(CommandError::Stopped.into());
-        }
         let Recorder { contents, new, all_taken_over, task, long, account, .. } = recorder;
         drop(task);
         if !all_taken_over && let Err(error) = self.state.pieces()?.keep_only(&long) {

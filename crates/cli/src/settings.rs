@@ -2,7 +2,7 @@
 //!
 //! The structs that settings are read into must carry `#[serde(deny_unknown_fields)]`.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -119,11 +119,21 @@ impl Failure for SettingsError {
 /// # Errors
 /// [`SettingsError`], whose code is 2.
 pub fn load<T: DeserializeOwned>(path: &Path) -> Result<T, SettingsError> {
+    load_with_metadata(path).map(|(settings, _)| settings)
+}
+
+/// As [`load`]; and what the file was that was read, whatever is at `path` by then.
+///
+/// # Errors
+/// [`SettingsError`], whose code is 2.
+pub fn load_with_metadata<T: DeserializeOwned>(path: &Path) -> Result<(T, Metadata), SettingsError> {
     let file = File::open(path).map_err(|source| match source.kind() {
         io::ErrorKind::NotFound => SettingsError::Missing { path: path.to_owned(), example: None },
         _ => SettingsError::Unreadable { path: path.to_owned(), source },
     })?;
-    load_open(path, file, SETTINGS_BYTES_MAX)
+    let meta =
+        file.metadata().map_err(|source| SettingsError::Unreadable { path: path.to_owned(), source })?;
+    Ok((load_open(path, file, SETTINGS_BYTES_MAX)?, meta))
 }
 
 /// Reads an open file of at most `bytes_max` bytes into `T`, by the same rules; `path` is only how its errors name it.

@@ -22,6 +22,13 @@ impl Drop for Lock {
     }
 }
 
+impl Lock {
+    /// A copy for another process: if we die it holds on. If we drop the lock, it is freed all the same.
+    pub fn try_clone(&self) -> std::io::Result<OwnedFd> {
+        self.held.try_clone()
+    }
+}
+
 impl Dir {
     /// Takes the lock `name` alone, without waiting; `None` if somebody holds it. The lock file is made if it is not
     /// there.

@@ -24,7 +24,7 @@ pub use ended::{Ended, How, Kind};
 pub use error::CommandError;
 pub(crate) use look::look;
 pub use runner::{Came, Output, Runner};
-pub(crate) use serve::serve;
+pub(crate) use serve::{SETTLE, serve};
 
 /// What commands find in `PATH`.
 pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

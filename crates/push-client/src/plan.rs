@@ -4,6 +4,7 @@ mod commands;
 mod rate;
 mod way;
 
+use std::fs::Metadata;
 use std::num::NonZeroU64;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -100,7 +101,8 @@ pub struct Target {
 impl Plan {
     /// Reads the settings file and works out what it means.
     pub fn load(path: &Path) -> Result<Self, SettingsError> {
-        Self::of(Settings::load(path)?, path)
+        let (settings, read) = Settings::load(path)?;
+        Self::of(settings, &read, path)
     }
 
     /// Leaves out one more path; none that could not be pushed anyway.
@@ -111,7 +113,7 @@ impl Plan {
     }
 
     /// What `settings`, read from `path`, mean.
-    pub fn of(settings: Settings, path: &Path) -> Result<Self, SettingsError> {
+    fn of(settings: Settings, read: &Metadata, path: &Path) -> Result<Self, SettingsError> {
         let wrong = |key, what: String| SettingsError::value(path, key, what);
         let host = host_id(settings.host.as_deref()).map_err(|what| wrong("host", what))?;
         if !settings.state.is_absolute() {
@@ -128,7 +130,7 @@ impl Plan {
         }
         let commands = Commands::of(&settings).map_err(|(key, what)| wrong(key, what))?;
         if !commands.is_empty() {
-            commands::only_ours(path)?;
+            commands::only_ours(path, read)?;
         }
         let mut selection = selection(&settings, path)?;
         for dump in &commands.dumps {

@@ -1,5 +1,6 @@
 //! The settings file as it is typed. What it means is worked out in [`crate::plan`].
 
+use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -199,9 +200,9 @@ impl Settings {
         10
     }
 
-    /// Reads the file.
-    pub fn load(path: &Path) -> Result<Self, SettingsError> {
-        cli::settings::load(path).map_err(|error: SettingsError| error.with_example(EXAMPLE))
+    /// Reads the file, and tells what it was.
+    pub fn load(path: &Path) -> Result<(Self, Metadata), SettingsError> {
+        cli::settings::load_with_metadata(path).map_err(|error: SettingsError| error.with_example(EXAMPLE))
     }
 }
 

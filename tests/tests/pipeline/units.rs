@@ -239,6 +239,10 @@ fn the_unit_of_a_push_hides_nothing_of_what_is_backed_up() {
     assert_eq!(values(&push, "ProtectHome"), ["read-only"]);
     assert_eq!(values(&push, "ReadWritePaths"), ["/var/lib/firn/push"]);
     assert_eq!(values(&push, "CapabilityBoundingSet"), ["CAP_DAC_READ_SEARCH"]);
+    // With commands: no mount of the unit's own either, or the host would not see what they mount.
+    let commands = unit("firn-push-commands.conf");
+    assert!(commands.lines().any(|line| line == "ReadWritePaths="), "{commands}");
+    assert!(values(&commands, "ReadWritePaths").iter().all(|value| value.is_empty()));
 }
 
 #[test]

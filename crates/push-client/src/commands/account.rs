@@ -9,6 +9,7 @@ use std::process::{Command, ExitCode};
 use rustix::process::{Gid, Uid};
 use rustix::process::{getegid, geteuid, getgid, getuid};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+use sandbox::capabilities::drop_capabilities;
 
 /// What a shell says of a program that it could not start.
 const NOT_STARTED: u8 = 127;
@@ -22,6 +23,13 @@ pub(super) struct Account {
     pub(super) home: String,
     /// All groups it is in, its own among them.
     pub(super) groups: Vec<u32>,
+}
+
+/// What a command's environment says of its account.
+#[derive(Debug)]
+pub(super) struct Who {
+    pub(super) name: String,
+    pub(super) home: String,
 }
 
 /// A command, and the numbers of the account that it runs as.
@@ -44,16 +52,18 @@ pub struct AsUser {
 impl Account {
     /// The account of this name.
     pub(super) fn named(name: &str) -> io::Result<Option<Self>> {
-        let group = fs::read_to_string("/etc/group").unwrap_or_default();
-        Ok(Self::find(&fs::read_to_string("/etc/passwd")?, &group, |fields| fields.first() == Some(&name)))
+        let (passwd, group) = (text("/etc/passwd")?, text("/etc/group")?);
+        Ok(Self::find(&passwd, &group, |fields| fields.first() == Some(&name)))
     }
 
-    /// The home of whoever runs us.
-    pub(super) fn own_home() -> String {
+    /// Whoever runs us.
+    pub(super) fn own() -> Who {
         let uid = getuid().as_raw().to_string();
-        let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
-        let own = Self::find(&passwd, "", |fields| fields.get(2) == Some(&uid.as_str()));
-        own.map_or_else(|| "/".to_owned(), |account| account.home)
+        let passwd = text("/etc/passwd").unwrap_or_default();
+        match Self::find(&passwd, "", |fields| fields.get(2) == Some(&uid.as_str())) {
+            Some(account) => Who { name: account.name, home: account.home },
+            None => Who { name: uid, home: "/".to_owned() },
+        }
     }
 
     fn find(passwd: &str, group: &str, is_it: impl Fn(&[&str]) -> bool) -> Option<Self> {
@@ -117,10 +127,19 @@ fn switch(asked: &AsUser) -> io::Result<()> {
     set_thread_groups(&groups)?;
     set_thread_res_gid(gid, gid, gid)?;
     set_thread_res_uid(uid, uid, uid)?;
-    match (getuid(), geteuid(), getgid(), getegid()) == (uid, uid, gid, gid) {
-        true => Ok(()),
-        false => Err(io::ErrorKind::PermissionDenied.into()),
+    if (getuid(), geteuid(), getgid(), getegid()) != (uid, uid, gid, gid) {
+        return Err(io::ErrorKind::PermissionDenied.into());
     }
+    // The kernel takes them with the user, unless whoever started us asked it not to. Another name of root's keeps them.
+    match uid.is_root() {
+        true => Ok(()),
+        false => drop_capabilities().map(drop).map_err(io::Error::other),
+    }
+}
+
+/// Comments of accounts are in any encoding.
+fn text(path: &str) -> io::Result<String> {
+    Ok(String::from_utf8_lossy(&fs::read(path)?).into_owned())
 }
 
 /// The number that means "unchanged" is nobody's.
@@ -144,6 +163,6 @@ mod tests {
         );
         assert_eq!(postgres.home, "/var/lib/postgresql");
         assert_eq!((found("bad"), found("post")), (None, None));
-        assert!(Account::own_home().starts_with('/'));
+        assert!(Account::own().home.starts_with('/'));
     }
 }

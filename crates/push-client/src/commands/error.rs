@@ -21,6 +21,18 @@ pub enum CommandError {
         /// How.
         how: How,
     },
+    /// Its program or its account is not there.
+    #[error("{what} {number} ({name}) cannot be run: {why}")]
+    CannotRun {
+        /// Of which kind.
+        what: &'static str,
+        /// Its number among those, from 1.
+        number: u8,
+        /// Its program.
+        name: String,
+        /// What is not there.
+        why: String,
+    },
     /// A dump gave too little.
     #[error("dump {number} ({name}) gave {bytes} bytes, and least_bytes is {least}")]
     TooShort {
@@ -66,9 +78,10 @@ pub enum CommandError {
 impl Failure for CommandError {
     fn exit(&self) -> Exit {
         match self {
-            CommandError::Failed { .. } | CommandError::TooShort { .. } | CommandError::HeldOpen { .. } => {
-                Exit::COMMAND
-            }
+            CommandError::Failed { .. }
+            | CommandError::CannotRun { .. }
+            | CommandError::TooShort { .. }
+            | CommandError::HeldOpen { .. } => Exit::COMMAND,
             CommandError::Place { .. } => Exit::USAGE,
             CommandError::Start(_) | CommandError::Gone | CommandError::Changed => Exit::MACHINE,
             CommandError::Stopped => Exit::signal(15),
@@ -86,7 +99,7 @@ impl Failure for CommandError {
             }
             CommandError::Gone => "what it said is above",
             CommandError::Changed => "run push-client again",
-            CommandError::Start(_) | CommandError::Stopped => return None,
+            CommandError::CannotRun { .. } | CommandError::Start(_) | CommandError::Stopped => return None,
         };
         Some(advice.to_owned())
     }

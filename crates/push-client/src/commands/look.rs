@@ -5,7 +5,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::account::Account;
-use super::ended::How;
 use super::{CommandError, Kind, PATH};
 use crate::plan::{Commands, Task};
 
@@ -15,25 +14,29 @@ pub(crate) fn look(commands: &Commands) -> Result<String, CommandError> {
     let (before, after) = (commands.before.iter().collect(), commands.after.iter().collect());
     for (kind, tasks) in [(Kind::Before, before), (Kind::Dump, dumps), (Kind::After, after)] {
         for (number, task) in (1..).zip::<Vec<&Task>>(tasks) {
-            if !can_run(task) {
-                let (what, how) = (kind.word(), How::NotStarted);
-                return Err(CommandError::Failed { what, number, name: task.name(), how });
-            }
+            let what = kind.word();
+            can_run(task).map_err(|why| CommandError::CannotRun { what, number, name: task.name(), why })?;
         }
     }
     let Commands { before, dumps, after } = commands;
     Ok(format!("{} before, {} dumps, {} after", before.len(), dumps.len(), after.len()))
 }
 
-fn can_run(task: &Task) -> bool {
-    let has_account = task.user.as_ref().is_none_or(|name| matches!(Account::named(name), Ok(Some(_))));
-    let Some(program) = task.words.first() else { return false };
+/// What is not there.
+fn can_run(task: &Task) -> Result<(), String> {
+    if let Some(name) = &task.user {
+        let account =
+            Account::named(name).map_err(|error| format!("failed to read the accounts: {error}"))?;
+        account.ok_or_else(|| format!("there is no account {}", cli::shown(name.as_bytes())))?;
+    }
+    let program = task.words.first().map_or("", String::as_str);
     let is_program = |path: &Path| {
         fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
     };
-    let is_there = match program.starts_with('/') {
-        true => is_program(Path::new(program)),
-        false => PATH.split(':').any(|folder| is_program(&Path::new(folder).join(program))),
-    };
-    has_account && is_there
+    match program.starts_with('/') {
+        true if is_program(Path::new(program)) => Ok(()),
+        true => Err("there is no such program".to_owned()),
+        false if PATH.split(':').any(|folder| is_program(&Path::new(folder).join(program))) => Ok(()),
+        false => Err(format!("there is no such program in {PATH}")),
+    }
 }

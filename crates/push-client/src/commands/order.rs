@@ -1,6 +1,6 @@
 //! What may be asked for next. The order of the settings is the only one.
 
-use super::ended::Kind;
+use super::ended::{How, Kind};
 use super::messages::Ask;
 use crate::plan::Commands;
 
@@ -11,16 +11,22 @@ pub(super) struct Order {
     dumps: usize,
     before_done: usize,
     dumps_done: usize,
+    /// One went wrong: nothing comes next but what comes after.
+    has_failed: bool,
 }
 
 impl Order {
     pub(super) fn of(commands: &Commands) -> Self {
-        Self { before: commands.before.len(), dumps: commands.dumps.len(), before_done: 0, dumps_done: 0 }
+        let (before, dumps) = (commands.before.len(), commands.dumps.len());
+        Self { before, dumps, before_done: 0, dumps_done: 0, has_failed: false }
     }
 
     /// True if this is what comes next; then it has come.
     pub(super) fn admits(&mut self, ask: Ask) -> bool {
         let number = usize::from(ask.number);
+        if self.has_failed && ask.kind != Kind::After {
+            return false;
+        }
         match ask.kind {
             Kind::Before => {
                 let is_next = self.before_done < self.before && number == self.before_done + 1;
@@ -36,6 +42,11 @@ impl Order {
             }
             Kind::After => true,
         }
+    }
+
+    /// How what came ended. Who did not wait for it has stopped it, and that is no good end.
+    pub(super) fn note(&mut self, how: How) {
+        self.has_failed |= !how.is_good();
     }
 
     /// Something was run, and may have to be undone.
@@ -55,7 +66,7 @@ mod tests {
     #[test]
     fn each_is_run_once_and_in_its_turn() {
         use Kind::{After, Before, Dump};
-        let order = || Order { before: 2, dumps: 2, before_done: 0, dumps_done: 0 };
+        let order = || Order { before: 2, dumps: 2, before_done: 0, dumps_done: 0, has_failed: false };
         let mut whole = order();
         for (kind, number) in [(Before, 1), (Before, 2), (Dump, 1), (Dump, 2), (After, 0)] {
             assert!(whole.admits(ask(kind, number)), "{kind:?} {number}");
@@ -66,6 +77,18 @@ mod tests {
         for (kind, number) in [(Before, 0), (Before, 2), (Before, 255), (Dump, 1), (Dump, 0)] {
             let mut order = order();
             assert!(!order.admits(ask(kind, number)) && !order.has_begun(), "{kind:?} {number} at first");
+        }
+    }
+
+    #[test]
+    fn after_what_failed_nothing_is_next_but_what_comes_after() {
+        use Kind::{After, Before, Dump};
+        for how in [How::Status(1), How::Stopped, How::TooLong, How::NotStarted] {
+            let mut order = Order { before: 2, dumps: 1, before_done: 0, dumps_done: 0, has_failed: false };
+            assert!(order.admits(ask(Before, 1)));
+            order.note(how);
+            assert!(!order.admits(ask(Before, 2)) && !order.admits(ask(Dump, 1)), "{how:?}");
+            assert!(order.admits(ask(After, 0)) && order.has_begun());
         }
     }
 }

@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_open, waitid,
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_open, pidfd_send_signal, waitid,
 };
 
 use super::PATH;
-use super::account::Account;
+use super::account::{Account, Who};
 use super::ended::How;
 use super::said::{Said, say};
 use crate::plan::Task;
@@ -25,7 +25,7 @@ const PIECE_BYTES: usize = 16 * 1024;
 
 /// A command that is to be run.
 #[derive(Debug)]
-pub(super) struct Order<'a> {
+pub(super) struct Errand<'a> {
     pub(super) task: &'a Task,
     /// `dump 1 (pg_dumpall)`.
     pub(super) whose: String,
@@ -44,7 +44,7 @@ struct Running {
     said: Option<File>,
 }
 
-impl Order<'_> {
+impl Errand<'_> {
     /// Runs it until it ends, its time is over, or something comes from `walk`.
     pub(super) fn run(self, walk: Option<BorrowedFd<'_>>) -> How {
         let mut said = Said::by(self.whose.clone());
@@ -52,7 +52,7 @@ impl Order<'_> {
         let how = match self.start() {
             Ok(mut running) => {
                 let how = running.watch(deadline, walk, &mut said);
-                running.end_all(&mut said);
+                running.hear_out(&mut said);
                 how
             }
             Err(error) => {
@@ -67,12 +67,14 @@ impl Order<'_> {
     fn start(self) -> io::Result<Running> {
         let (from, to) = pipe_with(PipeFlags::CLOEXEC)?;
         rustix::io::ioctl_fionbio(&from, true)?;
-        let (mut command, home) = self.command()?;
+        let (mut command, who) = self.command()?;
         command
             .env_clear()
             .env("PATH", PATH)
             .env("LANG", "C.UTF-8")
-            .env("HOME", home)
+            .env("HOME", who.home)
+            .env("USER", &who.name)
+            .env("LOGNAME", who.name)
             .envs(self.environment)
             .current_dir("/")
             .process_group(0)
@@ -96,8 +98,8 @@ impl Order<'_> {
         }
     }
 
-    /// As whom, and where that one is at home.
-    fn command(&self) -> io::Result<(Command, String)> {
+    /// And as whom.
+    fn command(&self) -> io::Result<(Command, Who)> {
         let words = &self.task.words;
         let account = match &self.task.user {
             Some(name) => {
@@ -111,11 +113,11 @@ impl Order<'_> {
             let (program, arguments) = words.split_first().ok_or(io::ErrorKind::InvalidInput)?;
             let mut command = Command::new(program);
             command.args(arguments);
-            return Ok((command, Account::own_home()));
+            return Ok((command, Account::own()));
         };
         let mut command = Command::new("/proc/self/exe");
         command.arg("become-user").args(account.arguments()).args(words);
-        Ok((command, account.home))
+        Ok((command, Who { name: account.name, home: account.home }))
     }
 }
 
@@ -143,12 +145,34 @@ impl Running {
 
     /// Asks its group to end, and makes it.
     fn end(&mut self, how: How, said: &mut Said) -> How {
-        let _ = kill_process_group(self.group, Signal::TERM);
-        let until = Instant::now() + ENDING;
-        while !matches!(self.wait(until, None, said), Event::Ended | Event::TimeOver) {}
-        let _ = kill_process_group(self.group, Signal::KILL);
-        let _ = self.child.wait();
+        self.signal(Signal::TERM);
+        let _ = self.wait_out(said);
+        self.signal(Signal::KILL);
+        match self.wait_out(said) {
+            Event::Ended => {
+                let _ = self.child.wait();
+            }
+            // Who waits in the kernel, or became somebody whom we may not end: nobody waits for it.
+            _ => say(&format!("process {} cannot be ended, and is left behind", self.child.id())),
+        }
         how
+    }
+
+    /// To its group, and to itself, which can have left it.
+    fn signal(&self, signal: Signal) {
+        let _ = kill_process_group(self.group, signal);
+        let _ = pidfd_send_signal(&self.alive, signal);
+    }
+
+    /// Gives it the time to end.
+    fn wait_out(&mut self, said: &mut Said) -> Event {
+        let until = Instant::now() + ENDING;
+        loop {
+            match self.wait(until, None, said) {
+                event @ (Event::Ended | Event::TimeOver) => return event,
+                Event::FromWalk | Event::Other => {}
+            }
+        }
     }
 
     fn wait(&mut self, until: Instant, walk: Option<BorrowedFd<'_>>, said: &mut Said) -> Event {
@@ -197,7 +221,7 @@ impl Running {
     }
 
     /// What it said last. Others may hold its pipe open: nobody waits for them.
-    fn end_all(&mut self, said: &mut Said) {
+    fn hear_out(&mut self, said: &mut Said) {
         for _ in 0..64 {
             let Some(from) = &self.said else { return };
             let mut on = [PollFd::from_borrowed_fd(from.as_fd(), PollFlags::IN)];

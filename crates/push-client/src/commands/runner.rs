@@ -23,6 +23,8 @@ const ENDING: Duration = Duration::from_secs(5);
 const NAP: Duration = Duration::from_millis(2);
 /// What has ended has closed its output, unless it left something behind.
 const CLOSING: Duration = Duration::from_secs(2);
+/// Longest pipe that an account may make.
+const PIPE_BYTES_MAX: usize = 1024 * 1024;
 /// How often the wish to end is looked for where nothing wakes us.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -35,14 +37,20 @@ pub struct Runner {
 }
 
 impl Runner {
-    /// Starts it. To be called before anything is given up.
-    pub(crate) fn start(settings: &Path, commands: &Commands) -> Result<Self, CommandError> {
+    /// Starts it. To be called before anything is given up. It holds `lock` for as long as it lives: if we are killed, what comes after is
+    /// run before another push begins.
+    pub(crate) fn start(settings: &Path, commands: &Commands, lock: OwnedFd) -> Result<Self, CommandError> {
         let settings = std::path::absolute(settings).map_err(CommandError::Start)?;
-        Self::start_as(Path::new("/proc/self/exe"), &settings, commands)
+        Self::start_as(Path::new("/proc/self/exe"), &settings, commands, lock.into())
     }
 
     /// The same of another copy of this program, for a test that is not one.
-    pub fn start_as(program: &Path, settings: &Path, commands: &Commands) -> Result<Self, CommandError> {
+    pub fn start_as(
+        program: &Path,
+        settings: &Path,
+        commands: &Commands,
+        lock: Stdio,
+    ) -> Result<Self, CommandError> {
         let (ours, theirs) = UnixStream::pair().map_err(CommandError::Start)?;
         let mut child = Command::new(program)
             .arg("run-commands")
@@ -50,7 +58,8 @@ impl Runner {
             .arg(settings)
             .env_clear()
             .stdin(OwnedFd::from(theirs))
-            .stdout(Stdio::null())
+            // It says nothing there, and its commands have one of their own.
+            .stdout(lock)
             .spawn()
             .map_err(CommandError::Start)?;
         let greeting = Greeting::receive(&ours).map_err(CommandError::Start)?;
@@ -82,7 +91,15 @@ impl Runner {
         self.ask(Kind::Dump, number)?;
         let place = usize::from(number).saturating_sub(1);
         let pipe = self.outputs.get_mut(place).and_then(Option::take).ok_or(CommandError::Gone)?;
-        Ok(Output { runner: self, pipe: File::from(pipe), number, task, how: None, closing: None })
+        Ok(Output {
+            runner: self,
+            pipe: File::from(pipe),
+            number,
+            task,
+            how: None,
+            closing: None,
+            closing_bytes: 0,
+        })
     }
 
     /// Runs all that comes after, and tells how each ended; the runner then ends.
@@ -157,6 +174,8 @@ pub struct Output<'a> {
     how: Option<How>,
     /// It has ended, and this is when its output must.
     closing: Option<Instant>,
+    /// What came since.
+    closing_bytes: usize,
 }
 
 /// What a look at a dump has brought.
@@ -179,19 +198,33 @@ impl Output<'_> {
             if self.is_ready(until.saturating_duration_since(Instant::now()).min(LOOK))? {
                 return match self.pipe.read(to) {
                     Ok(0) => Ok(Came::End),
-                    Ok(length) => Ok(Came::Bytes(length)),
+                    Ok(length) => self.came(length),
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Came::Nothing),
                     Err(_) => Err(CommandError::Gone),
                 };
             }
             if self.closing.is_some_and(|closing| Instant::now() > closing) {
-                let name = self.task.name();
-                return Err(CommandError::HeldOpen { number: self.number, name });
+                return Err(self.held_open());
             }
             if Instant::now() >= until {
                 return Ok(Came::Nothing);
             }
         }
+    }
+
+    /// What has ended left a full pipe at most: more is by somebody else.
+    fn came(&mut self, length: usize) -> Result<Came, CommandError> {
+        if self.closing.is_some() {
+            self.closing_bytes = self.closing_bytes.saturating_add(length);
+        }
+        match self.closing_bytes > PIPE_BYTES_MAX {
+            true => Err(self.held_open()),
+            false => Ok(Came::Bytes(length)),
+        }
+    }
+
+    fn held_open(&self) -> CommandError {
+        CommandError::HeldOpen { number: self.number, name: self.task.name() }
     }
 
     /// An error unless the command, once its output has ended, ends well.

@@ -1,6 +1,7 @@
 //! What the settings have run before, for and after a push.
 
-use std::fs;
+use std::fs::{self, Metadata};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -19,6 +20,8 @@ const WORDS_MAX: usize = 256;
 const WORD_BYTES_MAX: usize = 64 * 1024;
 /// Writable by the group or by others.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
+/// Only owners rename and remove.
+const STICKY: u32 = 0o1000;
 
 /// All of them, in their order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -162,16 +165,29 @@ impl Dump {
     }
 }
 
-/// Whoever can change the file says what we run.
-pub(super) fn only_ours(path: &Path) -> Result<(), SettingsError> {
+/// Whoever can change the file, or put another in its place, says what we run. `read` is what the file was when it was read.
+pub(super) fn only_ours(path: &Path, read: &Metadata) -> Result<(), SettingsError> {
     let ours = [0, rustix::process::geteuid().as_raw()];
     let wrong = |what: String| SettingsError::value(path, "before, dump, after", what);
-    let meta = fs::metadata(path).map_err(|error| wrong(format!("cannot be trusted: {error}")))?;
-    match ours.contains(&meta.uid()) && meta.mode() & WRITABLE_BY_OTHERS == 0 {
-        true => Ok(()),
-        false => Err(wrong(format!(
+    let unknown = |error: io::Error| wrong(format!("cannot be trusted: {error}"));
+    let is_ours = |meta: &Metadata| ours.contains(&meta.uid()) && meta.mode() & WRITABLE_BY_OTHERS == 0;
+    let open = |what: &Path| {
+        wrong(format!(
             "need settings that nobody else can change: {} must be root's or ours, and not writable by group or others",
-            cli::shown(path.as_os_str().as_bytes())
-        ))),
+            cli::shown(what.as_os_str().as_bytes())
+        ))
+    };
+    if !is_ours(read) {
+        return Err(open(path));
     }
+    let whole = fs::canonicalize(path).map_err(unknown)?;
+    for folder in whole.ancestors().skip(1) {
+        let meta = fs::metadata(folder).map_err(unknown)?;
+        // In a sticky one, nobody renames what is another's.
+        let is_sticky = ours.contains(&meta.uid()) && meta.mode() & STICKY != 0;
+        if !is_ours(&meta) && !is_sticky {
+            return Err(open(folder));
+        }
+    }
+    Ok(())
 }

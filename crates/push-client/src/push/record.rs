@@ -115,6 +115,10 @@ impl Recorder<'_> {
             }
             self.write(entry, &NEVER)?;
         }
+        // A file that was being read when the signal came is left out by now.
+        if path.is_none() && stop::is_asked() {
+            return Err(CommandError::Stopped.into());
+        }
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fs::{DirBuilder, File};
 use std::io::{self, BufWriter, Read};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::thread::{self, JoinHandle};
@@ -32,7 +32,7 @@ const BUFFER_BYTES: usize = 256 * 1024;
 pub struct StateFolder {
     dir: Dir,
     pieces: Dir,
-    _lock: Lock,
+    lock: Lock,
 }
 
 /// What a state folder says to somebody who only looks.
@@ -70,7 +70,12 @@ impl StateFolder {
         let lock = dir.try_lock(LOCK)?.ok_or(StateError::Busy)?;
         // Made here: once confined, this program makes files only.
         let pieces = dir.make_dir_or_open(PIECES, 0o700)?;
-        Ok(Self { dir, pieces, _lock: lock })
+        Ok(Self { dir, pieces, lock })
+    }
+
+    /// A copy of the lock, for a process that is to hold it if we are killed.
+    pub(crate) fn lock(&self) -> io::Result<OwnedFd> {
+        self.lock.try_clone()
     }
 
     /// What is remembered in the folder at `path`, without locking it. None if there is no such folder.

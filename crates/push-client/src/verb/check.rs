@@ -39,13 +39,7 @@ pub(super) fn check(run: &mut Run, settings: &Path) -> Result<Exit, Failed> {
     let top = rustix::fs::open(c"/", flags, Mode::empty())
         .map_err(|errno| Failed::machine("opening /", errno.into()))?;
     let console = run.console();
-    confine(
-        &top,
-        state.as_ref().map(|state| state.as_fd()).as_ref(),
-        carried.child_id(),
-        plan.trusted,
-        &console,
-    )?;
+    confine(&top, state.as_ref().map(|state| state.as_fd()).as_ref(), carried.child_id(), &plan, &console)?;
     let mut session = Session::new(carried)?;
     let message = greet(&mut session, Duration::from_secs(u64::from(target.connect_seconds) * 2))?;
     session.end();

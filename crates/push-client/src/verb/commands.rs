@@ -1,11 +1,13 @@
 //! What `run` has done before and after a push.
 
 use std::path::Path;
+use std::thread::sleep;
 
 use cli::{Exit, Failed, Monitor, Run};
 
-use crate::commands::{CommandError, How, Runner, stop};
+use crate::commands::{CommandError, How, Runner, SETTLE, stop};
 use crate::plan::{Commands, Plan};
+use crate::state::StateFolder;
 
 /// The commands around a push.
 #[derive(Debug)]
@@ -15,12 +17,13 @@ pub(super) struct Around {
 
 impl Around {
     /// Starts the runner, where the settings have commands. From then on signals are obeyed in good order.
-    pub(super) fn start(settings: &Path, plan: &Plan) -> Result<Self, Failed> {
+    pub(super) fn start(settings: &Path, plan: &Plan, state: &StateFolder) -> Result<Self, Failed> {
         if plan.commands.is_empty() {
             return Ok(Self { runner: None });
         }
         stop::listen().map_err(|error| Failed::machine("listening for signals", error))?;
-        Ok(Self { runner: Some(Runner::start(settings, &plan.commands)?) })
+        let lock = state.lock().map_err(|error| Failed::machine("sharing the lock", error))?;
+        Ok(Self { runner: Some(Runner::start(settings, &plan.commands, lock)?) })
     }
 
     /// Runs what comes before.
@@ -32,7 +35,12 @@ impl Around {
     /// The same outcome, unless a signal brought it about.
     pub(super) fn judged<T>(&self, outcome: Result<T, Failed>) -> Result<T, Failed> {
         stop::is_over();
-        if outcome.is_err() && self.runner.is_some() && stop::is_asked() {
+        if self.runner.is_none() || !stop::is_asked() {
+            return outcome;
+        }
+        // What comes after must not begin among the signals of whoever ends us.
+        sleep(SETTLE);
+        if outcome.is_err() {
             stop::obey();
             return Err(CommandError::Stopped.into());
         }

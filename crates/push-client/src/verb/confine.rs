@@ -6,7 +6,7 @@ use cli::{Exit, Failure, Monitor};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sandbox::{Confinement, Keep, Landlock, LandlockState, Profile, SandboxError, Threads, capabilities};
 
-use crate::plan::Trusted;
+use crate::plan::{Commands, Plan, Trusted};
 
 /// The process could not be confined.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +17,19 @@ impl Failure for ConfineError {
     fn exit(&self) -> Exit {
         Exit::MACHINE
     }
+
+    fn advice(&self) -> Option<String> {
+        matches!(self.0, SandboxError::NoLandlock).then(|| {
+            "commands in push.toml need a kernel with landlock (Linux 5.19, and in the list of `lsm=`): without it, who takes over the reading of files could change what is run"
+                .to_owned()
+        })
+    }
+}
+
+/// The filter of system calls and the lost capabilities hold without it. But this process keeps root's name, and so may write what is
+/// root's; where the settings name commands, what it wrote there would be run.
+fn landlock(commands: &Commands) -> Landlock {
+    if commands.is_empty() { Landlock::IfAvailable } else { Landlock::Required }
 }
 
 /// From here on: files are read beneath `top`, and written in `state` only; no socket, no program, no capability but the one
@@ -25,9 +38,10 @@ pub(super) fn confine(
     top: &impl AsFd,
     state: Option<&impl AsFd>,
     child: Option<u32>,
-    trusted: Trusted,
+    plan: &Plan,
     monitor: &dyn Monitor,
 ) -> Result<(), ConfineError> {
+    let trusted = plan.trusted;
     // Each folder on the way down is held.
     let limit = getrlimit(Resource::Nofile);
     // Refused: then deep trees are left out, by name.
@@ -38,8 +52,7 @@ pub(super) fn confine(
     };
     let mut confinement = Confinement::new(Profile::Client)
         .read_beneath(top)
-        // The filter of system calls and the lost capabilities hold without it.
-        .landlock(Landlock::IfAvailable)
+        .landlock(landlock(&plan.commands))
         .keep(keep)
         .threads(Threads::More);
     if let Some(state) = state {

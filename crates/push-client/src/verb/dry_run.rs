@@ -34,7 +34,7 @@ pub(super) fn dry_run(run: &mut Run, settings: &Path) -> Result<Exit, Failed> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let top = rustix::fs::open(c"/", flags, Mode::empty())
         .map_err(|errno| Failed::machine("opening /", errno.into()))?;
-    confine(&top, None::<&OwnedFd>, None, plan.trusted, &console)?;
+    confine(&top, None::<&OwnedFd>, None, &plan, &console)?;
     let mut account = Account::default();
     let mut tell = |difference, path: &formats::RelPath| {
         let sign = match difference {

@@ -35,7 +35,7 @@ pub(super) fn run(
     run.report().detail("emergency", role == Role::Emergency);
     let by_file = to_file.map(|file| file_of(file, &mut plan, &state, &console)).transpose()?;
     let order = Order { plan: &plan, started, role, before: before.as_ref(), by_file: by_file.as_ref() };
-    let mut around = Around::start(settings, &plan)?;
+    let mut around = Around::start(settings, &plan, &state)?;
     let prepared = around.before(&plan.commands, &console);
     let outcome = prepared.and_then(|()| {
         let runner = around.runner.as_mut();
@@ -98,7 +98,7 @@ fn attempt(
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let top = rustix::fs::open(c"/", flags, Mode::empty())
         .map_err(|errno| Failed::machine("opening /", errno.into()))?;
-    confine(&top, Some(&state.as_fd()), carried.child_id(), plan.trusted, console)?;
+    confine(&top, Some(&state.as_fd()), carried.child_id(), plan, console)?;
     stop::ends(carried.child_id()).map_err(|error| Failed::machine("starting a thread", error))?;
     let expected = before.and_then(|runs| runs.accepted.as_ref()).map(|run| run.count(Count::Entries.name()));
     let walked_before = before.and_then(Runs::walked);

@@ -38,7 +38,7 @@ pub(super) fn schedule(
 /// The host of the settings; without settings, the machine's name.
 fn own_name(settings: &Path) -> Result<String, Failed> {
     let named = match Settings::load(settings) {
-        Ok(settings) => settings.host,
+        Ok((settings, _)) => settings.host,
         Err(SettingsError::Missing { .. }) => None,
         Err(error) => return Err(error.into()),
     };

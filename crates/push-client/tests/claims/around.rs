@@ -1,10 +1,7 @@
 //! Commands before and after a push, and the process that runs them.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -124,9 +121,12 @@ fn commands_see_a_fixed_environment_and_three_descriptors() {
     let names =
         |lines: &[&str]| lines.iter().map(|l| l.split('=').next().unwrap().to_owned()).collect::<Vec<_>>();
     let before = said("before 1 (env): ");
-    assert_eq!(names(&before), ["FIRN_HOST", "HOME", "LANG", "PATH"], "{words}");
+    assert_eq!(names(&before), ["FIRN_HOST", "HOME", "LANG", "LOGNAME", "PATH", "USER"], "{words}");
     assert!(before.contains(&"FIRN_HOST=web01") && before.contains(&"LANG=C.UTF-8"));
-    assert_eq!(names(&said("after 1 (env): ")), ["FIRN_EXIT", "FIRN_HOST", "HOME", "LANG", "PATH"]);
+    assert_eq!(
+        names(&said("after 1 (env): ")),
+        ["FIRN_EXIT", "FIRN_HOST", "HOME", "LANG", "LOGNAME", "PATH", "USER"]
+    );
     // The fourth is that of the listing itself.
     let open: Vec<_> = said("before 2 (ls): ").into_iter().filter(|line| line.contains("->")).collect();
     assert_eq!(open.len(), 4, "{open:?}");
@@ -171,6 +171,33 @@ fn a_late_command_is_ended_with_all_that_it_has_started() {
 }
 
 #[test]
+fn a_late_command_that_left_its_group_is_ended_all_the_same() {
+    if !Path::new("/usr/bin/perl").exists() {
+        println!("SKIPPED: a_late_command_that_left_its_group_is_ended_all_the_same: no perl");
+        return;
+    }
+    let around = Around::new();
+    let leaving = "setpgrp(0, getpgrp(getppid())) or die; sleep 60";
+    let line = format!("[[before]]\ncommand = [\"perl\", \"-e\", {leaving:?}]\ntimeout_seconds = 1\n");
+    let begun = Instant::now();
+    let done = around.run(&line);
+    assert_eq!(done.status.code(), Some(7), "{}", text(&done.stderr));
+    assert!(text(&done.stderr).contains("took longer than its timeout_seconds"), "{}", text(&done.stderr));
+    assert!(begun.elapsed().as_secs() < 30, "{:?}", begun.elapsed());
+}
+
+#[test]
+fn commands_have_no_terminal_of_ours() {
+    let around = Around::new();
+    // Fields 5 to 7 of the runner's line: group, session, terminal.
+    let line = "cut -d' ' -f5-7 /proc/$PPID/stat > @/group; echo $PPID > @/runner";
+    let done = around.run(&around.shell("before", line));
+    assert_eq!(done.status.code(), Some(18), "{}", text(&done.stderr));
+    let runner = around.read("runner");
+    assert_eq!(around.read("group"), format!("{0} {0} 0\n", runner.trim()));
+}
+
+#[test]
 fn a_command_after_that_fails_is_told_and_does_not_hide_how_the_push_ended() {
     let around = Around::new();
     let commands = [around.shell("after", "exit 9"), around.shell("after", "echo ran > @/second")];
@@ -189,8 +216,11 @@ fn a_push_that_is_told_to_end_undoes_what_came_before() {
     ];
     let child = around.start(&commands.concat());
     around.wait_for("before");
+    let begun = Instant::now();
     signal(child.id(), "TERM");
     let done = child.wait_with_output().unwrap();
+    // What comes after does not begin while a service manager may still signal all that it finds.
+    assert!(begun.elapsed() >= Duration::from_millis(300), "{:?}", begun.elapsed());
     // By the signal, as whoever sent it expects.
     assert_eq!(
         (done.status.code(), around.read("after").as_str()),
@@ -207,12 +237,21 @@ fn of_a_push_that_was_killed_what_came_before_is_undone_all_the_same() {
     let around = Around::new();
     let commands = [
         around.shell("before", "echo $$ > @/before; exec sleep 600"),
+        around.shell("after", "touch @/begun; while test ! -e @/go; do sleep 0.05; done"),
         around.shell("after", "echo \"exit $FIRN_EXIT\" > @/after.new; mv @/after.new @/after"),
     ];
     let mut child = around.start(&commands.concat());
     around.wait_for("before");
+    let killed = Instant::now();
     signal(child.id(), "KILL");
     child.wait().unwrap();
+    around.wait_for("begun");
+    // A service manager that finds its main process dead tells the others to end.
+    assert!(killed.elapsed() >= Duration::from_secs(2), "{:?}", killed.elapsed());
+    // Until all is undone no other push begins.
+    let done = around.run(&commands.concat());
+    assert_eq!(done.status.code(), Some(10), "{}", text(&done.stderr));
+    fs::write(around.at("go"), "").unwrap();
     around.wait_for("after");
     assert_eq!(around.read("after"), "exit \n");
     assert_gone(&around.read("before"));
@@ -229,6 +268,16 @@ fn settings_that_others_can_change_run_no_commands() {
         assert!(text(&done.stderr).contains("nobody else can change"), "{}", text(&done.stderr));
     }
     assert!(!around.at("ran").exists());
+    // Who can rename in a folder above can change them, too.
+    fs::set_permissions(&settings, fs::Permissions::from_mode(0o600)).unwrap();
+    let folder = Path::new(&settings).parent().unwrap();
+    for (mode, is_refused) in [(0o770, true), (0o707, true), (0o1777, false), (0o700, false)] {
+        fs::set_permissions(folder, fs::Permissions::from_mode(mode)).unwrap();
+        let done = crate::commands::run(&["run", "--config", &settings]);
+        let words = text(&done.stderr);
+        assert_eq!(words.contains("nobody else can change"), is_refused, "{mode:o}: {words}");
+        assert_eq!(fs::remove_file(around.at("ran")).is_err(), is_refused, "{mode:o}: {words}");
+    }
 }
 
 #[test]
@@ -265,62 +314,6 @@ fn a_command_runs_as_the_account_that_is_named() {
     assert!(text(&done.stderr).contains("there is no account"), "{}", text(&done.stderr));
 }
 
-/// Speaks to the runner as a walk that was taken over would.
-fn told(settings: &str, asks: &[[u8; 2]]) -> (Vec<u8>, String) {
-    let (mut ours, theirs) = UnixStream::pair().unwrap();
-    let child = Command::new(env!("CARGO_BIN_EXE_push-client"))
-        .args(["run-commands", "--config", settings])
-        .env_clear()
-        .stdin(OwnedFd::from(theirs))
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut greeting = [0; 36];
-    ours.read_exact(&mut greeting).unwrap();
-    let mut answers = Vec::new();
-    for ask in asks {
-        ours.write_all(ask).unwrap();
-        let mut answer = [0; 4];
-        // It may have been hung up on us.
-        if ours.read_exact(&mut answer).is_err() {
-            break;
-        }
-        answers.extend_from_slice(&answer);
-    }
-    drop(ours);
-    let done = child.wait_with_output().unwrap();
-    (answers, text(&done.stderr))
-}
-
-#[test]
-fn a_walk_that_was_taken_over_can_ask_for_nothing_but_what_is_next() {
-    let around = Around::new();
-    let commands = [
-        around.shell("before", "echo before1 >> @/log"),
-        around.shell("before", "echo before2 >> @/log"),
-        around.shell("after", "echo after >> @/log"),
-    ];
-    let settings = around.settings(&commands.concat());
-    let log = |asks: &[[u8; 2]]| {
-        let _ = fs::remove_file(around.at("log"));
-        let (answers, words) = told(&settings, asks);
-        (answers, words, around.read("log"))
-    };
-    // In order.
-    let (answers, _, ran) = log(&[[1, 1], [1, 2], [3, 0]]);
-    assert_eq!(answers, [1, 1, 0, 0, 1, 2, 0, 0, 3, 1, 0, 0]);
-    assert_eq!(ran, "before1\nbefore2\nafter\n");
-    for bad in [[1, 0], [1, 2], [1, 3], [1, 255], [2, 1], [2, 0], [9, 9]] {
-        let (answers, words, ran) = log(&[bad]);
-        assert_eq!((answers.as_slice(), ran.as_str()), ([].as_slice(), ""), "{bad:?}: {words}");
-    }
-    // Twice: what was done is undone, and nothing more is heard.
-    let (_, words, ran) = log(&[[1, 1], [1, 1], [1, 2]]);
-    assert_eq!(ran, "before1\nafter\n", "{words}");
-    assert!(words.contains("before 1 is not what comes next"), "{words}");
-}
-
 #[test]
 fn check_and_dry_run_name_commands_and_run_none() {
     let around = Around::new();
@@ -339,8 +332,15 @@ fn check_and_dry_run_name_commands_and_run_none() {
         "{}",
         text(&done.stdout)
     );
-    let missing = around.settings("[[before]]\ncommand = [\"no-such-program\"]\n");
-    let done = crate::commands::run(&["check", "--config", &missing]);
-    assert_eq!(done.status.code(), Some(7), "{}", text(&done.stderr));
+    for (words, why) in [
+        ("command = [\"no-such-program\"]\n", "cannot be run: there is no such program in /usr/local/sbin:"),
+        ("command = [\"/no/such/program\"]\n", "cannot be run: there is no such program\n"),
+        ("command = [\"true\"]\nuser = \"nobody-of-this-name\"\n", "there is no account nobody-of-this-name"),
+    ] {
+        let missing = around.settings(&format!("[[before]]\n{words}"));
+        let done = crate::commands::run(&["check", "--config", &missing]);
+        assert_eq!(done.status.code(), Some(7), "{}", text(&done.stderr));
+        assert!(text(&done.stderr).contains(why), "{}", text(&done.stderr));
+    }
     assert!(!around.at("ran").exists() && !Path::new("/ran").exists());
 }

@@ -134,7 +134,8 @@ impl Host {
         let top = OwnedFd::from(fs::File::open(self.top()).unwrap());
         let settings = self.folder.path().join("push.toml");
         let program = Path::new(env!("CARGO_BIN_EXE_push-client"));
-        let start = || Runner::start_as(program, &settings, &plan.commands).unwrap();
+        let start =
+            || Runner::start_as(program, &settings, &plan.commands, std::process::Stdio::null()).unwrap();
         let mut runner = (!plan.commands.is_empty()).then(start);
         let job = Job {
             plan: &plan,

@@ -31,6 +31,7 @@ mod preview;
 mod reading;
 mod rehash;
 mod rendezvous;
+mod runner;
 mod selection;
 mod server;
 mod snapshots;

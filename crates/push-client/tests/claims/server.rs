@@ -24,6 +24,8 @@ pub(crate) struct Server {
     pub(crate) cut_after: Option<u64>,
     /// Answers of the snapshotter, given as soon as it is asked.
     pub(crate) verdict: Option<Verdict>,
+    /// Without one it accepts what was sealed.
+    pub(crate) accepts: bool,
     /// The time by its clock, seconds since 1970.
     pub(crate) now: i64,
     /// What each push was admitted as.
@@ -60,6 +62,7 @@ impl Server {
             partial: Vec::new(),
             cut_after: None,
             verdict: None,
+            accepts: false,
             now: 0,
             roles: Vec::new(),
             holdings: Holdings::Nothing,
@@ -170,7 +173,9 @@ impl Server {
                 self.sealed.push(std::mem::take(&mut self.partial));
             }
             Effect::Await { push, .. } => {
-                let verdict = self.verdict.take().unwrap_or(Verdict::Pending);
+                let sealed = self.sealed.last().filter(|_| self.accepts);
+                let sealed = sealed.map(|sealed| Verdict::Accepted { root: seal(sealed).root });
+                let verdict = self.verdict.take().or(sealed).unwrap_or(Verdict::Pending);
                 if verdict != Verdict::Pending {
                     self.judge(push, verdict);
                 }

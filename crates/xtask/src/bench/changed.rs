@@ -23,6 +23,8 @@ const MIB: f64 = 1024.0 * 1024.0;
 /// The unit in which a database writes.
 const BLOCK_BYTES: u64 = 64 * 1024;
 const INSERTED_BYTES: u64 = 1024;
+/// Each snapshot of the big file is whole on this file system: more rounds would fill the disk.
+const BIG_ROUNDS_MAX: u32 = 2;
 /// Files in a folder of the second rank, and folders in one of the first.
 const LEAF_FILES: u64 = 20;
 const LEAVES: u64 = 50;
@@ -200,6 +202,7 @@ pub(crate) fn measure(bench: &mut Bench, edit: Edit, rounds: u32) -> Result<Vec<
     let step = Step::spinner(format!("{id}: getting ready"));
     let sides = Sides::prepare(bench, &id.replace('.', "-"), source)?;
     drop(step);
+    let rounds = if edit.is_big() { rounds.min(BIG_ROUNDS_MAX) } else { rounds };
     let step = Step::count(format!("{id}: measuring"), u64::from(rounds));
     let (mut figures, mut wire) = (Figures::default(), Wire::default());
     for round in 0..u64::from(rounds) {
@@ -217,6 +220,7 @@ pub(crate) fn measure(bench: &mut Bench, edit: Edit, rounds: u32) -> Result<Vec<
     }
     let mut rows: Vec<_> = edit.versus().iter().map(|versus| figures.row(versus)).collect();
     rows.push(Row::part_of_limit(edit.wire_id(), "MiB", &wire.mib, &wire.parts));
+    sides.end(bench)?;
     Ok(rows)
 }
 
@@ -247,6 +251,15 @@ impl Sides {
             wire.mib.push(sent / MIB);
         }
         Ok(took)
+    }
+
+    /// Makes room for the next edit.
+    fn end(self, bench: &Bench) -> Result<()> {
+        for ours in &self.ours {
+            fs::remove_dir_all(bench.scratch.history(&ours.host.name))?;
+        }
+        fs::remove_dir_all(self.peer.target("changing"))?;
+        Ok(())
     }
 
     /// rsync, with what is gone removed.

@@ -15,7 +15,7 @@ use crate::trouble::{Result, Trouble};
 /// Length of the image; it is sparse, and holds what is really written.
 const BYTES: u64 = 24 << 30;
 /// Bytes that may really be written.
-const FREE_BYTES_MIN: u64 = 14 << 30;
+const FREE_BYTES_MIN: u64 = 20 << 30;
 
 /// What the disk is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

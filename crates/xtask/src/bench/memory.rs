@@ -45,14 +45,18 @@ fn look() -> Peak {
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     for process in processes {
         let status = fs::read_to_string(process.path().join("status")).unwrap_or_default();
-        let of = |what: &str| status.lines().find_map(|line| line.strip_prefix(what)).map(str::trim);
-        // The kernel's own mark of the most it ever had.
-        let kib = of("VmHWM:").and_then(|text| text.trim_end_matches(" kB").parse::<u64>().ok());
-        match of("Name:") {
-            Some("push-client") => sum.client += kib.unwrap_or_default() * 1024,
-            Some("receiver") => sum.receiver += kib.unwrap_or_default() * 1024,
+        match status.lines().find_map(|line| line.strip_prefix("Name:")).map(str::trim) {
+            Some("push-client") => sum.client += mark(&status),
+            Some("receiver") => sum.receiver += mark(&status),
             _ => {}
         }
     }
     sum
+}
+
+/// The kernel's own mark of the most resident memory that a process ever had, in bytes, from its `/proc/PID/status`.
+pub(super) fn mark(status: &str) -> u64 {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    kib.unwrap_or(0) * 1024
 }

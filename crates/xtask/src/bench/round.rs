@@ -8,7 +8,7 @@ use super::runner::{Cipher, Figures, Runner, Took, runners};
 use super::subject::Subject;
 use super::{Bench, floor};
 use crate::screen::Step;
-use crate::trouble::Result;
+use crate::trouble::{Result, Trouble};
 
 /// The ones a round needs, made ready.
 struct Runners {
@@ -76,14 +76,13 @@ impl Runners {
         match runner {
             Runner::Ours(transport) => {
                 let ours = self.ours.iter_mut().find(|ours| ours.transport == transport);
-                let ours = ours.ok_or_else(|| crate::trouble::Trouble::new("nobody was made ready"))?;
+                let ours = ours.ok_or_else(unready)?;
                 ours.run(bench, &self.peer, subject)
             }
             Runner::Rsync(cipher) => self.rsync(bench, subject, cipher),
             Runner::Archiver(archiver) => {
                 let repository = self.repositories.iter().find(|one| one.archiver == archiver);
-                let repository =
-                    repository.ok_or_else(|| crate::trouble::Trouble::new("nobody was made ready"))?;
+                let repository = repository.ok_or_else(unready)?;
                 if !subject.is_unchanged() {
                     repository.begin(bench, &self.peer)?;
                 }
@@ -112,4 +111,8 @@ impl Runners {
         }
         Ok(Took { sealed, snapshot: Some(sealed + linked) })
     }
+}
+
+fn unready() -> Trouble {
+    Trouble::new("nobody was made ready")
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use pipeline_tests::Outcome;
 
+use crate::bench::memory::mark;
 use crate::trouble::{Result, Trouble};
 
 const LOOK_EVERY: Duration = Duration::from_millis(25);
@@ -32,12 +33,8 @@ pub(super) fn watch(command: &mut Command, disk: &Path) -> Result<Peak> {
     if child.wait()?.success() { Ok(peak) } else { Err(Trouble::new("what was watched failed")) }
 }
 
-/// The kernel's own mark of the most it ever had.
 fn memory(child: &Child) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
-    kib.unwrap_or(0) * 1024
+    mark(&std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default())
 }
 
 fn used(disk: &Path) -> Result<u64> {

@@ -8,6 +8,7 @@ use std::fs::Metadata;
 use std::num::NonZeroU64;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use formats::{ACCOUNT_PREFIX, HostId, RelPath};
 
@@ -41,7 +42,7 @@ pub struct Plan {
     /// Who we are.
     pub host: HostId,
     /// What is pushed and what is not.
-    pub selection: Selection,
+    pub selection: Arc<Selection>,
     /// Whether `trusted.*` attributes are to be seen.
     pub trusted: Trusted,
     /// Within so many days each untouched file is read again; 0 for never.
@@ -108,7 +109,7 @@ impl Plan {
     /// Leaves out one more path; none that could not be pushed anyway.
     pub(crate) fn pass_over(&mut self, path: &Path) {
         if let Ok(components) = components(path) {
-            self.selection.leave(&components);
+            Arc::make_mut(&mut self.selection).leave(&components);
         }
     }
 
@@ -139,7 +140,7 @@ impl Plan {
         let target = Target::of(settings.server, &host, &settings.state, path)?;
         Ok(Self {
             host,
-            selection,
+            selection: Arc::new(selection),
             trusted: if settings.trusted_attributes { Trusted::Keep } else { Trusted::LeaveOut },
             rehash_days: settings.rehash_days,
             state: settings.state,

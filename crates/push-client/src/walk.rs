@@ -3,6 +3,7 @@
 //! Every name is reached from the descriptor of its folder by one component and never through a symbolic link, so whoever may
 //! write in a tree can rename, swap and replace as he likes: the walk sees the one or the other, and never leaves the tree.
 
+mod ahead;
 mod attributes;
 mod facts;
 mod flags;
@@ -18,6 +19,7 @@ mod tags;
 mod trace;
 mod walker;
 
+pub use ahead::{Ahead, Walked};
 pub use attributes::{Attributes, read_attributes};
 pub use facts::{Facts, FileKind, Freshness, Shift, Stamp};
 pub use flags::read_flags;

@@ -183,8 +183,9 @@ impl<'a> Contents<'a> {
         expected: Option<Expected>,
         turn: Turn,
     ) -> Result<(Attempt, Facts), PushError> {
-        let want = usize::try_from(before.size).unwrap_or(READ_BYTES) + 1;
-        let read = fill(file, self.buffer.get_mut(..want).unwrap_or_default());
+        let expected_bytes = usize::try_from(before.size).unwrap_or(READ_BYTES);
+        let space = self.buffer.get_mut(..expected_bytes + 1).unwrap_or_default();
+        let read = fill(file, space, Some(expected_bytes));
         let (length, after) = match (read, found.look(&*file)) {
             (Ok(length), Ok(after)) => (length, after),
             (Err(errno), _) | (_, Err(errno)) => return Ok((Attempt::Failed(errno), *before)),
@@ -359,7 +360,7 @@ impl<'a> Contents<'a> {
             return Err(Errno::CANCELED);
         }
         let want = usize::try_from(bytes_max).unwrap_or(READ_BYTES).min(READ_BYTES);
-        let length = fill(file, self.buffer.get_mut(left..left + want).unwrap_or_default())?;
+        let length = fill(file, self.buffer.get_mut(left..left + want).unwrap_or_default(), None)?;
         self.read_bytes += length as u64;
         self.reading.advance(length as u64);
         Ok(length)

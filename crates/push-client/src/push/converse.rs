@@ -28,7 +28,7 @@ use super::rehash::Rehash;
 use super::sender::{SendError, Sender, Sent};
 use super::session::{Session, greet};
 use crate::state::{Base, Journal, JournalHead, Keeping, Memory, Pending, StateFolder};
-use crate::walk::{Links, Names, Walker};
+use crate::walk::{Links, Names, Walked};
 
 /// The minor version of the session from which on offers are answered.
 const OFFERS_SINCE: u16 = 2;
@@ -270,8 +270,9 @@ impl Push<'_> {
             monitor: self.monitor,
             task: self.monitor.task("walking", Amount::Items(self.job.entries_expected)),
         };
-        let top = self.job.top.try_clone().map_err(machine("hold the host's root folder"))?;
-        Walker::beneath(&self.job.plan.selection, top).walk(&mut recorder)?;
+        if self.job.ahead.tell(&mut recorder)? == Walked::Part {
+            return Err(PushError::WalkGone);
+        }
         recorder.put_dues(None)?;
         let Recorder { contents, new, all_taken_over, task, long, account, .. } = recorder;
         drop(task);

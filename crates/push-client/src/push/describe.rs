@@ -1,6 +1,6 @@
 //! From what the walk found to an entry, for all that is not the content of a file.
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use formats::limits::ATTRIBUTES;
 use formats::{Body, Entry, Flags, Kind, Meta, Node, Tag};
@@ -50,7 +50,7 @@ pub(super) fn describe(
     names: &Names,
     account: &mut Account,
 ) -> Entry {
-    let extended = read_attributes(open, found.folder, found.name);
+    let extended = read_attributes(open, found.folder.as_fd(), found.name);
     for (name, errno) in extended.missed {
         if errno != Errno::NOENT {
             let why = format!("extended attribute {}: {}", shown(&name), text(errno));
@@ -80,7 +80,7 @@ pub(super) fn with_flags(base: &Base, known: &Known, found: &Found<'_>) -> Resul
     if base.knows_flags() {
         return Ok(None);
     }
-    let Some(flags) = flags_of(found, found.open)? else { return Ok(None) };
+    let Some(flags) = flags_of(found, found.opened())? else { return Ok(None) };
     let mut entry = known.entry.clone();
     if let Body::Node(node) = &mut entry.body {
         let attributes = &mut node.meta.attributes;

@@ -65,6 +65,9 @@ pub enum PushError {
     /// The sending thread has ended; its own error tells why.
     #[error("the sender ended early")]
     SenderGone,
+    /// The walking thread has ended before the walk; it has said why.
+    #[error("the walk ended early")]
+    WalkGone,
     /// This machine refused something that a push needs.
     #[error("{doing}")]
     Machine {
@@ -101,7 +104,9 @@ impl Failure for PushError {
             PushError::State(error) => error.exit(),
             PushError::Command(error) => error.exit(),
             PushError::Machine { .. } | PushError::Base(_) => Exit::MACHINE,
-            PushError::SenderGone | PushError::Manifest(_) | PushError::Frame(_) => Exit::BUG,
+            PushError::SenderGone | PushError::WalkGone | PushError::Manifest(_) | PushError::Frame(_) => {
+                Exit::BUG
+            }
         }
     }
 

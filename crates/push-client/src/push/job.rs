@@ -1,20 +1,19 @@
 //! What a push is given, and what comes of it.
 
-use std::os::fd::OwnedFd;
-
 use formats::session::{Code, Role};
 use formats::{PushId, Root};
 
 use crate::commands::Runner;
 use crate::plan::Plan;
+use crate::walk::Ahead;
 
 /// What is to be pushed.
 #[derive(Debug)]
 pub struct Job<'a> {
     /// The settings.
     pub plan: &'a Plan,
-    /// The host's `/`, held.
-    pub top: OwnedFd,
+    /// The walk over the host, which has begun.
+    pub ahead: Ahead,
     /// Now, in seconds since 1970.
     pub started: i64,
     /// The host's time zone.

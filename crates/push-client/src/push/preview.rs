@@ -122,7 +122,7 @@ impl Visit for Comparer<'_> {
             self.file(found, known.as_ref())
         } else {
             kind_of(found).map(|kind| {
-                let entry = describe(found, (facts, kind), found.open, &self.names, self.account);
+                let entry = describe(found, (facts, kind), found.opened(), &self.names, self.account);
                 self.compare(known.as_ref(), &entry, 0);
             })
         };

@@ -42,14 +42,19 @@ pub(super) struct Expected {
     pub(super) hash: ContentHash,
 }
 
-/// Reads until `to` is full or the file ends.
-pub(super) fn fill(file: &mut File, to: &mut [u8]) -> Result<usize, Errno> {
+/// Reads until `to` is full or the file ends: where `ends_at` says that it does, that is not asked again.
+pub(super) fn fill(file: &mut File, to: &mut [u8], ends_at: Option<usize>) -> Result<usize, Errno> {
     let mut filled = 0;
     while let Some(space) = to.get_mut(filled..).filter(|space| !space.is_empty()) {
         match file.read(space) {
             Ok(0) => break,
-            // Short of the end of what was asked: the end of the file, for all that is known, which the caller checks.
-            Ok(length) => filled += length,
+            Ok(length) => {
+                filled += length;
+                // Less than was asked for, and as much as there should be: whether it grew meanwhile, the caller's look afterwards tells.
+                if ends_at == Some(filled) {
+                    break;
+                }
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => {
                 return Err(errno(&error));

@@ -221,7 +221,7 @@ impl Recorder<'_> {
 
     fn other(&mut self, found: &Found<'_>) -> Result<(), PushError> {
         match kind_of(found) {
-            Ok(kind) => self.node(found, &found.facts, kind, found.open, &found.facts.stamp),
+            Ok(kind) => self.node(found, &found.facts, kind, found.opened(), &found.facts.stamp),
             Err(Errno::NOENT) => {
                 self.account.add(Count::Vanished, 1);
                 Ok(())

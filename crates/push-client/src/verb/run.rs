@@ -1,6 +1,7 @@
 //! `push-client run`.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use cli::{Console, Exit, Failed, Monitor, Run};
@@ -16,6 +17,7 @@ use crate::plan::Plan;
 use crate::push::{Account, Count, Delivery, Job, Outcome, Phase, PushError, Session, Warning, push};
 use crate::state::{RunRecord, Runs, StateFolder};
 use crate::transport::{self, PushFile};
+use crate::walk::Ahead;
 
 pub(super) fn run(
     run: &mut Run,
@@ -100,10 +102,13 @@ fn attempt(
         .map_err(|errno| Failed::machine("opening /", errno.into()))?;
     confine(&top, Some(&state.as_fd()), carried.child_id(), plan, console)?;
     stop::ends(carried.child_id()).map_err(|error| Failed::machine("starting a thread", error))?;
+    // The walk goes ahead while the server is still being reached: nothing of it depends on what the server says.
+    let ahead = Ahead::start(Arc::clone(&plan.selection), top)
+        .map_err(|error| Failed::machine("starting a thread", error))?;
     let expected = before.and_then(|runs| runs.accepted.as_ref()).map(|run| run.count(Count::Entries.name()));
     let walked_before = before.and_then(Runs::walked);
     let job =
-        Job { plan, top, started, zone, entries_expected: expected, walked_before, role, delivery, runner };
+        Job { plan, ahead, started, zone, entries_expected: expected, walked_before, role, delivery, runner };
     let pushed = push(job, state, Session::new(carried)?, account, console);
     if let Err(PushError::Refused { retry_seconds, .. }) = &pushed {
         account.retry_seconds = Some(*retry_seconds);

@@ -1,7 +1,8 @@
 //! One held folder of the walk, and what becomes of each of its names.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use formats::RelPath;
 use rustix::io::Errno;
@@ -18,7 +19,7 @@ const LOOKS_MAX: u32 = 4;
 
 pub(super) struct Level<'s> {
     selection: &'s Selection,
-    folder: OwnedFd,
+    folder: Arc<OwnedFd>,
     at: At<'s>,
     names: std::vec::IntoIter<Vec<u8>>,
     device: u64,
@@ -46,7 +47,7 @@ impl<'s> Level<'s> {
     /// Lists a folder, and goes into it.
     pub(super) fn enter<V: Visit>(
         selection: &'s Selection,
-        folder: OwnedFd,
+        folder: Arc<OwnedFd>,
         at: At<'s>,
         visit: &mut V,
     ) -> Result<Option<Self>, V::Stop> {
@@ -187,8 +188,14 @@ impl<'s> Level<'s> {
 
     fn found<'a>(&'a self, step: &Step<'a, '_>, facts: Facts) -> Found<'a> {
         let shift = self.at.ground.shift;
-        let (folder, facts) = (self.folder.as_fd(), facts.shifted(shift));
-        Found { path: step.path, folder, name: step.name, facts, open: None, shift }
+        Found {
+            path: step.path,
+            folder: &self.folder,
+            name: step.name,
+            facts: facts.shifted(shift),
+            open: None,
+            shift,
+        }
     }
 
     /// A root that is read somewhere else.
@@ -201,7 +208,7 @@ impl<'s> Level<'s> {
         let opened = open_elsewhere(&self.at.ground.top, elsewhere);
         let opened = opened.and_then(|folder| Ok((Facts::of_open(&folder)?, folder)));
         let (facts, folder) = match opened {
-            Ok(opened) => opened,
+            Ok((facts, folder)) => (facts, Arc::new(folder)),
             Err(errno) => {
                 let why = match errno {
                     Errno::NOENT => Missed::NoRoot,
@@ -213,7 +220,7 @@ impl<'s> Level<'s> {
         };
         let shift = Shift::of(step.path.as_bytes(), &facts);
         let found = self.found(step, facts);
-        visit.found(&Found { open: Some(folder.as_fd()), facts: facts.shifted(shift), shift, ..found })?;
+        visit.found(&Found { open: Some(&folder), facts: facts.shifted(shift), shift, ..found })?;
         let decision = self.decide(step.name, Shape::Folder);
         let at = At {
             path: Some(step.path.clone()),
@@ -241,7 +248,7 @@ impl<'s> Level<'s> {
         let may_cross = crosses || step.is_root() || step.leads_on() || decision.choice == Choice::Pass;
         let mounts = if may_cross { Mounts::Cross } else { Mounts::Stay };
         let folder = match open_folder(&self.folder, step.name, &facts, mounts) {
-            Ok(folder) => folder,
+            Ok(folder) => Arc::new(folder),
             Err(Errno::NOENT) => {
                 return visit.missed(step.path.as_bytes(), step.absent(Errno::NOENT)).map(|()| Look::Done);
             }
@@ -256,7 +263,7 @@ impl<'s> Level<'s> {
                 return visit.missed(step.path.as_bytes(), Missed::Closed(errno)).map(|()| Look::Done);
             }
         };
-        visit.found(&Found { open: Some(folder.as_fd()), ..self.found(step, facts) })?;
+        visit.found(&Found { open: Some(&folder), ..self.found(step, facts) })?;
         let mut choice = decision.choice;
         if elsewhere {
             let is_entered = crosses && !matches!(Home::of(&folder), Ok(Home::MadeUp));

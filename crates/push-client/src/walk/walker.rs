@@ -3,6 +3,7 @@
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use formats::RelPath;
 use rustix::fs::{Mode, OFlags};
@@ -20,18 +21,23 @@ pub struct Found<'a> {
     /// Where, below the host's `/`.
     pub path: &'a RelPath,
     /// The folder it is in.
-    pub folder: BorrowedFd<'a>,
+    pub folder: &'a Arc<OwnedFd>,
     /// Its name there.
     pub name: &'a [u8],
     /// What was seen of it; of a folder that is open, what was seen of the open folder.
     pub facts: Facts,
     /// The folder itself, if it is one and could be opened.
-    pub open: Option<BorrowedFd<'a>>,
+    pub open: Option<&'a Arc<OwnedFd>>,
     /// What its device is told as.
     pub shift: Shift,
 }
 
-impl Found<'_> {
+impl<'a> Found<'a> {
+    /// The folder itself, if it is one and could be opened.
+    pub fn opened(&self) -> Option<BorrowedFd<'a>> {
+        self.open.map(|folder| folder.as_fd())
+    }
+
     /// What is seen now of the file that was found, and is open.
     pub fn look(&self, file: impl AsFd) -> Result<Facts, Errno> {
         Facts::of_open(file).map(|facts| facts.shifted(self.shift))
@@ -163,7 +169,7 @@ impl<'s> Walker<'s> {
             None => ground.top.try_clone().map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO)),
         };
         let folder = match opened {
-            Ok(folder) => folder,
+            Ok(folder) => Arc::new(folder),
             Err(errno) => return visit.missed(b"", Missed::Unlisted(errno)).map(|()| None),
         };
         let at = At { path: None, branch: Some(branch), choice, place: selection.rules.start(), ground };

@@ -8,6 +8,7 @@ mod eyes;
 mod naive;
 mod traps;
 
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -68,7 +69,7 @@ impl Visit for Asking<'_, '_> {
                 Err(_) => eyes.disturbed += 1,
             },
             FileKind::Folder => {
-                if let Some(open) = found.open {
+                if let Some(open) = found.opened() {
                     eyes.flags(read_flags(open).ok().flatten().map(|flags| flags.bits()));
                 }
             }
@@ -78,7 +79,7 @@ impl Visit for Asking<'_, '_> {
             },
             _ => {}
         }
-        let attributes = read_attributes(found.open, found.folder, found.name);
+        let attributes = read_attributes(found.opened(), found.folder.as_fd(), found.name);
         eyes.disturbed += u64::from(!attributes.missed.is_empty());
         attributes.read.iter().for_each(|attribute| eyes.attribute(&attribute.value));
         eyes.visited(path);

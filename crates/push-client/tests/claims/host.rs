@@ -4,6 +4,7 @@ use std::fs;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cli::Silent;
@@ -14,6 +15,7 @@ use push_client::plan::Plan;
 use push_client::push::{Account, Delivery, Job, Outcome, PushError, Session, push};
 use push_client::state::{StateError, StateFolder};
 use push_client::transport::Carried;
+use push_client::walk::Ahead;
 
 use crate::judge::Files;
 use crate::server::Server;
@@ -139,7 +141,7 @@ impl Host {
         let mut runner = (!plan.commands.is_empty()).then(start);
         let job = Job {
             plan: &plan,
-            top,
+            ahead: Ahead::start(Arc::clone(&plan.selection), top).unwrap(),
             started: now + later,
             zone: "UTC".to_owned(),
             entries_expected: None,

@@ -231,8 +231,10 @@ fn where_the_server_has_nothing_long_files_are_soon_read_once_and_asked_about_no
         }
     }
     let (_, account) = host.push(&mut server);
-    assert_eq!(server.newest_lent(&entries).contents.len(), 2_100 + 16);
-    assert_eq!(account.get(Count::HadContents), 16);
+    let sent = server.newest_lent(&entries).contents.len() as u64 - 2_100;
+    // The first is lacking and the sixteenth after it is had, or one of those before the first answer.
+    assert!((1..=16).contains(&sent), "{sent}");
+    assert_eq!(sent + account.get(Count::HadContents), 32);
 }
 
 #[test]
@@ -286,6 +288,10 @@ fn a_push_with_offers_that_is_cut_anywhere_goes_on_or_begins_anew_and_is_whole()
 #[test]
 fn a_push_that_was_cut_does_not_go_on_with_another_lender() {
     let host = host();
+    // More than can wait between walk and server: at the cut the walk is not yet done.
+    for n in LONG..LONG + 6 {
+        host.write(&format!("long-{n}"), &noise(1_000 + n, 3_000_000));
+    }
     let (mut server, _) = forgetful(&host);
     server.holdings = Holdings::Nothing;
     server.cut_after = Some(2_500_000);

@@ -43,7 +43,7 @@ fn what_is_excluded_is_not_there_and_neither_is_the_state() {
     let mut seen = Seen::default();
     let state = host.state_path();
     fs::create_dir_all(&state).unwrap();
-    let mut selection = plan.selection;
+    let mut selection = Selection::clone(&plan.selection);
     let parts = |path: &Path| {
         path.components().skip(1).map(|c| c.as_os_str().as_encoded_bytes().to_vec()).collect::<Vec<_>>()
     };

@@ -129,9 +129,8 @@ pub struct Server {
     pub port: u16,
     /// This host's account there; the one that the server's default settings give it if it is not given.
     pub account: Option<String>,
-    /// What carries the pushes.
-    #[serde(default)]
-    pub transport: Transport,
+    /// What carries the pushes. If it is not given: the system's `ssh`, where it is installed and can be confined, else crate ssh2.
+    pub transport: Option<Transport>,
     /// How the system's `ssh` is called, where it carries them.
     pub ssh: Option<Ssh>,
     /// Private key, OpenSSH format, ed25519, without a passphrase, mode 0600. With `ssh` it may be a public key, whose private half an
@@ -158,11 +157,10 @@ pub struct Server {
 }
 
 /// What carries the pushes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Transport {
     /// Crate ssh2, in a child of our own.
-    #[default]
     Ssh2,
     /// The system's `ssh`.
     Ssh,

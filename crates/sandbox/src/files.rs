@@ -20,6 +20,17 @@ pub enum Landlock {
     IfAvailable,
 }
 
+impl Landlock {
+    /// This kernel has it, by ABI 2 or later. Asked without giving up anything.
+    pub fn is_there() -> bool {
+        let asked = Ruleset::default()
+            .set_compatibility(CompatLevel::HardRequirement)
+            .handle_access(AccessFs::from_all(ABI::V2));
+        // What cannot be made cannot be put in force either.
+        asked.and_then(Ruleset::create).is_ok()
+    }
+}
+
 /// What of Landlock is in force.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LandlockState {

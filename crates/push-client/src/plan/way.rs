@@ -1,9 +1,13 @@
 //! What carries a push, and how the system's ssh is called where it does.
 
+use std::fs;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::settings::{Server, Transport};
+use sandbox::Landlock;
+
+use crate::settings::{Server, Ssh, Transport};
 
 /// The program, unless the settings name another.
 const PROGRAM: &str = "/usr/bin/ssh";
@@ -35,6 +39,14 @@ pub struct SshProgram {
 }
 
 impl Way {
+    /// Its name in settings and reports.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Way::Ssh2 => "ssh2",
+            Way::Ssh(_) => "ssh",
+        }
+    }
+
     /// Ciphers in the order of what they cost this host, cheapest first: docs/performance.md. libssh2 is slow with AES-GCM.
     pub(super) fn ciphers(&self) -> &'static [&'static str] {
         match self {
@@ -54,41 +66,55 @@ impl Way {
     }
 }
 
-/// What the settings say about it; or the key that is wrong, and how.
-pub(super) fn of(server: &Server, state: &Path) -> Result<Way, (&'static str, String)> {
+/// A key of the settings that is wrong, and how.
+type Wrong = (&'static str, String);
+
+/// What the settings say about it.
+pub(super) fn of(server: &Server, state: &Path) -> Result<Way, Wrong> {
     match (server.transport, &server.ssh) {
-        (Transport::Ssh2, Some(_)) => {
-            Err(("server.ssh", "is of use with transport = \"ssh\" only".to_owned()))
-        }
-        (Transport::Ssh2, None) if server.key.is_none() => {
+        (Some(Transport::Ssh), ssh) => program(server, ssh.clone().unwrap_or_default(), state).map(Way::Ssh),
+        (_, Some(_)) => Err(("server.ssh", "is of use with transport = \"ssh\" only".to_owned())),
+        (_, None) if server.key.is_none() => {
             Err(("server.key", "must be set, unless transport is \"ssh\"".to_owned()))
         }
-        (Transport::Ssh2, None) => Ok(Way::Ssh2),
-        (Transport::Ssh, ssh) => {
-            let ssh = ssh.clone().unwrap_or_default();
-            let named = [
-                ("server.key", server.key.as_deref()),
-                ("server.ssh.program", ssh.program.as_deref()),
-                ("server.ssh.config", ssh.config.as_deref()),
-                ("server.ssh.agent", ssh.agent.as_deref()),
-                ("state", Some(state)),
-            ];
-            for (key, path) in named {
-                path.map_or(Ok(()), plain).map_err(|what| (key, what))?;
-            }
-            ssh.paths.iter().try_for_each(|path| plain(path)).map_err(|what| ("server.ssh.paths", what))?;
-            plain_word(&server.address).map_err(|what| ("server.address", what))?;
-            plain_word(server.account.as_deref().unwrap_or_default())
-                .map_err(|what| ("server.account", what))?;
-            Ok(Way::Ssh(SshProgram {
-                program: ssh.program.unwrap_or_else(|| PROGRAM.into()),
-                config: ssh.config,
-                agent: ssh.agent,
-                paths: ssh.paths,
-                known_hosts: state.join(KNOWN_HOSTS),
-            }))
-        }
+        (Some(Transport::Ssh2), None) => Ok(Way::Ssh2),
+        (None, None) => Ok(better(server, state)),
     }
+}
+
+/// Where nothing is said: the faster one, if it is there, takes what the settings name, and can be kept from root's files (decision 0022).
+fn better(server: &Server, state: &Path) -> Way {
+    match program(server, Ssh::default(), state) {
+        Ok(ssh) if is_installed(&ssh.program) && Landlock::is_there() => Way::Ssh(ssh),
+        _ => Way::Ssh2,
+    }
+}
+
+fn is_installed(program: &Path) -> bool {
+    fs::metadata(program).is_ok_and(|meta| meta.is_file() && meta.mode() & 0o111 != 0)
+}
+
+fn program(server: &Server, ssh: Ssh, state: &Path) -> Result<SshProgram, Wrong> {
+    let named = [
+        ("server.key", server.key.as_deref()),
+        ("server.ssh.program", ssh.program.as_deref()),
+        ("server.ssh.config", ssh.config.as_deref()),
+        ("server.ssh.agent", ssh.agent.as_deref()),
+        ("state", Some(state)),
+    ];
+    for (key, path) in named {
+        path.map_or(Ok(()), plain).map_err(|what| (key, what))?;
+    }
+    ssh.paths.iter().try_for_each(|path| plain(path)).map_err(|what| ("server.ssh.paths", what))?;
+    plain_word(&server.address).map_err(|what| ("server.address", what))?;
+    plain_word(server.account.as_deref().unwrap_or_default()).map_err(|what| ("server.account", what))?;
+    Ok(SshProgram {
+        program: ssh.program.unwrap_or_else(|| PROGRAM.into()),
+        config: ssh.config,
+        agent: ssh.agent,
+        paths: ssh.paths,
+        known_hosts: state.join(KNOWN_HOSTS),
+    })
 }
 
 /// ssh expands `~`, `%` and `${}` in the paths it is given, and splits some at blanks.
@@ -109,5 +135,49 @@ fn plain_word(word: &str) -> Result<(), String> {
     match word.bytes().all(plain) && !word.starts_with('-') {
         true => Ok(()),
         false => Err("must be of letters, digits and \"._-:%\" for ssh, and not begin with \"-\"".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn way(settings: &str, state: &str) -> Result<&'static str, &'static str> {
+        let server = format!("{{\"address\": \"backup\", \"host_key\": \"\"{settings}}}");
+        let server = serde_json::from_str(&server).unwrap();
+        of(&server, Path::new(state)).map(|way| way.name()).map_err(|(key, _)| key)
+    }
+
+    #[test]
+    fn where_nothing_is_said_ssh_carries_if_it_is_installed_and_can_be_confined() {
+        let is_there = is_installed(Path::new(PROGRAM)) && Landlock::is_there();
+        let usual = if is_there { "ssh" } else { "ssh2" };
+        let key = ", \"key\": \"/key\"";
+        let (ssh, ssh2) = (", \"transport\": \"ssh\"", ", \"transport\": \"ssh2\"");
+        assert_eq!(way(key, "/state"), Ok(usual));
+        // What ssh would not take as it is written.
+        assert_eq!(way(key, "/state of things"), Ok("ssh2"));
+        assert_eq!(way(", \"key\": \"/%h\"", "/state"), Ok("ssh2"));
+        // Who says something is obeyed, or told why not.
+        assert_eq!(way(&format!("{key}{ssh2}"), "/state"), Ok("ssh2"));
+        assert_eq!(way(&format!("{key}{ssh}"), "/state"), Ok("ssh"));
+        assert_eq!(way(&format!(", \"key\": \"/%h\"{ssh}"), "/state"), Err("server.key"));
+        assert_eq!(way(&format!("{key}, \"ssh\": {{}}"), "/state"), Err("server.ssh"));
+        assert_eq!(way("", "/state"), Err("server.key"));
+        assert_eq!(way(ssh, "/state"), Ok("ssh"));
+    }
+
+    #[test]
+    fn installed_is_what_is_a_file_that_can_be_run() {
+        let scratch = tempfile::tempdir().unwrap();
+        let program = scratch.path().join("ssh");
+        assert!(!is_installed(&program));
+        fs::write(&program, "").unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(!is_installed(&program) && !is_installed(scratch.path()));
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        assert!(is_installed(&program));
     }
 }

@@ -20,6 +20,7 @@ pub(super) fn check(run: &mut Run, settings: &Path) -> Result<Exit, Failed> {
     let target = &plan.target;
     run.report().detail("host", plan.host.as_str());
     run.report().detail("account", target.account.as_str());
+    run.report().detail("transport", target.way.name());
     run.line(&format!("settings    good: host {}", plan.host));
     if !plan.commands.is_empty() {
         run.line(&format!("commands    good: {}", commands::look(&plan.commands)?));
@@ -43,7 +44,8 @@ pub(super) fn check(run: &mut Run, settings: &Path) -> Result<Exit, Failed> {
     let mut session = Session::new(carried)?;
     let message = greet(&mut session, Duration::from_secs(u64::from(target.connect_seconds) * 2))?;
     session.end();
-    run.line(&format!("connection  good: {} port {}", cli::shown(target.address.as_bytes()), target.port));
+    let address = cli::shown(target.address.as_bytes());
+    run.line(&format!("connection  good: {address} port {} by {}", target.port, target.way.name()));
     run.line("host key    good: it is the pinned one");
     run.line(&format!("account     good: {} is let in", cli::shown(target.account.as_bytes())));
     if message.published.host != plan.host {

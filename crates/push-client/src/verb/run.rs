@@ -13,7 +13,7 @@ use super::commands::Around;
 use super::confine::confine;
 use crate::commands::{Runner, stop};
 use crate::host;
-use crate::plan::Plan;
+use crate::plan::{Plan, Target};
 use crate::push::{Account, Count, Delivery, Job, Outcome, Phase, PushError, Session, Warning, push};
 use crate::state::{RunRecord, Runs, StateFolder};
 use crate::transport::{self, PushFile};
@@ -28,6 +28,7 @@ pub(super) fn run(
     let console = run.console();
     let mut plan = Plan::load(settings)?;
     run.report().detail("host", plan.host.as_str());
+    run.report().detail("transport", if to_file.is_some() { "file" } else { plan.target.way.name() });
     step_back(plan.nice, &console);
     let state = StateFolder::open(&plan.state)?;
     let (started, clock) = (now(), Instant::now());
@@ -93,7 +94,8 @@ fn attempt(
     let (carried, delivery) = match by_file {
         Some(file) => (file.open(&plan.target)?, Delivery::File),
         None => {
-            console.info(&format!("connecting to {} port {}", plan.target.address, plan.target.port));
+            let Target { address, port, way, .. } = &plan.target;
+            console.info(&format!("connecting to {address} port {port} by {}", way.name()));
             (transport::open(&plan.target)?, Delivery::Session)
         }
     };

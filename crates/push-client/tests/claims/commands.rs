@@ -106,7 +106,7 @@ fn check_says_which_thing_is_wrong_and_what_to_do() {
     // Nobody listens.
     let output = run(&["check", "--config", &path, "--json"]);
     assert_eq!(output.status.code(), Some(19));
-    assert!(text(&output.stderr).contains("nothing listens there"), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("is sshd running"), "{}", text(&output.stderr));
     assert!(text(&output.stdout).lines().last().unwrap().contains("\"exit\":19"));
     fs::remove_file(&key).unwrap();
     let output = run(&["check", "--config", &path]);

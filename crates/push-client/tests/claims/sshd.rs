@@ -113,9 +113,11 @@ impl Sshd {
     pub(crate) fn settings(&self, more: &str) -> String {
         fs::create_dir_all(self.at("data")).unwrap();
         fs::write(self.at("data/file"), "what is pushed").unwrap();
+        // Which of them is taken where nothing is said depends on the machine.
+        let transport = if more.contains("transport") { "" } else { "transport = \"ssh2\"\n" };
         let text = format!(
             "host = \"web01\"\nroots = [{:?}]\nstate = {:?}\nverdict_wait_seconds = 0\n[server]\naddress = \"127.0.0.1\"\n\
-             port = {}\naccount = \"{}\"\nhost_key = \"{}\"\nconnect_seconds = 10\n{more}\n",
+             port = {}\naccount = \"{}\"\nhost_key = \"{}\"\nconnect_seconds = 10\n{transport}{more}\n",
             self.at("data"),
             self.at("state"),
             self.port,

@@ -177,7 +177,7 @@ fn a_push_that_is_cut_hundreds_of_times_sends_nothing_twice_and_ends_as_if_uncut
             at_frame = !at_frame;
             let is_ssh = numbers.below(4) == 0;
             by_ssh += u64::from(is_ssh);
-            let server = if is_ssh { "transport = \"ssh\"\n" } else { "" };
+            let server = if is_ssh { "transport = \"ssh\"\n" } else { "transport = \"ssh2\"\n" };
             let cut = if at_frame { Cut::AtFrame } else { Cut::After(numbers.below(3 << 19)) };
             (cut, server)
         });

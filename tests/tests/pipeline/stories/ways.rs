@@ -82,8 +82,9 @@ fn a_file_of_one_host_is_not_taken_for_another() {
 fn a_push_through_the_systems_ssh_is_a_snapshot_like_any_other() {
     let world = World::new();
     let usual = fs::read_to_string(&world.host.settings).unwrap();
-    let by_ssh = usual.replace("[server]\n", "[server]\ntransport = \"ssh\"\n");
-    assert_ne!(usual, by_ssh);
+    let by = |transport: &str| usual.replace("[server]\n", &format!("[server]\ntransport = {transport:?}\n"));
+    let (by_ssh, by_ssh2) = (by("ssh"), by("ssh2"));
+    assert_ne!(by_ssh2, by_ssh);
     fs::write(&world.host.settings, &by_ssh).unwrap();
     let checked = Outcome::of(&mut world.scratch.push_client(&world.host, &["check"])).unwrap();
     expect(checked, ACCEPTED);
@@ -91,7 +92,7 @@ fn a_push_through_the_systems_ssh_is_a_snapshot_like_any_other() {
     world.ingest(ACCEPTED);
     world.newest_is_now(1);
     // One way begins, the other goes on.
-    fs::write(&world.host.settings, &usual).unwrap();
+    fs::write(&world.host.settings, &by_ssh2).unwrap();
     world.write("etc/motd", b"changed\n");
     world.sealed();
     world.ingest(ACCEPTED);

@@ -39,6 +39,16 @@ fn a_daemon_that_holds_or_fills_what_its_command_said_keeps_nobody_waiting() {
 }
 
 #[test]
+fn what_a_command_said_last_is_heard() {
+    let around = Around::new();
+    // The runner does not listen while all is said, more than it reads at once.
+    let line = "(sleep 1; kill -CONT $PPID) & kill -STOP $PPID; head -c 60000 /dev/zero | tr '\\0' x; echo; echo the last word";
+    let done = around.run(&around.shell("before", line));
+    assert_eq!(done.status.code(), Some(18), "{}", text(&done.stderr));
+    assert!(text(&done.stderr).contains("): the last word\n"), "{}", text(&done.stderr));
+}
+
+#[test]
 fn a_late_command_that_left_its_group_is_ended_all_the_same() {
     if Command::new("python3").arg("--version").output().is_err() {
         println!("SKIPPED: a_late_command_that_left_its_group_is_ended_all_the_same: no python3");

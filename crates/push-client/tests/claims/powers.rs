@@ -41,18 +41,20 @@ fn neither_runner_nor_commands_have_the_environment_of_their_starter() {
 }
 
 #[test]
-fn a_command_of_another_account_has_no_capability_whatever_its_starter_asked_the_kernel_for() {
-    const NAME: &str =
-        "a_command_of_another_account_has_no_capability_whatever_its_starter_asked_the_kernel_for";
+fn a_command_of_another_account_has_nothing_of_what_its_starter_held_fast() {
+    const NAME: &str = "a_command_of_another_account_has_nothing_of_what_its_starter_held_fast";
     if !root() {
         return println!("SKIPPED: {NAME}: only root becomes others");
     }
     let around = Around::new();
     let caps = "[[before]]\ncommand = [\"grep\", \"Cap\", \"/proc/self/status\"]\n";
-    let settings = around.settings(&format!("{caps}{caps}user = \"nobody\"\n"));
+    let groups = "[[before]]\ncommand = [\"id\", \"-G\"]\n";
+    let nobody = "user = \"nobody\"\n";
+    let settings = around.settings(&[caps, caps, nobody, groups, groups, nobody].concat());
     // One then stays with a process that changes its user, and with what it becomes.
     let done = Command::new("setpriv")
         .args(["--inh-caps", "+chown", "--ambient-caps", "+chown", "--securebits", "+no_setuid_fixup"])
+        .args(["--groups", "4"])
         .args([env!("CARGO_BIN_EXE_push-client"), "run", "--config", &settings, "--to-file"])
         .arg(around.at("push"))
         .output();
@@ -68,6 +70,10 @@ fn a_command_of_another_account_has_no_capability_whatever_its_starter_asked_the
     // What root's command has shows that it was asked for.
     assert_eq!(held("before 1 (grep): ")["Amb"], "0000000000000001", "{words}");
     assert!(held("before 2 (grep): ").values().all(|set| *set == "0".repeat(16)), "{words}");
+    // And groups, of which an account has its own.
+    let groups = |whose: &str| words.lines().find_map(|line| line.strip_prefix(whose)).map(str::to_owned);
+    assert_eq!(groups("before 3 (id): ").unwrap(), "0 4");
+    assert_eq!(groups("before 4 (id): ").unwrap(), "65534");
 }
 
 #[test]

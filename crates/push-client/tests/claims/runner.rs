@@ -8,6 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::Instant;
 
 use cli::Silent;
 use push_client::commands::{CommandError, Runner};
@@ -83,13 +84,15 @@ fn a_walk_that_was_taken_over_can_ask_for_nothing_but_what_is_next() {
     assert!(words.contains("before 1 is not what comes next"), "{words}");
     // One that did not end well is the last but for what comes after, and so is one that was not waited for.
     let failing = [around.shell("before", "exit 1"), commands.concat()].concat();
-    let waiting = [around.shell("before", "sleep 600"), commands.concat()].concat();
+    let waiting = around.shell("before", "sleep 600") + "timeout_seconds = 60\n" + &commands.concat();
     for (commands, asks) in [(failing, [[1, 1], [1, 2]].as_slice()), (waiting, [[1, 1], [1, 2]].as_slice())] {
         let settings = around.settings(&commands);
         let _ = fs::remove_file(around.at("log"));
         let (mut ours, child) = runner(&settings);
+        let begun = Instant::now();
         ours.write_all(&asks.concat()).unwrap();
         let done = child.wait_with_output().unwrap();
+        assert!(begun.elapsed().as_secs() < 40, "{:?}", begun.elapsed());
         assert_eq!(around.read("log"), "after\n", "{}", text(&done.stderr));
     }
 }

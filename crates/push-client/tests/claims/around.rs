@@ -229,8 +229,9 @@ fn a_push_that_is_told_to_end_undoes_what_came_before() {
 fn of_a_push_that_was_killed_what_came_before_is_undone_all_the_same() {
     let around = Around::new();
     let commands = [
-        around.shell("before", "echo $$ > @/before; exec sleep 600") + "timeout_seconds = 60\n",
-        around.shell("after", "touch @/begun; while test ! -e @/go; do sleep 0.05; done"),
+        around.shell("before", "echo $$ > @/before; exec sleep 600") + "timeout_seconds = 20\n",
+        around.shell("after", "touch @/begun; while test ! -e @/go; do sleep 0.05; done")
+            + "timeout_seconds = 40\n",
         around.shell("after", "echo \"exit $FIRN_EXIT\" > @/after.new; mv @/after.new @/after"),
     ];
     let mut child = around.start(&commands.concat());

@@ -188,7 +188,7 @@ def _toml_value(value, what):
     if type(value) is int:
         return str(number(value, what, -(2**63), 2**63 - 1))
     if type(value) is str:
-        return '"' + text(value, what).replace("\\", "\\\\").replace('"', '\\"') + '"'
+        return '"' + (value and text(value, what)).replace("\\", "\\\\").replace('"', '\\"') + '"'
     if isinstance(value, list) and len(value) <= LIST_MAX and all(type(item) in (bool, int, str) for item in value):
         return "[" + ", ".join(_toml_value(item, what) for item in value) + "]"
     raise Refused(f"{what}: {shown(value)} cannot stand in a settings file")
@@ -289,7 +289,7 @@ def _listened(value, what):
 def _push(value, what):
     given = _Table(value, what)
     found = {
-        "roots": given.take("roots", _list_of(path, LIST_MAX, 1)),
+        "roots": given.take("roots", _list_of(path), []),
         "exclude": given.take("exclude", _list_of(path), []),
         "from": given.take("from", _list_of(address, FROM_MAX, 1)),
         "settings": given.take("settings", _any, {}),

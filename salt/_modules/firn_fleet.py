@@ -298,8 +298,9 @@ def push(minute):
     own = __salt__["firn.minute"](host)
     if type(minute) is not int or minute != own:
         raise Refused(f"pillar backup_minute must be {own} for {host}: is backup_minute.py among the master's ext_pillar, with the same id?")
-    if found["push"] is None or not found["push"]["roots"] or found["server"]["address"] is None:
+    if found["push"] is None or found["server"]["address"] is None:
         raise Refused("pillar firn:push:roots and firn:server:address: what is pushed, and where to?")
+    given = found["push"]["settings"]
     due = found["hours_of"].get(host, found["hours"])
     clock = ",".join(str(hour) for hour in due)
     settings = {"host": host, "roots": found["push"]["roots"], "exclude": found["push"]["exclude"], "state": "/var/lib/firn/push"}
@@ -311,15 +312,21 @@ def push(minute):
     }
     if "rendezvous-host" in found["roles"]:
         server.update(address="127.0.0.1", port=_called(found, host)["listen"])
+    try:
+        __salt__["firn_push.settings"](given, found["push"]["roots"])
+        written = __salt__["firn.toml"]({**given, **settings, "server": {**given.get("server", {}), **server}})
+        __salt__["firn_push.length"](written)
+    except Refused as error:
+        raise Refused(f"minion {__grains__['id']}, host {host}: {error}") from error
     return {
         "host": host,
         "package": _package(found, "push-client"),
         "schedule": found["schedule"],
         "minute": own,
         "hours": clock,
-        "settings": __salt__["firn.toml"]({**found["push"]["settings"], **settings, "server": server}),
+        "settings": written,
         # What the unit's limits would be in the way of.
-        "commands": any(found["push"]["settings"].get(word) for word in ("before", "dump", "after")),
+        "commands": any(given.get(word) for word in ("before", "dump", "after")),
         "timer": f"[Timer]\nOnCalendar=\nOnCalendar=*-*-* {clock}:{own:02}:00\nPersistent=true\nRandomizedDelaySec=0\n",
     }
 

@@ -34,7 +34,7 @@ def load(folder, name):
     return module
 
 
-firn, fleet, keys = load("_modules", "firn"), load("_modules", "firn_fleet"), load("_modules", "firn_keys")
+firn, fleet, keys, push = (load("_modules", name) for name in ("firn", "firn_fleet", "firn_keys", "firn_push"))
 state, ext = load("_states", "firn"), load("pillar", "backup_minute")
 DIGITS = ["Hy" + letter * 41 for letter in "abcdefgh"]
 KEYS = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI" + digits for digits in DIGITS]
@@ -76,9 +76,9 @@ class World:
         self.server_mine = {"backup1": {"host_key": KEYS[7]}}
         self.ran, self.retcode, self.listed = [], 0, 0
         functions = {"cmd.run_all": self.run, "cmd.which": lambda name: "/usr/bin/" + name, "mine.get": self.get}
-        for module, name in ((firn, "firn"), (fleet, "firn_fleet"), (keys, "firn_keys")):
+        for module, name in ((firn, "firn"), (fleet, "firn_fleet"), (keys, "firn_keys"), (push, "firn_push")):
             functions.update({f"{name}.{word}": item for word, item in vars(module).items() if callable(item)})
-        for module in (firn, fleet, keys, state, ext):
+        for module in (firn, fleet, keys, push, state, ext):
             module.__salt__, module.__pillar__ = functions, good_pillar() if pillar is None else pillar
             module.__grains__ = {"id": minion, "host": minion, "osarch": "amd64", "os_family": "Debian"}
             module.__opts__ = {"test": test}

@@ -86,7 +86,7 @@ pub const NEEDS: &[Need] = &[
     need("debootstrap", Purpose::Test, Check::Program("debootstrap")),
     need("iproute2", Purpose::Test, Check::Program("ip")),
     need("xfsprogs", Purpose::Test, Check::Program("xfs_io")),
-    // the Salt formula's own tests
+    // the Salt formula's own tests, and what leaves the group of a command
     need("python3", Purpose::Test, Check::Program("python3")),
     // moto's S3 server, whose environment is made by Python
     need("python3-venv", Purpose::Long, Check::Module("ensurepip")),

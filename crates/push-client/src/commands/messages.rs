@@ -149,4 +149,22 @@ mod tests {
         drop(ours);
         assert!(Greeting::receive(&theirs).unwrap().is_none());
     }
+
+    #[test]
+    fn what_is_no_greeting_is_refused() {
+        let good = |count: u8| [[MAGIC, count, 0, 0].as_slice(), &[0; 32]].concat();
+        let received = |bytes: &[u8]| {
+            let (mut ours, theirs) = UnixStream::pair().unwrap();
+            ours.write_all(bytes).unwrap();
+            Greeting::receive(&theirs)
+        };
+        assert!(received(&good(0)).unwrap().is_some());
+        let (mut another, mut versioned) = (good(0), good(0));
+        another[0] = b'R';
+        versioned[3] = 1;
+        // A pipe that did not come, and a word that was cut short.
+        for bad in [another, versioned, good(1), good(0)[..35].to_vec(), vec![MAGIC]] {
+            assert!(received(&bad).is_err(), "{bad:?}");
+        }
+    }
 }

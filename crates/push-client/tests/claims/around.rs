@@ -38,6 +38,13 @@ impl Around {
         path
     }
 
+    /// For a runner that is another account's.
+    pub(crate) fn is_for_everyone_to_read(&self, settings: &Path) {
+        let folder = settings.parent().unwrap();
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o711)).unwrap();
+        fs::set_permissions(settings, fs::Permissions::from_mode(0o644)).unwrap();
+    }
+
     pub(crate) fn start(&self, commands: &str) -> Child {
         let settings = self.settings(commands);
         Command::new(env!("CARGO_BIN_EXE_push-client"))
@@ -109,7 +116,7 @@ fn commands_see_a_fixed_environment_and_three_descriptors() {
     let done = around.run(
         "[[before]]\ncommand = [\"env\"]\n[[before]]\ncommand = [\"ls\", \"-l\", \"/proc/self/fd\"]\n\
          [[before]]\ncommand = [\"/bin/sh\", \"-c\", \"read line; echo $? in $PWD; printf 'a\\\\033[31mb\\\\n' >&2\"]\n\
-         [[after]]\ncommand = [\"env\"]\n",
+         timeout_seconds = 20\n[[before]]\ncommand = [\"/bin/sh\", \"-c\", \"umask\"]\n[[after]]\ncommand = [\"env\"]\n",
     );
     assert_eq!(done.status.code(), Some(18), "{}", text(&done.stderr));
     let words = text(&done.stderr);
@@ -133,6 +140,7 @@ fn commands_see_a_fixed_environment_and_three_descriptors() {
     assert!(open.iter().any(|line| line.ends_with("0 -> /dev/null")), "{open:?}");
     assert_eq!(open.iter().filter(|line| line.contains("-> pipe:")).count(), 2, "{open:?}");
     assert_eq!(said("before 3 (/bin/sh): ").len(), 2);
+    assert_eq!(said("before 4 (/bin/sh): "), ["0077"]);
     assert!(words.contains("1 in /\n") && !words.contains('\x1b'), "{words}");
 }
 
@@ -171,22 +179,6 @@ fn a_late_command_is_ended_with_all_that_it_has_started() {
 }
 
 #[test]
-fn a_late_command_that_left_its_group_is_ended_all_the_same() {
-    if !Path::new("/usr/bin/perl").exists() {
-        println!("SKIPPED: a_late_command_that_left_its_group_is_ended_all_the_same: no perl");
-        return;
-    }
-    let around = Around::new();
-    let leaving = "setpgrp(0, getpgrp(getppid())) or die; sleep 60";
-    let line = format!("[[before]]\ncommand = [\"perl\", \"-e\", {leaving:?}]\ntimeout_seconds = 1\n");
-    let begun = Instant::now();
-    let done = around.run(&line);
-    assert_eq!(done.status.code(), Some(7), "{}", text(&done.stderr));
-    assert!(text(&done.stderr).contains("took longer than its timeout_seconds"), "{}", text(&done.stderr));
-    assert!(begun.elapsed().as_secs() < 30, "{:?}", begun.elapsed());
-}
-
-#[test]
 fn commands_have_no_terminal_of_ours() {
     let around = Around::new();
     // Fields 5 to 7 of the runner's line: group, session, terminal.
@@ -211,7 +203,7 @@ fn a_command_after_that_fails_is_told_and_does_not_hide_how_the_push_ended() {
 fn a_push_that_is_told_to_end_undoes_what_came_before() {
     let around = Around::new();
     let commands = [
-        around.shell("before", "echo $$ > @/before; exec sleep 600"),
+        around.shell("before", "echo $$ > @/before; exec sleep 600") + "timeout_seconds = 60\n",
         around.shell("after", "echo $FIRN_EXIT > @/after"),
     ];
     let child = around.start(&commands.concat());
@@ -220,7 +212,8 @@ fn a_push_that_is_told_to_end_undoes_what_came_before() {
     signal(child.id(), "TERM");
     let done = child.wait_with_output().unwrap();
     // What comes after does not begin while a service manager may still signal all that it finds.
-    assert!(begun.elapsed() >= Duration::from_millis(300), "{:?}", begun.elapsed());
+    let took = begun.elapsed();
+    assert!(took >= Duration::from_millis(300) && took < Duration::from_secs(40), "{took:?}");
     // By the signal, as whoever sent it expects.
     assert_eq!(
         (done.status.code(), around.read("after").as_str()),
@@ -236,8 +229,9 @@ fn a_push_that_is_told_to_end_undoes_what_came_before() {
 fn of_a_push_that_was_killed_what_came_before_is_undone_all_the_same() {
     let around = Around::new();
     let commands = [
-        around.shell("before", "echo $$ > @/before; exec sleep 600"),
-        around.shell("after", "touch @/begun; while test ! -e @/go; do sleep 0.05; done"),
+        around.shell("before", "echo $$ > @/before; exec sleep 600") + "timeout_seconds = 20\n",
+        around.shell("after", "touch @/begun; while test ! -e @/go; do sleep 0.05; done")
+            + "timeout_seconds = 40\n",
         around.shell("after", "echo \"exit $FIRN_EXIT\" > @/after.new; mv @/after.new @/after"),
     ];
     let mut child = around.start(&commands.concat());
@@ -283,7 +277,10 @@ fn settings_that_others_can_change_run_no_commands() {
 #[test]
 fn a_descriptor_that_was_left_open_is_not_for_commands() {
     let around = Around::new();
-    let settings = around.settings("[[before]]\ncommand = [\"ls\", \"/proc/self/fd\"]\n");
+    // Nor are those that the runner has for its dumps.
+    let listing = "[[before]]\ncommand = [\"ls\", \"/proc/self/fd\"]\n";
+    let dump = format!("{}path = \"/d/1\"\n", around.shell("dump", "echo out"));
+    let settings = around.settings(&format!("{listing}{dump}"));
     let (program, push) = (env!("CARGO_BIN_EXE_push-client"), around.at("push"));
     let line = format!("exec {program} run --config {settings} --to-file {push:?} 9</etc/hostname");
     let done = Command::new("/bin/sh").args(["-c", &line]).output().unwrap();

@@ -94,7 +94,7 @@ fn a_dump_that_fails_leaves_no_push() {
         ("echo half; exec sleep 600", "timeout_seconds = 1\n", "took longer than its timeout_seconds"),
         ("setsid sleep 5 & sleep 0.3; echo whole", "", "left something behind that holds its output open"),
         // What goes on writing is no dump that never ends.
-        ("setsid yes & sleep 0.1", "", "left something behind that holds its output open"),
+        ("setsid timeout 30 yes & sleep 0.1", "", "left something behind that holds its output open"),
     ] {
         let around = Around::new();
         let first = dump(&around, "/d/1", line) + more;
@@ -122,13 +122,15 @@ fn a_dump_that_fails_leaves_no_push() {
 fn a_push_that_is_told_to_end_ends_its_dump() {
     let around = Around::new();
     let commands = [
-        dump(&around, "/d/1", "echo half; echo $$ > @/pid; exec sleep 600"),
+        dump(&around, "/d/1", "echo half; echo $$ > @/pid; exec sleep 600") + "timeout_seconds = 60\n",
         around.shell("after", "echo $FIRN_EXIT > @/after"),
     ];
     let child = around.start(&commands.concat());
     around.wait_for("pid");
+    let begun = Instant::now();
     signal(child.id(), "TERM");
     let done = child.wait_with_output().unwrap();
+    assert!(begun.elapsed().as_secs() < 40, "{:?}", begun.elapsed());
     assert_eq!(done.status.code(), None, "{}", text(&done.stderr));
     assert_gone(&around.read("pid"));
     assert_eq!(around.read("after"), "143\n");

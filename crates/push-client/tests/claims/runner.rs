@@ -3,13 +3,18 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::Instant;
 
-use crate::around::Around;
+use cli::Silent;
+use push_client::commands::{CommandError, Runner};
+use push_client::plan::Plan;
+
+use crate::around::{Around, assert_gone, signal};
 use crate::commands::text;
 use crate::host::root;
 
@@ -32,19 +37,23 @@ fn told(settings: &str, asks: &[[u8; 2]]) -> (Vec<u8>, String) {
 }
 
 /// A runner that has greeted us.
-fn runner(settings: &str) -> (UnixStream, Child) {
-    let (mut ours, theirs) = UnixStream::pair().unwrap();
-    let child = Command::new(env!("CARGO_BIN_EXE_push-client"))
+pub(crate) fn runner(settings: &str) -> (UnixStream, Child) {
+    started(Command::new(env!("CARGO_BIN_EXE_push-client")).env_clear(), settings).unwrap()
+}
+
+/// The same, of a program that is called in some other way.
+pub(crate) fn started(program: &mut Command, settings: &str) -> std::io::Result<(UnixStream, Child)> {
+    let (mut ours, theirs) = UnixStream::pair()?;
+    let child = program
         .args(["run-commands", "--config", settings])
-        .env_clear()
         .stdin(OwnedFd::from(theirs))
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut greeting = [0; 36];
-    ours.read_exact(&mut greeting).unwrap();
-    (ours, child)
+        .spawn()?;
+    // The command holds the other end of the socket, too.
+    program.stdin(Stdio::null());
+    ours.read_exact(&mut [0; 36])?;
+    Ok((ours, child))
 }
 
 #[test]
@@ -75,13 +84,15 @@ fn a_walk_that_was_taken_over_can_ask_for_nothing_but_what_is_next() {
     assert!(words.contains("before 1 is not what comes next"), "{words}");
     // One that did not end well is the last but for what comes after, and so is one that was not waited for.
     let failing = [around.shell("before", "exit 1"), commands.concat()].concat();
-    let waiting = [around.shell("before", "sleep 600"), commands.concat()].concat();
+    let waiting = around.shell("before", "sleep 600") + "timeout_seconds = 60\n" + &commands.concat();
     for (commands, asks) in [(failing, [[1, 1], [1, 2]].as_slice()), (waiting, [[1, 1], [1, 2]].as_slice())] {
         let settings = around.settings(&commands);
         let _ = fs::remove_file(around.at("log"));
         let (mut ours, child) = runner(&settings);
+        let begun = Instant::now();
         ours.write_all(&asks.concat()).unwrap();
         let done = child.wait_with_output().unwrap();
+        assert!(begun.elapsed().as_secs() < 40, "{:?}", begun.elapsed());
         assert_eq!(around.read("log"), "after\n", "{}", text(&done.stderr));
     }
 }
@@ -95,25 +106,51 @@ fn the_memory_of_the_runner_is_for_nobody() {
     }
     let around = Around::new();
     let settings = around.settings(&around.shell("before", "true"));
-    let folder = Path::new(&settings).parent().unwrap();
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o711)).unwrap();
-    fs::set_permissions(&settings, fs::Permissions::from_mode(0o644)).unwrap();
-    let (mut ours, theirs) = UnixStream::pair().unwrap();
-    let started = Command::new(env!("CARGO_BIN_EXE_push-client"))
-        .args(["run-commands", "--config", &settings])
-        .uid(65534)
-        .gid(65534)
-        .stdin(OwnedFd::from(theirs))
-        .stdout(Stdio::null())
-        .spawn();
-    let Ok(mut child) = started else {
+    around.is_for_everyone_to_read(Path::new(&settings));
+    let mut program = Command::new(env!("CARGO_BIN_EXE_push-client"));
+    let Ok((ours, mut child)) = started(program.uid(65534).gid(65534), &settings) else {
         println!("SKIPPED: {name}: the program is not for everyone");
         return;
     };
-    ours.read_exact(&mut [0; 36]).unwrap();
     // The kernel gives what is about a process to its account, but of one whose memory is closed to root.
     let owner = fs::metadata(format!("/proc/{}/mem", child.id())).unwrap().uid();
     drop(ours);
     assert!(child.wait().unwrap().success());
     assert_eq!(owner, 0);
+}
+
+#[test]
+fn a_runner_that_is_told_to_end_undoes_what_came_before() {
+    let around = Around::new();
+    let commands = [
+        around.shell("before", "echo $$ > @/pid; touch @/begun; exec sleep 600"),
+        around.shell("after", "echo ran > @/after"),
+    ];
+    let (mut ours, child) = runner(&around.settings(&commands.concat()));
+    ours.write_all(&[1, 1]).unwrap();
+    around.wait_for("begun");
+    // As a service manager does that ends the whole group.
+    signal(child.id(), "TERM");
+    drop(ours);
+    let done = child.wait_with_output().unwrap();
+    assert!(done.status.success(), "{:?}", done.status);
+    assert_eq!(around.read("after"), "ran\n", "{}", text(&done.stderr));
+    assert_gone(&around.read("pid"));
+}
+
+#[test]
+fn settings_that_change_between_two_readings_run_nothing() {
+    let around = Around::new();
+    let command = |name: &str| around.shell("before", &format!("touch @/{name}"));
+    let settings = around.settings(&command("one"));
+    let plan = Plan::load(Path::new(&settings)).unwrap();
+    let start = || {
+        let program = Path::new(env!("CARGO_BIN_EXE_push-client"));
+        Runner::start_as(program, Path::new(&settings), &plan.commands, Stdio::null())
+    };
+    assert!(start().unwrap().before(&plan.commands, &Silent).is_ok() && around.at("one").exists());
+    around.settings(&command("two"));
+    let changed = start();
+    assert!(matches!(changed, Err(CommandError::Changed)), "{changed:?}");
+    assert!(!around.at("two").exists());
 }

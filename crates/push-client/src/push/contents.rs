@@ -101,8 +101,9 @@ impl<'a> Contents<'a> {
                 Err(Errno::XDEV) => return Ok(Reading::NoFile),
                 Err(errno) => return Ok(Reading::Refused(errno)),
             };
-            // The first reading trusts the walk's look, which the look afterwards confirms or not.
-            if reading > 1 {
+            // The first reading trusts the walk's look, which the look afterwards confirms or not. That look may be old by now, and a long file
+            // is not read for nothing.
+            if reading > 1 || before.size > LONG_BYTES {
                 before = match found.look(&file) {
                     Ok(facts) => facts,
                     Err(errno) => return Ok(Reading::Refused(errno)),

@@ -28,7 +28,7 @@ use super::rehash::Rehash;
 use super::sender::{SendError, Sender, Sent};
 use super::session::{Session, greet};
 use crate::state::{Base, Journal, JournalHead, Keeping, Memory, Pending, StateFolder};
-use crate::walk::{Links, Names, Walked};
+use crate::walk::{Links, Names};
 
 /// The minor version of the session from which on offers are answered.
 const OFFERS_SINCE: u16 = 2;
@@ -198,7 +198,10 @@ impl Push<'_> {
         let thread = sender.start(outlet).map_err(machine("start a thread"))?;
         let done = match work {
             Work::Walk(held) => self.walk(push, chosen, held, packer),
-            Work::Finish(pending) => self.finish(pending, chosen.base(), packer),
+            Work::Finish(pending) => {
+                self.job.ahead.end();
+                self.finish(pending, chosen.base(), packer)
+            }
         };
         // The packer is gone by now, so the thread ends.
         let sent = thread.join().unwrap_or(Err(SendError::Panicked));
@@ -258,6 +261,7 @@ impl Push<'_> {
             dues: dues?,
             links: Links::default(),
             long: HashSet::new(),
+            looks_left: 0,
             // One of an older version is written anew, even if nothing else is other.
             all_taken_over: base.as_ref().is_some_and(Base::knows_flags),
             base,
@@ -270,9 +274,7 @@ impl Push<'_> {
             monitor: self.monitor,
             task: self.monitor.task("walking", Amount::Items(self.job.entries_expected)),
         };
-        if self.job.ahead.tell(&mut recorder)? == Walked::Part {
-            return Err(PushError::WalkGone);
-        }
+        self.job.ahead.tell(&mut recorder)?.whole().ok_or(PushError::WalkGone)?;
         recorder.put_dues(None)?;
         let Recorder { contents, new, all_taken_over, task, long, account, .. } = recorder;
         drop(task);

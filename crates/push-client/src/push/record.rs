@@ -43,6 +43,8 @@ pub(super) struct Recorder<'a> {
     pub(super) rehash: Option<Rehash>,
     /// Long contents of the base and of the new state.
     pub(super) long: HashSet<Short>,
+    /// How often one more look is taken at what is found, if its kind is another each time.
+    pub(super) looks_left: u32,
     /// Every entry so far was taken over from the base, stamp and all.
     pub(super) all_taken_over: bool,
     pub(super) account: &'a mut Account,
@@ -50,6 +52,8 @@ pub(super) struct Recorder<'a> {
     pub(super) task: Task,
 }
 
+/// Another look at a path whose kind has changed is taken so often.
+const LOOKS_MAX: u32 = 4;
 /// Marks an entry whose next look must read it again.
 const NEVER: Stamp = Stamp { ctime_seconds: i64::MAX, ctime_nanos: 0, inode: 0, device: 0 };
 
@@ -57,9 +61,8 @@ impl Visit for Recorder<'_> {
     type Stop = PushError;
 
     fn found(&mut self, found: &Found<'_>) -> Result<(), PushError> {
-        if stop::is_asked() {
-            return Err(CommandError::Stopped.into());
-        }
+        self.waiting()?;
+        self.looks_left = LOOKS_MAX;
         self.put_dues(Some(found.path))?;
         self.dues.found(found.path, found.facts.kind)?;
         let facts = &found.facts;
@@ -91,6 +94,10 @@ impl Visit for Recorder<'_> {
             FileKind::File => self.file(found, expected),
             _ => self.other(found),
         }
+    }
+
+    fn waiting(&mut self) -> Result<(), PushError> {
+        if stop::is_asked() { Err(CommandError::Stopped.into()) } else { Ok(()) }
     }
 
     fn missed(&mut self, path: &[u8], why: Missed) -> Result<(), PushError> {
@@ -200,10 +207,7 @@ impl Recorder<'_> {
                 self.account.add(Count::Vanished, 1);
                 return Ok(());
             }
-            Reading::NoFile => {
-                note_missed(self.account, self.monitor, found.path.as_bytes(), Missed::Unsteady);
-                return Ok(());
-            }
+            Reading::NoFile | Reading::Refused(Errno::ISDIR) => return self.replaced(found),
             Reading::Refused(errno) => {
                 self.leave_out(found.path.as_bytes(), text(errno));
                 return Ok(());
@@ -226,8 +230,44 @@ impl Recorder<'_> {
                 self.account.add(Count::Vanished, 1);
                 Ok(())
             }
+            // It was a symbolic link when the walk looked.
+            Err(Errno::INVAL) => self.replaced(found),
             Err(errno) => {
                 self.leave_out(found.path.as_bytes(), text(errno));
+                Ok(())
+            }
+        }
+    }
+
+    /// Something else has the name since the walk looked, which may be long ago.
+    fn replaced(&mut self, found: &Found<'_>) -> Result<(), PushError> {
+        let path = found.path.as_bytes();
+        let now = match found.look_again() {
+            Ok(facts) => facts,
+            Err(Errno::NOENT) => {
+                self.account.add(Count::Vanished, 1);
+                return Ok(());
+            }
+            Err(errno) => {
+                self.leave_out(path, text(errno));
+                return Ok(());
+            }
+        };
+        let is_elsewhere = now.is_mount || now.stamp.device != found.facts.stamp.device;
+        let is_another = now.kind != found.facts.kind && !is_elsewhere;
+        match (now.kind, self.looks_left.checked_sub(1)) {
+            (FileKind::Folder, _) if is_another => {
+                let why = "was replaced by a folder while the push ran; the next push takes it".to_owned();
+                self.leave_out(path, why);
+                Ok(())
+            }
+            (kind, Some(left)) if is_another => {
+                self.looks_left = left;
+                let found = Found { facts: now, ..*found };
+                if kind == FileKind::File { self.file(&found, None) } else { self.other(&found) }
+            }
+            _ => {
+                note_missed(self.account, self.monitor, path, Missed::Unsteady);
                 Ok(())
             }
         }

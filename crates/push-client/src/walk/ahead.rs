@@ -3,8 +3,11 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::{io, mem, thread};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+use std::{io, mem};
 
 use formats::RelPath;
 use rustix::process::{Resource, getrlimit};
@@ -15,12 +18,19 @@ use super::walker::{Found, Missed, Visit, Walker};
 
 /// What is handed over at once.
 const BATCH: usize = 64;
-/// Of them, at most so many open folders: a tree of folders alone must not use up the descriptors.
-const BATCH_FOLDERS: usize = 4;
+/// Or sooner, after so many bytes of paths: long ones must not use up the memory.
+const BATCH_PATH_BYTES: usize = 8 * 1024;
+/// Or sooner, with so many folders held: a tree of folders alone must not use up the descriptors.
+const BATCH_FOLDERS: usize = 8;
 /// Batches that may wait.
 const BATCHES_MAX: usize = 512;
 /// One of so many descriptors that this process may hold is for folders that wait.
 const DESCRIPTORS_SHARE: u64 = 4;
+/// How long nothing may be met before whoever waits is asked whether to go on.
+const PATIENCE: Duration = Duration::from_millis(200);
+/// A walk that is not wanted any more is waited for so long; one that hangs in a mount whose server is gone is left behind.
+const ENDING: Duration = Duration::from_secs(5);
+const ENDING_LOOK: Duration = Duration::from_millis(2);
 
 /// What a walk met.
 enum Met {
@@ -34,10 +44,12 @@ enum Batch {
     End,
 }
 
-/// A walk under way.
+/// A walk under way. When it is dropped the walk has ended and let go of its folders, unless it hangs.
 #[derive(Debug)]
 pub struct Ahead {
-    batches: Receiver<Batch>,
+    batches: Option<Receiver<Batch>>,
+    thread: Option<JoinHandle<()>>,
+    is_unwanted: Arc<AtomicBool>,
 }
 
 /// How far a walk has come.
@@ -50,30 +62,63 @@ pub enum Walked {
     Part,
 }
 
+impl Walked {
+    /// Something if it is whole.
+    pub fn whole(self) -> Option<()> {
+        (self == Walked::Whole).then_some(())
+    }
+}
+
 impl Ahead {
-    /// Starts to walk what `selection` chooses below `top`. Dropped, it ends at its next batch.
+    /// Starts to walk what `selection` chooses below `top`.
     pub fn start(selection: Arc<Selection>, top: OwnedFd) -> io::Result<Self> {
         let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         let (to, batches) = sync_channel(batches_for(descriptors));
+        let is_unwanted = Arc::new(AtomicBool::new(false));
+        let is_over = Arc::clone(&is_unwanted);
         let walk = move || {
-            let mut scout = Scout { to, met: Vec::with_capacity(BATCH), folders: 0 };
+            let mut scout = Scout { to, is_over, met: Vec::new(), path_bytes: 0, folders: 0, last: None };
             let walked = Walker::beneath(&selection, top).walk(&mut scout);
             // Whoever does not listen any more needs no end.
             let _ = walked.and_then(|()| scout.hand_over()).and_then(|()| scout.send(Batch::End));
         };
-        thread::Builder::new().name("walk".to_owned()).spawn(walk)?;
-        Ok(Self { batches })
+        let thread = thread::Builder::new().name("walk".to_owned()).spawn(walk)?;
+        Ok(Self { batches: Some(batches), thread: Some(thread), is_unwanted })
     }
 
     /// Tells `visit` what is met and was not told before, in the walk's order, to its end or until `visit` stops it.
     pub fn tell<V: Visit>(&self, visit: &mut V) -> Result<Walked, V::Stop> {
-        for batch in &self.batches {
-            let Batch::Met(met) = batch else { return Ok(Walked::Whole) };
-            for met in met {
-                met.tell(visit)?;
+        let Some(batches) = &self.batches else { return Ok(Walked::Part) };
+        loop {
+            match batches.recv_timeout(PATIENCE) {
+                Ok(Batch::Met(met)) => met.into_iter().try_for_each(|met| met.tell(visit))?,
+                Ok(Batch::End) => return Ok(Walked::Whole),
+                Err(RecvTimeoutError::Timeout) => visit.waiting()?,
+                Err(RecvTimeoutError::Disconnected) => return Ok(Walked::Part),
             }
         }
-        Ok(Walked::Part)
+    }
+
+    /// The rest is not wanted: the walk ends, and lets go of its folders, so that what it walked can be unmounted.
+    pub fn end(&mut self) {
+        self.is_unwanted.store(true, Ordering::Relaxed);
+        // Whoever waits for room in the queue sees this.
+        self.batches = None;
+        let Some(thread) = self.thread.take() else { return };
+        let until = Instant::now() + ENDING;
+        while !thread.is_finished() && Instant::now() < until {
+            thread::sleep(ENDING_LOOK);
+        }
+        if thread.is_finished() {
+            // If it panicked, it has said so.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 
@@ -99,19 +144,30 @@ struct Unheard;
 /// Takes note of what is met, and hands it over.
 struct Scout {
     to: SyncSender<Batch>,
+    is_over: Arc<AtomicBool>,
     met: Vec<Met>,
+    path_bytes: usize,
+    /// Folders that `met` may hold, each counted at least once.
     folders: usize,
+    /// The folder of what was met last.
+    last: Option<Arc<OwnedFd>>,
 }
 
 impl Scout {
-    fn note(&mut self, met: Met) -> Result<(), Unheard> {
+    fn note(&mut self, met: Met, path: &[u8]) -> Result<(), Unheard> {
+        if self.is_over.load(Ordering::Relaxed) {
+            return Err(Unheard);
+        }
         self.met.push(met);
-        if self.met.len() < BATCH && self.folders < BATCH_FOLDERS { Ok(()) } else { self.hand_over() }
+        self.path_bytes += path.len();
+        let is_full =
+            self.met.len() >= BATCH || self.path_bytes >= BATCH_PATH_BYTES || self.folders >= BATCH_FOLDERS;
+        if is_full { self.hand_over() } else { Ok(()) }
     }
 
     fn hand_over(&mut self) -> Result<(), Unheard> {
-        self.folders = 0;
-        let met = mem::replace(&mut self.met, Vec::with_capacity(BATCH));
+        (self.folders, self.path_bytes, self.last) = (0, 0, None);
+        let met = mem::take(&mut self.met);
         self.send(Batch::Met(met))
     }
 
@@ -125,18 +181,21 @@ impl Visit for Scout {
 
     fn found(&mut self, found: &Found<'_>) -> Result<(), Unheard> {
         let Found { path, folder, facts, open, shift, .. } = *found;
-        self.folders += usize::from(open.is_some());
-        self.note(Met::Found {
+        let is_same = self.last.as_ref().is_some_and(|last| Arc::ptr_eq(last, folder));
+        self.folders += usize::from(open.is_some()) + usize::from(!is_same);
+        self.last = Some(Arc::clone(folder));
+        let met = Met::Found {
             path: path.clone(),
             folder: Arc::clone(folder),
             facts,
             open: open.map(Arc::clone),
             shift,
-        })
+        };
+        self.note(met, path.as_bytes())
     }
 
     fn missed(&mut self, path: &[u8], why: Missed) -> Result<(), Unheard> {
-        self.note(Met::Missed { path: path.to_vec(), why })
+        self.note(Met::Missed { path: path.to_vec(), why }, path)
     }
 }
 
@@ -212,8 +271,45 @@ mod tests {
         to.send(Batch::Met(vec![Met::Missed { path: b"a".to_vec(), why: Missed::Vanished }])).unwrap();
         drop(to);
         let mut seen = Seen::default();
-        assert_eq!(Ahead { batches }.tell(&mut seen), Ok(Walked::Part));
+        let ahead = Ahead { batches: Some(batches), thread: None, is_unwanted: Arc::default() };
+        assert_eq!(ahead.tell(&mut seen), Ok(Walked::Part));
         assert_eq!(seen.0, [b"missed a"]);
+    }
+
+    /// Descriptors of this process that lie below `top`.
+    fn held_below(top: &std::path::Path) -> usize {
+        let fds = std::fs::read_dir("/proc/self/fd").unwrap();
+        let paths = fds.filter_map(|fd| std::fs::read_link(fd.unwrap().path()).ok());
+        paths.filter(|path| path.starts_with(top)).count()
+    }
+
+    #[test]
+    fn a_walk_that_is_not_wanted_any_more_lets_go_of_its_folders() {
+        let scratch = tempfile::tempdir().unwrap();
+        for folder in 0..300 {
+            std::fs::create_dir_all(scratch.path().join(format!("data/{folder}/below"))).unwrap();
+        }
+        let mut selection = Selection::default();
+        selection.take(&[b"data".to_vec()]);
+        let (chosen, top) = of(&selection, scratch.path());
+        let walk = Ahead::start(Arc::new(chosen), top).unwrap();
+        let until = Instant::now() + Duration::from_secs(20);
+        while held_below(scratch.path()) < 10 {
+            assert!(Instant::now() < until, "nothing waits");
+        }
+        drop(walk);
+        assert_eq!(held_below(scratch.path()), 0);
+    }
+
+    #[test]
+    fn long_paths_are_handed_over_soon() {
+        let (to, batches) = sync_channel(100);
+        let (is_over, met) = (Arc::default(), Vec::new());
+        let mut scout = Scout { to, is_over, met, path_bytes: 0, folders: 0, last: None };
+        for _ in 0..60 {
+            assert!(scout.missed(&[b'x'; 4_000], Missed::Vanished).is_ok());
+        }
+        assert_eq!(batches.try_iter().count(), 20);
     }
 
     #[test]
@@ -221,7 +317,7 @@ mod tests {
         for descriptors in [0, 64, 256, 1024, 4096, 1 << 20, u64::MAX] {
             let batches = batches_for(descriptors);
             let folders = (batches * BATCH_FOLDERS) as u64;
-            assert!(batches >= 1 && folders <= (descriptors / 4).max(4), "{descriptors}: {folders}");
+            assert!(batches >= 1 && folders <= (descriptors / 4).max(8), "{descriptors}: {folders}");
             assert!(batches <= BATCHES_MAX);
         }
     }

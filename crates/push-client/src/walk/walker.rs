@@ -9,7 +9,7 @@ use formats::RelPath;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
-use super::facts::{Facts, Shift};
+use super::facts::{Facts, Freshness, Shift};
 use super::level::Level;
 use super::open::open_elsewhere;
 use super::rules::Place;
@@ -41,6 +41,12 @@ impl<'a> Found<'a> {
     /// What is seen now of the file that was found, and is open.
     pub fn look(&self, file: impl AsFd) -> Result<Facts, Errno> {
         Facts::of_open(file).map(|facts| facts.shifted(self.shift))
+    }
+
+    /// What the name leads to now, which may be something else than what was found.
+    pub fn look_again(&self) -> Result<Facts, Errno> {
+        let facts = Facts::of_name(self.folder, self.name, Freshness::Cached);
+        facts.map(|facts| facts.shifted(self.shift))
     }
 }
 
@@ -98,6 +104,11 @@ pub trait Visit {
 
     /// A path that belongs to the push. A folder comes directly before all that it holds.
     fn found(&mut self, found: &Found<'_>) -> Result<(), Self::Stop>;
+
+    /// Nothing has been met for a while.
+    fn waiting(&mut self) -> Result<(), Self::Stop> {
+        Ok(())
+    }
 
     /// A path that belongs to the push, or all below it, that is not taken.
     fn missed(&mut self, path: &[u8], why: Missed) -> Result<(), Self::Stop>;

@@ -130,7 +130,33 @@ impl Host {
         (outcome.unwrap(), account)
     }
 
+    /// As [`Host::push`]; `change` is made after the walk has looked at a small tree, and before anything of it is read.
+    pub(crate) fn push_changed(&self, server: &mut Server, change: impl FnOnce()) -> (Outcome, Account) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let (outcome, account) = std::thread::scope(|scope| {
+            let serving = scope.spawn(move || server.serve(theirs));
+            let walked = || {
+                std::thread::sleep(Duration::from_millis(300));
+                change();
+            };
+            let done = self.push_when(carried(ours), 10, walked);
+            serving.join().unwrap();
+            done
+        });
+        (outcome.unwrap(), account)
+    }
+
     pub(crate) fn push_over(&self, carried: Carried, later: i64) -> (Result<Outcome, PushError>, Account) {
+        self.push_when(carried, later, || ())
+    }
+
+    /// `walked` is called when the walk has begun, and nothing else has.
+    fn push_when(
+        &self,
+        carried: Carried,
+        later: i64,
+        walked: impl FnOnce(),
+    ) -> (Result<Outcome, PushError>, Account) {
         let plan = self.plan();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64;
         let top = OwnedFd::from(fs::File::open(self.top()).unwrap());
@@ -150,6 +176,7 @@ impl Host {
             delivery: Delivery::Session,
             runner: runner.as_mut(),
         };
+        walked();
         let mut account = Account::default();
         let outcome = push(job, &self.state(), Session::new(carried).unwrap(), &mut account, &Silent);
         (outcome, account)

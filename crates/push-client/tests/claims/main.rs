@@ -9,6 +9,7 @@
 )]
 
 mod admission;
+mod ahead;
 mod around;
 mod audit;
 mod by_file;

@@ -2,6 +2,7 @@
 
 use durable::Dir;
 
+use super::crew::Crew;
 use super::fault::{Fault, Here};
 
 /// How much may be written between two looks.
@@ -11,18 +12,24 @@ const NODE_BYTES: u64 = 4096;
 
 /// Watches one file system.
 #[derive(Debug)]
-pub(crate) struct Room {
+pub(crate) struct Room<'a> {
     dir: Dir,
+    bell: Option<&'a Crew<'a, ()>>,
     reserve_bytes: u64,
     unseen_bytes: u64,
 }
 
-impl Room {
+impl<'a> Room<'a> {
     /// Fails at once if the reserve is already touched.
     pub(crate) fn new(dir: &Dir, reserve_bytes: u64) -> Result<Self, Fault> {
-        let mut room = Self { dir: dir.try_clone()?, reserve_bytes, unseen_bytes: 0 };
+        let mut room = Self { dir: dir.try_clone()?, bell: None, reserve_bytes, unseen_bytes: 0 };
         room.look()?;
         Ok(room)
+    }
+
+    /// Tells a worker each time that there is something to be brought to the disk.
+    pub(crate) fn ringing(self, worker: &'a Crew<'a, ()>) -> Self {
+        Self { bell: Some(worker), ..self }
     }
 
     /// A file or folder of so many bytes was made.
@@ -36,7 +43,8 @@ impl Room {
         if self.unseen_bytes < LOOK_EVERY_BYTES {
             return Ok(());
         }
-        self.look()
+        self.look()?;
+        self.bell.map_or(Ok(()), Crew::ring)
     }
 
     fn look(&mut self) -> Result<(), Fault> {

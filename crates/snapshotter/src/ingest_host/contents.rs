@@ -51,12 +51,14 @@ struct Whole {
 
 impl Block {
     /// Puts its contents on their shelves.
-    pub(crate) fn put_down(&self, shelves: &Shelves) -> Result<(), Fault> {
-        self.whole.iter().try_for_each(|Whole { start, content }| {
-            let rest = self.bytes.get(*start..).unwrap_or_default();
+    pub(crate) fn put_down(self, shelves: &Shelves) -> Result<(), Fault> {
+        for Whole { start, content } in self.whole {
+            let rest = self.bytes.get(start..).unwrap_or_default();
             let length = usize::try_from(content.size).unwrap_or(usize::MAX);
-            shelves.write(*content, rest.get(..length).unwrap_or_default())
-        })
+            shelves.write(content, rest.get(..length).unwrap_or_default())?;
+        }
+        shelves.give_back(self.bytes);
+        Ok(())
     }
 }
 
@@ -113,7 +115,9 @@ impl<'scope> Contents<'scope> {
         let mut whole = Vec::new();
         let taken = self.records(block, &mut whole, room);
         if !whole.is_empty() {
-            self.crew.give(Block { bytes: block.to_vec(), whole })?;
+            let mut bytes = self.shelves.buffer();
+            bytes.extend_from_slice(block);
+            self.crew.give(Block { bytes, whole })?;
         }
         taken
     }

@@ -7,6 +7,8 @@ use super::fault::{Fault, Here};
 
 /// How much may be written between two looks.
 const LOOK_EVERY_BYTES: u64 = 16 << 20;
+/// How much is worth bringing to the disk at a time. The less, the more often folders that still grow are written.
+const SYNC_EVERY_BYTES: u64 = 64 << 20;
 /// What a file or folder costs besides its bytes: an inode, a name, a rest of a block.
 const NODE_BYTES: u64 = 4096;
 
@@ -17,12 +19,14 @@ pub(crate) struct Room<'a> {
     bell: Option<&'a Crew<'a, ()>>,
     reserve_bytes: u64,
     unseen_bytes: u64,
+    unsynced_bytes: u64,
 }
 
 impl<'a> Room<'a> {
     /// Fails at once if the reserve is already touched.
     pub(crate) fn new(dir: &Dir, reserve_bytes: u64) -> Result<Self, Fault> {
-        let mut room = Self { dir: dir.try_clone()?, bell: None, reserve_bytes, unseen_bytes: 0 };
+        let mut room =
+            Self { dir: dir.try_clone()?, bell: None, reserve_bytes, unseen_bytes: 0, unsynced_bytes: 0 };
         room.look()?;
         Ok(room)
     }
@@ -43,8 +47,15 @@ impl<'a> Room<'a> {
         if self.unseen_bytes < LOOK_EVERY_BYTES {
             return Ok(());
         }
+        self.unsynced_bytes = self.unsynced_bytes.saturating_add(self.unseen_bytes);
         self.look()?;
-        self.bell.map_or(Ok(()), Crew::ring)
+        match self.bell {
+            Some(bell) if self.unsynced_bytes >= SYNC_EVERY_BYTES => {
+                self.unsynced_bytes = 0;
+                bell.ring()
+            }
+            _ => Ok(()),
+        }
     }
 
     fn look(&mut self) -> Result<(), Fault> {

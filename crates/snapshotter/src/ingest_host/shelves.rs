@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use durable::{Dir, Linked, Name};
 use formats::ContentHash;
+use formats::limits::BLOCK_BYTES;
 use formats::session::Code;
 
 use super::copy::copy;
@@ -36,6 +37,8 @@ pub(crate) struct Shelves {
     shelves: Vec<Dir>,
     new_bytes: AtomicU64,
     renewing: Mutex<()>,
+    /// Memory for blocks, which is asked for once.
+    buffers: Mutex<Vec<Vec<u8>>>,
 }
 
 impl Shelves {
@@ -43,7 +46,8 @@ impl Shelves {
     pub(crate) fn new(dir: Dir) -> Result<Self, Fault> {
         let shelves = SHELVES.iter().map(|digit| dir.make_dir(Name::new(*digit)?, FOLDER_MODE));
         let shelves = shelves.collect::<durable::Result<_>>()?;
-        Ok(Self { dir, shelves, new_bytes: AtomicU64::new(0), renewing: Mutex::new(()) })
+        let (renewing, buffers) = (Mutex::new(()), Mutex::new(Vec::new()));
+        Ok(Self { dir, shelves, new_bytes: AtomicU64::new(0), renewing, buffers })
     }
 
     /// The folder that they stand in.
@@ -120,6 +124,18 @@ impl Shelves {
         let _ = to.link(name, &self.dir, RENEWED)?;
         // In one step: who does not find a content takes it for missing.
         Ok(self.dir.rename_over(RENEWED, shelf, Name::new(place.as_bytes())?)?)
+    }
+
+    /// An empty buffer.
+    pub(crate) fn buffer(&self) -> Vec<u8> {
+        let spare = self.buffers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        spare.unwrap_or_else(|| Vec::with_capacity(BLOCK_BYTES))
+    }
+
+    /// Takes a buffer back.
+    pub(crate) fn give_back(&self, mut buffer: Vec<u8>) {
+        buffer.clear();
+        self.buffers.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
     }
 
     fn is_new(&self, content: Content) {

@@ -47,8 +47,8 @@ impl<'scope> Tree<'scope> {
             let mut hand = Hand::new(ground)?;
             Ok(move |batch: Vec<File>| batch.iter().try_for_each(|file| hand.place(file)))
         })?;
-        let (hand, batch, unmade) = (Hand::new(ground)?, Vec::new(), HashSet::new());
-        Ok(Self { ground, hand, crew, batch, batch_bytes: 0, unmade })
+        let (hand, unmade) = (Hand::new(ground)?, HashSet::new());
+        Ok(Self { ground, hand, crew, batch: Vec::with_capacity(BATCH_FILES), batch_bytes: 0, unmade })
     }
 
     /// Makes the next entry, or hands it out.
@@ -84,8 +84,11 @@ impl<'scope> Tree<'scope> {
     }
 
     fn give(&mut self) -> Result<(), Fault> {
+        if self.batch.is_empty() {
+            return Ok(());
+        }
         self.batch_bytes = 0;
-        self.crew.give(std::mem::take(&mut self.batch))
+        self.crew.give(std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH_FILES)))
     }
 
     fn folder(&mut self, path: &RelPath, room: &mut Room<'_>) -> Result<(), Fault> {

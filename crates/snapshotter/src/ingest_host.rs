@@ -9,7 +9,9 @@ pub(crate) mod charge;
 mod commit;
 mod contents;
 mod copy;
+mod crew;
 mod fault;
+mod hand;
 mod holdings;
 mod judge;
 pub(crate) mod outcome;
@@ -17,6 +19,7 @@ mod publish;
 pub(crate) mod queue;
 mod receive;
 mod room;
+mod shelves;
 mod source;
 mod sparse;
 mod tree;
@@ -25,7 +28,7 @@ use cli::{Console, Exit, Failed, Monitor, Run};
 use durable::{Dir, Name};
 use formats::HostId;
 use history::{History, HostHistory, LogAppender, Writing};
-use sandbox::{Confinement, Profile};
+use sandbox::{Confinement, Profile, Threads};
 
 use crate::args::Budget;
 use crate::decoder::Decoder;
@@ -37,8 +40,8 @@ use judge::{Desk, Incoming};
 use outcome::Outcome;
 use queue::{Queue, Sealed};
 
-/// Descriptors for the folders of a deep tree and its base, and some to spare.
-const OPEN_FILES: u64 = 512;
+/// Descriptors for the folders of a deep tree and its base, as often as a crew has hands, and some to spare.
+const OPEN_FILES: u64 = 1024;
 
 /// The folders of one host, held open.
 struct Places {
@@ -113,6 +116,7 @@ fn confine(settings: &Settings, places: &Places, incoming: Option<&Incoming>) ->
     sandbox::limits::limit_open_files(OPEN_FILES)?;
     let mut confinement = Confinement::new(Profile::Ingest)
         .landlock(settings.landlock())
+        .threads(Threads::More)
         .write_beneath(&places.sealed)
         .write_files_beneath(&places.state)
         .write_tree_beneath(places.history.dir());

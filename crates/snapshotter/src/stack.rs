@@ -27,11 +27,6 @@ impl Stack {
         Self { top, path: Vec::new(), levels: Vec::new() }
     }
 
-    /// The top folder.
-    pub(crate) fn top(&self) -> &Dir {
-        &self.top
-    }
-
     /// The folder with this path, validated by whoever made it a path of a manifest; none is the top.
     pub(crate) fn folder(&mut self, path: Option<&[u8]>) -> durable::Result<&Dir> {
         let path = path.unwrap_or_default();

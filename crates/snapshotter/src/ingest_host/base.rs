@@ -1,24 +1,25 @@
 //! The snapshot that a push builds on: its manifest, its files, and where its contents lie.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, PoisonError};
+
+use durable::Dir;
 
 use formats::entry::{Body, Entry, Kind, Node};
 use formats::{Change, RelPath};
 use history::{HostHistory, Manifest, Snapshot};
 
 use super::changes::Changes;
-use super::contents::Content;
 use super::fault::Fault;
-use crate::stack::Stack;
+use super::shelves::Content;
 
 /// The base of a push.
 #[derive(Debug)]
 pub(crate) struct Base<'a> {
     history: &'a HostHistory,
     snapshot: &'a Snapshot,
-    /// The walk through its files.
-    pub(crate) files: Stack,
-    moved: Option<HashMap<Content, RelPath>>,
+    top: Dir,
+    moved: Mutex<Option<HashMap<Content, RelPath>>>,
 }
 
 impl<'a> Base<'a> {
@@ -31,8 +32,12 @@ impl<'a> Base<'a> {
             error => Fault::from(error),
         };
         let tree = history.tree(snapshot).map_err(missing)?;
-        let files = Stack::new(tree.dir().try_clone()?);
-        Ok(Self { history, snapshot, files, moved: None })
+        Ok(Self { history, snapshot, top: tree.dir().try_clone()?, moved: Mutex::new(None) })
+    }
+
+    /// The top folder of its files.
+    pub(crate) fn top(&self) -> &Dir {
+        &self.top
     }
 
     /// Its entries. Ends in an error if they are not, all in all, what the log says.
@@ -49,11 +54,13 @@ impl<'a> Base<'a> {
 
     /// Where the base has a file of this content, if it does. Reads the base's manifest once, at the first call, and remembers only what
     /// `changes` can ask for.
-    pub(crate) fn find(&mut self, content: Content, changes: &Changes) -> Result<Option<RelPath>, Fault> {
-        if self.moved.is_none() {
-            self.moved = Some(self.locate(&wanted(changes)?)?);
-        }
-        Ok(self.moved.as_ref().and_then(|moved| moved.get(&content).cloned()))
+    pub(crate) fn find(&self, content: Content, changes: &Changes) -> Result<Option<RelPath>, Fault> {
+        let mut moved = self.moved.lock().unwrap_or_else(PoisonError::into_inner);
+        let moved = match &mut *moved {
+            Some(moved) => moved,
+            none => none.insert(self.locate(&wanted(changes)?)?),
+        };
+        Ok(moved.get(&content).cloned())
     }
 
     /// Before a push is blamed for what it took from this file: is it the file that the base should have there?
@@ -63,7 +70,7 @@ impl<'a> Base<'a> {
             let Some(content) = content_of(&entry).filter(|_| entry.path == *path) else { continue };
             let damaged =
                 || Fault::Base(format!("the file {} of the base is damaged", cli::shown(path.as_bytes())));
-            let file = self.files.top().open_read_beneath(path.as_bytes()).map_err(|_| damaged())?;
+            let file = self.top.open_read_beneath(path.as_bytes()).map_err(|_| damaged())?;
             let mut hasher = blake3::Hasher::new();
             hasher.update_reader(&file).map_err(Fault::stream("reading a file of the base"))?;
             if hasher.count() != content.size || hasher.finalize().as_bytes() != content.hash.as_bytes() {

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::fs::File;
 use std::io::BufWriter;
+use std::thread;
 
 use durable::{Dir, Name};
 use formats::change::{ChangeError, apply};
@@ -15,10 +16,13 @@ use history::{HostHistory, Snapshot, layout};
 
 use super::base::Base;
 use super::changes::Changes;
-use super::contents::Contents;
+use super::contents::{Block, Contents};
+use super::crew::Crew;
 use super::fault::Fault;
+use super::hand;
 use super::receive;
 use super::room::Room;
+use super::shelves::Shelves;
 use super::tree::Tree;
 use crate::decoder::Decoder;
 
@@ -26,7 +30,7 @@ use crate::decoder::Decoder;
 pub(crate) const MANIFEST: Name<'static> = Name::literal("manifest");
 /// As [`MANIFEST`].
 pub(crate) const SNAPSHOT: Name<'static> = Name::literal("snapshot");
-const CONTENTS: Name<'static> = Name::literal("contents");
+pub(crate) const CONTENTS: Name<'static> = Name::literal("contents");
 const WRITE_BYTES: usize = 256 * 1024;
 /// What an entry costs besides its inode: its name, its line in the manifest.
 const ENTRY_BYTES: u64 = 128;
@@ -84,34 +88,70 @@ impl<'a> Basis<'a> {
     }
 }
 
-/// Builds the snapshot that the rest of the push describes.
+/// Builds the snapshot that the rest of the push describes. While it grows it is brought to the disk, so that the sync that counts, before the
+/// commit, has little left to do.
 pub(crate) fn build(ground: &Ground<'_>, decoder: &mut Decoder, basis: Basis<'_>) -> Result<Built, Fault> {
-    let mut room = Room::new(ground.dir, ground.limits.free_bytes)?;
-    let lender = basis.lender().map(|snapshot| Base::open(ground.history, snapshot)).transpose()?;
-    let tree = lender.as_ref().map(|base| base.files.top().try_clone()).transpose()?;
-    let expanded_bytes = ground.limits.expanded_bytes.min(ground.left_bytes);
-    let of_contents = Limits { expanded_bytes, ..*ground.limits };
-    let mut contents = Contents::new(ground.dir.make_dir(CONTENTS, 0o750)?, &of_contents, tree)?;
-    let mut changes = Changes::new(ground.dir, ground.limits.expanded_bytes)?;
-    let heard = receive::body(decoder, &mut contents, &mut changes, &mut room);
-    let seal = match (heard, &lender, contents.source_path()) {
-        (Err(Fault::Push(code)), Some(lender), Some(path)) => {
-            lender.prove_file(path)?;
-            return Err(Fault::Push(code));
+    thread::scope(|scope| {
+        let syncing = Crew::of_one(scope, |()| Ok(ground.dir.sync_file_system()?))?;
+        let mut room = Room::new(ground.dir, ground.limits.free_bytes)?.ringing(&syncing);
+        let built = build_in(&mut room, ground, decoder, basis);
+        match (syncing.finish(), built) {
+            // What could not be written is not written by a second try.
+            (Err(here), Err(fault)) => Err(here.before(fault)),
+            (synced, built) => synced.and(built),
         }
-        (heard, _, _) => heard?,
-    };
+    })
+}
+
+fn build_in(
+    room: &mut Room<'_>,
+    ground: &Ground<'_>,
+    decoder: &mut Decoder,
+    basis: Basis<'_>,
+) -> Result<Built, Fault> {
+    let lender = basis.lender().map(|snapshot| Base::open(ground.history, snapshot)).transpose()?;
+    let shelves = Shelves::new(ground.dir.make_dir(CONTENTS, 0o750)?)?;
+    let mut changes = Changes::new(ground.dir, ground.limits.expanded_bytes)?;
+    let seal = hear(ground, decoder, lender.as_ref(), &shelves, &mut changes, room)?;
     if seal.entries > ground.limits.entries {
         return Err(Fault::Push(Code::OverBudget));
     }
-    let grown = grow(ground, basis, lender, &contents, &changes, &mut room).and_then(|(sum, count)| {
+    let top = ground.dir.make_dir(SNAPSHOT, 0o750)?.make_dir(layout::TREE, 0o750)?;
+    let site = hand::Ground { top: &top, base: lender.as_ref(), shelves: &shelves, changes: &changes };
+    let grown = grow(ground, basis, site, room).and_then(|(sum, count)| {
         let right = sum.root == seal.root && sum.entries == seal.entries;
         if right { Ok(count) } else { Err(Fault::Push(Code::WrongRoot)) }
     });
     if let (Err(Fault::Push(_)), Some(lender)) = (&grown, basis.lender()) {
         prove(ground, lender)?;
     }
-    Ok(Built { seal, new_bytes: contents.new_bytes(), changes: grown? })
+    Ok(Built { seal, new_bytes: shelves.new_bytes(), changes: grown? })
+}
+
+/// Takes all that the decoder says.
+fn hear(
+    ground: &Ground<'_>,
+    decoder: &mut Decoder,
+    lender: Option<&Base<'_>>,
+    shelves: &Shelves,
+    changes: &mut Changes,
+    room: &mut Room<'_>,
+) -> Result<Seal, Fault> {
+    let tree = lender.map(|base| base.top().try_clone()).transpose()?;
+    let expanded_bytes = ground.limits.expanded_bytes.min(ground.left_bytes);
+    let limits = Limits { expanded_bytes, ..*ground.limits };
+    let (heard, source_path) = thread::scope(|scope| {
+        let crew = Crew::start(scope, || Ok(|block: Block| block.put_down(shelves)))?;
+        let mut contents = Contents::new(shelves, crew, &limits, tree);
+        let heard = receive::body(decoder, &mut contents, changes, room);
+        // What the crew finds wrong came before what is heard now.
+        let (done, source_path) = contents.settle();
+        Ok::<_, Fault>((done.and(heard), source_path))
+    })?;
+    if let (Err(Fault::Push(_)), Some(lender), Some(path)) = (&heard, lender, &source_path) {
+        lender.prove_file(path)?;
+    }
+    heard
 }
 
 /// Before a push is blamed, its base has to be what the log says.
@@ -124,33 +164,33 @@ fn prove(ground: &Ground<'_>, base: &Snapshot) -> Result<(), Fault> {
 fn grow(
     ground: &Ground<'_>,
     basis: Basis<'_>,
-    lender: Option<Base<'_>>,
-    contents: &Contents,
-    changes: &Changes,
-    room: &mut Room,
+    site: hand::Ground<'_>,
+    room: &mut Room<'_>,
 ) -> Result<(Summary, u64), Fault> {
-    let entries: Box<dyn Iterator<Item = Result<Entry, Fault>>> = match (&lender, basis.base()) {
+    let entries: Box<dyn Iterator<Item = Result<Entry, Fault>>> = match (site.base, basis.base()) {
         (Some(base), Some(_)) => Box::new(base.entries()?),
         _ => Box::new(std::iter::empty()),
     };
-    let top = ground.dir.make_dir(SNAPSHOT, 0o750)?.make_dir(layout::TREE, 0o750)?;
-    let mut tree = Tree::new(top, lender, contents, changes);
     let mut manifest = new_manifest(ground.dir)?;
-    let (count, mut made) = (Cell::new(0u64), 0u64);
-    let changes = changes.reader()?.inspect(|_| count.set(count.get() + 1));
-    for applied in apply(entries, changes) {
-        let applied = applied.map_err(|error| match error {
-            ChangeError::Stream(fault) => fault,
-            ChangeError::Rule { .. } => Fault::Push(Code::MalformedPush),
-        })?;
-        made += 1;
-        if made > ground.limits.entries {
-            return Err(Fault::Push(Code::OverBudget));
-        }
-        manifest.push(applied.entry()).map_err(Fault::new_manifest)?;
-        tree.place(&applied, room)?;
-        room.bytes(ENTRY_BYTES)?;
-    }
+    let count = Cell::new(0u64);
+    let changes = site.changes.reader()?.inspect(|_| count.set(count.get() + 1));
+    thread::scope(|scope| {
+        let mut tree = Tree::new(scope, site)?;
+        let placed = apply(entries, changes).zip(1..).try_for_each(|(applied, made)| {
+            let applied = applied.map_err(|error| match error {
+                ChangeError::Stream(fault) => fault,
+                ChangeError::Rule { .. } => Fault::Push(Code::MalformedPush),
+            })?;
+            if made > ground.limits.entries {
+                return Err(Fault::Push(Code::OverBudget));
+            }
+            manifest.push(applied.entry()).map_err(Fault::new_manifest)?;
+            tree.place(applied, room)?;
+            room.bytes(ENTRY_BYTES)
+        });
+        // What the crew finds wrong is of earlier entries.
+        tree.finish().and(placed)
+    })?;
     let (sum, _) = manifest.finish().map_err(Fault::new_manifest)?;
     Ok((sum, count.get()))
 }

@@ -3,10 +3,15 @@
 //! Everything is made here. `intent` names the snapshot before the first part of it leaves; so what lies among the snapshots without being in
 //! the log is either named there, and removed, or a stranger, and never touched.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::{self, Builder};
+
 use durable::{Dir, Name};
 use formats::HostId;
 use history::{HostHistory, Log, SnapshotName, layout};
 
+use super::build::CONTENTS;
+use super::crew;
 use crate::trouble::Trouble;
 
 const INTENT: Name<'static> = Name::literal("intent");
@@ -47,9 +52,35 @@ impl<'a> Building<'a> {
 
     /// Removes the folder with all that is left in it.
     pub(crate) fn clear(self) -> durable::Result<()> {
+        match self.dir.open_dir(CONTENTS) {
+            Ok(contents) => empty(&contents)?,
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(error),
+        }
         self.history.dir().remove_tree(layout::BUILDING)?;
         self.history.dir().sync()
     }
+}
+
+/// Removes all that is in a folder, one part on each processor: the contents of a large push have as many names here as in its tree.
+fn empty(folder: &Dir) -> durable::Result<()> {
+    let names = folder.names()?;
+    let next = AtomicUsize::new(0);
+    let remove = || {
+        while let Some(name) = names.get(next.fetch_add(1, Ordering::Relaxed)) {
+            folder.remove_tree(Name::new(name)?)?;
+        }
+        Ok(())
+    };
+    thread::scope(|scope| {
+        // A thread that cannot be started is not missed.
+        let helpers: Vec<_> =
+            (1..crew::size()).filter_map(|_| Builder::new().spawn_scoped(scope, remove).ok()).collect();
+        let removed = remove();
+        helpers.into_iter().fold(removed, |removed, helper| {
+            removed.and(helper.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        })
+    })
 }
 
 /// Removes what a killed run left, and makes sure that nothing else is there that the log does not know.

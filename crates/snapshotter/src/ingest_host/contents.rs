@@ -1,41 +1,31 @@
-//! The contents of one push, on their way into the history: hashed as they are written, and reachable by hash and size only once they have
-//! both.
+//! The contents of one push, on their way to their shelves: hashed as they are written. What comes in order, and is charged in order, is done
+//! here; the many small contents, which need no order, are left to a crew.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-use durable::{Dir, Linked, Name};
+use durable::{Dir, Name};
+use formats::RelPath;
 use formats::cursor::Cursor;
 use formats::published::Limits;
 use formats::push::Record;
 use formats::session::Code;
-use formats::{ContentHash, RelPath};
 
+use super::crew::Crew;
 use super::fault::Fault;
 use super::room::Room;
+use super::shelves::{Content, FILE_MODE, Shelves};
 use super::source::Source;
 use super::sparse;
 
 /// A content whose end has not come yet.
 const OPEN: Name<'static> = Name::literal("open");
-const FILE_MODE: u32 = 0o640;
-const FOLDER_MODE: u32 = 0o750;
-/// Folders by the first digit of the hash, so that none gets larger than a file system can bear.
-const SHELVES: &[&[u8; 1]; 16] =
-    &[b"0", b"1", b"2", b"3", b"4", b"5", b"6", b"7", b"8", b"9", b"a", b"b", b"c", b"d", b"e", b"f"];
 
-/// A content, as entries name it: its hash, and its size, so that nobody can lie about one of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Content {
-    pub(crate) hash: ContentHash,
-    pub(crate) size: u64,
-}
-
-/// The store of one push's contents.
+/// What takes the contents of one push.
 #[derive(Debug)]
-pub(crate) struct Contents {
-    dir: Dir,
-    shelves: Vec<Dir>,
+pub(crate) struct Contents<'scope> {
+    shelves: &'scope Shelves,
+    crew: Crew<'scope, Block>,
     /// The tree of the snapshot that copies are taken from.
     base: Option<Dir>,
     /// The last file of it that was named.
@@ -43,7 +33,33 @@ pub(crate) struct Contents {
     open: Option<Open>,
     left_bytes: u64,
     left_count: u64,
-    new_bytes: u64,
+}
+
+/// A block of records, and the contents that are whole in it.
+#[derive(Debug)]
+pub(crate) struct Block {
+    bytes: Vec<u8>,
+    whole: Vec<Whole>,
+}
+
+#[derive(Debug)]
+struct Whole {
+    /// Where in the block it starts.
+    start: usize,
+    content: Content,
+}
+
+impl Block {
+    /// Puts its contents on their shelves.
+    pub(crate) fn put_down(self, shelves: &Shelves) -> Result<(), Fault> {
+        for Whole { start, content } in self.whole {
+            let rest = self.bytes.get(start..).unwrap_or_default();
+            let length = usize::try_from(content.size).unwrap_or(usize::MAX);
+            shelves.write(content, rest.get(..length).unwrap_or_default())?;
+        }
+        shelves.give_back(self.bytes);
+        Ok(())
+    }
 }
 
 #[derive(Debug)]
@@ -71,7 +87,7 @@ impl Open {
         self.size += data.len() as u64;
     }
 
-    fn append(&mut self, data: &[u8], room: &mut Room) -> Result<(), Fault> {
+    fn append(&mut self, data: &[u8], room: &mut Room<'_>) -> Result<(), Fault> {
         let written = match self.ground {
             Ground::Empty => sparse::write_at(&self.file, data, self.size),
             Ground::Clone => self.file.write_all_at(data, self.size).map(|()| data.len() as u64),
@@ -82,32 +98,41 @@ impl Open {
     }
 }
 
-impl Contents {
-    /// An empty store in an empty folder, for a host with these limits; copies are taken from the tree `base`.
-    pub(crate) fn new(dir: Dir, limits: &Limits, base: Option<Dir>) -> Result<Self, Fault> {
-        let shelves = SHELVES.iter().map(|digit| dir.make_dir(Name::new(*digit)?, FOLDER_MODE));
-        let shelves = shelves.collect::<durable::Result<_>>()?;
+impl<'scope> Contents<'scope> {
+    /// None yet, for a host with these limits; copies are taken from the tree `base`. The crew puts down what it is given ([`Block::put_down`]).
+    pub(crate) fn new(
+        shelves: &'scope Shelves,
+        crew: Crew<'scope, Block>,
+        limits: &Limits,
+        base: Option<Dir>,
+    ) -> Self {
         let (left_bytes, left_count) = (limits.expanded_bytes, limits.entries);
-        Ok(Self { dir, shelves, base, source_path: None, open: None, left_bytes, left_count, new_bytes: 0 })
-    }
-
-    /// Bytes of all different contents.
-    pub(crate) fn new_bytes(&self) -> u64 {
-        self.new_bytes
-    }
-
-    /// The file of the base that was named last: if the push is wrong, it may be what is to blame.
-    pub(crate) fn source_path(&self) -> Option<&RelPath> {
-        self.source_path.as_ref()
+        Self { shelves, crew, base, source_path: None, open: None, left_bytes, left_count }
     }
 
     /// Takes an expanded block of records.
-    pub(crate) fn take(&mut self, block: &[u8], room: &mut Room) -> Result<(), Fault> {
+    pub(crate) fn take(&mut self, block: &[u8], room: &mut Room<'_>) -> Result<(), Fault> {
+        let mut whole = Vec::new();
+        let taken = self.records(block, &mut whole, room);
+        if !whole.is_empty() {
+            let mut bytes = self.shelves.buffer();
+            bytes.extend_from_slice(block);
+            self.crew.give(Block { bytes, whole })?;
+        }
+        taken
+    }
+
+    /// Finds those that are `whole`, and takes the others.
+    fn records(&mut self, block: &[u8], whole: &mut Vec<Whole>, room: &mut Room<'_>) -> Result<(), Fault> {
         let mut from = Cursor::new(block);
         while !from.is_empty() {
             match Record::decode(&mut from)? {
-                Record::Data(data) => self.data(data, &mut from, room)?,
-                Record::End { size, hash } => self.end(size, hash, room)?,
+                Record::Data(data) => {
+                    let start = block.len() - from.rest().len() - data.len();
+                    let content = self.data(data, &mut from, room)?;
+                    whole.extend(content.map(|content| Whole { start, content }));
+                }
+                Record::End { size, hash } => self.end(Content { hash, size }, room)?,
                 Record::Drop => self.forget()?,
                 Record::From(path) => self.begin_from(path)?,
                 Record::Copy { offset, length } => self.copy(offset, length, room)?,
@@ -119,7 +144,7 @@ impl Contents {
     /// Forgets the open content, if any.
     pub(crate) fn forget(&mut self) -> Result<(), Fault> {
         if self.open.take().is_some() {
-            self.dir.unlink(OPEN)?;
+            self.shelves.dir().unlink(OPEN)?;
         }
         Ok(())
     }
@@ -129,54 +154,39 @@ impl Contents {
         if self.open.is_some() { Err(Fault::Push(Code::MalformedPush)) } else { Ok(()) }
     }
 
-    /// Gives this content a name in the new tree; none if the push did not bring it.
-    pub(crate) fn link(
-        &self,
-        content: Content,
-        target: &Dir,
-        name: Name<'_>,
-    ) -> Result<Option<Linked>, Fault> {
-        let (shelf, place) = self.place(content);
-        match shelf.link(Name::new(place.as_bytes())?, target, name) {
-            Ok(linked) => Ok(Some(linked)),
-            Err(error) if error.is_not_found() => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+    /// Waits for the crew; after that all contents are on their shelves. Gives back the file of the base that was named last: if the push is
+    /// wrong, it may be what is to blame.
+    pub(crate) fn settle(self) -> (Result<(), Fault>, Option<RelPath>) {
+        (self.crew.finish(), self.source_path)
     }
 
-    /// Opens this content, to copy it.
-    pub(crate) fn open(&self, content: Content) -> Result<File, Fault> {
-        let (shelf, place) = self.place(content);
-        Ok(shelf.open_read(Name::new(place.as_bytes())?)?)
-    }
-
-    /// From now on this content is that file, which has fewer names.
-    pub(crate) fn replace(&self, content: Content, by: &Dir, name: Name<'_>) -> Result<(), Fault> {
-        let (shelf, place) = self.place(content);
-        let place = Name::new(place.as_bytes())?;
-        match shelf.unlink(place) {
-            Err(error) if !error.is_not_found() => return Err(error.into()),
-            _ => {}
-        }
-        let _ = by.link(name, shelf, place)?;
-        Ok(())
-    }
-
-    fn data(&mut self, data: &[u8], from: &mut Cursor<'_>, room: &mut Room) -> Result<(), Fault> {
+    /// The content, if it is all here.
+    fn data(
+        &mut self,
+        data: &[u8],
+        from: &mut Cursor<'_>,
+        room: &mut Room<'_>,
+    ) -> Result<Option<Content>, Fault> {
         self.charge(data.len() as u64)?;
         if self.open.is_none() {
             // Most contents are one record and their end: those need no name but their own.
             let mut ahead = from.clone();
             if let Ok(Record::End { size, hash }) = Record::decode(&mut ahead) {
                 *from = ahead;
-                return self.whole(data, size, hash, room);
+                if size != data.len() as u64 {
+                    return Err(Fault::Push(Code::ContentHash));
+                }
+                self.count()?;
+                room.node(size)?;
+                return Ok(Some(Content { hash, size }));
             }
         }
         let open = match self.open.take() {
             Some(open) => open,
             None => self.begin()?,
         };
-        self.open.insert(open).append(data, room)
+        self.open.insert(open).append(data, room)?;
+        Ok(None)
     }
 
     fn charge(&mut self, bytes: u64) -> Result<(), Fault> {
@@ -187,7 +197,7 @@ impl Contents {
     fn begin(&mut self) -> Result<Open, Fault> {
         // When it begins: one that is dropped has cost a file, too.
         self.count()?;
-        let file = self.dir.create_new(OPEN, FILE_MODE)?;
+        let file = self.shelves.dir().create_new(OPEN, FILE_MODE)?;
         Ok(Open { file, hasher: blake3::Hasher::new(), size: 0, source: None, ground: Ground::Empty })
     }
 
@@ -203,7 +213,7 @@ impl Contents {
         Ok(())
     }
 
-    fn copy(&mut self, offset: u64, length: u64, room: &mut Room) -> Result<(), Fault> {
+    fn copy(&mut self, offset: u64, length: u64, room: &mut Room<'_>) -> Result<(), Fault> {
         // Before a byte is read: a short record must not stand for endless work.
         self.charge(length)?;
         let Some(open) = &mut self.open else { return Err(Fault::Push(Code::MalformedPush)) };
@@ -221,55 +231,22 @@ impl Contents {
         Ok(())
     }
 
-    fn end(&mut self, size: u64, hash: ContentHash, room: &mut Room) -> Result<(), Fault> {
-        let Some(open) = self.open.take() else { return self.whole(&[], size, hash, room) };
-        if open.size != size || open.hasher.finalize().as_bytes() != hash.as_bytes() {
-            return Err(Fault::Push(Code::ContentHash));
-        }
-        open.file.set_len(size).map_err(Fault::stream("writing a content"))?;
-        let (shelf, place) = self.place(Content { hash, size });
-        match self.dir.link(OPEN, shelf, Name::new(place.as_bytes())?) {
-            Ok(_) => self.new_bytes += size,
-            Err(error) if error.is_exists() => {} // the push brings it twice
-            Err(error) => return Err(error.into()),
-        }
-        self.dir.unlink(OPEN)?;
-        room.node(0)
-    }
-
-    /// A content that is all here.
-    fn whole(&mut self, data: &[u8], size: u64, hash: ContentHash, room: &mut Room) -> Result<(), Fault> {
-        if data.len() as u64 != size || ContentHash::of(data) != hash {
-            return Err(Fault::Push(Code::ContentHash));
-        }
-        self.count()?;
-        let (shelf, place) = self.place(Content { hash, size });
-        let file = match shelf.create_new(Name::new(place.as_bytes())?, FILE_MODE) {
-            Ok(file) => file,
-            Err(error) if error.is_exists() => return Ok(()),
-            Err(error) => return Err(error.into()),
+    fn end(&mut self, content: Content, room: &mut Room<'_>) -> Result<(), Fault> {
+        let Some(open) = self.open.take() else {
+            self.count()?;
+            room.node(0)?;
+            return self.shelves.write(content, &[]);
         };
-        let written = write_whole(&file, data).map_err(Fault::stream("writing a content"))?;
-        self.new_bytes += size;
-        room.node(written)
+        if open.size != content.size || open.hasher.finalize().as_bytes() != content.hash.as_bytes() {
+            return Err(Fault::Push(Code::ContentHash));
+        }
+        open.file.set_len(content.size).map_err(Fault::stream("writing a content"))?;
+        self.shelves.put(content, OPEN)?;
+        room.node(0)
     }
 
     fn count(&mut self) -> Result<(), Fault> {
         self.left_count = self.left_count.checked_sub(1).ok_or(Fault::Push(Code::OverBudget))?;
         Ok(())
     }
-
-    fn place(&self, content: Content) -> (&Dir, String) {
-        let [first, ..] = content.hash.as_bytes();
-        let shelf = self.shelves.get(usize::from(first >> 4)).unwrap_or(&self.dir);
-        (shelf, format!("{}-{:x}", content.hash, content.size))
-    }
-}
-
-fn write_whole(file: &File, data: &[u8]) -> std::io::Result<u64> {
-    let written = sparse::write_at(file, data, 0)?;
-    if written < data.len() as u64 {
-        file.set_len(data.len() as u64)?;
-    }
-    Ok(written)
 }

@@ -30,9 +30,19 @@ pub(crate) enum Here {
     NoRoom,
     /// The decoder was ended by somebody, or could not start its work.
     Decoder,
+    /// A worker has failed, and says itself how.
+    Stopped,
 }
 
 impl Fault {
+    /// Of two that happened at once, the one that counts: nobody is blamed while something is wrong here, and a push not for its base.
+    pub(crate) fn before(self, other: Fault) -> Fault {
+        match (&self, &other) {
+            (Fault::Push(_), Fault::Base(_) | Fault::Here(_)) | (Fault::Base(_), Fault::Here(_)) => other,
+            _ => self,
+        }
+    }
+
     /// Closure for `map_err`.
     pub(crate) fn stream(doing: &'static str) -> impl FnOnce(io::Error) -> Fault {
         move |source| Fault::Here(Here::Stream(doing, source))

@@ -259,6 +259,7 @@ impl Desk<'_> {
             Here::Decoder => Trouble::Machine {
                 what: format!("the decoder of host {host} could not do its work; the push waits"),
             },
+            Here::Stopped => Trouble::Machine { what: format!("the ingest of host {host} was stopped") },
         }
     }
 }

@@ -43,9 +43,9 @@ pub(crate) fn header(decoder: &mut impl Hear) -> Result<Header, Fault> {
 /// Hears all the rest, up to the seal and the end of the decoder.
 pub(crate) fn body(
     decoder: &mut impl Hear,
-    contents: &mut Contents,
+    contents: &mut Contents<'_>,
     changes: &mut Changes,
-    room: &mut Room,
+    room: &mut Room<'_>,
 ) -> Result<Seal, Fault> {
     let mut order = Order::Start.after(FrameKind::Header)?;
     let mut seal = None;
@@ -131,6 +131,9 @@ mod tests {
     use formats::{ContentHash, HostId, InstallationId, PushId, Root};
 
     use super::*;
+    use crate::ingest_host::contents::Block;
+    use crate::ingest_host::crew::Crew;
+    use crate::ingest_host::shelves::Shelves;
 
     /// A decoder that somebody has taken over.
     struct Liar(std::vec::IntoIter<Vec<u8>>, Vec<u8>, Ended);
@@ -170,10 +173,16 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let dir = Dir::open_root(scratch.path()).unwrap();
         let store = dir.make_dir(durable::Name::literal("contents"), 0o750).unwrap();
-        let mut contents = Contents::new(store, &Limits::default(), None).unwrap();
+        let shelves = Shelves::new(store).unwrap();
         let mut changes = Changes::new(&dir, 1 << 20).unwrap();
         let mut room = Room::new(&dir, 0).unwrap();
-        body(&mut Liar(events.into_iter(), Vec::new(), ended), &mut contents, &mut changes, &mut room)
+        std::thread::scope(|scope| {
+            let crew = Crew::start(scope, || Ok(|block: Block| block.put_down(&shelves))).unwrap();
+            let mut contents = Contents::new(&shelves, crew, &Limits::default(), None);
+            let mut liar = Liar(events.into_iter(), Vec::new(), ended);
+            let heard = body(&mut liar, &mut contents, &mut changes, &mut room);
+            contents.settle().0.and(heard)
+        })
     }
 
     #[test]

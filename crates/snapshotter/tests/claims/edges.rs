@@ -56,8 +56,10 @@ fn runs_of_zeros_take_no_room() {
 #[test]
 fn a_file_with_more_names_than_an_inode_can_bear_gets_a_second_inode() {
     let world = World::new();
-    let names: Vec<String> = (0..65_100).map(|n| format!("f{n:05}")).collect();
-    let state = State(names.iter().map(|name| (crate::state::path(name), file("same"))).collect());
+    // In many folders, so that many workers meet at the end of the inode.
+    let names: Vec<String> = (0..65_100).map(|n| format!("d{:02}/f{n:05}", n / 700)).collect();
+    let mut state = State(names.iter().map(|name| (crate::state::path(name), file("same"))).collect());
+    state.0.extend((0..93).map(|n| (crate::state::path(&format!("d{n:02}")), Item::Folder)));
     world.seal(1, &Push::whole(1, &state).bytes());
     world.ingest(0);
     state.assert_tree(&world.tree(1));

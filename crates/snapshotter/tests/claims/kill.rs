@@ -1,5 +1,6 @@
 //! Killed at every system call, of the whole family of processes, the next run brings everything in order.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
@@ -48,14 +49,15 @@ const CALLS: &[&str] = &[
     "write",
 ];
 
-fn strace() -> Option<PathBuf> {
+pub(crate) fn strace() -> Option<PathBuf> {
     let path = PathBuf::from("/usr/bin/strace");
     path.exists().then_some(path)
 }
 
-/// With a content that spans several blocks: a decoder that dies in its midst leaves it open.
+/// With a content that spans several blocks: a decoder that dies in its midst leaves it open. And with some that are left to workers.
 fn second() -> State {
-    first().with("etc/new", file("new")).with("etc/big", file(vec![b'n'; 2_100_000])).without("etc-")
+    let more = (0..8).fold(first(), |state, n| state.with(&format!("etc/new{n}"), file(format!("new {n}"))));
+    more.with("etc/big", file(vec![b'n'; 2_100_000])).without("etc-")
 }
 
 /// A world with one snapshot and one queued push.
@@ -68,8 +70,8 @@ fn world() -> World {
     world
 }
 
-/// strace counts each kind of call of each process by itself, so every kind has a loop of its own: the confined process alone, and then with its
-/// decoder, where whichever comes first dies.
+/// strace counts each kind of call of each thread by itself, so every kind has a loop of its own: the first thread of the confined process alone, and
+/// then with its workers and its decoder, where whichever comes first dies.
 #[test]
 fn killed_at_every_system_call_the_next_run_repairs() {
     let Some(strace) = strace() else {
@@ -81,11 +83,10 @@ fn killed_at_every_system_call_the_next_run_repairs() {
         for call in CALLS {
             kill_at_every(call, &strace, follow, &mut counts);
         }
-        let Counts { points, left_behind, committed } = counts;
-        println!(
-            "kill points {follow:?}: {points}, with something left behind: {left_behind}, after the commit: {committed}"
-        );
+        println!("kill points {follow:?}: {counts:?}");
+        let Counts { points, of_workers, left_behind, committed } = counts;
         assert!(points >= 150 && left_behind >= 50 && committed >= 10);
+        assert!(of_workers >= 10 || follow.is_empty(), "{of_workers}");
     }
 }
 
@@ -123,8 +124,8 @@ fn an_error_of_this_machine_at_any_call_is_never_the_pushs_fault() {
             break_at_every(call, error, &strace, &mut counts);
         }
     }
-    println!("error points: {}, after the commit: {}", counts.points, counts.committed);
-    assert!(counts.points >= 300);
+    println!("error points: {counts:?}");
+    assert!(counts.points >= 300 && counts.of_workers >= 20);
 }
 
 fn break_at_every(call: &str, error: &str, strace: &Path, counts: &mut Counts) {
@@ -137,6 +138,7 @@ fn break_at_every(call: &str, error: &str, strace: &Path, counts: &mut Counts) {
             return;
         }
         counts.points += 1;
+        counts.of_workers += u32::from(worker_was_disturbed(&world));
         let committed = world.log().snapshots().len() == 2;
         counts.committed += u32::from(committed);
         assert!(committed || code != Some(0), "a push waits and nobody is told: {call} {n} {error}");
@@ -160,19 +162,22 @@ fn break_at_every(call: &str, error: &str, strace: &Path, counts: &mut Counts) {
 #[derive(Debug, Default)]
 struct Counts {
     points: u32,
+    of_workers: u32,
     left_behind: u32,
     committed: u32,
 }
 
 fn kill_at_every(call: &str, strace: &Path, follow: &[&str], counts: &mut Counts) {
     let second = second();
-    for n in 1..1_000 {
+    for n in 1..1_000_usize {
         let world = world();
         let output = inject(&world, strace, follow, call, &format!("signal=KILL:when={n}"));
         if output.status.success() && world.sealed() == 0 {
             return;
         }
         counts.points += 1;
+        let of_worker = !follow.is_empty() && worker_calls(&world, call).values().any(|calls| *calls >= n);
+        counts.of_workers += u32::from(of_worker);
         // Whatever the kill left, what the log names is whole at this very moment.
         for (place, snapshot) in world.log().snapshots().iter().enumerate() {
             let state = if snapshot.sequence == 1 { first() } else { second.clone() };
@@ -186,10 +191,10 @@ fn kill_at_every(call: &str, strace: &Path, follow: &[&str], counts: &mut Counts
 }
 
 /// Runs the confined process under strace, with one kind of call disturbed.
-fn inject(world: &World, strace: &Path, follow: &[&str], call: &str, how: &str) -> Output {
+pub(crate) fn inject(world: &World, strace: &Path, follow: &[&str], call: &str, how: &str) -> Output {
     let trace = world.path("trace");
     let mut command = Command::new(strace);
-    command.args(follow).args(["-qq", "-o"]).arg(&trace).args(["-e", &format!("trace={call}")]);
+    command.args(follow).args(["-qq", "-o"]).arg(&trace).args(["-e", &format!("trace={call},execve")]);
     command.args(["-e", &format!("inject={call}:{how}")]);
     command
         .arg(open_program())
@@ -214,7 +219,35 @@ fn open_program() -> String {
 }
 
 fn injected(world: &World) -> bool {
-    std::fs::read_to_string(world.path("trace")).unwrap().contains("(INJECTED)")
+    trace(world).contains("(INJECTED)")
+}
+
+fn trace(world: &World) -> String {
+    std::fs::read_to_string(world.path("trace")).unwrap()
+}
+
+/// What each worker did, in a trace that followed it: how often it made this call. A worker is who calls and was never a program of its own.
+pub(crate) fn worker_calls(world: &World, call: &str) -> BTreeMap<String, usize> {
+    let trace = trace(world);
+    let lines: Vec<_> = trace.lines().filter_map(|line| line.split_once(' ')).collect();
+    let main: BTreeSet<_> = of_call(&lines, "execve").collect();
+    let mut calls = BTreeMap::new();
+    for worker in of_call(&lines, call).filter(|id| !main.contains(id)) {
+        *calls.entry(worker.to_owned()).or_default() += 1;
+    }
+    calls
+}
+
+fn of_call<'a>(lines: &[(&'a str, &'a str)], call: &str) -> impl Iterator<Item = &'a str> {
+    lines.iter().filter(move |(_, did)| did.trim_start().starts_with(&format!("{call}("))).map(|(id, _)| *id)
+}
+
+/// What was injected was injected into a worker.
+pub(crate) fn worker_was_disturbed(world: &World) -> bool {
+    let trace = trace(world);
+    let lines: Vec<_> = trace.lines().filter_map(|line| line.split_once(' ')).collect();
+    let main: BTreeSet<_> = of_call(&lines, "execve").collect();
+    lines.iter().any(|(id, did)| did.contains("(INJECTED)") && !main.contains(id))
 }
 
 /// One more run, and everything is as if nothing had happened.

@@ -5,6 +5,7 @@
 mod by_file;
 mod clones;
 mod copies;
+mod crew;
 mod damage;
 mod edges;
 mod holdings;

@@ -1,0 +1,116 @@
+//! Regular files of the new snapshot, each a name of an inode that is there already. All workers of a crew do this at once, each with hands of its
+//! own: which file comes first makes no difference.
+
+use durable::{Dir, Linked, Name};
+use formats::RelPath;
+use formats::session::Code;
+
+use super::base::Base;
+use super::changes::Changes;
+use super::fault::Fault;
+use super::shelves::{Content, Shelves};
+use crate::stack::Stack;
+
+/// What a tree is made of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ground<'a> {
+    /// The tree that grows.
+    pub(crate) top: &'a Dir,
+    /// Where contents are found that the push does not bring.
+    pub(crate) base: Option<&'a Base<'a>>,
+    /// What the push brought.
+    pub(crate) shelves: &'a Shelves,
+    /// What it changes.
+    pub(crate) changes: &'a Changes,
+}
+
+/// A file to be placed.
+#[derive(Debug)]
+pub(crate) struct File {
+    pub(crate) path: RelPath,
+    pub(crate) content: Content,
+    pub(crate) origin: Origin,
+}
+
+/// Where a file's content is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// At the same path of the base.
+    Kept,
+    /// In the push, and then at the same path of the base, which has the same content there.
+    Touched,
+    /// In the push, and then anywhere in the base.
+    New,
+}
+
+/// A walk through the new tree and its base, side by side.
+#[derive(Debug)]
+pub(crate) struct Hand<'a> {
+    ground: Ground<'a>,
+    new: Stack,
+    old: Option<Stack>,
+}
+
+impl<'a> Hand<'a> {
+    /// At the top of both.
+    pub(crate) fn new(ground: Ground<'a>) -> Result<Self, Fault> {
+        let old = ground.base.map(|base| base.top().try_clone().map(Stack::new)).transpose()?;
+        Ok(Self { ground, new: Stack::new(ground.top.try_clone()?), old })
+    }
+
+    /// The walk through the new tree.
+    pub(crate) fn new_tree(&mut self) -> &mut Stack {
+        &mut self.new
+    }
+
+    /// Places one file; its folder is there.
+    pub(crate) fn place(&mut self, file: &File) -> Result<(), Fault> {
+        let File { path, content, origin } = file;
+        if *origin != Origin::Kept && self.take_from_push(path, *content)? {
+            return Ok(());
+        }
+        let Some(base) = self.ground.base else { return Err(Fault::Push(Code::MissingContent)) };
+        if *origin == Origin::New {
+            let source = base.find(*content, self.ground.changes)?;
+            let source = source.ok_or(Fault::Push(Code::MissingContent))?;
+            return self.take_from_base(&source, path, *content);
+        }
+        self.take_from_base(path, path, *content)
+    }
+
+    /// Tells if the push brought it.
+    fn take_from_push(&mut self, path: &RelPath, content: Content) -> Result<bool, Fault> {
+        let shelves = self.ground.shelves;
+        let name = Name::new(path.file_name())?;
+        let to = self.new.folder(path.parent())?;
+        match shelves.link(content, to, name)? {
+            Some(Linked::Made) => Ok(true),
+            Some(Linked::Full) => shelves.renew(content, &shelves.open(content)?, to, name).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    fn take_from_base(&mut self, source: &RelPath, path: &RelPath, content: Content) -> Result<(), Fault> {
+        let shelves = self.ground.shelves;
+        let Some(old) = &mut self.old else { return Err(Fault::Push(Code::MissingContent)) };
+        let from = old.folder(source.parent()).map_err(of_base)?;
+        let to = self.new.folder(path.parent())?;
+        let (old_name, name) = (Name::new(source.file_name())?, Name::new(path.file_name())?);
+        if from.link(old_name, to, name).map_err(of_base)? == Linked::Made {
+            return Ok(());
+        }
+        // As many names as its inode can bear: another inode of the same content serves from now on.
+        match shelves.link(content, to, name)? {
+            Some(Linked::Made) => Ok(()),
+            _ => shelves.renew(content, &from.open_read(old_name)?, to, name),
+        }
+    }
+}
+
+/// What the base's manifest names and its tree does not have.
+fn of_base(error: durable::Error) -> Fault {
+    if error.is_not_found() {
+        return Fault::Base("a file of the base is missing".to_owned());
+    }
+    error.into()
+}

@@ -115,6 +115,9 @@ pub enum Verb {
         /// What it may read, and run programs from
         #[arg(long = "path", value_name = "PATH")]
         paths: Vec<PathBuf>,
+        /// End instead, where the kernel has no Landlock
+        #[arg(long)]
+        confined: bool,
         /// The program and its arguments
         #[arg(last = true, required = true)]
         command: Vec<OsString>,

@@ -21,7 +21,7 @@ use crate::settings::{RootAt, Server, Settings};
 use crate::walk::{Caches, Mounts, Rules, Selection};
 
 pub use commands::{COMMANDS_MAX, Commands, Dump, Task};
-pub use way::{SshProgram, Way};
+pub use way::{Chosen, SshProgram, Way};
 
 /// The levels zstd has.
 const LEVELS: std::ops::RangeInclusive<i32> = -7..=19;

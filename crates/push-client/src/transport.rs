@@ -1,8 +1,10 @@
 //! What carries a push to the server: a child process with a descriptor in and a descriptor out.
 //!
-//! The process that reads this host's files never speaks to the network. It connects the socket and reads the key, hands both
-//! to the child, and from then on only frames cross between the two. The child holds no file, no capability and no second
-//! socket; whoever takes it over from the server's side has what the server is sent anyway, and nothing else.
+//! The process that reads this host's files never speaks to the network; only frames cross between it and the child. By the settings, or
+//! by what is installed (`plan/way.rs`), the child is one of two. The system's ssh connects by itself: without capabilities, with nothing to
+//! write, and with the key file among the few that it can read. Crate ssh2's, this program under another verb, is handed the connected socket
+//! and the key, and holds no file, no capability and no second socket; whoever takes it over from the server's side has what the server is
+//! sent anyway, the key's use for that login, and nothing else.
 
 mod alive;
 mod attempt;

@@ -16,6 +16,7 @@ use std::process::ExitCode;
 use clap::CommandFactory;
 use cli::{Exit, Failed, Run};
 use formats::session::Role;
+use sandbox::Landlock;
 
 use crate::args::{Args, PROGRAM, Verb};
 use crate::commands::{become_user, serve, stop};
@@ -35,8 +36,9 @@ pub fn main() -> ExitCode {
     if let Verb::Attempt { what } = args.verb {
         return run_attempt(what);
     }
-    if let Verb::BecomeSsh { paths, command } = &args.verb {
-        return become_ssh(paths, command);
+    if let Verb::BecomeSsh { paths, confined, command } = &args.verb {
+        let landlock = if *confined { Landlock::Required } else { Landlock::IfAvailable };
+        return become_ssh(paths, landlock, command);
     }
     if let Verb::WritePushFile(asked) = &args.verb {
         return write_push_file(asked);

@@ -13,10 +13,17 @@ use crate::files::{Network, Reach, Signals, restrict};
 use crate::{Landlock, LandlockState, Result, SandboxError, threads};
 
 /// What a program keeps; all other files, and every capability, are given up by [`ForProgram::apply`].
-#[derive(Debug, Default)]
+#[derive(Debug)]
 #[must_use = "nothing is given up before apply"]
 pub struct ForProgram<'fd> {
     rules: Vec<(BorrowedFd<'fd>, Reach)>,
+    landlock: Landlock,
+}
+
+impl Default for ForProgram<'_> {
+    fn default() -> Self {
+        Self { rules: Vec::new(), landlock: Landlock::IfAvailable }
+    }
 }
 
 impl<'fd> ForProgram<'fd> {
@@ -35,12 +42,18 @@ impl<'fd> ForProgram<'fd> {
         self.rule(file, Reach::Device)
     }
 
-    /// Puts it in force for this process and all that it becomes or starts. Without Landlock only capabilities and new privileges are
-    /// given up, and the answer says so. Call it in the only thread, just before the program takes over.
+    /// Whether to go on without Landlock. Unless it is said, yes.
+    pub fn landlock(mut self, landlock: Landlock) -> Self {
+        self.landlock = landlock;
+        self
+    }
+
+    /// Puts it in force for this process and all that it becomes or starts. Without Landlock, where it is not required, only
+    /// capabilities and new privileges are given up, and the answer says so. Call it in the only thread, just before the program takes over.
     pub fn apply(self) -> Result<LandlockState> {
         threads::require_single()?;
         set_no_new_privs(true).map_err(SandboxError::at("give up new privileges"))?;
-        let landlock = restrict(&self.rules, Landlock::IfAvailable, Signals::Inside, Network::Open)?;
+        let landlock = restrict(&self.rules, self.landlock, Signals::Inside, Network::Open)?;
         // With no_new_privs set, not even root gets any back by running a program.
         drop_capabilities()?;
         Ok(landlock)

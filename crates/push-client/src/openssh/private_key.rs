@@ -33,6 +33,7 @@ enum Wrong {
     NotOpenSsh,
     Passphrase,
     Kind,
+    Layout,
 }
 
 impl fmt::Display for Wrong {
@@ -47,6 +48,9 @@ impl fmt::Display for Wrong {
                 f.write_str("it is locked with a passphrase, and nobody is there to type it")
             }
             Wrong::Kind => f.write_str("not an ed25519 key"),
+            Wrong::Layout => f.write_str(
+                "ssh does not take it: lines that end with CR LF, a blank before a line, or no newline at the end",
+            ),
         }
     }
 }
@@ -62,6 +66,9 @@ impl Failure for KeyError {
             Wrong::Mode(_) => format!("chmod 600 {path}"),
             Wrong::Owner(_) => format!("make it the file of the user that runs push-client: chown {path}"),
             Wrong::Passphrase => format!("take the passphrase off with: ssh-keygen -p -N '' -f {path}"),
+            Wrong::Layout => format!(
+                "write it as ssh-keygen does: sed -i -e 's/^[ \\t]*//; s/[ \\t\\r]*$//' -e '/./,$!d' -e '$a\\' {path}"
+            ),
             Wrong::Unreadable => format!("look at {path}: it must be a file that this user may read"),
             Wrong::Missing | Wrong::NotOpenSsh | Wrong::Kind => {
                 format!(
@@ -99,8 +106,14 @@ impl PrivateKey {
         let public = path.extension().is_some_and(|extension| extension == "pub");
         match read(path) {
             Err((Wrong::Mode(_) | Wrong::Owner(_), _)) if public => Ok(()),
+            Ok(text) if text.contains(FIRST_LINE) && !is_laid_out(&text) => Err(wrong((Wrong::Layout, None))),
             answer => answer.map(drop).map_err(wrong),
         }
+    }
+
+    /// Whether OpenSSH would read it, too: it is more particular than the library, and than we are.
+    pub fn is_for_openssh(&self) -> bool {
+        is_laid_out(&self.text)
     }
 
     /// The text, for the library that signs with it.
@@ -130,6 +143,12 @@ fn read(path: &Path) -> Result<String, (Wrong, Option<io::Error>)> {
     let mut text = String::new();
     file.take(KEY_BYTES_MAX).read_to_string(&mut text).map_err(|_| (Wrong::NotOpenSsh, None))?;
     Ok(text)
+}
+
+/// OpenSSH looks for its two lines with nothing before them and a newline after; else it calls the key an "error in libcrypto".
+fn is_laid_out(text: &str) -> bool {
+    let first = text.strip_prefix(FIRST_LINE).is_some_and(|rest| rest.starts_with('\n'));
+    first && text.contains(&format!("\n{LAST_LINE}\n"))
 }
 
 /// Layout: PROTOCOL.key of OpenSSH. The public half, which is never locked, tells the kind.
@@ -192,6 +211,39 @@ mod tests {
         assert!(PrivateKey::load(&path).unwrap_err().to_string().contains("OpenSSH's format"));
         fs::write(&path, [0xff; 100]).unwrap();
         assert!(PrivateKey::load(&path).is_err());
+    }
+
+    #[test]
+    fn what_openssh_reads_is_told_from_what_only_the_library_reads() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = made(folder.path(), &["-t", "ed25519", "-N", ""]);
+        let good = fs::read_to_string(&path).unwrap();
+        let reads = |text: &str| {
+            fs::write(&path, text).unwrap();
+            let openssh =
+                Command::new("ssh-keygen").args(["-y", "-P", "", "-f"]).arg(&path).output().unwrap();
+            assert_eq!(PrivateKey::look(&path).is_ok(), openssh.status.success(), "{text:?}");
+            assert_eq!(
+                PrivateKey::load(&path).unwrap().is_for_openssh(),
+                openssh.status.success(),
+                "{text:?}"
+            );
+            openssh.status.success()
+        };
+        assert!(reads(&good) && reads(&format!("{good}\n")) && reads(&good.replacen("\nb", "\n b", 1)));
+        for only_ours in [
+            good.replace('\n', "\r\n"),
+            good.trim_end().to_owned(),
+            format!("\n{good}"),
+            good.replace(LAST_LINE, &format!(" {LAST_LINE}")),
+        ] {
+            assert!(!reads(&only_ours), "{only_ours:?}");
+            // And what is advised makes it one that it reads.
+            let advice = PrivateKey::look(&path).unwrap_err().advice().unwrap();
+            let (_, sed) = advice.split_once(": ").unwrap();
+            assert!(Command::new("sh").args(["-c", sed]).status().unwrap().success());
+            assert_eq!(fs::read_to_string(&path).unwrap(), good);
+        }
     }
 
     #[test]

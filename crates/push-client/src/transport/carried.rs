@@ -13,7 +13,7 @@ use super::pace::Pace;
 use super::patience::Patience;
 use super::ssh_words::{Whose, told};
 use super::words::Words;
-use crate::plan::Target;
+use crate::plan::{Chosen, Target};
 use crate::push::PushError;
 use crate::until::ended;
 
@@ -38,7 +38,7 @@ pub(super) enum Speech {
     /// This program under another verb: by a code of [`Ending`].
     Ours,
     /// OpenSSH: by status 255 and what it wrote.
-    Ssh(Whose),
+    Ssh(Whose, Chosen),
 }
 
 /// The process between. It ends with this.
@@ -95,14 +95,19 @@ impl Carried {
         let code = status.and_then(|status| status.code());
         let end = match (&*speech, code) {
             (Speech::Ours, Some(code)) => Ending::of_code(code).map(|ending| (ending, words.clone())),
-            (Speech::Ssh(whose), Some(code)) => Some(told(code, &words, whose)),
+            (Speech::Ssh(whose, _), Some(code)) => Some(told(code, &words, whose)),
             (_, None) => None,
         };
         match end {
             Some((Ending::Done, _)) => PushError::Ended { during },
             Some((ending, words)) => {
                 let words = cli::shown(words.trim_ascii());
-                TransportError::Ended { ending: EndingCode(ending), words }.into()
+                match speech {
+                    Speech::Ssh(_, Chosen::Ours) if ending.is_of_the_carrier() => {
+                        TransportError::Unfit { ending: EndingCode(ending), words }.into()
+                    }
+                    _ => TransportError::Ended { ending: EndingCode(ending), words }.into(),
+                }
             }
             None => {
                 let status = status.map_or_else(|| "it did not end".to_owned(), |status| status.to_string());

@@ -71,6 +71,11 @@ impl Ending {
         }
     }
 
+    /// It has nothing to do with the server: another carrier may do better.
+    pub(super) fn is_of_the_carrier(self) -> bool {
+        matches!(self, Ending::Handover | Ending::Confinement | Ending::Asked)
+    }
+
     pub(super) fn of_code(code: i32) -> Option<Self> {
         Self::ALL.into_iter().find(|ending| i32::from(ending.code()) == code)
     }

@@ -57,6 +57,14 @@ pub enum TransportError {
         /// Why, in its words.
         words: String,
     },
+    /// The system's ssh, which nobody asked for, does not do here.
+    #[error("{}: {words}", what(*.ending))]
+    Unfit {
+        /// Why, as a code.
+        ending: EndingCode,
+        /// Why, in its words.
+        words: String,
+    },
     /// The child was killed, or is no transport.
     #[error("the transport ended without a reason: {words}")]
     Died {
@@ -101,10 +109,11 @@ impl Failure for TransportError {
             TransportError::Key(error) => error.exit(),
             TransportError::NoKey | TransportError::Config { .. } => Exit::USAGE,
             TransportError::Start(_) | TransportError::Pin(_) => Exit::MACHINE,
-            TransportError::Ended { ending: EndingCode(Ending::Confinement | Ending::Disk), .. } => {
-                Exit::MACHINE
-            }
-            TransportError::Ended { ending: EndingCode(Ending::Asked), .. } => Exit::USAGE,
+            TransportError::Ended { ending, .. } | TransportError::Unfit { ending, .. } => match ending.0 {
+                Ending::Confinement | Ending::Disk => Exit::MACHINE,
+                Ending::Asked => Exit::USAGE,
+                _ => Exit::NO_CONNECTION,
+            },
             _ => Exit::NO_CONNECTION,
         }
     }
@@ -150,6 +159,9 @@ impl Failure for TransportError {
                 }
                 Ending::Handover | Ending::Confinement => return None,
             },
+            TransportError::Unfit { .. } => {
+                "set transport = \"ssh2\" in [server] to do without the ssh of this machine; or look at `server.ciphers`"
+            }
             TransportError::NoKey => "set `server.key`",
             TransportError::Config { .. } => {
                 "make it a file that only root, or the user that runs push-client, can change"

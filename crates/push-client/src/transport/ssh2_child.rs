@@ -1,4 +1,4 @@
-//! The default transport: crate ssh2 in a child of its own, which is this program under another verb.
+//! Crate ssh2 as a transport, in a child of its own, which is this program under another verb.
 
 use std::io;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};

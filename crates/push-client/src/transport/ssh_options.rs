@@ -71,6 +71,10 @@ pub(super) fn options(program: &SshProgram, target: &Target) -> Vec<OsString> {
     let mut set = |option: OsString| words.extend(["-o".into(), option]);
     set(format!("IgnoreUnknown={LATER}").into());
     FIXED.iter().for_each(|option| set(option.into()));
+    if program.config.is_none() {
+        // Marked packets do not come through everywhere; those of the library are not marked.
+        set("IPQoS=none".into());
+    }
     set(format!("HostKeyAlias={ALIAS}").into());
     set(named("UserKnownHostsFile", &program.known_hosts));
     set(format!("Ciphers={}", target.ciphers.join(",")).into());

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use rustix::fs::{Mode, OFlags};
-use sandbox::{ForProgram, limits};
+use sandbox::{ForProgram, Landlock, limits};
 
 use super::ending::Ending;
 
@@ -42,19 +42,19 @@ const LOOKUPS: &[&str] = &[
 const DEVICES: &[&str] = &["/dev/null", "/dev/zero", "/dev/random", "/dev/urandom", "/dev/tty"];
 
 /// The hidden verb `become-ssh`. Comes back only if it fails.
-pub(crate) fn become_ssh(paths: &[PathBuf], command: &[OsString]) -> ExitCode {
-    let (ending, words) = start(paths, command);
+pub(crate) fn become_ssh(paths: &[PathBuf], landlock: Landlock, command: &[OsString]) -> ExitCode {
+    let (ending, words) = start(paths, landlock, command);
     // The parent may be gone.
     let _ = writeln!(io::stderr(), "{words}");
     ending.code().into()
 }
 
-fn start(paths: &[PathBuf], command: &[OsString]) -> (Ending, String) {
+fn start(paths: &[PathBuf], landlock: Landlock, command: &[OsString]) -> (Ending, String) {
     let Some((program, arguments)) = command.split_first() else {
         return (Ending::Handover, "no program was named".to_owned());
     };
     let (programs, lookups, devices, named) = (held(PROGRAMS), held(LOOKUPS), held(DEVICES), held(paths));
-    let mut kept = ForProgram::default();
+    let mut kept = ForProgram::default().landlock(landlock);
     for file in &lookups {
         kept = kept.read_beneath(file);
     }

@@ -15,11 +15,12 @@ use super::ssh_options::{ALIAS, options};
 use super::ssh_words::Whose;
 use super::ssh2_child::wide_pipe;
 use super::{Carried, Transport, TransportError};
-use crate::openssh::PrivateKey;
-use crate::plan::{SshProgram, Target};
+use crate::plan::{Chosen, SshProgram, Target};
 
 /// The hidden verb that turns into ssh.
 const VERB: &str = "become-ssh";
+/// Rather not at all than with root's power over files.
+const CONFINED: &str = "--confined";
 /// Where an agent is found unless the settings say it.
 const AGENT: &str = "SSH_AUTH_SOCK";
 /// For the programs of a ProxyCommand.
@@ -64,27 +65,39 @@ impl<'a> SystemSsh<'a> {
         paths
     }
 
-    fn start(&self, target: &Target) -> io::Result<Carried> {
-        let (input, to) = wide_pipe()?;
+    fn command(&self, target: &Target) -> Command {
         let mut command = Command::new("/proc/self/exe");
         command.arg(VERB);
+        if self.program.chosen == Chosen::Ours {
+            command.arg(CONFINED);
+        }
         for path in self.shown(target) {
             command.arg("--path").arg(path);
         }
         command.arg("--").arg(&self.program.program).args(options(self.program, target)).env_clear();
-        command.env("PATH", PATH).env("LC_ALL", "C").envs(env::var_os(AGENT).map(|agent| (AGENT, agent)));
-        let child = command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        command.env("PATH", PATH).env("LC_ALL", "C");
+        if self.program.chosen == Chosen::Named {
+            // Else what a shell's agent holds would be missed under a timer.
+            command.envs(env::var_os(AGENT).map(|agent| (AGENT, agent)));
+        }
+        command
+    }
+
+    fn start(&self, target: &Target) -> io::Result<Carried> {
+        let (input, to) = wide_pipe()?;
+        let child =
+            self.command(target).stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         let whose = match self.program.config {
             Some(_) => Whose::Address(target.address.clone()),
             None => Whose::Alone,
         };
-        Carried::by(child, Speech::Ssh(whose), to, target)
+        Carried::by(child, Speech::Ssh(whose, self.program.chosen), to, target)
     }
 }
 
 impl Transport for SystemSsh<'_> {
     fn open(&self, target: &Target) -> Result<Carried, TransportError> {
-        target.key.as_deref().map_or(Ok(()), PrivateKey::look)?;
+        target.key.as_deref().map_or(Ok(()), |key| self.program.look(key))?;
         self.program.config.as_deref().map_or(Ok(()), trusted)?;
         self.pin(target).map_err(TransportError::Pin)?;
         self.start(target).map_err(TransportError::Start)
@@ -110,4 +123,43 @@ fn with_ending(key: &Path, ending: &str) -> PathBuf {
     let mut path = OsString::from(key);
     path.push(ending);
     path.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::openssh::HostKey;
+    use crate::plan::Way;
+
+    #[test]
+    fn what_nobody_asked_for_is_confined_or_not_started() {
+        let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHYgd6V5/EB898lAR5g29aPAWqwY2caFuljddCAcG1F+";
+        let target = Target {
+            address: "10.0.0.1".to_owned(),
+            port: 22,
+            account: "firn-web01".to_owned(),
+            way: Way::Ssh2,
+            key: None,
+            host_key: HostKey::parse(key).unwrap(),
+            ciphers: Vec::new(),
+            connect_seconds: 1,
+            idle_seconds: 1,
+            session_seconds: 1,
+            keepalive_seconds: 0,
+            bytes_per_second: None,
+        };
+        for chosen in [Chosen::Ours, Chosen::Named] {
+            let program = SshProgram {
+                chosen,
+                program: "/usr/bin/ssh".into(),
+                config: None,
+                agent: None,
+                paths: Vec::new(),
+                known_hosts: "/state/ssh_known_hosts".into(),
+            };
+            let command = SystemSsh::new(&program).command(&target);
+            let ours: Vec<_> = command.get_args().take_while(|word| *word != "--").collect();
+            assert_eq!(ours.contains(&CONFINED.as_ref()), chosen == Chosen::Ours, "{ours:?}");
+        }
+    }
 }

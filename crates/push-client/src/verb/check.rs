@@ -62,9 +62,9 @@ pub(super) fn check(run: &mut Run, settings: &Path) -> Result<Exit, Failed> {
 /// What lets us in, as far as it is ours to look at.
 fn key(target: &Target) -> Result<String, KeyError> {
     let Some(path) = &target.key else { return Ok("none of ours; what ssh finds, or its agent".to_owned()) };
-    match target.way {
+    match &target.way {
         Way::Ssh2 => PrivateKey::load(path).map(drop)?,
-        Way::Ssh(_) => PrivateKey::look(path)?,
+        Way::Ssh(program) => program.look(path)?,
     }
     Ok(cli::shown(path.as_os_str().as_encoded_bytes()))
 }

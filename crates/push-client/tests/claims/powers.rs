@@ -111,7 +111,7 @@ fn nobody_becomes_the_user_that_means_no_change() {
 }
 
 /// Runs the program as on a kernel without Landlock.
-fn without_landlock(arguments: Vec<String>) -> std::process::Output {
+pub(crate) fn without_landlock(arguments: Vec<String>) -> std::process::Output {
     let rules = BTreeMap::from([(LANDLOCK_CREATE_RULESET, Vec::new())]);
     let arch = TargetArch::try_from(std::env::consts::ARCH).unwrap();
     let hidden = SeccompAction::Errno(ENOSYS);

@@ -1,5 +1,7 @@
 //! The system's ssh as a transport, against a real sshd.
 
+mod ours;
+
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;

@@ -44,20 +44,20 @@ const fn row(id: &'static str, ours: Transport, until: Until, goal: Option<f64>)
 }
 
 const CHANGED: &[Versus] = &[
-    row("push.changed", Transport::Ssh2, Until::Sealed, Some(2.5)),
-    row("push.changed.ssh", Transport::Ssh, Until::Sealed, Some(2.5)),
-    row("push.changed.snap", Transport::Ssh2, Until::Snapshot, Some(1.8)),
-    row("push.changed.snap.ssh", Transport::Ssh, Until::Snapshot, Some(1.8)),
+    row("push.changed", Transport::Ssh, Until::Sealed, Some(2.5)),
+    row("push.changed.ssh2", Transport::Ssh2, Until::Sealed, Some(2.5)),
+    row("push.changed.snap", Transport::Ssh, Until::Snapshot, Some(1.8)),
+    row("push.changed.snap.ssh2", Transport::Ssh2, Until::Snapshot, Some(1.8)),
 ];
 const BLOCKS: &[Versus] = &[
-    row("push.delta.blocks", Transport::Ssh2, Until::Sealed, Some(2.0)),
-    row("push.delta.blocks.ssh", Transport::Ssh, Until::Sealed, Some(2.0)),
-    row("push.delta.blocks.snap", Transport::Ssh2, Until::Snapshot, None),
+    row("push.delta.blocks", Transport::Ssh, Until::Sealed, Some(2.0)),
+    row("push.delta.blocks.ssh2", Transport::Ssh2, Until::Sealed, Some(2.0)),
+    row("push.delta.blocks.snap", Transport::Ssh, Until::Snapshot, None),
 ];
 const INSERT: &[Versus] = &[
-    row("push.delta.insert", Transport::Ssh2, Until::Sealed, Some(2.0)),
-    row("push.delta.insert.ssh", Transport::Ssh, Until::Sealed, Some(2.0)),
-    row("push.delta.insert.snap", Transport::Ssh2, Until::Snapshot, None),
+    row("push.delta.insert", Transport::Ssh, Until::Sealed, Some(2.0)),
+    row("push.delta.insert.ssh2", Transport::Ssh2, Until::Sealed, Some(2.0)),
+    row("push.delta.insert.snap", Transport::Ssh, Until::Snapshot, None),
 ];
 
 /// What happens to a host between two pushes.
@@ -245,7 +245,7 @@ impl Sides {
             return self.rsync(bench);
         };
         let (took, report) = ours.pushed(bench)?;
-        if ours.transport == Transport::Ssh2 {
+        if ours.transport == Transport::Ssh {
             let sent = report.count("sent_bytes") as f64;
             wire.parts.push(sent / limit);
             wire.mib.push(sent / MIB);

@@ -3,7 +3,7 @@
 //! What is timed, always as wall time of one command from start to end, data in the page cache, the disk flushed before:
 //! - ours: `push-client run` up to `sealed` (it does not wait for a verdict), from the first byte read to the push file synced on the server's disk;
 //! - `.snap`: the same and its `snapshotter ingest`, up to the snapshot in the history;
-//! - `.ssh`: ours through the system's ssh instead of the built-in transport;
+//! - `.ssh2`: ours through crate ssh2 instead of the system's ssh;
 //! - rsync: `rsync -aHAX --numeric-ids` to an account of the same sshd, as a person would call it; it does not sync what it wrote; for `.snap` with a `cp -al` after it;
 //! - restic, borg, bupstash: a backup into a repository of the same account, made anew for a first push.
 //!

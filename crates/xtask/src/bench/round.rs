@@ -4,7 +4,7 @@ use super::archiver::Repository;
 use super::ours::Ours;
 use super::peer::Peer;
 use super::row::Row;
-use super::runner::{Cipher, Figures, Runner, Took, runners};
+use super::runner::{Cipher, Figures, Runner, Took, Transport, runners};
 use super::subject::Subject;
 use super::{Bench, floor};
 use crate::screen::Step;
@@ -95,7 +95,8 @@ impl Runners {
             }
             Runner::Floor(kind) => {
                 bench.disk.flush()?;
-                let host = self.ours.first().map(|ours| &ours.host);
+                let by_ssh2 = self.ours.iter().find(|ours| ours.transport == Transport::Ssh2);
+                let host = by_ssh2.map(|ours| &ours.host);
                 Ok(Took::only(floor::run(bench, &self.peer, &source, host, kind)?))
             }
         }

@@ -49,43 +49,43 @@ const fn snapshot(
 }
 
 const FIRST_SMALL: &[Versus] = &[
-    sealed("push.first.small", Transport::Ssh2, RSYNC, Some(2.0)),
-    sealed("push.first.small.gcm", Transport::Ssh2, RSYNC_GCM, Some(2.0)),
-    sealed("push.first.small.ssh", Transport::Ssh, RSYNC, Some(2.0)),
-    sealed("push.first.small.ssh.gcm", Transport::Ssh, RSYNC_GCM, Some(2.0)),
-    sealed("push.first.small.bupstash", Transport::Ssh2, BUPSTASH, Some(1.5)),
-    sealed("push.first.small.restic", Transport::Ssh2, RESTIC, Some(5.0)),
-    sealed("push.first.small.borg", Transport::Ssh2, BORG, Some(10.0)),
-    snapshot("push.first.small.snap", Transport::Ssh2, RSYNC_LINKED, Some(1.2)),
-    snapshot("push.first.small.snap.ssh", Transport::Ssh, RSYNC_LINKED, Some(1.2)),
-    sealed("floor.first.small.tar", Transport::Ssh2, TAR, None),
+    sealed("push.first.small", Transport::Ssh, RSYNC, Some(2.0)),
+    sealed("push.first.small.gcm", Transport::Ssh, RSYNC_GCM, Some(2.0)),
+    sealed("push.first.small.ssh2", Transport::Ssh2, RSYNC, Some(2.0)),
+    sealed("push.first.small.ssh2.gcm", Transport::Ssh2, RSYNC_GCM, Some(2.0)),
+    sealed("push.first.small.bupstash", Transport::Ssh, BUPSTASH, Some(1.5)),
+    sealed("push.first.small.restic", Transport::Ssh, RESTIC, Some(5.0)),
+    sealed("push.first.small.borg", Transport::Ssh, BORG, Some(10.0)),
+    snapshot("push.first.small.snap", Transport::Ssh, RSYNC_LINKED, Some(1.2)),
+    snapshot("push.first.small.snap.ssh2", Transport::Ssh2, RSYNC_LINKED, Some(1.2)),
+    sealed("floor.first.small.tar", Transport::Ssh, TAR, None),
 ];
 
 const UNCHANGED: &[Versus] = &[
-    sealed("push.unchanged.60k", Transport::Ssh2, RSYNC, Some(3.0)),
-    sealed("push.unchanged.60k.gcm", Transport::Ssh2, RSYNC_GCM, Some(3.0)),
-    sealed("push.unchanged.60k.ssh", Transport::Ssh, RSYNC, Some(3.0)),
-    sealed("push.unchanged.60k.bupstash", Transport::Ssh2, BUPSTASH, Some(1.5)),
-    sealed("push.unchanged.60k.find", Transport::Ssh2, FIND_SSH2, Some(AT_MOST_HALF_MORE)),
-    sealed("push.unchanged.60k.find.ssh", Transport::Ssh, FIND_SSH, Some(AT_MOST_HALF_MORE)),
-    snapshot("push.unchanged.60k.snap", Transport::Ssh2, RSYNC_LINKED, None),
+    sealed("push.unchanged.60k", Transport::Ssh, RSYNC, Some(3.0)),
+    sealed("push.unchanged.60k.gcm", Transport::Ssh, RSYNC_GCM, Some(3.0)),
+    sealed("push.unchanged.60k.ssh2", Transport::Ssh2, RSYNC, Some(3.0)),
+    sealed("push.unchanged.60k.bupstash", Transport::Ssh, BUPSTASH, Some(1.5)),
+    sealed("push.unchanged.60k.find", Transport::Ssh, FIND_SSH, Some(AT_MOST_HALF_MORE)),
+    sealed("push.unchanged.60k.find.ssh2", Transport::Ssh2, FIND_SSH2, Some(AT_MOST_HALF_MORE)),
+    snapshot("push.unchanged.60k.snap", Transport::Ssh, RSYNC_LINKED, None),
 ];
 
 const UNCHANGED_MANY: &[Versus] = &[
-    sealed("push.unchanged.1m", Transport::Ssh2, RSYNC, Some(5.0)),
-    sealed("push.unchanged.1m.ssh", Transport::Ssh, RSYNC, Some(5.0)),
-    sealed("push.unchanged.1m.bupstash", Transport::Ssh2, BUPSTASH, Some(1.5)),
-    sealed("push.unchanged.1m.find", Transport::Ssh2, FIND_SSH2, Some(AT_MOST_HALF_MORE)),
-    sealed("push.unchanged.1m.find.ssh", Transport::Ssh, FIND_SSH, Some(AT_MOST_HALF_MORE)),
+    sealed("push.unchanged.1m", Transport::Ssh, RSYNC, Some(5.0)),
+    sealed("push.unchanged.1m.ssh2", Transport::Ssh2, RSYNC, Some(5.0)),
+    sealed("push.unchanged.1m.bupstash", Transport::Ssh, BUPSTASH, Some(1.5)),
+    sealed("push.unchanged.1m.find", Transport::Ssh, FIND_SSH, Some(AT_MOST_HALF_MORE)),
+    sealed("push.unchanged.1m.find.ssh2", Transport::Ssh2, FIND_SSH2, Some(AT_MOST_HALF_MORE)),
 ];
 
 const FIRST_BIG: &[Versus] = &[
-    sealed("push.first.big", Transport::Ssh2, RSYNC, Some(1.2)),
-    sealed("push.first.big.gcm", Transport::Ssh2, RSYNC_GCM, Some(1.2)),
-    sealed("push.first.big.ssh", Transport::Ssh, RSYNC, Some(1.2)),
-    sealed("push.first.big.ssh.gcm", Transport::Ssh, RSYNC_GCM, Some(1.2)),
-    sealed("push.first.big.ssh.cat", Transport::Ssh, CAT_SYNC, Some(0.95)),
-    snapshot("push.first.big.snap", Transport::Ssh2, RSYNC_LINKED, None),
+    sealed("push.first.big", Transport::Ssh, RSYNC, Some(1.2)),
+    sealed("push.first.big.gcm", Transport::Ssh, RSYNC_GCM, Some(1.2)),
+    sealed("push.first.big.cat", Transport::Ssh, CAT_SYNC, Some(0.95)),
+    sealed("push.first.big.ssh2", Transport::Ssh2, RSYNC, Some(1.2)),
+    sealed("push.first.big.ssh2.gcm", Transport::Ssh2, RSYNC_GCM, Some(1.2)),
+    snapshot("push.first.big.snap", Transport::Ssh, RSYNC_LINKED, None),
     sealed("floor.first.big.null", Transport::Ssh, CAT, None),
 ];
 

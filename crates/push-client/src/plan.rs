@@ -153,6 +153,28 @@ impl Plan {
     }
 }
 
+#[cfg(test)]
+impl Target {
+    /// A server that is never called.
+    pub(crate) fn example() -> Self {
+        let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHYgd6V5/EB898lAR5g29aPAWqwY2caFuljddCAcG1F+";
+        Self {
+            address: "10.0.0.1".to_owned(),
+            port: 22,
+            account: "firn-web01".to_owned(),
+            way: Way::Ssh2,
+            key: None,
+            host_key: HostKey::parse(key).unwrap(),
+            ciphers: Vec::new(),
+            connect_seconds: 1,
+            idle_seconds: 1,
+            session_seconds: 1,
+            keepalive_seconds: 0,
+            bytes_per_second: None,
+        }
+    }
+}
+
 impl Target {
     fn of(server: Server, host: &HostId, state: &Path, path: &Path) -> Result<Self, SettingsError> {
         let wrong = |key, what: String| SettingsError::value(path, key, what);

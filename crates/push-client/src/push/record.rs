@@ -123,10 +123,7 @@ impl Recorder<'_> {
             self.write(entry, &NEVER)?;
         }
         // A file that was being read when the signal came is left out by now.
-        if path.is_none() && stop::is_asked() {
-            return Err(CommandError::Stopped.into());
-        }
-        Ok(())
+        if path.is_none() { self.waiting() } else { Ok(()) }
     }
 
     /// The base's entry can be taken over as it is, and its content is there.

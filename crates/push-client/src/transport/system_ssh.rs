@@ -128,26 +128,10 @@ fn with_ending(key: &Path, ending: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::openssh::HostKey;
-    use crate::plan::Way;
 
     #[test]
     fn what_nobody_asked_for_is_confined_or_not_started() {
-        let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHYgd6V5/EB898lAR5g29aPAWqwY2caFuljddCAcG1F+";
-        let target = Target {
-            address: "10.0.0.1".to_owned(),
-            port: 22,
-            account: "firn-web01".to_owned(),
-            way: Way::Ssh2,
-            key: None,
-            host_key: HostKey::parse(key).unwrap(),
-            ciphers: Vec::new(),
-            connect_seconds: 1,
-            idle_seconds: 1,
-            session_seconds: 1,
-            keepalive_seconds: 0,
-            bytes_per_second: None,
-        };
+        let target = Target::example();
         for chosen in [Chosen::Ours, Chosen::Named] {
             let program = SshProgram {
                 chosen,

@@ -264,21 +264,7 @@ mod tests {
 
     #[test]
     fn a_key_of_the_server_is_found_and_a_home_that_is_a_trap_is_named() {
-        let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHYgd6V5/EB898lAR5g29aPAWqwY2caFuljddCAcG1F+";
-        let target = Target {
-            address: "10.0.0.1".to_owned(),
-            port: 22,
-            account: "firn-web01".to_owned(),
-            way: crate::plan::Way::Ssh2,
-            key: None,
-            host_key: HostKey::parse(key).unwrap(),
-            ciphers: Vec::new(),
-            connect_seconds: 1,
-            idle_seconds: 1,
-            session_seconds: 1,
-            keepalive_seconds: 0,
-            bytes_per_second: None,
-        };
+        let target = Target::example();
         let top = tempfile::tempdir().unwrap();
         let mut passwd = "daemon:x:1:1::/nowhere:/bin/sh\nnobody:x:2:2::/dev/null:/bin/sh\n".to_owned();
         for name in ["well", "link", "opens"] {
@@ -300,7 +286,7 @@ mod tests {
         let finding = found(&passwd);
         assert_eq!(finding.verdict, Verdict::Unknown);
         assert!(finding.line().contains("link/.ssh/authorized_keys is a link"), "{}", finding.line());
-        std::fs::write(at("opens"), format!("{key}\n")).unwrap();
+        std::fs::write(at("opens"), format!("{}\n", target.host_key.text())).unwrap();
         assert_eq!(found(&passwd).verdict, Verdict::Fail);
     }
 

@@ -37,7 +37,7 @@ pub enum VersionError {
 }
 
 impl Version {
-    /// Version 1.0, which every format of this release has.
+    /// Version 1.0.
     pub const ONE: Version = Version { major: 1, minor: 0 };
 
     /// Refuses what this program (version `self` of the format) cannot read.

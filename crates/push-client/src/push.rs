@@ -23,6 +23,7 @@ mod remembered;
 mod scan;
 mod sender;
 mod session;
+mod subtrees;
 
 pub use account::{Account, Count};
 pub use converse::push;

@@ -13,7 +13,7 @@ use super::offers::{Lacking, Offers};
 use super::packer::Packer;
 use super::reading::{Copied, Expected, Reading, errno, fill};
 use super::remembered::Remembered;
-use super::scan::{BUFFER_BYTES, Last, Nowhere, Old, READ_BYTES, Scan};
+use super::scan::{BUFFER_BYTES, Last, Nowhere, Old, READ_BYTES, Scan, Scanned};
 use crate::commands::stop;
 use crate::state::{Content, Pieces, PiecesFolder};
 use crate::walk::{Facts, FileKind, Found, open_file};
@@ -241,7 +241,10 @@ impl<'a> Contents<'a> {
             };
         }
         Ok(match found.look(&*file) {
-            Ok(after) => (ended(&hasher, before, &after), after),
+            Ok(after) => {
+                let hash = ContentHash::from_bytes(*hasher.finalize().as_bytes());
+                (ended(hasher.count(), hash, before, &after), after)
+            }
             Err(errno) => (Attempt::Failed(errno), *before),
         })
     }
@@ -253,13 +256,12 @@ impl<'a> Contents<'a> {
         file: &mut File,
         before: &Facts,
     ) -> Result<Option<(Attempt, Facts)>, PushError> {
-        let mut hasher = blake3::Hasher::new();
-        let read = self.scan(file, before.size, None, &mut hasher, Goes::Nowhere)?;
-        let (pieces, after) = match (read, found.look(&*file)) {
-            (Ok(pieces), Ok(after)) => (pieces, after),
+        let read = self.scan(file, before.size, None, Goes::Nowhere)?;
+        let (Scanned { bytes, hash, pieces }, after) = match (read, found.look(&*file)) {
+            (Ok(scanned), Ok(after)) => (scanned, after),
             (Err(errno), _) | (_, Err(errno)) => return Ok(Some((Attempt::Failed(errno), *before))),
         };
-        let attempt = ended(&hasher, before, &after);
+        let attempt = ended(bytes, hash, before, &after);
         let Attempt::Still(size, hash) = attempt else { return Ok(Some((attempt, after))) };
         if self.remembered.has(&hash) {
             return Ok(Some((attempt, after)));
@@ -285,16 +287,15 @@ impl<'a> Contents<'a> {
         old: Option<Lent>,
         turn: Turn,
     ) -> Result<(Attempt, Facts), PushError> {
-        let mut hasher = blake3::Hasher::new();
-        let read = self.scan(file, before.size, old, &mut hasher, Goes::Sent)?;
-        let (pieces, after) = match (read, found.look(&*file)) {
-            (Ok(pieces), Ok(after)) => (pieces, after),
+        let read = self.scan(file, before.size, old, Goes::Sent)?;
+        let (Scanned { bytes, hash, pieces }, after) = match (read, found.look(&*file)) {
+            (Ok(scanned), Ok(after)) => (scanned, after),
             (Err(errno), _) | (_, Err(errno)) => {
                 self.packer.drop_open()?;
                 return Ok((Attempt::Failed(errno), *before));
             }
         };
-        let attempt = ended(&hasher, before, &after);
+        let attempt = ended(bytes, hash, before, &after);
         match &attempt {
             // A copy, or touched and no more.
             Attempt::Still(size, hash) if self.elsewhere.has(hash) => {
@@ -323,9 +324,8 @@ impl<'a> Contents<'a> {
         file: &mut File,
         size: u64,
         old: Option<Lent>,
-        hasher: &mut blake3::Hasher,
         goes: Goes,
-    ) -> Result<Result<Pieces, Errno>, PushError> {
+    ) -> Result<Result<Scanned, Errno>, PushError> {
         let old = old.and_then(|Lent { path, expected }| {
             self.pieces.load(&expected.hash).map(|pieces| Old { path, pieces })
         });
@@ -333,13 +333,12 @@ impl<'a> Contents<'a> {
         let mut scan = Scan::begin(Pieces::for_length(size), old, &mut self.packer)?;
         let mut left = 0;
         loop {
-            let room = (size + 1).saturating_sub(hasher.count()).min(READ_BYTES as u64);
+            let room = (size + 1).saturating_sub(scan.bytes()).min(READ_BYTES as u64);
             let length = match self.read_on(file, left, room) {
                 Ok(length) => length,
                 Err(errno) => return Ok(Err(errno)),
             };
             let held = self.buffer.get(..left + length).unwrap_or_default();
-            hasher.update(held.get(left..).unwrap_or_default());
             let last = if length < READ_BYTES { Last::Yes } else { Last::No };
             let done = match goes {
                 Goes::Sent => scan.take(held, left, last, &mut self.packer)?,
@@ -374,8 +373,7 @@ impl<'a> Contents<'a> {
 }
 
 /// What a file that was read to its end comes to.
-fn ended(hasher: &blake3::Hasher, before: &Facts, after: &Facts) -> Attempt {
-    let (size, hash) = (hasher.count(), ContentHash::from_bytes(*hasher.finalize().as_bytes()));
+fn ended(size: u64, hash: ContentHash, before: &Facts, after: &Facts) -> Attempt {
     match before.is_untouched(after) && size == before.size {
         true => Attempt::Still(size, hash),
         false => Attempt::Moved(size, hash),

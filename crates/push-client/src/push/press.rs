@@ -77,8 +77,11 @@ impl Press {
     /// Length in `packed`; none if it does not shrink.
     fn compressed(&mut self, bytes: &[u8]) -> Option<usize> {
         // Room for less than there is: what does not shrink does not fit.
-        self.packed.resize(bytes.len().saturating_sub(1), 0);
-        self.compressor.compress_to_buffer(bytes, self.packed.as_mut_slice()).ok()
+        let room = bytes.len().saturating_sub(1);
+        if self.packed.len() < room {
+            self.packed.resize(room, 0);
+        }
+        self.compressor.compress_to_buffer(bytes, self.packed.get_mut(..room).unwrap_or_default()).ok()
     }
 
     fn sample_shrinks(&mut self, block: &[u8]) -> bool {

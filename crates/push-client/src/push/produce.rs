@@ -7,11 +7,10 @@ use super::dumps::Made;
 use super::elsewhere::Lent;
 use super::error::PushError;
 use super::packer::SenderGone;
-use super::scan::{Last, Old, READ_BYTES, Scan};
+use super::scan::{Last, Old, READ_BYTES, Scan, Scanned};
 use crate::commands::{Came, CommandError, Output, Runner};
 use crate::plan::Dump;
 use crate::state::{Pieces, PiecesFolder};
-use formats::ContentHash;
 
 /// A command that gives nothing for so long: what it gave before is sent on, as a sign of life.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -25,14 +24,12 @@ impl Contents<'_> {
         old: Option<Lent>,
     ) -> Result<Made, PushError> {
         let mut output = runner.dump(number, &dump.task)?;
-        let mut hasher = blake3::Hasher::new();
-        let pieces = self.take_in(&mut output, old, &mut hasher)?;
-        let (bytes, least) = (hasher.count(), dump.least_bytes);
+        let Scanned { bytes, hash, pieces } = self.take_in(&mut output, old)?;
+        let least = dump.least_bytes;
         output.end()?;
         if bytes < least {
             return Err(CommandError::TooShort { number, name: dump.task.name(), bytes, least }.into());
         }
-        let hash = ContentHash::from_bytes(*hasher.finalize().as_bytes());
         if self.remembered.has(&hash) || self.elsewhere.has(&hash) {
             self.packer.drop_open().map_err(gone)?;
         } else {
@@ -46,12 +43,7 @@ impl Contents<'_> {
         Ok((bytes, hash))
     }
 
-    fn take_in(
-        &mut self,
-        output: &mut Output<'_>,
-        old: Option<Lent>,
-        hasher: &mut blake3::Hasher,
-    ) -> Result<Pieces, PushError> {
+    fn take_in(&mut self, output: &mut Output<'_>, old: Option<Lent>) -> Result<Scanned, PushError> {
         // How long it gets is not known: as long as the last one, most likely.
         let new = Pieces::for_length(old.as_ref().map_or(0, |lent| lent.expected.size));
         let old = old.and_then(|lent| lists_of(&self.pieces, lent));
@@ -60,7 +52,6 @@ impl Contents<'_> {
         loop {
             let length = self.fill_from(output, left)?;
             let held = self.buffer.get(..left + length).unwrap_or_default();
-            hasher.update(held.get(left..).unwrap_or_default());
             let last = if length < READ_BYTES { Last::Yes } else { Last::No };
             let done = scan.take(held, left, last, &mut self.packer).map_err(gone)?;
             if last == Last::Yes {

@@ -3,9 +3,10 @@
 use std::ops::Range;
 
 use fastcdc::v2020::FastCDC;
-use formats::RelPath;
+use formats::{ContentHash, RelPath};
 
 use super::packer::{Packer, SenderGone};
+use super::subtrees::Subtrees;
 use crate::state::{BLOCK_BYTES_MAX, Pieces, Short, short_of};
 
 /// What is read at a time: a whole number of blocks of every length.
@@ -93,6 +94,7 @@ struct Known {
 pub(super) struct Scan {
     known: Option<Known>,
     new: Pieces,
+    subtrees: Subtrees,
     /// For each block so far: the old file has the same one at the same place.
     same: Vec<bool>,
     /// Bytes that are cut into chunks.
@@ -112,7 +114,13 @@ impl Scan {
             }
             None => None,
         };
-        Ok(Self { known, new, same: Vec::new(), done: 0, copy: None, copied_since_sign: 0 })
+        let subtrees = Subtrees::new(new.block_bytes);
+        Ok(Self { known, new, subtrees, same: Vec::new(), done: 0, copy: None, copied_since_sign: 0 })
+    }
+
+    /// Bytes of the file that were taken.
+    pub(super) fn bytes(&self) -> u64 {
+        self.subtrees.bytes()
     }
 
     /// Takes what was just read; `buffer` begins with what was left the last time, and `from` is where the new bytes begin. Tells how many bytes at
@@ -124,7 +132,7 @@ impl Scan {
         last: Last,
         to: &mut impl Parts,
     ) -> Result<usize, SenderGone> {
-        self.note_blocks(buffer.get(from..).unwrap_or_default());
+        self.note_blocks(buffer.get(from..).unwrap_or_default(), last);
         let cutter = FastCDC::new(buffer, CHUNK_BYTES_MIN, CHUNK_BYTES_MEAN, CHUNK_BYTES_MAX);
         let mut start = 0;
         while start < buffer.len() {
@@ -140,20 +148,26 @@ impl Scan {
         Ok(start)
     }
 
-    /// The lists of the new file, once all is taken.
-    pub(super) fn finish(mut self, to: &mut impl Parts) -> Result<Pieces, SenderGone> {
+    /// What the new file is, once all is taken.
+    pub(super) fn finish(mut self, to: &mut impl Parts) -> Result<Scanned, SenderGone> {
         self.flush_copy(to)?;
-        Ok(self.new)
+        let (bytes, hash) = self.subtrees.finish();
+        Ok(Scanned { bytes, hash, pieces: self.new })
     }
 
-    fn note_blocks(&mut self, bytes: &[u8]) {
-        for block in bytes.chunks(self.new.block_bytes) {
-            let hash = short_of(block);
-            if let Some(known) = &self.known {
-                let alike = known.pieces.block_bytes == self.new.block_bytes;
-                self.same.push(alike && known.pieces.blocks.get(self.same.len()) == Some(&hash));
+    fn note_blocks(&mut self, bytes: &[u8], last: Last) {
+        let Self { known, new, same, subtrees, .. } = self;
+        let old = known.as_ref().map(|known| &known.pieces);
+        let mut note = |block: Short| {
+            if let Some(old) = old {
+                let alike = old.block_bytes == new.block_bytes;
+                same.push(alike && old.blocks.get(same.len()) == Some(&block));
             }
-            self.new.note_block(hash);
+            new.note_block(block);
+        };
+        subtrees.take(bytes, &mut note);
+        if last == Last::Yes {
+            subtrees.end().into_iter().for_each(note);
         }
     }
 
@@ -230,6 +244,14 @@ impl Scan {
             None => Ok(()),
         }
     }
+}
+
+/// What a file came to.
+#[derive(Debug)]
+pub(super) struct Scanned {
+    pub(super) bytes: u64,
+    pub(super) hash: ContentHash,
+    pub(super) pieces: Pieces,
 }
 
 /// Whether more of the file may come.

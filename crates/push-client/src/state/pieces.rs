@@ -12,6 +12,8 @@ use formats::cursor::{Cursor, Malformed, malformed};
 use formats::{ContentHash, Version};
 
 const MAGIC: &[u8; 8] = b"firn.pcs";
+/// In version 1, blocks were known by a hash of their own.
+const VERSION: Version = Version { major: 2, minor: 0 };
 /// Magic, version, length of a block, numbers of blocks and chunks.
 const HEAD_BYTES: usize = 24;
 const CHECK_BYTES: usize = 32;
@@ -44,7 +46,7 @@ pub fn shortened(hash: &[u8; 32]) -> Short {
 pub struct Pieces {
     /// Length of all blocks but the last.
     pub block_bytes: usize,
-    /// Hashes of the blocks, in their order.
+    /// Values of the blocks in the BLAKE3 tree of the content, in their order.
     pub blocks: Vec<Short>,
     /// Length and hash of the chunks, in their order.
     pub chunks: Vec<(u32, Short)>,
@@ -82,7 +84,7 @@ impl Pieces {
             HEAD_BYTES + SHORT_BYTES * self.blocks.len() + CHUNK_BYTES * self.chunks.len() + CHECK_BYTES,
         );
         to.extend_from_slice(MAGIC);
-        Version::ONE.encode(&mut to);
+        VERSION.encode(&mut to);
         for length in [self.block_bytes, self.blocks.len(), self.chunks.len()] {
             to.extend_from_slice(&number(length)?.to_le_bytes());
         }
@@ -102,9 +104,10 @@ impl Pieces {
             return malformed("pieces: check");
         }
         let mut from = Cursor::new(body);
-        if from.bytes(MAGIC.len(), "magic")? != MAGIC
-            || Version::ONE.check("pieces", Version::decode(&mut from)?).is_err()
-        {
+        let is_ours = from.bytes(MAGIC.len(), "magic")? == MAGIC;
+        let version = Version::decode(&mut from)?;
+        let is_first = Version::ONE.check("pieces", version).is_ok();
+        if !is_ours || !(is_first || VERSION.check("pieces", version).is_ok()) {
             return malformed("pieces: version");
         }
         let block_bytes = from.u32("block length")?;
@@ -114,7 +117,10 @@ impl Pieces {
         if !fits || from.rest().len() as u64 != expected {
             return malformed("pieces: length");
         }
-        let blocks = (0..blocks).map(|_| from.array("block")).collect::<Result<_, _>>()?;
+        let mut blocks: Vec<_> = (0..blocks).map(|_| from.array("block")).collect::<Result<_, _>>()?;
+        if is_first {
+            blocks.clear();
+        }
         let chunks = (0..chunks)
             .map(|_| Ok((from.u32("chunk")?, from.array("chunk")?)))
             .collect::<Result<_, Malformed>>()?;
@@ -204,6 +210,21 @@ mod tests {
         }
         folder.save(&content, &pieces()).unwrap();
         assert_eq!(folder.load(&content), Some(pieces()));
+    }
+
+    #[test]
+    fn of_lists_of_version_1_the_chunks_are_read() {
+        let of_version = |major| {
+            let mut bytes = pieces().encode().unwrap();
+            bytes[MAGIC.len()] = major;
+            let body = bytes.len() - CHECK_BYTES;
+            let check = blake3::hash(&bytes[..body]);
+            bytes[body..].copy_from_slice(check.as_bytes());
+            Pieces::decode(&bytes)
+        };
+        assert_eq!(of_version(1), Ok(Pieces { blocks: Vec::new(), ..pieces() }));
+        assert_eq!(of_version(2), Ok(pieces()));
+        assert!(of_version(3).is_err());
     }
 
     #[test]

@@ -131,6 +131,17 @@ fn a_copy_of_a_long_file_costs_its_entry() {
     assert!(account.get(Count::SentBytes) < 2_000);
 }
 
+/// Changes the byte at `place` of `old` and pushes it, as accepted. Tells how many bytes were sent.
+fn changed_at(place: usize, host: &Host, server: &mut Server, files: &mut Files) -> u64 {
+    let base = kept(host, server.published.base.unwrap());
+    let mut new = fs::read(host.path("old")).unwrap();
+    new[place] ^= 1;
+    host.write("old", &new);
+    let (_, account) = host.push_accepted_with(server, &base, files);
+    files.insert("data/old", new);
+    account.get(Count::SentBytes)
+}
+
 /// The lists are made anew by the next push, so it happens once.
 #[test]
 fn without_its_lists_a_changed_file_is_sent_whole_once() {
@@ -144,15 +155,28 @@ fn without_its_lists_a_changed_file_is_sent_whole_once() {
             _ => fs::write(lists.join(list), b"firn.pcs").unwrap(),
         }
         for (round, bytes_max) in [(0, u64::MAX), (1, BLOCK as u64 + 5_000)] {
-            let base = kept(&host, server.published.base.unwrap());
-            let mut new = fs::read(host.path("old")).unwrap();
-            new[round] ^= 1;
-            host.write("old", &new);
-            let (_, account) = host.push_accepted_with(&mut server, &base, &files);
-            files.insert("data/old", new);
-            let bytes = account.get(Count::SentBytes);
+            let bytes = changed_at(round, &host, &mut server, &mut files);
             assert!(bytes < bytes_max && (round > 0 || bytes > LENGTH as u64), "{damage} {round}: {bytes}");
         }
+    }
+}
+
+/// Of lists of an earlier version the chunks are still known, so it costs those around the change; the new lists know the blocks.
+#[test]
+fn with_lists_of_version_1_a_changed_file_costs_chunks_once() {
+    let (host, mut server, mut files) = host(&noise(18, LENGTH));
+    let lists = host.state_path().join("pieces");
+    let [list] = names(&lists).try_into().unwrap();
+    let mut bytes = fs::read(lists.join(&list)).unwrap();
+    assert_eq!(bytes[8], 2);
+    bytes[8] = 1;
+    let body = bytes.len() - 32;
+    let check = blake3::hash(&bytes[..body]);
+    bytes[body..].copy_from_slice(check.as_bytes());
+    fs::write(lists.join(list), bytes).unwrap();
+    for (round, bytes_max) in [(0, 300_000), (1, BLOCK as u64 + 5_000)] {
+        let bytes = changed_at(round, &host, &mut server, &mut files);
+        assert!(bytes < bytes_max, "{round}: {bytes}");
     }
 }
 

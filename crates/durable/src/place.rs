@@ -21,17 +21,27 @@ impl Dir {
     /// Moves `name` to `target_name` in `target`, which must not exist, then brings both folders to the disk: the target
     /// first, so that a power cut between the two leaves both names and never none.
     pub fn rename_new(&self, name: Name<'_>, target: &Dir, target_name: Name<'_>) -> Result<()> {
-        self.rename(name, target, target_name, RenameFlags::NOREPLACE)
+        self.rename(name, target, target_name, RenameFlags::NOREPLACE)?;
+        self.sync_after_rename(target)
     }
 
     /// As [`Dir::rename_new`], but replaces what is there, in one step.
     pub fn rename_over(&self, name: Name<'_>, target: &Dir, target_name: Name<'_>) -> Result<()> {
+        self.rename_over_later(name, target, target_name)?;
+        self.sync_after_rename(target)
+    }
+
+    /// As [`Dir::rename_over`], but not on the disk before [`Dir::sync`] or [`Dir::sync_file_system`].
+    pub fn rename_over_later(&self, name: Name<'_>, target: &Dir, target_name: Name<'_>) -> Result<()> {
         self.rename(name, target, target_name, RenameFlags::empty())
     }
 
     fn rename(&self, name: Name<'_>, target: &Dir, target_name: Name<'_>, flags: RenameFlags) -> Result<()> {
         rustix::fs::renameat_with(self.as_fd(), name, target.as_fd(), target_name, flags)
-            .map_err(Error::at(Step::Rename, name.as_bytes()))?;
+            .map_err(Error::at(Step::Rename, name.as_bytes()))
+    }
+
+    fn sync_after_rename(&self, target: &Dir) -> Result<()> {
         target.sync()?;
         if std::ptr::eq(self, target) { Ok(()) } else { self.sync() }
     }

@@ -36,5 +36,5 @@ pub use entry::{Attribute, Body, Entry, Kind, Meta, Mtime, Node, Tag};
 pub use flags::Flags;
 pub use id::{ACCOUNT_PREFIX, ContentHash, HostId, InstallationId, PushId, Root};
 pub use manifest::{ManifestReader, ManifestWriter, Summary};
-pub use path::RelPath;
+pub use path::{PathDigest, RelPath};
 pub use version::Version;

@@ -7,7 +7,7 @@ use crate::cursor::{Cursor, Malformed};
 use crate::entry::{Body, Entry, Kind};
 use crate::id::Root;
 use crate::limits::ENTRY_BYTES;
-use crate::path::RelPath;
+use crate::path::{PathDigest, RelPath};
 use crate::version::{Version, VersionError};
 
 /// First bytes of a manifest file.
@@ -64,7 +64,8 @@ struct Checker {
     entries: u64,
     last: Option<RelPath>,
     folders: Vec<Box<[u8]>>,
-    leaders: HashSet<RelPath>,
+    /// First members of hard-link groups. Digests: a hostile host sends tens of millions of them, each as long as a path may be.
+    leaders: HashSet<PathDigest>,
 }
 
 impl Default for Checker {
@@ -115,14 +116,16 @@ impl Checker {
         }
         let open = nearest.map_or(0, |nearest| nearest + 1);
         match &entry.body {
-            Body::Link(first) if !self.leaders.contains(first) => return Err("links to no first member"),
+            Body::Link(first) if !self.leaders.contains(&first.digest()) => {
+                return Err("links to no first member");
+            }
             Body::Link(_) => self.folders.truncate(open),
             Body::Node(node) => {
                 self.folders.truncate(open);
                 if matches!(node.kind, Kind::Folder) {
                     self.folders.push(entry.path.as_bytes().into());
                 } else if node.meta.links > 1 {
-                    self.leaders.insert(entry.path.clone());
+                    self.leaders.insert(entry.path.digest());
                 }
             }
         }

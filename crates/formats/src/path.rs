@@ -26,6 +26,18 @@ pub enum PathError {
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct RelPath(Box<[u8]>);
 
+/// Stands for a path where very many must be remembered: 16 bytes, however long the path is.
+///
+/// Two paths with the same digest are not to be feared. By chance there are none among any number of paths that a host can have; to find some on
+/// purpose takes 2^64 tries, and all that whoever made them would win is a state of the own host in which one name is a link to another file of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PathDigest([u8; PathDigest::BYTES]);
+
+impl PathDigest {
+    /// Length.
+    pub const BYTES: usize = 16;
+}
+
 fn check_component(component: &[u8]) -> Result<(), PathError> {
     match component {
         b"" => Err(PathError::Empty),
@@ -56,6 +68,13 @@ impl RelPath {
     /// The bytes, components separated by `/`.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// What stands for this path: the start of its BLAKE3 hash.
+    pub fn digest(&self) -> PathDigest {
+        let mut digest = [0; PathDigest::BYTES];
+        blake3::Hasher::new().update(&self.0).finalize_xof().fill(&mut digest);
+        PathDigest(digest)
     }
 
     /// The components, from the top.

@@ -11,6 +11,7 @@ mod contents;
 mod copy;
 mod crew;
 mod fault;
+mod groups;
 mod hand;
 mod holdings;
 mod judge;

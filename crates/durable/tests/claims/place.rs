@@ -22,6 +22,11 @@ fn rename_new_never_replaces_and_rename_over_does() {
     assert_eq!(fs::read(s.at("b/old")).unwrap(), b"new");
     assert!(!s.at("a/new").exists());
 
+    fs::write(s.at("a/newer"), "newer").unwrap();
+    a.rename_over_later(name("newer"), &b, name("old")).unwrap();
+    assert_eq!((fs::read(s.at("b/old")).unwrap(), s.at("a/newer").exists()), (b"newer".to_vec(), false));
+    fs::write(s.at("b/old"), "new").unwrap();
+
     b.rename_new(name("old"), &a, name("fresh")).unwrap();
     assert_eq!(fs::read(s.at("a/fresh")).unwrap(), b"new");
 }

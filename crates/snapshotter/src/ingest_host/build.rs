@@ -53,7 +53,7 @@ pub(crate) struct Ground<'a> {
 pub(crate) struct Built {
     /// What the client sealed.
     pub(crate) seal: Seal,
-    /// Bytes of content that were new.
+    /// Bytes of content that were new, and of copies where an inode could bear no more names.
     pub(crate) new_bytes: u64,
     /// Changes that the push carried.
     pub(crate) changes: u64,
@@ -93,8 +93,8 @@ impl<'a> Basis<'a> {
 pub(crate) fn build(ground: &Ground<'_>, decoder: &mut Decoder, basis: Basis<'_>) -> Result<Built, Fault> {
     thread::scope(|scope| {
         let syncing = Crew::of_one(scope, |()| Ok(ground.dir.sync_file_system()?))?;
-        let mut room = Room::new(ground.dir, ground.limits.free_bytes)?.ringing(&syncing);
-        let built = build_in(&mut room, ground, decoder, basis);
+        let room = Room::new(ground.dir, ground.limits.free_bytes)?.ringing(&syncing);
+        let built = build_in(&room, ground, decoder, basis);
         match (syncing.finish(), built) {
             // What could not be written is not written by a second try.
             (Err(here), Err(fault)) => Err(here.before(fault)),
@@ -104,21 +104,22 @@ pub(crate) fn build(ground: &Ground<'_>, decoder: &mut Decoder, basis: Basis<'_>
 }
 
 fn build_in(
-    room: &mut Room<'_>,
+    room: &Room<'_>,
     ground: &Ground<'_>,
     decoder: &mut Decoder,
     basis: Basis<'_>,
 ) -> Result<Built, Fault> {
     let lender = basis.lender().map(|snapshot| Base::open(ground.history, snapshot)).transpose()?;
-    let shelves = Shelves::new(ground.dir.make_dir(CONTENTS, 0o750)?)?;
+    let expanded_bytes = ground.limits.expanded_bytes.min(ground.left_bytes);
+    let shelves = Shelves::new(ground.dir.make_dir(CONTENTS, 0o750)?, expanded_bytes)?;
     let mut changes = Changes::new(ground.dir, ground.limits.expanded_bytes)?;
     let seal = hear(ground, decoder, lender.as_ref(), &shelves, &mut changes, room)?;
     if seal.entries > ground.limits.entries {
         return Err(Fault::Push(Code::OverBudget));
     }
     let top = ground.dir.make_dir(SNAPSHOT, 0o750)?.make_dir(layout::TREE, 0o750)?;
-    let site = hand::Ground { top: &top, base: lender.as_ref(), shelves: &shelves, changes: &changes };
-    let grown = grow(ground, basis, site, room).and_then(|(sum, count)| {
+    let site = hand::Site { top: &top, base: lender.as_ref(), shelves: &shelves, changes: &changes, room };
+    let grown = grow(ground, basis, site).and_then(|(sum, count)| {
         let right = sum.root == seal.root && sum.entries == seal.entries;
         if right { Ok(count) } else { Err(Fault::Push(Code::WrongRoot)) }
     });
@@ -135,13 +136,13 @@ fn hear(
     lender: Option<&Base<'_>>,
     shelves: &Shelves,
     changes: &mut Changes,
-    room: &mut Room<'_>,
+    room: &Room<'_>,
 ) -> Result<Seal, Fault> {
     let tree = lender.map(|base| base.top().try_clone()).transpose()?;
     let expanded_bytes = ground.limits.expanded_bytes.min(ground.left_bytes);
     let limits = Limits { expanded_bytes, ..*ground.limits };
     let (heard, source_path) = thread::scope(|scope| {
-        let crew = Crew::start(scope, || Ok(|block: Block| block.put_down(shelves)))?;
+        let crew = Crew::start(scope, || Ok(|block: Block| block.put_down(shelves, room)))?;
         let mut contents = Contents::new(shelves, crew, &limits, tree);
         let heard = receive::body(decoder, &mut contents, changes, room);
         // What the crew finds wrong came before what is heard now.
@@ -161,12 +162,7 @@ fn prove(ground: &Ground<'_>, base: &Snapshot) -> Result<(), Fault> {
 
 /// Applies the changes to the base: manifest and tree side by side, entry by entry. Tells what the manifest comes to and how many changes there
 /// were.
-fn grow(
-    ground: &Ground<'_>,
-    basis: Basis<'_>,
-    site: hand::Ground<'_>,
-    room: &mut Room<'_>,
-) -> Result<(Summary, u64), Fault> {
+fn grow(ground: &Ground<'_>, basis: Basis<'_>, site: hand::Site<'_>) -> Result<(Summary, u64), Fault> {
     let entries: Box<dyn Iterator<Item = Result<Entry, Fault>>> = match (site.base, basis.base()) {
         (Some(base), Some(_)) => Box::new(base.entries()?),
         _ => Box::new(std::iter::empty()),
@@ -185,8 +181,8 @@ fn grow(
                 return Err(Fault::Push(Code::OverBudget));
             }
             manifest.push(applied.entry()).map_err(Fault::new_manifest)?;
-            tree.place(applied, room)?;
-            room.bytes(ENTRY_BYTES)
+            tree.place(applied)?;
+            site.room.bytes(ENTRY_BYTES)
         });
         // What the crew finds wrong is of earlier entries.
         tree.finish().and(placed)

@@ -35,7 +35,7 @@ impl Changes {
     }
 
     /// Takes an expanded block of changes; it is looked into later.
-    pub(crate) fn take(&mut self, block: &[u8], room: &mut Room<'_>) -> Result<(), Fault> {
+    pub(crate) fn take(&mut self, block: &[u8], room: &Room<'_>) -> Result<(), Fault> {
         let length = block.len() as u64;
         self.left_bytes = self.left_bytes.checked_sub(length).ok_or(Fault::Push(Code::OverBudget))?;
         let head = u32::try_from(block.len()).unwrap_or(u32::MAX).to_le_bytes();

@@ -51,11 +51,12 @@ struct Whole {
 
 impl Block {
     /// Puts its contents on their shelves.
-    pub(crate) fn put_down(self, shelves: &Shelves) -> Result<(), Fault> {
+    pub(crate) fn put_down(self, shelves: &Shelves, room: &Room<'_>) -> Result<(), Fault> {
         for Whole { start, content } in self.whole {
             let rest = self.bytes.get(start..).unwrap_or_default();
             let length = usize::try_from(content.size).unwrap_or(usize::MAX);
             shelves.write(content, rest.get(..length).unwrap_or_default())?;
+            room.keep_promise(content.size);
         }
         shelves.give_back(self.bytes);
         Ok(())
@@ -87,7 +88,7 @@ impl Open {
         self.size += data.len() as u64;
     }
 
-    fn append(&mut self, data: &[u8], room: &mut Room<'_>) -> Result<(), Fault> {
+    fn append(&mut self, data: &[u8], room: &Room<'_>) -> Result<(), Fault> {
         let written = match self.ground {
             Ground::Empty => sparse::write_at(&self.file, data, self.size),
             Ground::Clone => self.file.write_all_at(data, self.size).map(|()| data.len() as u64),
@@ -111,7 +112,7 @@ impl<'scope> Contents<'scope> {
     }
 
     /// Takes an expanded block of records.
-    pub(crate) fn take(&mut self, block: &[u8], room: &mut Room<'_>) -> Result<(), Fault> {
+    pub(crate) fn take(&mut self, block: &[u8], room: &Room<'_>) -> Result<(), Fault> {
         let mut whole = Vec::new();
         let taken = self.records(block, &mut whole, room);
         if !whole.is_empty() {
@@ -123,7 +124,7 @@ impl<'scope> Contents<'scope> {
     }
 
     /// Finds those that are `whole`, and takes the others.
-    fn records(&mut self, block: &[u8], whole: &mut Vec<Whole>, room: &mut Room<'_>) -> Result<(), Fault> {
+    fn records(&mut self, block: &[u8], whole: &mut Vec<Whole>, room: &Room<'_>) -> Result<(), Fault> {
         let mut from = Cursor::new(block);
         while !from.is_empty() {
             match Record::decode(&mut from)? {
@@ -165,7 +166,7 @@ impl<'scope> Contents<'scope> {
         &mut self,
         data: &[u8],
         from: &mut Cursor<'_>,
-        room: &mut Room<'_>,
+        room: &Room<'_>,
     ) -> Result<Option<Content>, Fault> {
         self.charge(data.len() as u64)?;
         if self.open.is_none() {
@@ -177,7 +178,7 @@ impl<'scope> Contents<'scope> {
                     return Err(Fault::Push(Code::ContentHash));
                 }
                 self.count()?;
-                room.node(size)?;
+                room.promise(size)?;
                 return Ok(Some(Content { hash, size }));
             }
         }
@@ -213,7 +214,7 @@ impl<'scope> Contents<'scope> {
         Ok(())
     }
 
-    fn copy(&mut self, offset: u64, length: u64, room: &mut Room<'_>) -> Result<(), Fault> {
+    fn copy(&mut self, offset: u64, length: u64, room: &Room<'_>) -> Result<(), Fault> {
         // Before a byte is read: a short record must not stand for endless work.
         self.charge(length)?;
         let Some(open) = &mut self.open else { return Err(Fault::Push(Code::MalformedPush)) };
@@ -231,7 +232,7 @@ impl<'scope> Contents<'scope> {
         Ok(())
     }
 
-    fn end(&mut self, content: Content, room: &mut Room<'_>) -> Result<(), Fault> {
+    fn end(&mut self, content: Content, room: &Room<'_>) -> Result<(), Fault> {
         let Some(open) = self.open.take() else {
             self.count()?;
             room.node(0)?;
@@ -248,5 +249,83 @@ impl<'scope> Contents<'scope> {
     fn count(&mut self) -> Result<(), Fault> {
         self.left_count = self.left_count.checked_sub(1).ok_or(Fault::Push(Code::OverBudget))?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::sync::mpsc::sync_channel;
+
+    use formats::ContentHash;
+    use formats::limits::BLOCK_BYTES;
+
+    use super::*;
+    use crate::ingest_host::fault::Here;
+
+    /// A block of contents that are as small as can be.
+    fn block(length: usize) -> Vec<u8> {
+        let mut block = Vec::new();
+        while block.len() < length {
+            let data = (block.len() as u32).to_le_bytes();
+            Record::Data(&data).encode(&mut block);
+            Record::End { size: 4, hash: ContentHash::of(&data) }.encode(&mut block);
+        }
+        block
+    }
+
+    /// The wide margin is for others who write on the same disk meanwhile.
+    #[test]
+    fn what_waits_for_a_worker_counts_as_written() {
+        let scratch = tempfile::tempdir().unwrap();
+        let dir = Dir::open_root(scratch.path()).unwrap();
+        let store = dir.make_dir(Name::literal("contents"), 0o750).unwrap();
+        let shelves = Shelves::new(store, u64::MAX).unwrap();
+        let block = block(BLOCK_BYTES - 100);
+        let gate = Mutex::new(());
+        for (margin_bytes, has_room) in [(1 << 30, false), (8 << 30, true)] {
+            let free_bytes = dir.free_bytes().unwrap();
+            if free_bytes < margin_bytes {
+                println!("SKIPPED: what_waits_for_a_worker_counts_as_written: too little free space");
+                return;
+            }
+            let room = Room::new(&dir, free_bytes - margin_bytes).unwrap();
+            std::thread::scope(|scope| {
+                let work = || {
+                    Ok(|_: Block| {
+                        drop(gate.lock());
+                        Ok(())
+                    })
+                };
+                let closed = gate.lock();
+                let crew = Crew::of(scope, 1, sync_channel(64), work).unwrap();
+                let mut contents = Contents::new(&shelves, crew, &Limits::default(), None);
+                let taken = (0..24).try_for_each(|_| contents.take(&block, &room));
+                drop(closed);
+                contents.settle().0.unwrap();
+                match taken {
+                    Ok(()) => assert!(has_room),
+                    Err(fault) => {
+                        assert!(!has_room && matches!(fault, Fault::Here(Here::NoRoom)), "{fault:?}")
+                    }
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn what_a_worker_has_written_waits_no_longer() {
+        let scratch = tempfile::tempdir().unwrap();
+        let dir = Dir::open_root(scratch.path()).unwrap();
+        let store = dir.make_dir(Name::literal("contents"), 0o750).unwrap();
+        let shelves = Shelves::new(store, u64::MAX).unwrap();
+        let room = Room::new(&dir, 0).unwrap();
+        std::thread::scope(|scope| {
+            let crew = Crew::start(scope, || Ok(|block: Block| block.put_down(&shelves, &room))).unwrap();
+            let mut contents = Contents::new(&shelves, crew, &Limits::default(), None);
+            contents.take(&block(20_000), &room).unwrap();
+            contents.settle().0.unwrap();
+        });
+        assert!(shelves.new_bytes() > 1_000 && room.promised_bytes() == 0);
     }
 }

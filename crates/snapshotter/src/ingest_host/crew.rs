@@ -37,7 +37,8 @@ impl<'scope, T: Send + 'scope> Crew<'scope, T> {
         Self::of(scope, size, sync_channel(size * WAITING_MAX), hire)
     }
 
-    fn of<W>(
+    /// So many, who take from this queue.
+    pub(super) fn of<W>(
         scope: &'scope Scope<'scope, '_>,
         size: usize,
         (queue, taking): (SyncSender<T>, Receiver<T>),
@@ -47,12 +48,16 @@ impl<'scope, T: Send + 'scope> Crew<'scope, T> {
         W: FnMut(T) -> Result<(), Fault> + Send + 'scope,
     {
         let taking = Arc::new(Mutex::new(Some(taking)));
-        let start = |_| {
+        let mut workers = Vec::with_capacity(size);
+        for _ in 0..size {
             let (taking, each) = (Arc::clone(&taking), hire()?);
-            let started = Builder::new().spawn_scoped(scope, move || work(&taking, each));
-            started.map_err(Fault::stream("starting a thread"))
-        };
-        let workers = (0..size).map(start).collect::<Result<_, _>>()?;
+            match Builder::new().spawn_scoped(scope, move || work(&taking, each)) {
+                Ok(worker) => workers.push(worker),
+                Err(error) if workers.is_empty() => return Err(Fault::stream("starting a thread")(error)),
+                // Those that could be started do it all.
+                Err(_) => break,
+            }
+        }
         Ok(Self { queue, workers })
     }
 
@@ -116,4 +121,130 @@ fn take<T>(taking: &Taking<T>) -> Option<T> {
 
 fn lock<T>(taking: &Taking<T>) -> MutexGuard<'_, Option<Receiver<T>>> {
     taking.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::Barrier;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::thread;
+
+    use formats::session::Code;
+
+    use super::*;
+
+    fn push() -> Fault {
+        Fault::Push(Code::ContentHash)
+    }
+
+    fn base() -> Fault {
+        Fault::Base("damaged".to_owned())
+    }
+
+    fn here() -> Fault {
+        Fault::Here(Here::NoRoom)
+    }
+
+    /// What a crew of two comes to, whose workers fail like this at the same time.
+    fn both_fail(one: fn() -> Fault, other: fn() -> Fault) -> Fault {
+        let meet = Barrier::new(2);
+        thread::scope(|scope| {
+            let work = || {
+                Ok(|fault: fn() -> Fault| {
+                    meet.wait();
+                    Err(fault())
+                })
+            };
+            let crew = Crew::of(scope, 2, sync_channel(2), work).unwrap();
+            crew.give(one).unwrap();
+            crew.give(other).unwrap();
+            crew.finish().unwrap_err()
+        })
+    }
+
+    #[test]
+    fn of_several_faults_the_one_that_blames_the_least_counts() {
+        for _ in 0..20 {
+            assert!(matches!(both_fail(push, here), Fault::Here(Here::NoRoom)));
+            assert!(matches!(both_fail(here, base), Fault::Here(Here::NoRoom)));
+            assert!(matches!(both_fail(base, push), Fault::Base(_)));
+            assert!(matches!(both_fail(push, push), Fault::Push(Code::ContentHash)));
+        }
+    }
+
+    /// Who hands out is told only that it is over; why, the crew says, though the queue was full when it happened.
+    #[test]
+    fn a_worker_that_fails_while_another_batch_waits_to_be_given_says_why() {
+        let fail = Barrier::new(2);
+        thread::scope(|scope| {
+            let work = || {
+                Ok(|()| {
+                    fail.wait();
+                    Err(push())
+                })
+            };
+            let crew = Crew::of(scope, 1, sync_channel(0), work).unwrap();
+            // The queue holds none: the worker has taken this one.
+            crew.give(()).unwrap();
+            let crew = &crew;
+            let given = thread::scope(|giving| {
+                let given = giving.spawn(move || crew.give(()));
+                // If it does not wait yet, it finds out just the same.
+                thread::sleep(std::time::Duration::from_millis(50));
+                fail.wait();
+                given.join().unwrap()
+            });
+            assert!(matches!(given, Err(Fault::Here(Here::Stopped))), "{given:?}");
+        });
+    }
+
+    #[test]
+    fn that_it_was_stopped_is_never_the_reason_a_crew_gives() {
+        thread::scope(|scope| {
+            let crew = Crew::start(scope, || Ok(|()| Err(push()))).unwrap();
+            let stopped = (0..100_000).find_map(|_| crew.give(()).err());
+            assert!(matches!(stopped, Some(Fault::Here(Here::Stopped))), "{stopped:?}");
+            let ended = crew.finish().and(stopped.map_or(Ok(()), Err));
+            assert!(matches!(ended, Err(Fault::Push(Code::ContentHash))), "{ended:?}");
+        });
+    }
+
+    /// It ends the program, as any other does: what would have been the snapshot is removed by the next run.
+    #[test]
+    fn a_panic_of_a_worker_is_a_panic_of_who_waits_for_it() {
+        let done = AtomicU32::new(0);
+        let ended = catch_unwind(AssertUnwindSafe(|| {
+            thread::scope(|scope| {
+                let work = || {
+                    Ok(|n: u32| {
+                        assert_ne!(n, 3, "the third");
+                        done.fetch_add(1, Ordering::Relaxed);
+                        Ok(())
+                    })
+                };
+                let crew = Crew::of(scope, 2, sync_channel(8), work).unwrap();
+                (0..8).try_for_each(|n| crew.give(n)).and(crew.finish())
+            })
+        }));
+        assert!(ended.is_err(), "{ended:?}");
+        assert!(done.into_inner() < 8);
+    }
+
+    #[test]
+    fn all_that_was_given_is_done_once_it_is_finished() {
+        let done = AtomicU32::new(0);
+        thread::scope(|scope| {
+            let work = || {
+                Ok(|n: u32| {
+                    done.fetch_add(n, Ordering::Relaxed);
+                    Ok(())
+                })
+            };
+            let crew = Crew::start(scope, work).unwrap();
+            (1..=1_000).for_each(|n| crew.give(n).unwrap());
+            crew.finish().unwrap();
+        });
+        assert_eq!(done.into_inner(), 500_500);
+    }
 }

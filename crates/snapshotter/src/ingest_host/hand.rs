@@ -8,12 +8,13 @@ use formats::session::Code;
 use super::base::Base;
 use super::changes::Changes;
 use super::fault::Fault;
+use super::room::Room;
 use super::shelves::{Content, Shelves};
 use crate::stack::Stack;
 
 /// What a tree is made of.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Ground<'a> {
+pub(crate) struct Site<'a> {
     /// The tree that grows.
     pub(crate) top: &'a Dir,
     /// Where contents are found that the push does not bring.
@@ -22,11 +23,13 @@ pub(crate) struct Ground<'a> {
     pub(crate) shelves: &'a Shelves,
     /// What it changes.
     pub(crate) changes: &'a Changes,
+    /// What it may use up.
+    pub(crate) room: &'a Room<'a>,
 }
 
 /// A file to be placed.
 #[derive(Debug)]
-pub(crate) struct File {
+pub(crate) struct ToPlace {
     pub(crate) path: RelPath,
     pub(crate) content: Content,
     pub(crate) origin: Origin,
@@ -46,16 +49,16 @@ pub(crate) enum Origin {
 /// A walk through the new tree and its base, side by side.
 #[derive(Debug)]
 pub(crate) struct Hand<'a> {
-    ground: Ground<'a>,
+    site: Site<'a>,
     new: Stack,
     old: Option<Stack>,
 }
 
 impl<'a> Hand<'a> {
     /// At the top of both.
-    pub(crate) fn new(ground: Ground<'a>) -> Result<Self, Fault> {
-        let old = ground.base.map(|base| base.top().try_clone().map(Stack::new)).transpose()?;
-        Ok(Self { ground, new: Stack::new(ground.top.try_clone()?), old })
+    pub(crate) fn new(site: Site<'a>) -> Result<Self, Fault> {
+        let old = site.base.map(|base| base.top().try_clone().map(Stack::new)).transpose()?;
+        Ok(Self { site, new: Stack::new(site.top.try_clone()?), old })
     }
 
     /// The walk through the new tree.
@@ -64,14 +67,14 @@ impl<'a> Hand<'a> {
     }
 
     /// Places one file; its folder is there.
-    pub(crate) fn place(&mut self, file: &File) -> Result<(), Fault> {
-        let File { path, content, origin } = file;
+    pub(crate) fn place(&mut self, file: &ToPlace) -> Result<(), Fault> {
+        let ToPlace { path, content, origin } = file;
         if *origin != Origin::Kept && self.take_from_push(path, *content)? {
             return Ok(());
         }
-        let Some(base) = self.ground.base else { return Err(Fault::Push(Code::MissingContent)) };
+        let Some(base) = self.site.base else { return Err(Fault::Push(Code::MissingContent)) };
         if *origin == Origin::New {
-            let source = base.find(*content, self.ground.changes)?;
+            let source = base.find(*content, self.site.changes)?;
             let source = source.ok_or(Fault::Push(Code::MissingContent))?;
             return self.take_from_base(&source, path, *content);
         }
@@ -80,18 +83,21 @@ impl<'a> Hand<'a> {
 
     /// Tells if the push brought it.
     fn take_from_push(&mut self, path: &RelPath, content: Content) -> Result<bool, Fault> {
-        let shelves = self.ground.shelves;
+        let shelves = self.site.shelves;
         let name = Name::new(path.file_name())?;
         let to = self.new.folder(path.parent())?;
         match shelves.link(content, to, name)? {
             Some(Linked::Made) => Ok(true),
-            Some(Linked::Full) => shelves.renew(content, &shelves.open(content)?, to, name).map(|()| true),
+            Some(Linked::Full) => {
+                let lent = || shelves.open(content);
+                shelves.link_another(content, lent, to, name, self.site.room).map(|()| true)
+            }
             None => Ok(false),
         }
     }
 
     fn take_from_base(&mut self, source: &RelPath, path: &RelPath, content: Content) -> Result<(), Fault> {
-        let shelves = self.ground.shelves;
+        let shelves = self.site.shelves;
         let Some(old) = &mut self.old else { return Err(Fault::Push(Code::MissingContent)) };
         let from = old.folder(source.parent()).map_err(of_base)?;
         let to = self.new.folder(path.parent())?;
@@ -100,10 +106,20 @@ impl<'a> Hand<'a> {
             return Ok(());
         }
         // As many names as its inode can bear: another inode of the same content serves from now on.
-        match shelves.link(content, to, name)? {
-            Some(Linked::Made) => Ok(()),
-            _ => shelves.renew(content, &from.open_read(old_name)?, to, name),
-        }
+        let lent = || from.open_read(old_name).map_err(of_base);
+        shelves.link_another(content, lent, to, name, self.site.room)
+    }
+
+    /// One more name for the file `first` of this tree, whose inode has as many as it can bear.
+    pub(crate) fn place_another(
+        &mut self,
+        path: &RelPath,
+        content: Content,
+        (folder, first): (&Dir, Name<'_>),
+    ) -> Result<(), Fault> {
+        let to = self.new.folder(path.parent())?;
+        let lent = || Ok(folder.open_read(first)?);
+        self.site.shelves.link_another(content, lent, to, Name::new(path.file_name())?, self.site.room)
     }
 }
 

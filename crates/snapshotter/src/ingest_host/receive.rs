@@ -45,7 +45,7 @@ pub(crate) fn body(
     decoder: &mut impl Hear,
     contents: &mut Contents<'_>,
     changes: &mut Changes,
-    room: &mut Room<'_>,
+    room: &Room<'_>,
 ) -> Result<Seal, Fault> {
     let mut order = Order::Start.after(FrameKind::Header)?;
     let mut seal = None;
@@ -173,14 +173,14 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let dir = Dir::open_root(scratch.path()).unwrap();
         let store = dir.make_dir(durable::Name::literal("contents"), 0o750).unwrap();
-        let shelves = Shelves::new(store).unwrap();
+        let shelves = Shelves::new(store, u64::MAX).unwrap();
         let mut changes = Changes::new(&dir, 1 << 20).unwrap();
-        let mut room = Room::new(&dir, 0).unwrap();
+        let room = Room::new(&dir, 0).unwrap();
         std::thread::scope(|scope| {
-            let crew = Crew::start(scope, || Ok(|block: Block| block.put_down(&shelves))).unwrap();
+            let crew = Crew::start(scope, || Ok(|block: Block| block.put_down(&shelves, &room))).unwrap();
             let mut contents = Contents::new(&shelves, crew, &Limits::default(), None);
             let mut liar = Liar(events.into_iter(), Vec::new(), ended);
-            let heard = body(&mut liar, &mut contents, &mut changes, &mut room);
+            let heard = body(&mut liar, &mut contents, &mut changes, &room);
             contents.settle().0.and(heard)
         })
     }

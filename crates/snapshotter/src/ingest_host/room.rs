@@ -1,5 +1,7 @@
 //! The reserve of free space: looked at again and again while a push is written, so that it is never used up.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use durable::Dir;
 
 use super::crew::Crew;
@@ -12,21 +14,23 @@ const SYNC_EVERY_BYTES: u64 = 64 << 20;
 /// What a file or folder costs besides its bytes: an inode, a name, a rest of a block.
 const NODE_BYTES: u64 = 4096;
 
-/// Watches one file system.
+/// Watches one file system. All who write share it.
 #[derive(Debug)]
 pub(crate) struct Room<'a> {
     dir: Dir,
     bell: Option<&'a Crew<'a, ()>>,
     reserve_bytes: u64,
-    unseen_bytes: u64,
-    unsynced_bytes: u64,
+    promised_bytes: AtomicU64,
+    unseen_bytes: AtomicU64,
+    unsynced_bytes: AtomicU64,
 }
 
 impl<'a> Room<'a> {
     /// Fails at once if the reserve is already touched.
     pub(crate) fn new(dir: &Dir, reserve_bytes: u64) -> Result<Self, Fault> {
-        let mut room =
-            Self { dir: dir.try_clone()?, bell: None, reserve_bytes, unseen_bytes: 0, unsynced_bytes: 0 };
+        let [promised_bytes, unseen_bytes, unsynced_bytes] = [const { AtomicU64::new(0) }; 3];
+        let dir = dir.try_clone()?;
+        let room = Self { dir, bell: None, reserve_bytes, promised_bytes, unseen_bytes, unsynced_bytes };
         room.look()?;
         Ok(room)
     }
@@ -37,30 +41,49 @@ impl<'a> Room<'a> {
     }
 
     /// A file or folder of so many bytes was made.
-    pub(crate) fn node(&mut self, bytes: u64) -> Result<(), Fault> {
+    pub(crate) fn node(&self, bytes: u64) -> Result<(), Fault> {
         self.bytes(bytes.saturating_add(NODE_BYTES))
     }
 
-    /// So many bytes were written.
-    pub(crate) fn bytes(&mut self, bytes: u64) -> Result<(), Fault> {
-        self.unseen_bytes = self.unseen_bytes.saturating_add(bytes);
-        if self.unseen_bytes < LOOK_EVERY_BYTES {
+    /// A file of so many bytes will be made by a worker. Until then the free space does not show it, however much of that waits.
+    pub(crate) fn promise(&self, bytes: u64) -> Result<(), Fault> {
+        self.promised_bytes.fetch_add(bytes.saturating_add(NODE_BYTES), Ordering::Relaxed);
+        self.node(bytes)
+    }
+
+    /// It was made: from now on the free space shows it.
+    pub(crate) fn keep_promise(&self, bytes: u64) {
+        self.promised_bytes.fetch_sub(bytes.saturating_add(NODE_BYTES), Ordering::Release);
+    }
+
+    /// So many bytes were written, or will be at once.
+    pub(crate) fn bytes(&self, bytes: u64) -> Result<(), Fault> {
+        let unseen_bytes = self.unseen_bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        if unseen_bytes < LOOK_EVERY_BYTES {
             return Ok(());
         }
-        self.unsynced_bytes = self.unsynced_bytes.saturating_add(self.unseen_bytes);
+        // Of several who come here at once, one takes them all; the others look once more.
+        let seen_bytes = self.unseen_bytes.swap(0, Ordering::Relaxed);
+        let unsynced_bytes = self.unsynced_bytes.fetch_add(seen_bytes, Ordering::Relaxed) + seen_bytes;
         self.look()?;
         match self.bell {
-            Some(bell) if self.unsynced_bytes >= SYNC_EVERY_BYTES => {
-                self.unsynced_bytes = 0;
+            Some(bell) if unsynced_bytes >= SYNC_EVERY_BYTES => {
+                self.unsynced_bytes.store(0, Ordering::Relaxed);
                 bell.ring()
             }
             _ => Ok(()),
         }
     }
 
-    fn look(&mut self) -> Result<(), Fault> {
-        self.unseen_bytes = 0;
-        if self.dir.free_bytes()? < self.reserve_bytes {
+    #[cfg(test)]
+    pub(crate) fn promised_bytes(&self) -> u64 {
+        self.promised_bytes.load(Ordering::Relaxed)
+    }
+
+    fn look(&self) -> Result<(), Fault> {
+        // Read first: what is made in between counts twice, and never not at all.
+        let promised_bytes = self.promised_bytes.load(Ordering::Acquire);
+        if self.dir.free_bytes()? < self.reserve_bytes.saturating_add(promised_bytes) {
             return Err(Fault::Here(Here::NoRoom));
         }
         Ok(())

@@ -4,7 +4,6 @@
 //! earlier first member. What others may depend on is made at once: folders, first members, links. All other files are left to a crew.
 //! Metadata stays in the manifest: at rest there is no owner, no mode and no device of the host's.
 
-use std::collections::HashSet;
 use std::thread::Scope;
 
 use durable::{Linked, Name};
@@ -13,12 +12,11 @@ use formats::change::Applied;
 use formats::entry::{Body, Entry, Kind, Node};
 
 use super::base::content_of;
-use super::copy::copy;
 use super::crew::Crew;
 use super::fault::Fault;
-use super::hand::{File, Ground, Hand, Origin};
-use super::room::Room;
-use super::shelves::{Content, FILE_MODE};
+use super::groups::Groups;
+use super::hand::{Hand, Origin, Site, ToPlace};
+use super::shelves::Content;
 
 const FOLDER_MODE: u32 = 0o750;
 /// What Linux answers for a link target that the file system cannot hold (XFS: above 1,023 bytes).
@@ -31,37 +29,36 @@ const BATCH_BYTES: usize = 64 * 1024;
 /// A tree that grows.
 #[derive(Debug)]
 pub(crate) struct Tree<'scope> {
-    ground: Ground<'scope>,
+    site: Site<'scope>,
     hand: Hand<'scope>,
-    crew: Crew<'scope, Vec<File>>,
-    batch: Vec<File>,
+    crew: Crew<'scope, Vec<ToPlace>>,
+    batch: Vec<ToPlace>,
     batch_bytes: usize,
-    /// First members of hard-link groups that only the manifest holds.
-    unmade: HashSet<RelPath>,
+    groups: Groups,
 }
 
 impl<'scope> Tree<'scope> {
-    /// Grows on this ground, whose top is empty.
-    pub(crate) fn new(scope: &'scope Scope<'scope, '_>, ground: Ground<'scope>) -> Result<Self, Fault> {
+    /// Grows on this site, whose top is empty.
+    pub(crate) fn new(scope: &'scope Scope<'scope, '_>, site: Site<'scope>) -> Result<Self, Fault> {
         let crew = Crew::start(scope, || {
-            let mut hand = Hand::new(ground)?;
-            Ok(move |batch: Vec<File>| batch.iter().try_for_each(|file| hand.place(file)))
+            let mut hand = Hand::new(site)?;
+            Ok(move |batch: Vec<ToPlace>| batch.iter().try_for_each(|file| hand.place(file)))
         })?;
-        let (hand, unmade) = (Hand::new(ground)?, HashSet::new());
-        Ok(Self { ground, hand, crew, batch: Vec::with_capacity(BATCH_FILES), batch_bytes: 0, unmade })
+        let (hand, groups) = (Hand::new(site)?, Groups::new(site.shelves.dir())?);
+        Ok(Self { site, hand, crew, batch: Vec::with_capacity(BATCH_FILES), batch_bytes: 0, groups })
     }
 
     /// Makes the next entry, or hands it out.
-    pub(crate) fn place(&mut self, applied: Applied, room: &mut Room<'_>) -> Result<(), Fault> {
+    pub(crate) fn place(&mut self, applied: Applied) -> Result<(), Fault> {
         let (Entry { path, body }, origin) = with_origin(applied);
         match body {
             Body::Link(first) => self.another_name(&path, &first),
             Body::Node(Node { kind, meta }) => match kind {
                 Kind::File { size, content } => {
-                    let file = File { path, content: Content { hash: content, size }, origin };
-                    if meta.links > 1 { self.hand.place(&file) } else { self.hand_out(file) }
+                    let file = ToPlace { path, content: Content { hash: content, size }, origin };
+                    if meta.links > 1 { self.first_of_group(&file) } else { self.hand_out(file) }
                 }
-                Kind::Folder => self.folder(&path, room),
+                Kind::Folder => self.folder(&path),
                 Kind::Symlink { target } => self.symlink(&path, &target, meta.links),
                 Kind::Fifo | Kind::Socket | Kind::CharDevice { .. } | Kind::BlockDevice { .. } => {
                     self.leave_unmade(&path, meta.links);
@@ -77,7 +74,12 @@ impl<'scope> Tree<'scope> {
         self.crew.finish().and(given)
     }
 
-    fn hand_out(&mut self, file: File) -> Result<(), Fault> {
+    fn first_of_group(&mut self, file: &ToPlace) -> Result<(), Fault> {
+        self.groups.file(&file.path, file.content)?;
+        self.hand.place(file)
+    }
+
+    fn hand_out(&mut self, file: ToPlace) -> Result<(), Fault> {
         self.batch_bytes += file.path.as_bytes().len();
         self.batch.push(file);
         if self.batch.len() < BATCH_FILES && self.batch_bytes < BATCH_BYTES { Ok(()) } else { self.give() }
@@ -91,11 +93,11 @@ impl<'scope> Tree<'scope> {
         self.crew.give(std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH_FILES)))
     }
 
-    fn folder(&mut self, path: &RelPath, room: &mut Room<'_>) -> Result<(), Fault> {
+    fn folder(&mut self, path: &RelPath) -> Result<(), Fault> {
         let new = self.hand.new_tree();
         let dir = new.folder(path.parent())?.make_dir(Name::new(path.file_name())?, FOLDER_MODE)?;
         new.enter(path.as_bytes(), dir);
-        room.node(0)
+        self.site.room.node(0)
     }
 
     fn symlink(&mut self, path: &RelPath, target: &[u8], links: u32) -> Result<(), Fault> {
@@ -105,33 +107,36 @@ impl<'scope> Tree<'scope> {
                 self.leave_unmade(path, links);
                 Ok(())
             }
-            answer => Ok(answer?),
+            answer => answer.map_err(Fault::from).and_then(|()| self.site.room.node(0)),
         }
     }
 
     fn leave_unmade(&mut self, path: &RelPath, links: u32) {
         if links > 1 {
-            self.unmade.insert(path.clone());
+            self.groups.unmade(path);
         }
     }
 
     /// One more name of an inode that this tree has already.
     fn another_name(&mut self, path: &RelPath, first: &RelPath) -> Result<(), Fault> {
-        if self.unmade.contains(first) {
+        if self.groups.is_unmade(first) {
             return Ok(());
         }
         let (old, name) = (Name::new(first.file_name())?, Name::new(path.file_name())?);
         let from = match first.parent() {
-            Some(parent) => self.ground.top.open_beneath(parent)?,
-            None => self.ground.top.try_clone()?,
+            Some(parent) => self.site.top.open_beneath(parent)?,
+            None => self.site.top.try_clone()?,
         };
         let to = self.hand.new_tree().folder(path.parent())?;
-        match from.link(old, to, name)? {
-            Linked::Made => Ok(()),
-            // The names are too many for one inode; that they are one is in the manifest.
-            Linked::Full => {
-                let target = to.create_new(name, FILE_MODE)?;
-                copy(&from.open_read(old)?, &target).map(drop).map_err(Fault::stream("copying a file"))
+        if from.link(old, to, name)? == Linked::Made {
+            return Ok(());
+        }
+        // That all of them are one is in the manifest.
+        match self.groups.content(first)? {
+            Some(content) => self.hand.place_another(path, content, (&from, old)),
+            None => {
+                to.symlink(&from.read_link(old)?, name)?;
+                self.site.room.node(0)
             }
         }
     }

@@ -8,7 +8,7 @@ use formats::Change;
 use formats::session::Code;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-use crate::kill::{inject, strace, worker_calls, worker_was_disturbed};
+use crate::kill::{first_thread_calls, inject, injected, strace, worker_calls, worker_was_disturbed};
 use crate::push::Push;
 use crate::state::{Item, State, file, inode, path};
 use crate::stories::accepted;
@@ -141,7 +141,14 @@ fn an_error_of_one_worker_ends_the_ingest_and_leaves_no_snapshot() {
         world.seal(1, &Push::whole(1, &state).bytes());
         let output = inject(&world, &strace, &["-f"], call, &format!("error=EIO:when={nth}"));
         assert!(worker_was_disturbed(&world), "{call}: not by a worker");
+        // strace counts for each thread: what the first thread would do before the commit fails, too, and must not be what is heard of.
+        assert!(call != "syncfs" || first_thread_calls(&world, call) == 0, "{call}: not only by a worker");
         assert_eq!(output.status.code(), Some(4), "{call}: {output:?}");
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(
+            told.contains("os error 5"),
+            "{call}: what stopped it is told, not that it was stopped: {told}"
+        );
         assert!(world.log().snapshots().is_empty() && world.verdict(1).is_none(), "{call}");
         assert_eq!((world.sealed(), world.path("history/web01/.building").exists()), (1, false), "{call}");
         world.ingest(0);
@@ -164,4 +171,37 @@ fn workers_place_the_files() {
     let processors = sched_getaffinity(None).unwrap().count();
     assert!(calls.values().sum::<usize>() >= 1_600, "{calls:?}");
     assert!(calls.len() > 1 || processors == 1, "{calls:?}");
+}
+
+/// A server that is short of threads for a moment still does its work; without one worker, the push waits.
+#[test]
+fn a_worker_that_cannot_be_started_is_not_missed_while_there_is_another() {
+    let Some(strace) = strace() else {
+        println!("SKIPPED: a_worker_that_cannot_be_started_is_not_missed_while_there_is_another: no strace");
+        return;
+    };
+    let size = std::thread::available_parallelism().unwrap().get().min(4);
+    let (mut refused, mut well) = (0, 0);
+    for nth in 1..50 {
+        let world = World::quick();
+        world.seal(1, &Push::whole(1, &State::default()).bytes());
+        world.ingest(0);
+        world.seal(2, &Push::whole(2, &large()).bytes());
+        let output = inject(&world, &strace, &["-f"], "clone3", &format!("error=EAGAIN:when={nth}"));
+        if !injected(&world) {
+            break;
+        }
+        let told = (output.status.code(), world.log().snapshots().len(), world.sealed(), world.verdict(2));
+        let right = if told.0 == Some(0) {
+            well += 1;
+            (Some(0), 2, 0, accepted(&large()))
+        } else {
+            refused += 1;
+            (Some(4), 1, 1, None)
+        };
+        assert_eq!(told, right, "{nth}: {output:?}");
+    }
+    // The one that syncs, and the first of two crews; and all others of the two, which are as large as each other.
+    println!("threads: {refused} needed, {well} not");
+    assert!(refused >= 3 && well >= 2 * (size - 1), "{refused} {well}");
 }

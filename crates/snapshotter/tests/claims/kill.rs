@@ -218,7 +218,7 @@ fn open_program() -> String {
     format!("/proc/self/fd/{}", PROGRAM_FILE.as_raw_fd())
 }
 
-fn injected(world: &World) -> bool {
+pub(crate) fn injected(world: &World) -> bool {
     trace(world).contains("(INJECTED)")
 }
 
@@ -236,6 +236,14 @@ pub(crate) fn worker_calls(world: &World, call: &str) -> BTreeMap<String, usize>
         *calls.entry(worker.to_owned()).or_default() += 1;
     }
     calls
+}
+
+/// How often a first thread, which was a program of its own once, made this call.
+pub(crate) fn first_thread_calls(world: &World, call: &str) -> usize {
+    let trace = trace(world);
+    let lines: Vec<_> = trace.lines().filter_map(|line| line.split_once(' ')).collect();
+    let main: BTreeSet<_> = of_call(&lines, "execve").collect();
+    of_call(&lines, call).filter(|id| main.contains(id)).count()
 }
 
 fn of_call<'a>(lines: &[(&'a str, &'a str)], call: &str) -> impl Iterator<Item = &'a str> {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod by_file;
+mod ceiling;
 mod clones;
 mod copies;
 mod crew;
@@ -14,6 +15,7 @@ mod hosts;
 mod kill;
 mod losses;
 mod manners;
+mod memory;
 mod push;
 mod records;
 mod state;

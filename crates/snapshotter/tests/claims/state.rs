@@ -17,6 +17,8 @@ pub(crate) enum Item {
     First(u32, Vec<u8>),
     Folder,
     Symlink(Vec<u8>),
+    /// The first of so many names.
+    FirstSymlink(u32, Vec<u8>),
     Link(&'static str),
     Fifo,
     Device,
@@ -84,7 +86,7 @@ impl State {
         for (path, item) in &self.0 {
             let place = tree.join(std::str::from_utf8(path.as_bytes()).unwrap());
             match item {
-                Item::Symlink(target) => {
+                Item::Symlink(target) | Item::FirstSymlink(_, target) => {
                     assert_eq!(std::fs::read_link(&place).unwrap().as_os_str().as_encoded_bytes(), target);
                 }
                 Item::Folder => assert!(place.symlink_metadata().unwrap().is_dir()),
@@ -138,6 +140,7 @@ impl Item {
             Item::First(links, bytes) => (0o644, *links, content(bytes)),
             Item::Folder => (0o755, 1, Kind::Folder),
             Item::Symlink(target) => (0o777, 1, Kind::Symlink { target: target.clone() }),
+            Item::FirstSymlink(links, target) => (0o777, *links, Kind::Symlink { target: target.clone() }),
             Item::Link(first) => return Body::Link(path(first)),
             Item::Fifo => (0o600, 1, Kind::Fifo),
             Item::Device => (0o600, 1, Kind::CharDevice { major: 1, minor: 3 }),

@@ -1,0 +1,52 @@
+//! How much memory a hostile push can make an ingest use.
+
+use std::process::Command;
+
+use formats::change::Change;
+use formats::entry::{Body, Entry, Kind};
+
+use crate::push::Push;
+use crate::state::{Item, State, path, summary};
+use crate::world::{PROGRAM, World};
+
+/// Above what an ingest of this many short names needs, and below that and all the names.
+const MEMORY_KIB: u32 = 100_000;
+const NAMES: usize = 30_000;
+
+/// First members of hard-link groups, with names that are about as long as names can be.
+fn long_names() -> Vec<Entry> {
+    let mut folder = "d".repeat(250);
+    let mut folders = vec![folder.clone()];
+    while folder.len() < 3_700 {
+        folder = format!("{folder}/{}", "d".repeat(250));
+        folders.push(folder.clone());
+    }
+    let mut entries = State(folders.iter().map(|folder| (path(folder), Item::Folder)).collect()).entries();
+    let [mut first] = State::of([("fifo", Item::Fifo)]).entries().try_into().unwrap();
+    let Body::Node(node) = &mut first.body else { panic!("a fifo is a node") };
+    assert!(matches!(node.kind, Kind::Fifo));
+    node.meta.links = 2;
+    entries.extend(
+        (0..NAMES).map(|n| Entry { path: path(&format!("{folder}/{n:06}")), body: first.body.clone() }),
+    );
+    entries
+}
+
+/// What is remembered of each is small: the list of files is checked, and the tree built, with less memory than the names alone would take.
+#[test]
+fn names_of_hard_links_take_little_memory_however_long_they_are() {
+    let entries = long_names();
+    assert!(NAMES * 3_700 > MEMORY_KIB as usize * 1_024);
+    let sum = summary(&entries);
+    let mut push = Push::whole(1, &State::default());
+    (push.root, push.entries) = (sum.root, sum.entries);
+    push.changes = entries.into_iter().map(Change::Put).collect();
+    let world = World::quick();
+    world.seal(1, &push.bytes());
+    let limited = format!("ulimit -d {MEMORY_KIB} && exec \"$0\" \"$@\"");
+    let mut command = Command::new("sh");
+    command.args(["-c", &limited, PROGRAM, "--config"]).arg(&world.config).arg("ingest").current_dir("/");
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(world.log().snapshots().len(), 1, "{output:?}");
+}

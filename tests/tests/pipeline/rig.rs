@@ -55,6 +55,16 @@ pub(crate) fn has_fleet_or_skipped(test: &str) -> bool {
     lacking.is_none()
 }
 
+/// Whether units can have accounts of their own here, which a chroot does not give; if not, tells that `test` did not run.
+pub(crate) fn has_user_namespaces_or_skipped(test: &str) -> bool {
+    let tried = Command::new("unshare").args(["--user", "true"]).output();
+    let works = tried.is_ok_and(|tried| tried.status.success());
+    if !works {
+        skipped(test, "no user namespaces here");
+    }
+    works
+}
+
 /// A mount and process namespace that ends with its command, for `sh` and what follows it.
 pub(crate) fn unshared() -> Command {
     let mut command = Command::new("unshare");

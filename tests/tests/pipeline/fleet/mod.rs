@@ -3,6 +3,7 @@
 
 mod audits;
 mod by_salt;
+mod commands;
 mod deploy;
 mod guards;
 mod life;
@@ -31,6 +32,7 @@ fn a_fleet_deployed_by_hand_pushes_from_its_units_and_its_snapshots_are_its_file
         let _turn = rig::turn();
         let world = life::deployed(deploy::by_hand, &["web01", "db1.example.org"], &[]);
         life::first_pushes(&world);
+        commands::commands_are_kept_from_what_they_need_until_the_drop_in_is_there(&world, "web01");
         troubles::the_servers_own_sshd_is_stopped_and_pushes_go_on(&world, "web01");
     }
 }
@@ -47,7 +49,8 @@ fn a_fleet_deployed_by_salt_pushes_and_a_second_highstate_changes_nothing() {
 
 #[test]
 fn a_fleet_with_a_host_that_may_call_nobody_gets_its_pushes_too() {
-    if rig::has_fleet_or_skipped("a_fleet_with_a_host_that_may_call_nobody_gets_its_pushes_too") {
+    const TEST: &str = "a_fleet_with_a_host_that_may_call_nobody_gets_its_pushes_too";
+    if rig::has_fleet_or_skipped(TEST) && rig::has_user_namespaces_or_skipped(TEST) {
         let _turn = rig::turn();
         let world = life::deployed(deploy::by_hand, &["web01"], &[]);
         life::first_pushes(&world);

@@ -3,7 +3,9 @@
 use crate::cursor::{Cursor, Malformed, malformed};
 use crate::flags::Flags;
 use crate::id::ContentHash;
-use crate::limits::{ATTRIBUTE_NAME_BYTES, ATTRIBUTE_VALUE_BYTES, ATTRIBUTES, ENTRY_BYTES, TARGET_BYTES};
+use crate::limits::{
+    ATTRIBUTE_NAME_BYTES, ATTRIBUTE_VALUE_BYTES, ATTRIBUTES, ENTRY_BYTES, FLAT_ENTRY_BYTES, TARGET_BYTES,
+};
 use crate::path::RelPath;
 
 /// A path and what is there.
@@ -153,6 +155,17 @@ impl Entry {
     /// True for a folder.
     pub fn is_folder(&self) -> bool {
         matches!(self.node(), Some(Node { kind: Kind::Folder, .. }))
+    }
+
+    /// By how much it holds more than every entry is charged with, if its line in a manifest has so many bytes: the line, the name in its folder and the
+    /// target of a symbolic link, which lie in the tree once more.
+    pub fn long_bytes(&self, line_bytes: u64) -> u64 {
+        let target = match self.node() {
+            Some(Node { kind: Kind::Symlink { target }, .. }) => target.len(),
+            _ => 0,
+        };
+        let in_tree = self.path.file_name().len() + target;
+        line_bytes.saturating_add(in_tree as u64).saturating_sub(FLAT_ENTRY_BYTES)
     }
 
     /// Appends the layout of docs/formats/manifest.md. What is over a limit is refused here, so that nothing unreadable is ever written.

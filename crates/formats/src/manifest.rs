@@ -14,6 +14,8 @@ use crate::version::{Version, VersionError};
 pub const MAGIC: &[u8; 8] = b"firn.man";
 /// The version that is written; 1.x, which has no flags, is read too.
 pub const VERSION: Version = Version { major: 2, minor: 0 };
+/// What stands before each entry.
+const LENGTH_BYTES: u64 = 4;
 const ROOT_PREFIX: &[u8] = b"firn manifest root 1\n";
 
 /// What a whole manifest comes to.
@@ -148,6 +150,11 @@ impl<W: Write> ManifestWriter<W> {
         VERSION.encode(&mut head);
         to.write_all(&head)?;
         Ok(Self { to, checker: Checker::default(), buffer: Vec::new() })
+    }
+
+    /// Length of the line of the entry that was written last.
+    pub fn line_bytes(&self) -> u64 {
+        LENGTH_BYTES + self.buffer.len() as u64
     }
 
     /// Writes the next entry; refuses one that may not come here.

@@ -35,6 +35,8 @@ pub struct Snapshot {
     pub new_bytes: u64,
     /// Changes that the push carried.
     pub changes: u64,
+    /// What its entries hold beyond what each is charged with anyway.
+    pub long_entry_bytes: u64,
     /// When it was accepted, by the server's clock, `2026-01-02T03:04:05Z`.
     pub accepted: String,
     /// Line of the log that says so.
@@ -62,6 +64,7 @@ impl Snapshot {
             zone: ingest.zone.clone(),
             new_bytes: ingest.new_bytes,
             changes: ingest.changes,
+            long_entry_bytes: ingest.long_entry_bytes,
             accepted: line.time.clone(),
             line: line.line,
         })

@@ -9,7 +9,7 @@ use crate::version::Version;
 /// One line of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogLine {
-    /// `firn.log/1.0`; `firn.log/1.1` where the event says something that 1.0 does not have. See [`LogLine::format_for`].
+    /// `firn.log/1.0`; `firn.log/1.1` or `1.2` where the event says something that the one before does not have. See [`LogLine::format_for`].
     pub format: RecordVersion,
     /// Counts from 1.
     pub line: u64,
@@ -28,12 +28,11 @@ impl Record for LogLine {
 impl LogLine {
     /// The version of a line with this event: no higher than it needs.
     pub fn format_for(event: &Event) -> RecordVersion {
-        let is_emergency = match event {
-            Event::Ingest(ingest) => ingest.emergency,
-            Event::Reject { emergency, .. } => *emergency,
-            _ => false,
+        let minor = match event {
+            Event::Ingest(Ingest { long_entry_bytes: 1.., .. }) => 2,
+            Event::Ingest(Ingest { emergency: true, .. }) | Event::Reject { emergency: true, .. } => 1,
+            _ => 0,
         };
-        let minor = u16::from(is_emergency);
         RecordVersion::of(Self::NAME, Version { minor, ..Version::ONE })
     }
 
@@ -120,6 +119,9 @@ pub struct Ingest {
     pub new_bytes: u64,
     /// Changes that the push carried.
     pub changes: u64,
+    /// What its entries hold beyond [`FLAT_ENTRY_BYTES`](crate::limits::FLAT_ENTRY_BYTES) each: see [`Entry::long_bytes`](crate::Entry::long_bytes).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub long_entry_bytes: u64,
     /// Whether it was admitted as an emergency.
     #[serde(default, skip_serializing_if = "is_false")]
     pub emergency: bool,
@@ -128,6 +130,11 @@ pub struct Ingest {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
 fn is_false(value: &bool) -> bool {
     !value
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn is_zero(value: &u64) -> bool {
+    *value == 0
 }
 
 /// What an alarm is about.

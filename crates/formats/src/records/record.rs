@@ -81,17 +81,19 @@ pub trait Record: Serialize + DeserializeOwned {
             return Err(RecordError::TooLong { name: Self::NAME, longest: Self::LONGEST_BYTES });
         }
         // Long logs are read line by line: the ones that this program wrote are parsed once.
-        if !begins_with(line, &Self::format()) {
-            check_version::<Self>(line)?;
+        match written_version::<Self>(line) {
+            Some(found) => Self::VERSION.check(Self::NAME, found)?,
+            None => check_version::<Self>(line)?,
         }
         serde_json::from_slice(line).map_err(|source| RecordError::Json { name: Self::NAME, source })
     }
 }
 
-/// Whether the line is one of exactly this format, as it is written: a second `format` in it would be refused by the parser.
-fn begins_with(line: &[u8], format: &RecordVersion) -> bool {
-    let rest = line.strip_prefix(b"{\"format\":\"").and_then(|rest| rest.strip_prefix(format.0.as_bytes()));
-    rest.is_some_and(|rest| rest.starts_with(b"\","))
+/// The version of a line that begins as it is written: a second `format` in it would be refused by the parser.
+fn written_version<R: Record>(line: &[u8]) -> Option<Version> {
+    let rest = line.strip_prefix(b"{\"format\":\"")?.strip_prefix(R::NAME.as_bytes())?.strip_prefix(b"/")?;
+    let (version, rest) = rest.split_at(rest.iter().position(|b| *b == b'"')?);
+    if rest.starts_with(b"\",") { parse_version(std::str::from_utf8(version).ok()?) } else { None }
 }
 
 fn check_version<R: Record>(line: &[u8]) -> Result<(), RecordError> {
@@ -141,11 +143,14 @@ mod tests {
     fn a_line_is_read_the_same_whether_or_not_it_is_written_as_this_program_does() {
         let own = r#"{"format":"NAME/1.0","text":"a"}"#;
         let note = Note::from_line(&line(own)).unwrap();
-        assert!(begins_with(&line(own), &Note::format()));
+        assert_eq!(written_version::<Note>(&line(own)), Some(Version::ONE));
         for other in [r#"{ "format":"NAME/1.0","text":"a"}"#, r#"{"text":"a","format":"NAME/1.0"}"#] {
-            assert!(!begins_with(&line(other), &Note::format()));
+            assert_eq!(written_version::<Note>(&line(other)), None);
             assert_eq!(Note::from_line(&line(other)).unwrap(), note);
         }
+        let later = line(r#"{"format":"NAME/1.2","text":"a","more":1}"#);
+        assert_eq!(written_version::<Note>(&later), Some(Version { minor: 2, ..Version::ONE }));
+        assert_eq!(Note::from_line(&later).unwrap().text, note.text);
     }
 
     #[test]

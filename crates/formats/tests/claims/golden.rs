@@ -94,6 +94,7 @@ fn log() -> Vec<u8> {
             zone: "UTC".into(),
             new_bytes: 4096,
             changes: 12,
+            long_entry_bytes: 0,
             emergency: false,
         }),
         Event::Alarm { what: Alarm::SecondInstallation, push, installation },
@@ -128,6 +129,16 @@ fn later_log() -> Vec<u8> {
     let usual = Event::Ingest(ingest.clone());
     let host = HostId::parse("web01").unwrap();
     lines(&host, vec![Event::Ingest(Ingest { emergency: true, ..ingest }), rejected, usual])
+}
+
+/// The field that came with version 1.2, alone and in an emergency.
+fn newest_log() -> Vec<u8> {
+    let LogLine { event, .. } =
+        LogLine::from_line(log().split_inclusive(|b| *b == b'\n').next().unwrap()).unwrap();
+    let Event::Ingest(ingest) = event else { panic!("the first event is a snapshot") };
+    let long = Ingest { long_entry_bytes: 70_000, ..ingest };
+    let both = Event::Ingest(Ingest { emergency: true, ..long.clone() });
+    lines(&HostId::parse("web01").unwrap(), vec![Event::Ingest(long), both])
 }
 
 fn lines(host: &HostId, events: Vec<Event>) -> Vec<u8> {
@@ -203,6 +214,7 @@ fn the_golden_files_are_what_this_program_writes() {
         ("holdings", holdings()),
         ("log", log()),
         ("log-1.1", later_log()),
+        ("log-1.2", newest_log()),
         ("lock.json", line(&records::lock())),
         ("drill-proved.json", line(&records::drill(DrillResult::Proved))),
         ("drill-failed.json", line(&records::drill(DrillResult::Failed))),

@@ -57,6 +57,7 @@ pub(crate) fn ingest(sequence: u64) -> Event {
         zone: "Asia/Jakarta".to_owned(),
         new_bytes: 99,
         changes: 7,
+        long_entry_bytes: 0,
         emergency: false,
     })
 }

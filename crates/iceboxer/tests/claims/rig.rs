@@ -319,6 +319,7 @@ fn ingest(name: &SnapshotName, root: Root, entries: u64) -> Ingest {
         zone: "UTC".to_owned(),
         new_bytes: 0,
         changes: entries,
+        long_entry_bytes: 0,
         emergency: false,
     }
 }

@@ -8,6 +8,7 @@ use std::thread;
 use durable::{Dir, Name};
 use formats::change::{ChangeError, apply};
 use formats::entry::Entry;
+use formats::limits::FLAT_ENTRY_BYTES;
 use formats::manifest::{ManifestWriter, Summary};
 use formats::published::Limits;
 use formats::push::Seal;
@@ -16,6 +17,7 @@ use history::{HostHistory, Snapshot, layout};
 
 use super::base::Base;
 use super::changes::Changes;
+use super::charge::Cost;
 use super::contents::{Block, Contents};
 use super::crew::Crew;
 use super::fault::Fault;
@@ -32,8 +34,6 @@ pub(crate) const MANIFEST: Name<'static> = Name::literal("manifest");
 pub(crate) const SNAPSHOT: Name<'static> = Name::literal("snapshot");
 pub(crate) const CONTENTS: Name<'static> = Name::literal("contents");
 const WRITE_BYTES: usize = 256 * 1024;
-/// What an entry costs besides its inode: its name, its line in the manifest.
-const ENTRY_BYTES: u64 = 128;
 
 /// What is needed to build.
 #[derive(Debug)]
@@ -53,8 +53,8 @@ pub(crate) struct Ground<'a> {
 pub(crate) struct Built {
     /// What the client sealed.
     pub(crate) seal: Seal,
-    /// Bytes of content that were new, and of copies where an inode could bear no more names.
-    pub(crate) new_bytes: u64,
+    /// What the history is charged with for it.
+    pub(crate) cost: Cost,
     /// Changes that the push carried.
     pub(crate) changes: u64,
 }
@@ -119,14 +119,16 @@ fn build_in(
     }
     let top = ground.dir.make_dir(SNAPSHOT, 0o750)?.make_dir(layout::TREE, 0o750)?;
     let site = hand::Site { top: &top, base: lender.as_ref(), shelves: &shelves, changes: &changes, room };
-    let grown = grow(ground, basis, site).and_then(|(sum, count)| {
-        let right = sum.root == seal.root && sum.entries == seal.entries;
-        if right { Ok(count) } else { Err(Fault::Push(Code::WrongRoot)) }
+    let grown = grow(ground, basis, site).and_then(|grown| {
+        let right = grown.sum.root == seal.root && grown.sum.entries == seal.entries;
+        if right { Ok(grown) } else { Err(Fault::Push(Code::WrongRoot)) }
     });
     if let (Err(Fault::Push(_)), Some(lender)) = (&grown, basis.lender()) {
         prove(ground, lender)?;
     }
-    Ok(Built { seal, new_bytes: shelves.new_bytes(), changes: grown? })
+    let Grown { long_entry_bytes, changes, .. } = grown?;
+    let cost = Cost { new_bytes: shelves.new_bytes(), entries: seal.entries, long_entry_bytes };
+    Ok(Built { seal, cost, changes })
 }
 
 /// Takes all that the decoder says.
@@ -160,9 +162,17 @@ fn prove(ground: &Ground<'_>, base: &Snapshot) -> Result<(), Fault> {
     Base::open(ground.history, base)?.entries()?.try_for_each(|entry| entry.map(drop))
 }
 
-/// Applies the changes to the base: manifest and tree side by side, entry by entry. Tells what the manifest comes to and how many changes there
-/// were.
-fn grow(ground: &Ground<'_>, basis: Basis<'_>, site: hand::Site<'_>) -> Result<(Summary, u64), Fault> {
+/// What applying the changes came to.
+struct Grown {
+    /// What the manifest comes to.
+    sum: Summary,
+    long_entry_bytes: u64,
+    changes: u64,
+}
+
+/// Applies the changes to the base: manifest and tree side by side, entry by entry, as long as the budget lasts: entries that a push need not bring,
+/// and those that shrink well, cost as much as all others.
+fn grow(ground: &Ground<'_>, basis: Basis<'_>, site: hand::Site<'_>) -> Result<Grown, Fault> {
     let entries: Box<dyn Iterator<Item = Result<Entry, Fault>>> = match (site.base, basis.base()) {
         (Some(base), Some(_)) => Box::new(base.entries()?),
         _ => Box::new(std::iter::empty()),
@@ -170,6 +180,7 @@ fn grow(ground: &Ground<'_>, basis: Basis<'_>, site: hand::Site<'_>) -> Result<(
     let mut manifest = new_manifest(ground.dir)?;
     let count = Cell::new(0u64);
     let changes = site.changes.reader()?.inspect(|_| count.set(count.get() + 1));
+    let mut long_entry_bytes = 0;
     thread::scope(|scope| {
         let mut tree = Tree::new(scope, site)?;
         let placed = apply(entries, changes).zip(1..).try_for_each(|(applied, made)| {
@@ -181,14 +192,20 @@ fn grow(ground: &Ground<'_>, basis: Basis<'_>, site: hand::Site<'_>) -> Result<(
                 return Err(Fault::Push(Code::OverBudget));
             }
             manifest.push(applied.entry()).map_err(Fault::new_manifest)?;
+            let long_bytes = applied.entry().long_bytes(manifest.line_bytes());
+            long_entry_bytes += long_bytes;
+            let cost = Cost { new_bytes: site.shelves.new_bytes(), entries: made, long_entry_bytes };
+            if cost.bytes() > ground.left_bytes {
+                return Err(Fault::Push(Code::OverBudget));
+            }
             tree.place(applied)?;
-            site.room.bytes(ENTRY_BYTES)
+            site.room.bytes(FLAT_ENTRY_BYTES + long_bytes)
         });
         // What the crew finds wrong is of earlier entries.
         tree.finish().and(placed)
     })?;
     let (sum, _) = manifest.finish().map_err(Fault::new_manifest)?;
-    Ok((sum, count.get()))
+    Ok(Grown { sum, long_entry_bytes, changes: count.get() })
 }
 
 fn new_manifest(dir: &Dir) -> Result<ManifestWriter<BufWriter<File>>, Fault> {

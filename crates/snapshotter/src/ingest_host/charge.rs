@@ -1,21 +1,36 @@
 //! What a history is charged with, and what its budget still has.
 
 use formats::Admission;
-use history::Log;
+use formats::limits::FLAT_ENTRY_BYTES;
+use history::{Log, Snapshot};
 
-/// What an entry costs in every snapshot, besides its content: a name in a folder, a line in a manifest.
-const ENTRY_BYTES: u64 = 128;
+/// What one snapshot takes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Cost {
+    /// Bytes of content that are new, and of copies where an inode could bear no more names.
+    pub(crate) new_bytes: u64,
+    /// Its entries: each costs a name in a folder and a line in a manifest, besides its content.
+    pub(crate) entries: u64,
+    /// By how much these are longer than usual ([`formats::Entry::long_bytes`]).
+    pub(crate) long_entry_bytes: u64,
+}
 
-/// What one snapshot is charged with.
-pub(crate) fn of_snapshot(new_bytes: u64, entries: u64) -> u64 {
-    new_bytes.saturating_add(entries.saturating_mul(ENTRY_BYTES))
+impl Cost {
+    /// What it is charged with.
+    pub(crate) fn bytes(self) -> u64 {
+        let flat_bytes = self.entries.saturating_mul(FLAT_ENTRY_BYTES);
+        self.new_bytes.saturating_add(flat_bytes).saturating_add(self.long_entry_bytes)
+    }
+
+    fn of_snapshot(snapshot: &Snapshot) -> Self {
+        let Snapshot { new_bytes, entries, long_entry_bytes, .. } = *snapshot;
+        Self { new_bytes, entries, long_entry_bytes }
+    }
 }
 
 /// What all snapshots together are charged with.
 pub(crate) fn of_log(log: &Log) -> u64 {
-    log.snapshots()
-        .iter()
-        .fold(0, |sum, snapshot| sum.saturating_add(of_snapshot(snapshot.new_bytes, snapshot.entries)))
+    log.snapshots().iter().fold(0, |sum, snapshot| sum.saturating_add(Cost::of_snapshot(snapshot).bytes()))
 }
 
 /// What one more snapshot may cost; none if there is no budget.

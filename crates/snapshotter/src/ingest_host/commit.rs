@@ -65,8 +65,9 @@ fn event(sequence: u64, name: &SnapshotName, header: &Header, built: &Built) -> 
         counter: header.counter,
         started: header.started,
         zone: header.zone.clone(),
-        new_bytes: built.new_bytes,
+        new_bytes: built.cost.new_bytes,
         changes: built.changes,
+        long_entry_bytes: built.cost.long_entry_bytes,
         emergency: false,
     }
 }

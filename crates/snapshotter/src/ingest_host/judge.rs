@@ -155,7 +155,7 @@ impl Desk<'_> {
         let limits = &self.allowed.limits;
         let ground = Ground { history: self.history, dir: building.dir(), limits, left_bytes };
         let built = build(&ground, decoder, basis)?;
-        if charge::of_snapshot(built.new_bytes, built.seal.entries) > left_bytes {
+        if built.cost.bytes() > left_bytes {
             return Err(Fault::Push(Code::OverBudget));
         }
         let committed = commit(self.history, building, &mut self.log, header, &built, sealed.role())?;
@@ -270,7 +270,7 @@ fn accepted(built: &Built, committed: &Committed) -> Outcome {
         snapshot: Some(committed.name.to_string()),
         entries: built.seal.entries,
         changes: built.changes,
-        new_bytes: built.new_bytes,
+        new_bytes: built.cost.new_bytes,
         left_out: built.seal.left_out,
         alarms: committed.alarms.iter().map(|what| reason(*what).to_owned()).collect(),
         ..Outcome::default()

@@ -4,6 +4,7 @@
 
 mod by_file;
 mod ceiling;
+mod charges;
 mod clones;
 mod copies;
 mod crew;

@@ -244,6 +244,7 @@ fn ingested(sequence: u64, time: DateTime<Utc>) -> Event {
         zone: "Europe/Berlin".to_owned(),
         new_bytes: 1_000_000,
         changes: 100,
+        long_entry_bytes: 0,
     })
 }
 

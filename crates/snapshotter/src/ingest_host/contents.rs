@@ -113,6 +113,8 @@ impl<'scope> Contents<'scope> {
 
     /// Takes an expanded block of records.
     pub(crate) fn take(&mut self, block: &[u8], room: &Room<'_>) -> Result<(), Fault> {
+        // A large content hands nothing out for hours.
+        self.crew.check()?;
         let mut whole = Vec::new();
         let taken = self.records(block, &mut whole, room);
         if !whole.is_empty() {
@@ -311,6 +313,29 @@ mod tests {
                 }
             });
         }
+    }
+
+    #[test]
+    fn a_large_content_ends_when_a_worker_has_failed() {
+        let scratch = tempfile::tempdir().unwrap();
+        let dir = Dir::open_root(scratch.path()).unwrap();
+        let store = dir.make_dir(Name::literal("contents"), 0o750).unwrap();
+        let shelves = Shelves::new(store, u64::MAX).unwrap();
+        let room = Room::new(&dir, 0).unwrap();
+        std::thread::scope(|scope| {
+            let failing = || Ok(|_: Block| Err(Fault::Here(Here::NoRoom)));
+            let crew = Crew::of(scope, 1, sync_channel(1), failing).unwrap();
+            let mut contents = Contents::new(&shelves, crew, &Limits::default(), None);
+            contents.take(&block(100), &room).unwrap();
+            let mut part = Vec::new();
+            Record::Data(&[1; 1_000]).encode(&mut part);
+            let stopped = (0..1_000).find_map(|_| {
+                std::thread::sleep(std::time::Duration::from_millis(10));
+                contents.take(&part, &room).err()
+            });
+            assert!(matches!(stopped, Some(Fault::Here(Here::Stopped))), "{stopped:?}");
+            assert!(matches!(contents.settle().0, Err(Fault::Here(Here::NoRoom))));
+        });
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! Threads that do what the main thread hands out, batch by batch, while it goes on ahead.
 //!
 //! The kernel does most of an ingest, one folder after another; on more than one processor it can do that for several folders at once. What needs an
-//! order stays with the main thread. Nothing that a crew was given is still being done once it is finished or its scope is left.
+//! order stays with the main thread. Nothing that a crew was given is still being done once it is finished or its scope is left. Once a worker has
+//! failed, the others begin no further batch, and what still waits is dropped.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, Scope, ScopedJoinHandle};
@@ -18,11 +20,18 @@ const WAITING_MAX: usize = 2;
 #[derive(Debug)]
 pub(crate) struct Crew<'scope, T> {
     queue: SyncSender<T>,
+    supply: Arc<Supply<T>>,
     workers: Vec<ScopedJoinHandle<'scope, Result<(), Fault>>>,
 }
 
-/// The workers' end of the queue; none once one of them has failed, so that nothing more can be handed out.
-type Taking<T> = Arc<Mutex<Option<Receiver<T>>>>;
+/// Where the workers take from.
+#[derive(Debug)]
+struct Supply<T> {
+    /// Their end of the queue; none once one of them has failed, so that nothing more can be handed out.
+    taking: Mutex<Option<Receiver<T>>>,
+    /// One of them has failed. Seen without waiting for the queue, which another one may hold until something comes.
+    is_closed: AtomicBool,
+}
 
 impl<'scope, T: Send + 'scope> Crew<'scope, T> {
     /// Starts as many as there are processors; `hire` makes what each does with a batch.
@@ -47,23 +56,30 @@ impl<'scope, T: Send + 'scope> Crew<'scope, T> {
     where
         W: FnMut(T) -> Result<(), Fault> + Send + 'scope,
     {
-        let taking = Arc::new(Mutex::new(Some(taking)));
+        let supply =
+            Arc::new(Supply { taking: Mutex::new(Some(taking)), is_closed: AtomicBool::new(false) });
         let mut workers = Vec::with_capacity(size);
         for _ in 0..size {
-            let (taking, each) = (Arc::clone(&taking), hire()?);
-            match Builder::new().spawn_scoped(scope, move || work(&taking, each)) {
+            let (supply, each) = (Arc::clone(&supply), hire()?);
+            match Builder::new().spawn_scoped(scope, move || supply.work(each)) {
                 Ok(worker) => workers.push(worker),
                 Err(error) if workers.is_empty() => return Err(Fault::stream("starting a thread")(error)),
                 // Those that could be started do it all.
                 Err(_) => break,
             }
         }
-        Ok(Self { queue, workers })
+        Ok(Self { queue, supply, workers })
     }
 
     /// Hands a batch out; waits while too many wait. Fails if a worker has: [`Crew::finish`] tells how.
     pub(crate) fn give(&self, batch: T) -> Result<(), Fault> {
+        self.check()?;
         self.queue.send(batch).map_err(|_| Fault::Here(Here::Stopped))
+    }
+
+    /// Fails if a worker has. For who goes on for long without handing anything out.
+    pub(crate) fn check(&self) -> Result<(), Fault> {
+        if self.supply.is_closed.load(Ordering::Relaxed) { Err(Fault::Here(Here::Stopped)) } else { Ok(()) }
     }
 
     /// Waits until all that was handed out is done. Of several faults the one that blames the least counts.
@@ -104,23 +120,46 @@ pub(crate) fn size() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| cores.get().min(WORKERS_MAX))
 }
 
-fn work<T>(taking: &Taking<T>, mut each: impl FnMut(T) -> Result<(), Fault>) -> Result<(), Fault> {
-    while let Some(batch) = take(taking) {
-        if let Err(fault) = each(batch) {
-            *lock(taking) = None;
-            return Err(fault);
+impl<T> Supply<T> {
+    fn work(&self, mut each: impl FnMut(T) -> Result<(), Fault>) -> Result<(), Fault> {
+        let _closing = ClosedByPanic(self);
+        while let Some(batch) = self.take() {
+            if let Err(fault) = each(batch) {
+                self.close();
+                return Err(fault);
+            }
+        }
+        Ok(())
+    }
+
+    /// The next batch; none if there will be no more.
+    fn take(&self) -> Option<T> {
+        let taking = self.lock();
+        let batch = taking.as_ref()?.recv().ok()?;
+        // Who has failed may be waiting for the queue, to close it.
+        if self.is_closed.load(Ordering::Relaxed) { None } else { Some(batch) }
+    }
+
+    /// What waits is dropped, and whoever waits to hand something out is told.
+    fn close(&self) {
+        self.is_closed.store(true, Ordering::Relaxed);
+        *self.lock() = None;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Receiver<T>>> {
+        self.taking.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A worker that panics has failed, too.
+struct ClosedByPanic<'a, T>(&'a Supply<T>);
+
+impl<T> Drop for ClosedByPanic<'_, T> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.close();
         }
     }
-    Ok(())
-}
-
-/// The next batch; none if there will be no more.
-fn take<T>(taking: &Taking<T>) -> Option<T> {
-    lock(taking).as_ref()?.recv().ok()
-}
-
-fn lock<T>(taking: &Taking<T>) -> MutexGuard<'_, Option<Receiver<T>>> {
-    taking.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -197,6 +236,80 @@ mod tests {
             });
             assert!(matches!(given, Err(Fault::Here(Here::Stopped))), "{given:?}");
         });
+    }
+
+    /// How a worker fails.
+    #[derive(Debug, Clone, Copy)]
+    enum End {
+        Fault,
+        Panic,
+    }
+
+    /// What was done, and what the next three were answered, after one of two workers had failed while the other waited for something to do.
+    fn after_one_has_failed(end: End) -> (u32, Vec<bool>) {
+        let (done, fail) = (AtomicU32::new(0), Barrier::new(2));
+        let given = Mutex::new(Vec::new());
+        let ended = catch_unwind(AssertUnwindSafe(|| {
+            thread::scope(|scope| {
+                let work = || {
+                    Ok(|n: u32| {
+                        if n > 0 {
+                            done.fetch_add(1, Ordering::Relaxed);
+                            return Ok(());
+                        }
+                        fail.wait();
+                        match end {
+                            End::Fault => Err(push()),
+                            End::Panic => panic!("as it should"),
+                        }
+                    })
+                };
+                let crew = Crew::of(scope, 2, sync_channel(64), work).unwrap();
+                crew.give(0).unwrap();
+                // One has taken it, and the other waits at the empty queue.
+                thread::sleep(std::time::Duration::from_millis(100));
+                fail.wait();
+                thread::sleep(std::time::Duration::from_millis(100));
+                given.lock().unwrap().extend((1..4).map(|n| crew.give(n).is_ok()));
+                crew.finish()
+            })
+        }));
+        assert_eq!(ended.is_err(), matches!(end, End::Panic));
+        (done.into_inner(), given.into_inner().unwrap())
+    }
+
+    #[test]
+    fn once_a_worker_has_failed_nothing_more_is_begun_or_taken() {
+        for end in [End::Fault, End::Panic] {
+            assert_eq!(after_one_has_failed(end), (0, vec![false; 3]), "{end:?}");
+        }
+    }
+
+    /// The queue is full, and the other worker comes back to it at the very moment in which the first has failed.
+    #[test]
+    fn what_waits_when_a_worker_fails_is_not_done() {
+        let (done, meet) = (AtomicU32::new(0), Barrier::new(2));
+        thread::scope(|scope| {
+            let work = || {
+                Ok(|n: u32| {
+                    if n < 2 {
+                        meet.wait();
+                    }
+                    if n == 0 {
+                        return Err(push());
+                    }
+                    done.fetch_add(1, Ordering::Relaxed);
+                    thread::sleep(std::time::Duration::from_millis(20));
+                    Ok(())
+                })
+            };
+            let crew = Crew::of(scope, 2, sync_channel(100), work).unwrap();
+            crew.give(0).unwrap();
+            (1..90).for_each(|n| drop(crew.give(n)));
+            assert!(matches!(crew.finish(), Err(Fault::Push(Code::ContentHash))));
+        });
+        // The one at hand, and at most one that was begun at the same time.
+        assert!(done.into_inner() <= 2);
     }
 
     #[test]

@@ -50,6 +50,7 @@ impl<'scope> Tree<'scope> {
 
     /// Makes the next entry, or hands it out.
     pub(crate) fn place(&mut self, applied: Applied) -> Result<(), Fault> {
+        self.crew.check()?;
         let (Entry { path, body }, origin) = with_origin(applied);
         match body {
             Body::Link(first) => self.another_name(&path, &first),

@@ -8,7 +8,7 @@ use cli::Task;
 use durable::{Dir, FileKind, Name, Stat};
 use formats::entry::{Body, Entry, Kind};
 use formats::manifest::ManifestError;
-use formats::{ContentHash, RelPath};
+use formats::{ContentHash, PathDigest, RelPath};
 use history::{Manifest, Snapshot, Tree};
 
 use super::defect::What;
@@ -35,16 +35,31 @@ pub(super) enum Unread {
 }
 
 /// What the first name of a hard-link group is.
+#[derive(Clone, Copy)]
 enum First {
     File(u64, ContentHash),
-    Symlink(Vec<u8>),
+    Symlink(Target),
     Unmade,
+}
+
+/// Where a symbolic link leads: as much of it as tells whether another one leads there, too.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Target {
+    bytes: usize,
+    hash: ContentHash,
+}
+
+impl Target {
+    fn of(target: &[u8]) -> Self {
+        Self { bytes: target.len(), hash: ContentHash::of(target) }
+    }
 }
 
 struct Compare<'a> {
     files: Stack,
     folders: Folders,
-    firsts: HashMap<RelPath, First>,
+    /// Tens of millions, if a host is hostile: of each a digest of its path and no more than a hash.
+    firsts: HashMap<PathDigest, First>,
     seen: &'a mut Seen,
     found: &'a mut dyn FnMut(What, &str),
 }
@@ -97,7 +112,8 @@ impl Compare<'_> {
                     self.file(path, is_there, *size, *content)
                 }
                 Kind::Symlink { target } => {
-                    self.note(path, links, || First::Symlink(target.clone()));
+                    let target = Target::of(target);
+                    self.note(path, links, || First::Symlink(target));
                     self.symlink(path, is_there, target)
                 }
                 Kind::Fifo | Kind::Socket | Kind::CharDevice { .. } | Kind::BlockDevice { .. } => {
@@ -105,15 +121,9 @@ impl Compare<'_> {
                     self.unmade(path, is_there)
                 }
             },
-            Body::Link(first) => match self.firsts.get(first) {
-                Some(First::File(size, content)) => {
-                    let (size, content) = (*size, *content);
-                    self.file(path, is_there, size, content)
-                }
-                Some(First::Symlink(target)) => {
-                    let target = target.clone();
-                    self.symlink(path, is_there, &target)
-                }
+            Body::Link(first) => match self.firsts.get(&first.digest()).copied() {
+                Some(First::File(size, content)) => self.file(path, is_there, size, content),
+                Some(First::Symlink(target)) => self.symlink(path, is_there, target),
                 Some(First::Unmade) | None => self.unmade(path, is_there),
             },
         }
@@ -121,7 +131,7 @@ impl Compare<'_> {
 
     fn note(&mut self, path: &RelPath, links: u32, first: impl FnOnce() -> First) {
         if links > 1 {
-            self.firsts.insert(path.clone(), first());
+            self.firsts.insert(path.digest(), first());
         }
     }
 
@@ -157,14 +167,14 @@ impl Compare<'_> {
         Ok(())
     }
 
-    fn symlink(&mut self, path: &RelPath, is_there: bool, target: &[u8]) -> Result<(), Unread> {
-        if !is_there && target.len() > TARGET_SURE_BYTES {
+    fn symlink(&mut self, path: &RelPath, is_there: bool, target: Target) -> Result<(), Unread> {
+        if !is_there && target.bytes > TARGET_SURE_BYTES {
             return Ok(());
         }
         if self.here(path, is_there, FileKind::Symlink)?.is_some() {
             let name = Name::new(path.file_name()).map_err(Unread::Folder)?;
             let found = self.files.folder(path.parent()).and_then(|dir| dir.read_link(name));
-            if found.map_err(Unread::Folder)? != target {
+            if Target::of(&found.map_err(Unread::Folder)?) != target {
                 self.tell(path, "leads elsewhere");
             }
         }

@@ -1,4 +1,4 @@
-//! How much memory a hostile push can make an ingest use.
+//! How much memory a hostile push can make an ingest use, and whoever reads its snapshot.
 
 use std::process::Command;
 
@@ -13,15 +13,21 @@ use crate::world::{PROGRAM, World};
 const MEMORY_KIB: u32 = 100_000;
 const NAMES: usize = 30_000;
 
-/// First members of hard-link groups, with names that are about as long as names can be.
-fn long_names() -> Vec<Entry> {
-    let mut folder = "d".repeat(250);
+/// A folder with a path of 3,700 bytes, and those above it.
+fn deep(digit: &str) -> (String, State) {
+    let mut folder = digit.repeat(250);
     let mut folders = vec![folder.clone()];
     while folder.len() < 3_700 {
-        folder = format!("{folder}/{}", "d".repeat(250));
+        folder = format!("{folder}/{}", digit.repeat(250));
         folders.push(folder.clone());
     }
-    let mut entries = State(folders.iter().map(|folder| (path(folder), Item::Folder)).collect()).entries();
+    (folder, State(folders.iter().map(|folder| (path(folder), Item::Folder)).collect()))
+}
+
+/// First members of hard-link groups, with names that are about as long as names can be.
+fn long_names() -> Vec<Entry> {
+    let (folder, folders) = deep("d");
+    let mut entries = folders.entries();
     let [mut first] = State::of([("fifo", Item::Fifo)]).entries().try_into().unwrap();
     let Body::Node(node) = &mut first.body else { panic!("a fifo is a node") };
     assert!(matches!(node.kind, Kind::Fifo));
@@ -32,7 +38,16 @@ fn long_names() -> Vec<Entry> {
     entries
 }
 
-/// What is remembered of each is small: the list of files is checked, and the tree built, with less memory than the names alone would take.
+/// Runs the program with so little memory, and expects it to do well.
+fn with_little_memory(world: &World, verb: &str) {
+    let limited = format!("ulimit -d {MEMORY_KIB} && exec \"$0\" \"$@\"");
+    let mut command = Command::new("sh");
+    command.args(["-c", &limited, PROGRAM, "--config"]).arg(&world.config).arg(verb).current_dir("/");
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+/// What is remembered of each is small: the list of files is checked, the tree built and verified, with less memory than the names alone would take.
 #[test]
 fn names_of_hard_links_take_little_memory_however_long_they_are() {
     let entries = long_names();
@@ -43,10 +58,19 @@ fn names_of_hard_links_take_little_memory_however_long_they_are() {
     push.changes = entries.into_iter().map(Change::Put).collect();
     let world = World::quick();
     world.seal(1, &push.bytes());
-    let limited = format!("ulimit -d {MEMORY_KIB} && exec \"$0\" \"$@\"");
-    let mut command = Command::new("sh");
-    command.args(["-c", &limited, PROGRAM, "--config"]).arg(&world.config).arg("ingest").current_dir("/");
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{output:?}");
-    assert_eq!(world.log().snapshots().len(), 1, "{output:?}");
+    with_little_memory(&world, "ingest");
+    assert_eq!(world.log().snapshots().len(), 1);
+    with_little_memory(&world, "verify");
+}
+
+#[test]
+fn targets_of_hard_linked_symbolic_links_take_little_memory_however_long_they_are() {
+    const TARGET_BYTES: usize = 3_900;
+    assert!(NAMES * TARGET_BYTES > MEMORY_KIB as usize * 1_024);
+    let target = |n: usize| format!("{n:06}{}", "t".repeat(TARGET_BYTES)).into_bytes();
+    let links = (0..NAMES).map(|n| (path(&format!("{n:06}")), Item::FirstSymlink(2, target(n))));
+    let world = World::quick();
+    world.seal(1, &Push::whole(1, &State(links.collect())).bytes());
+    with_little_memory(&world, "ingest");
+    with_little_memory(&world, "verify");
 }

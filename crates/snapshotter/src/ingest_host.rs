@@ -15,6 +15,7 @@ mod groups;
 mod hand;
 mod holdings;
 mod judge;
+mod moved;
 pub(crate) mod outcome;
 mod publish;
 pub(crate) mod queue;

@@ -1,16 +1,17 @@
 //! The snapshot that a push builds on: its manifest, its files, and where its contents lie.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use durable::Dir;
 
+use formats::RelPath;
 use formats::entry::{Body, Entry, Kind, Node};
-use formats::{Change, RelPath};
 use history::{HostHistory, Manifest, Snapshot};
 
 use super::changes::Changes;
 use super::fault::Fault;
+use super::moved::Moved;
+use super::room::Room;
 use super::shelves::Content;
 
 /// The base of a push.
@@ -19,7 +20,7 @@ pub(crate) struct Base<'a> {
     history: &'a HostHistory,
     snapshot: &'a Snapshot,
     top: Dir,
-    moved: Mutex<Option<HashMap<Content, RelPath>>>,
+    moved: Mutex<Option<Arc<Moved>>>,
 }
 
 impl<'a> Base<'a> {
@@ -52,15 +53,25 @@ impl<'a> Base<'a> {
         Ok(BaseEntries { manifest, expected: self.snapshot.clone(), done: false })
     }
 
-    /// Where the base has a file of this content, if it does. Reads the base's manifest once, at the first call, and remembers only what
-    /// `changes` can ask for.
-    pub(crate) fn find(&self, content: Content, changes: &Changes) -> Result<Option<RelPath>, Fault> {
+    /// Where the base has a file of this content, if it does. Reads the base's manifest once, at the first call, and keeps only what `changes` can ask
+    /// for, in the folder `dir`.
+    pub(crate) fn find(
+        &self,
+        content: Content,
+        changes: &Changes,
+        dir: &Dir,
+        room: &Room<'_>,
+    ) -> Result<Option<RelPath>, Fault> {
+        self.moved(changes, dir, room)?.find(content)
+    }
+
+    fn moved(&self, changes: &Changes, dir: &Dir, room: &Room<'_>) -> Result<Arc<Moved>, Fault> {
         let mut moved = self.moved.lock().unwrap_or_else(PoisonError::into_inner);
-        let moved = match &mut *moved {
-            Some(moved) => moved,
-            none => none.insert(self.locate(&wanted(changes)?)?),
-        };
-        Ok(moved.get(&content).cloned())
+        if let Some(moved) = &*moved {
+            return Ok(Arc::clone(moved));
+        }
+        let located = Moved::locate(changes.reader()?, self.entries()?, dir, room)?;
+        Ok(Arc::clone(moved.insert(Arc::new(located))))
     }
 
     /// Before a push is blamed for what it took from this file: is it the file that the base should have there?
@@ -79,31 +90,6 @@ impl<'a> Base<'a> {
         }
         Ok(())
     }
-
-    fn locate(&self, wanted: &HashSet<Content>) -> Result<HashMap<Content, RelPath>, Fault> {
-        let mut found = HashMap::new();
-        for entry in self.entries()? {
-            let entry = entry?;
-            if let Some(content) = content_of(&entry)
-                && wanted.contains(&content)
-            {
-                found.entry(content).or_insert(entry.path);
-            }
-        }
-        Ok(found)
-    }
-}
-
-fn wanted(changes: &Changes) -> Result<HashSet<Content>, Fault> {
-    let mut wanted = HashSet::new();
-    for change in changes.reader()? {
-        if let Change::Put(entry) = change?
-            && let Some(content) = content_of(&entry)
-        {
-            wanted.insert(content);
-        }
-    }
-    Ok(wanted)
 }
 
 /// The content of a regular file.

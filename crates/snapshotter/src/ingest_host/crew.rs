@@ -56,8 +56,7 @@ impl<'scope, T: Send + 'scope> Crew<'scope, T> {
     where
         W: FnMut(T) -> Result<(), Fault> + Send + 'scope,
     {
-        let supply =
-            Arc::new(Supply { taking: Mutex::new(Some(taking)), is_closed: AtomicBool::new(false) });
+        let supply = Arc::new(Supply { taking: Mutex::new(Some(taking)), is_closed: AtomicBool::new(false) });
         let mut workers = Vec::with_capacity(size);
         for _ in 0..size {
             let (supply, each) = (Arc::clone(&supply), hire()?);

@@ -74,7 +74,8 @@ impl<'a> Hand<'a> {
         }
         let Some(base) = self.site.base else { return Err(Fault::Push(Code::MissingContent)) };
         if *origin == Origin::New {
-            let source = base.find(*content, self.site.changes)?;
+            let Site { shelves, changes, room, .. } = self.site;
+            let source = base.find(*content, changes, shelves.dir(), room)?;
             let source = source.ok_or(Fault::Push(Code::MissingContent))?;
             return self.take_from_base(&source, path, *content);
         }

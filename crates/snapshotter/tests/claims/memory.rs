@@ -6,7 +6,8 @@ use formats::change::Change;
 use formats::entry::{Body, Entry, Kind};
 
 use crate::push::Push;
-use crate::state::{Item, State, path, summary};
+use crate::state::{Item, State, file, path, summary};
+use crate::stories::accepted;
 use crate::world::{PROGRAM, World};
 
 /// Above what an ingest of this many short names needs, and below that and all the names.
@@ -36,6 +37,13 @@ fn long_names() -> Vec<Entry> {
         (0..NAMES).map(|n| Entry { path: path(&format!("{folder}/{n:06}")), body: first.body.clone() }),
     );
     entries
+}
+
+/// Many small files in such a folder.
+fn long_files(digit: &str) -> State {
+    let (folder, mut state) = deep(digit);
+    state.0.extend((0..NAMES).map(|n| (path(&format!("{folder}/{n:06}")), file(n.to_string()))));
+    state
 }
 
 /// Runs the program with so little memory, and expects it to do well.
@@ -72,5 +80,22 @@ fn targets_of_hard_linked_symbolic_links_take_little_memory_however_long_they_ar
     let world = World::quick();
     world.seal(1, &Push::whole(1, &State(links.collect())).bytes());
     with_little_memory(&world, "ingest");
+    with_little_memory(&world, "verify");
+}
+
+/// Every file has moved, and where it was is found again with less memory than those paths would take.
+#[test]
+fn contents_that_moved_take_little_memory_however_long_their_paths_are() {
+    let (before, after) = (long_files("a"), long_files("b"));
+    let world = World::quick();
+    world.seal(1, &Push::whole(1, &before).bytes());
+    world.ingest(0);
+    let push = Push::delta(2, &before, &after);
+    assert!(push.contents.is_empty());
+    world.seal(2, &push.bytes());
+    with_little_memory(&world, "ingest");
+    assert_eq!(world.verdict(2), accepted(&after));
+    let name = path(&format!("{}/000777", deep("b").0)).to_string();
+    assert_eq!(std::fs::read(world.tree(2).join(name)).unwrap(), b"777");
     with_little_memory(&world, "verify");
 }

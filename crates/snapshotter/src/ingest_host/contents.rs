@@ -18,6 +18,8 @@ use super::shelves::{Content, FILE_MODE, Shelves};
 use super::source::Source;
 use super::sparse;
 
+/// A clone is no data, but the file system notes whose its pieces are: of the smallest pieces that is no more than this part of them.
+const CLONE_NOTES: u64 = 32;
 /// A content whose end has not come yet.
 const OPEN: Name<'static> = Name::literal("open");
 
@@ -33,6 +35,8 @@ pub(crate) struct Contents<'scope> {
     open: Option<Open>,
     left_bytes: u64,
     left_count: u64,
+    /// What may still be cloned; beyond it there are copies, whose every byte is charged.
+    left_clone_bytes: u64,
 }
 
 /// A block of records, and the contents that are whole in it.
@@ -108,7 +112,8 @@ impl<'scope> Contents<'scope> {
         base: Option<Dir>,
     ) -> Self {
         let (left_bytes, left_count) = (limits.expanded_bytes, limits.entries);
-        Self { shelves, crew, base, source_path: None, open: None, left_bytes, left_count }
+        let (source_path, open, left_clone_bytes) = (None, None, left_bytes);
+        Self { shelves, crew, base, source_path, open, left_bytes, left_count, left_clone_bytes }
     }
 
     /// Takes an expanded block of records.
@@ -137,7 +142,7 @@ impl<'scope> Contents<'scope> {
                 }
                 Record::End { size, hash } => self.end(Content { hash, size }, room)?,
                 Record::Drop => self.forget()?,
-                Record::From(path) => self.begin_from(path)?,
+                Record::From(path) => self.begin_from(path, room)?,
                 Record::Copy { offset, length } => self.copy(offset, length, room)?,
             }
         }
@@ -204,16 +209,28 @@ impl<'scope> Contents<'scope> {
         Ok(Open { file, hasher: blake3::Hasher::new(), size: 0, source: None, ground: Ground::Empty })
     }
 
-    fn begin_from(&mut self, path: RelPath) -> Result<(), Fault> {
+    fn begin_from(&mut self, path: RelPath, room: &Room<'_>) -> Result<(), Fault> {
         if self.open.is_some() {
             return Err(Fault::Push(Code::MalformedPush));
         }
         let Some(base) = &self.base else { return Err(Fault::Push(Code::MissingContent)) };
         let source = Source::open(base, self.source_path.insert(path))?;
         let open = self.begin()?;
-        let ground = if source.clone_into(&open.file)? { Ground::Clone } else { Ground::Empty };
+        let ground = if self.may_clone(&source) && source.clone_into(&open.file)? {
+            room.bytes(source.bytes() / CLONE_NOTES)?;
+            Ground::Clone
+        } else {
+            Ground::Empty
+        };
         self.open = Some(Open { source: Some(source), ground, ..open });
         Ok(())
+    }
+
+    /// A clone is of all of its source, which a record of a few bytes names, whatever is taken from it then: many of a large one are endless work.
+    fn may_clone(&mut self, source: &Source) -> bool {
+        let left = self.left_clone_bytes.checked_sub(source.bytes());
+        self.left_clone_bytes = left.unwrap_or(self.left_clone_bytes);
+        left.is_some()
     }
 
     fn copy(&mut self, offset: u64, length: u64, room: &Room<'_>) -> Result<(), Fault> {

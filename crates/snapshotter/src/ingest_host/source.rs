@@ -31,6 +31,11 @@ impl Source {
         Ok(Self { file, bytes })
     }
 
+    /// How long it is.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// Makes the empty file `new` share all bytes of this one, if the file system can. If not, it is empty again.
     pub(crate) fn clone_into(&self, new: &File) -> Result<bool, Fault> {
         let cloning = || Fault::stream("cloning a file of the base");

@@ -28,6 +28,7 @@ pub(crate) struct TypedLimits {
     grace_seconds: Option<u64>,
     least_bytes_second: Option<u64>,
     free_bytes: Option<u64>,
+    free_inodes: Option<u64>,
     decoder_memory_bytes: Option<u64>,
     decoder_cpu_seconds: Option<u64>,
 }
@@ -48,6 +49,8 @@ pub(crate) struct Allowed {
     pub(crate) limits: Limits,
     /// When it may come, and what it may come to. Without what is counted.
     pub(crate) admission: Admission,
+    /// Inodes of the server's file system that no push may use.
+    pub(crate) free_inodes: u64,
 }
 
 /// A key whose value is a number.
@@ -64,6 +67,8 @@ struct Number {
 const U32: u64 = u32::MAX as u64;
 /// TOML has no larger integer.
 const I64: u64 = i64::MAX as u64;
+/// Enough for logs, states and repairs; about what the default of `free_bytes` is where a file system has an inode for each 100 KiB.
+const FREE_INODES: u64 = 10_000;
 const HOURS_KEY: &str = "push_hours";
 
 const fn number(
@@ -80,7 +85,7 @@ const fn of_server(path: &'static str, of: fn(&mut TypedLimits) -> &mut Option<u
 }
 
 /// All keys but the hours, in the order in which a record has them.
-const NUMBERS: [Number; 17] = [
+const NUMBERS: [Number; 18] = [
     number("limits.push_bytes", 0, I64, |typed| &mut typed.push_bytes),
     number("limits.expanded_bytes", 0, I64, |typed| &mut typed.expanded_bytes),
     number("limits.soft_bytes", 0, I64, |typed| &mut typed.soft_bytes),
@@ -96,6 +101,7 @@ const NUMBERS: [Number; 17] = [
     number("limits.grace_seconds", 0, U32, |typed| &mut typed.grace_seconds),
     number("limits.least_bytes_second", 0, U32, |typed| &mut typed.least_bytes_second),
     of_server("limits.free_bytes", |typed| &mut typed.free_bytes),
+    of_server("limits.free_inodes", |typed| &mut typed.free_inodes),
     of_server("limits.decoder_memory_bytes", |typed| &mut typed.decoder_memory_bytes),
     of_server("limits.decoder_cpu_seconds", |typed| &mut typed.decoder_cpu_seconds),
 ];
@@ -194,7 +200,7 @@ impl TypedLimits {
             history_soft_bytes: self.history_soft_bytes.unwrap_or(four_fifths),
             ..free
         };
-        Allowed { limits, admission }
+        Allowed { limits, admission, free_inodes: self.free_inodes.unwrap_or(FREE_INODES) }
     }
 
     /// Memory of a decoder.

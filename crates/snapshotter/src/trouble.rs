@@ -61,6 +61,14 @@ pub(crate) enum Trouble {
         /// The reserve.
         reserve_bytes: u64,
     },
+    /// The reserve of inodes would be used up.
+    #[error("host {host}: less than {reserve_inodes} inodes would stay free; the push waits")]
+    NoInodes {
+        /// Whose push.
+        host: HostId,
+        /// The reserve.
+        reserve_inodes: u64,
+    },
     /// A history is not what it should be; each defect is named already.
     #[error("{count} defects found")]
     Defects {
@@ -141,7 +149,7 @@ impl Failure for Trouble {
             Trouble::Stranger { .. } => Exit::DAMAGED,
             Trouble::Defects { exit, .. } => *exit,
             Trouble::Busy { .. } | Trouble::Locked { .. } => Exit::BUSY,
-            Trouble::NoRoom { .. } => Exit::NO_ROOM,
+            Trouble::NoRoom { .. } | Trouble::NoInodes { .. } => Exit::NO_ROOM,
             Trouble::NoHost { .. } | Trouble::Usage { .. } | Trouble::Record { .. } => Exit::USAGE,
         }
     }
@@ -158,6 +166,9 @@ impl Failure for Trouble {
                 "remove nothing. Ice of these snapshots can replace what is damaged; the next push brings what the host still has"
             }
             Trouble::NoRoom { .. } => "free some space, or lower limits.free_bytes; nothing sealed is lost",
+            Trouble::NoInodes { .. } => {
+                "remove files, or make the file system with more inodes, or lower limits.free_inodes; nothing sealed is lost"
+            }
             Trouble::Locked { .. } => "nothing was changed; run it again when the other one has ended",
             Trouble::NoHost { .. } => "add it with `snapshotter host add`, or see `snapshotter host list`",
             Trouble::Record { .. } => {

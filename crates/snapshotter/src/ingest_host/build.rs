@@ -44,6 +44,8 @@ pub(crate) struct Ground<'a> {
     pub(crate) dir: &'a Dir,
     /// What this host may send.
     pub(crate) limits: &'a Limits,
+    /// Inodes that are left alone.
+    pub(crate) free_inodes: u64,
     /// What is left of the budget of its history.
     pub(crate) left_bytes: u64,
 }
@@ -93,7 +95,8 @@ impl<'a> Basis<'a> {
 pub(crate) fn build(ground: &Ground<'_>, decoder: &mut Decoder, basis: Basis<'_>) -> Result<Built, Fault> {
     thread::scope(|scope| {
         let syncing = Crew::of_one(scope, |()| Ok(ground.dir.sync_file_system()?))?;
-        let room = Room::new(ground.dir, ground.limits.free_bytes)?.ringing(&syncing);
+        let room = Room::new(ground.dir, ground.limits.free_bytes)?;
+        let room = room.leaving_inodes(ground.free_inodes)?.ringing(&syncing);
         let built = build_in(&room, ground, decoder, basis);
         match (syncing.finish(), built) {
             // What could not be written is not written by a second try.

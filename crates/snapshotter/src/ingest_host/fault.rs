@@ -28,6 +28,8 @@ pub(crate) enum Here {
     History(history::Error),
     /// The reserve of free space would be used up.
     NoRoom,
+    /// The reserve of inodes would be used up.
+    NoInodes,
     /// The decoder was ended by somebody, or could not start its work.
     Decoder,
     /// A worker has failed, and says itself how.

@@ -152,8 +152,9 @@ impl Desk<'_> {
             Admission::Lender(snapshot) => Basis::Contents(snapshot),
         };
         let left_bytes = self.budget_left(header)?;
-        let limits = &self.allowed.limits;
-        let ground = Ground { history: self.history, dir: building.dir(), limits, left_bytes };
+        let Allowed { limits, free_inodes, .. } = self.allowed;
+        let (history, dir, free_inodes) = (self.history, building.dir(), *free_inodes);
+        let ground = Ground { history, dir, limits, free_inodes, left_bytes };
         let built = build(&ground, decoder, basis)?;
         if built.cost.bytes() > left_bytes {
             return Err(Fault::Push(Code::OverBudget));
@@ -255,6 +256,9 @@ impl Desk<'_> {
             Here::History(source) => Trouble::history(host)(source),
             Here::NoRoom => {
                 Trouble::NoRoom { host: host.clone(), reserve_bytes: self.allowed.limits.free_bytes }
+            }
+            Here::NoInodes => {
+                Trouble::NoInodes { host: host.clone(), reserve_inodes: self.allowed.free_inodes }
             }
             Here::Decoder => Trouble::Machine {
                 what: format!("the decoder of host {host} could not do its work; the push waits"),

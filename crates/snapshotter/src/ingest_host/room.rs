@@ -1,4 +1,4 @@
-//! The reserve of free space: looked at again and again while a push is written, so that it is never used up.
+//! The reserve of free space and of inodes: looked at again and again while a push is written, so that it is never used up.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -20,7 +20,9 @@ pub(crate) struct Room<'a> {
     dir: Dir,
     bell: Option<&'a Crew<'a, ()>>,
     reserve_bytes: u64,
+    reserve_inodes: u64,
     promised_bytes: AtomicU64,
+    promised_inodes: AtomicU64,
     unseen_bytes: AtomicU64,
     unsynced_bytes: AtomicU64,
 }
@@ -28,9 +30,25 @@ pub(crate) struct Room<'a> {
 impl<'a> Room<'a> {
     /// Fails at once if the reserve is already touched.
     pub(crate) fn new(dir: &Dir, reserve_bytes: u64) -> Result<Self, Fault> {
-        let [promised_bytes, unseen_bytes, unsynced_bytes] = [const { AtomicU64::new(0) }; 3];
-        let dir = dir.try_clone()?;
-        let room = Self { dir, bell: None, reserve_bytes, promised_bytes, unseen_bytes, unsynced_bytes };
+        let [promised_bytes, promised_inodes, unseen_bytes, unsynced_bytes] =
+            [const { AtomicU64::new(0) }; 4];
+        let room = Self {
+            dir: dir.try_clone()?,
+            bell: None,
+            reserve_bytes,
+            reserve_inodes: 0,
+            promised_bytes,
+            promised_inodes,
+            unseen_bytes,
+            unsynced_bytes,
+        };
+        room.look()?;
+        Ok(room)
+    }
+
+    /// Leaves so many inodes, too; fails at once if they are touched already.
+    pub(crate) fn leaving_inodes(self, reserve_inodes: u64) -> Result<Self, Fault> {
+        let room = Self { reserve_inodes, ..self };
         room.look()?;
         Ok(room)
     }
@@ -47,12 +65,14 @@ impl<'a> Room<'a> {
 
     /// A file of so many bytes will be made by a worker. Until then the free space does not show it, however much of that waits.
     pub(crate) fn promise(&self, bytes: u64) -> Result<(), Fault> {
+        self.promised_inodes.fetch_add(1, Ordering::Relaxed);
         self.promised_bytes.fetch_add(bytes.saturating_add(NODE_BYTES), Ordering::Relaxed);
         self.node(bytes)
     }
 
     /// It was made: from now on the free space shows it.
     pub(crate) fn keep_promise(&self, bytes: u64) {
+        self.promised_inodes.fetch_sub(1, Ordering::Release);
         self.promised_bytes.fetch_sub(bytes.saturating_add(NODE_BYTES), Ordering::Release);
     }
 
@@ -85,6 +105,11 @@ impl<'a> Room<'a> {
         let promised_bytes = self.promised_bytes.load(Ordering::Acquire);
         if self.dir.free_bytes()? < self.reserve_bytes.saturating_add(promised_bytes) {
             return Err(Fault::Here(Here::NoRoom));
+        }
+        let promised_inodes = self.promised_inodes.load(Ordering::Acquire);
+        let least_inodes = self.reserve_inodes.saturating_add(promised_inodes);
+        if self.dir.free_inodes()?.is_some_and(|free| free < least_inodes) {
+            return Err(Fault::Here(Here::NoInodes));
         }
         Ok(())
     }

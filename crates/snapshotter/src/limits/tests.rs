@@ -12,7 +12,7 @@ fn allowed(changes: &[&str]) -> Allowed {
 
 #[test]
 fn what_nobody_says_is_the_default_which_the_first_version_of_the_state_can_say() {
-    let Allowed { limits, admission } = allowed(&[]);
+    let Allowed { limits, admission, .. } = allowed(&[]);
     assert_eq!((limits, admission), (Limits::default(), Admission::default()));
 }
 
@@ -20,7 +20,7 @@ fn what_nobody_says_is_the_default_which_the_first_version_of_the_state_can_say(
 fn a_record_goes_before_the_settings_key_by_key() {
     let settings = changed(&["push_bytes=5", "interval_seconds=60", "push_hours=1,2"]);
     let record = changed(&["interval_seconds=0", "push_hours=3", "soft_entries=9"]);
-    let Allowed { limits, admission } = record.or(&settings).meant(Sandbox::Required);
+    let Allowed { limits, admission, .. } = record.or(&settings).meant(Sandbox::Required);
     assert_eq!((limits.push_bytes, admission.interval_seconds, admission.soft_entries), (5, 0, 9));
     assert_eq!(Some(admission.hours), OpenHours::of([3]));
 }

@@ -1,62 +1,18 @@
 //! On a file system whose files can share blocks, a changed file shares those that stayed with its base.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use formats::ContentHash;
 use formats::push::Record;
 
 use crate::copies::every_edit_comes_out_right;
+use crate::disk::Disk;
 use crate::push::Push;
 use crate::state::{State, file, path};
-use crate::world::{World, is_root};
-
-/// A btrfs of its own, in a file; unmounted when dropped.
-struct Disk {
-    _folder: tempfile::TempDir,
-    mounted: PathBuf,
-}
-
-impl Disk {
-    /// None, and why, where it cannot be made.
-    fn new() -> Result<Self, &'static str> {
-        if !is_root() {
-            return Err("only root mounts");
-        }
-        let folder = tempfile::tempdir().unwrap();
-        let (image, mounted) = (folder.path().join("image"), folder.path().join("mounted"));
-        std::fs::File::create(&image).unwrap().set_len(400 << 20).unwrap();
-        std::fs::create_dir(&mounted).unwrap();
-        // The account that the program changes to must get through.
-        std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-        if !done(Command::new("mkfs.btrfs").arg("-q").arg(&image)) {
-            return Err("there is no mkfs.btrfs");
-        }
-        if !done(Command::new("mount").args(["-t", "btrfs", "-o", "loop"]).arg(&image).arg(&mounted)) {
-            return Err("a btrfs cannot be mounted here");
-        }
-        Ok(Self { _folder: folder, mounted })
-    }
-
-    fn used_bytes(&self) -> u64 {
-        assert!(done(Command::new("sync").arg("--file-system").arg(&self.mounted)));
-        let stat = rustix::fs::statvfs(&self.mounted).unwrap();
-        (stat.f_blocks - stat.f_bfree) * stat.f_frsize
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        done(Command::new("umount").arg(&self.mounted));
-    }
-}
-
-fn done(command: &mut Command) -> bool {
-    command.output().is_ok_and(|output| output.status.success())
-}
+use crate::world::World;
 
 fn on_a_disk(test: &str, run: impl FnOnce(&Disk, &Path)) {
-    match Disk::new() {
+    match Disk::new("btrfs", &[]) {
         Ok(disk) => run(&disk, &disk.mounted),
         Err(why) => println!("SKIPPED: {test}: {why}"),
     }

@@ -126,8 +126,9 @@ impl Checker {
                 self.folders.truncate(open);
                 if matches!(node.kind, Kind::Folder) {
                     self.folders.push(entry.path.as_bytes().into());
-                } else if node.meta.links > 1 {
-                    self.leaders.insert(entry.path.digest());
+                } else if node.meta.links > 1 && !self.leaders.insert(entry.path.digest()) {
+                    // Paths ascend, so it is another path: who looks one of the two up by its digest must not find the other.
+                    return Err("its digest is that of another first member");
                 }
             }
         }
@@ -279,5 +280,29 @@ impl<R: Read> Iterator for ManifestReader<R> {
         let step = self.step();
         self.failed = step.is_err();
         step.transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entry::{Meta, Mtime, Node};
+
+    fn first(path: &str) -> Entry {
+        let mtime = Mtime { seconds: 0, nanos: 0 };
+        let meta = Meta { mode: 0o644, owner: 0, group: 0, mtime, links: 2, attributes: Vec::new() };
+        let path = RelPath::new(path.as_bytes()).unwrap();
+        Entry { path, body: Body::Node(Node { meta, kind: Kind::Fifo }) }
+    }
+
+    /// Nobody can make two such paths; here one of them is made up.
+    #[test]
+    fn of_two_first_members_with_one_digest_the_second_is_refused() {
+        let mut writer = ManifestWriter::new(Vec::new()).unwrap();
+        writer.push(&first("a")).unwrap();
+        writer.checker.leaders.insert(first("b").path.digest());
+        let refused = writer.push(&first("b"));
+        assert!(matches!(refused, Err(ManifestError::Rule { number: 2, .. })), "{refused:?}");
+        writer.push(&first("c")).unwrap();
     }
 }

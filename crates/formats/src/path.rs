@@ -29,7 +29,7 @@ pub struct RelPath(Box<[u8]>);
 /// Stands for a path where very many must be remembered: 16 bytes, however long the path is.
 ///
 /// Two paths with the same digest are not to be feared. By chance there are none among any number of paths that a host can have; to find some on
-/// purpose takes 2^64 tries, and all that whoever made them would win is a state of the own host in which one name is a link to another file of it.
+/// purpose takes 2^64 tries, and no manifest has two first members of hard-link groups that have the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PathDigest([u8; PathDigest::BYTES]);
 

@@ -21,6 +21,8 @@ const RECORD_BYTES: usize = HASH_BYTES + 8;
 #[derive(Debug)]
 pub(crate) struct Groups {
     records: File,
+    /// How many there are. Not how many are found: no record is ever written over.
+    count: u64,
     /// The number of each record.
     files: HashMap<PathDigest, u64>,
     /// Those that only the manifest holds.
@@ -31,18 +33,19 @@ impl Groups {
     /// None yet; keeps its records in this folder.
     pub(crate) fn new(dir: &Dir) -> Result<Self, Fault> {
         let records = dir.create_new(GROUPS, FILE_MODE)?;
-        Ok(Self { records, files: HashMap::new(), unmade: HashSet::new() })
+        Ok(Self { records, count: 0, files: HashMap::new(), unmade: HashSet::new() })
     }
 
     /// This first member is a regular file.
     pub(crate) fn file(&mut self, first: &RelPath, content: Content) -> Result<(), Fault> {
-        let number = self.files.len() as u64;
+        let number = self.count;
         let mut record = [0; RECORD_BYTES];
         let (hash, size) = record.split_at_mut(HASH_BYTES);
         hash.copy_from_slice(content.hash.as_bytes());
         size.copy_from_slice(&content.size.to_le_bytes());
         let written = self.records.write_all_at(&record, number * RECORD_BYTES as u64);
         written.map_err(Fault::stream("keeping a hard link's content"))?;
+        self.count += 1;
         self.files.insert(first.digest(), number);
         Ok(())
     }
@@ -66,5 +69,31 @@ impl Groups {
         let read = read.and_then(|()| self.records.read_exact_at(&mut size, place + HASH_BYTES as u64));
         read.map_err(Fault::stream("reading a hard link's content"))?;
         Ok(Some(Content { hash: ContentHash::from_bytes(hash), size: u64::from_le_bytes(size) }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn content(n: u8) -> Content {
+        Content { hash: ContentHash::of(&[n]), size: u64::from(n) }
+    }
+
+    /// No manifest has two first members with one digest. If one had, the others' contents would be theirs all the same.
+    #[test]
+    fn no_record_of_a_group_is_written_over_by_another_one() {
+        let scratch = tempfile::tempdir().unwrap();
+        let dir = Dir::open_root(scratch.path()).unwrap();
+        let mut groups = Groups::new(&dir).unwrap();
+        let path = |name: &str| RelPath::new(name.as_bytes()).unwrap();
+        // The same path twice stands for two with the same digest.
+        for (name, n) in [("a", 1), ("b", 2), ("b", 3), ("c", 4), ("d", 5)] {
+            groups.file(&path(name), content(n)).unwrap();
+        }
+        for (name, n) in [("a", 1), ("b", 3), ("c", 4), ("d", 5)] {
+            assert_eq!(groups.content(&path(name)).unwrap(), Some(content(n)), "{name}");
+        }
+        assert_eq!(groups.content(&path("e")).unwrap(), None);
     }
 }

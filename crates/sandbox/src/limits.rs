@@ -9,6 +9,12 @@ pub fn limit_memory(bytes: u64) -> Result<()> {
     lower(Resource::As, bytes, "limit memory")
 }
 
+/// Memory of its own that a process may write to, in bytes: an allocation beyond it fails. Unlike [`limit_memory`], what is only set aside does not count, as
+/// each thread does for its allocations.
+pub fn limit_data(bytes: u64) -> Result<()> {
+    lower(Resource::Data, bytes, "limit data")
+}
+
 /// Processor time, in seconds: beyond it the kernel ends the process (SIGXCPU).
 pub fn limit_cpu(seconds: u64) -> Result<()> {
     lower(Resource::Cpu, seconds, "limit processor time")

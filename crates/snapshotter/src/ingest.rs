@@ -34,6 +34,10 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, only: &[HostId]) -> Result
             let (exit, outcome) = one(settings, &host)?;
             worst = worse(worst, exit);
             let Some(outcome) = outcome else {
+                if is_abort(exit) {
+                    run.console()
+                        .warn(&format!("{host}: its ingest {}; the push waits", ended(settings, exit)));
+                }
                 pushes.push(
                     serde_json::json!({ "host": host.as_str(), "end": "pending", "exit": exit.code() }),
                 );
@@ -108,6 +112,22 @@ fn exit_of(status: ExitStatus) -> Exit {
         (None, Some(signal)) => u8::try_from(signal).map_or(Exit::BUG, Exit::signal),
         (None, None) => Exit::BUG,
     }
+}
+
+/// How a process ended that has judged nothing, in words.
+pub(crate) fn ended(settings: &Settings, exit: Exit) -> String {
+    if is_abort(exit) {
+        let bytes = settings.ingest_memory_bytes;
+        return format!(
+            "was aborted, as it is if it needs more than {bytes} bytes of memory (limits.ingest_memory_bytes)"
+        );
+    }
+    format!("ended with {exit}")
+}
+
+/// What an allocation that fails ends with.
+fn is_abort(exit: Exit) -> bool {
+    u8::try_from(rustix::process::Signal::ABORT.as_raw()).is_ok_and(|number| exit == Exit::signal(number))
 }
 
 /// What is wrong with a history is worse than what keeps a push waiting.

@@ -116,6 +116,8 @@ fn budget(settings: &Settings, allowed: &Allowed) -> Budget {
 fn confine(settings: &Settings, places: &Places, incoming: Option<&Incoming>) -> Result<(), Trouble> {
     sandbox::limits::limit_core_zero()?;
     sandbox::limits::limit_open_files(OPEN_FILES)?;
+    // An allocation beyond it ends this process, and no other host's.
+    sandbox::limits::limit_data(settings.ingest_memory_bytes)?;
     let mut confinement = Confinement::new(Profile::Ingest)
         .landlock(settings.landlock())
         .threads(Threads::More)

@@ -29,6 +29,7 @@ pub(crate) struct TypedLimits {
     least_bytes_second: Option<u64>,
     free_bytes: Option<u64>,
     free_inodes: Option<u64>,
+    ingest_memory_bytes: Option<u64>,
     decoder_memory_bytes: Option<u64>,
     decoder_cpu_seconds: Option<u64>,
 }
@@ -69,6 +70,8 @@ const U32: u64 = u32::MAX as u64;
 const I64: u64 = i64::MAX as u64;
 /// Enough for logs, states and repairs; about what the default of `free_bytes` is where a file system has an inode for each 100 KiB.
 const FREE_INODES: u64 = 10_000;
+/// With less, not even a small push is judged.
+const INGEST_MEMORY_LEAST: u64 = 64 << 20;
 const HOURS_KEY: &str = "push_hours";
 
 const fn number(
@@ -85,7 +88,7 @@ const fn of_server(path: &'static str, of: fn(&mut TypedLimits) -> &mut Option<u
 }
 
 /// All keys but the hours, in the order in which a record has them.
-const NUMBERS: [Number; 18] = [
+const NUMBERS: [Number; 19] = [
     number("limits.push_bytes", 0, I64, |typed| &mut typed.push_bytes),
     number("limits.expanded_bytes", 0, I64, |typed| &mut typed.expanded_bytes),
     number("limits.soft_bytes", 0, I64, |typed| &mut typed.soft_bytes),
@@ -102,6 +105,10 @@ const NUMBERS: [Number; 18] = [
     number("limits.least_bytes_second", 0, U32, |typed| &mut typed.least_bytes_second),
     of_server("limits.free_bytes", |typed| &mut typed.free_bytes),
     of_server("limits.free_inodes", |typed| &mut typed.free_inodes),
+    Number {
+        least: INGEST_MEMORY_LEAST,
+        ..of_server("limits.ingest_memory_bytes", |typed| &mut typed.ingest_memory_bytes)
+    },
     of_server("limits.decoder_memory_bytes", |typed| &mut typed.decoder_memory_bytes),
     of_server("limits.decoder_cpu_seconds", |typed| &mut typed.decoder_cpu_seconds),
 ];
@@ -201,6 +208,11 @@ impl TypedLimits {
             ..free
         };
         Allowed { limits, admission, free_inodes: self.free_inodes.unwrap_or(FREE_INODES) }
+    }
+
+    /// Memory of the process that judges a push.
+    pub(crate) fn ingest_memory_bytes(&self) -> Option<u64> {
+        self.ingest_memory_bytes
     }
 
     /// Memory of a decoder.

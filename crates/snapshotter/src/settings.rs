@@ -25,6 +25,8 @@ const KEEP_DAYS: u32 = 731;
 const SESSIONS: u32 = 64;
 /// More than any server bears.
 const SESSIONS_MAX: u32 = 1_024;
+/// Memory of the process that judges one push: about 100 bytes for each group of hard links, and as much for each content that moved.
+const INGEST_MEMORY_BYTES: u64 = 1 << 30;
 /// Memory of the process that expands what a host sent.
 const DECODER_MEMORY_BYTES: u64 = 256 << 20;
 /// Processor time of that process, for one push.
@@ -65,6 +67,8 @@ pub(crate) struct Settings {
     typed_limits: TypedLimits,
     /// Most sessions at once, over all hosts.
     pub(crate) sessions: u32,
+    /// Memory of the process that judges a push, besides its decoder's.
+    pub(crate) ingest_memory_bytes: u64,
     /// Memory of a decoder.
     pub(crate) decoder_memory_bytes: u64,
     /// Processor time of a decoder.
@@ -179,6 +183,7 @@ impl Settings {
         }
         Ok(Self {
             file: path.to_owned(),
+            ingest_memory_bytes: typed.limits.ingest_memory_bytes().unwrap_or(INGEST_MEMORY_BYTES),
             decoder_memory_bytes: typed.limits.decoder_memory_bytes().unwrap_or(DECODER_MEMORY_BYTES),
             decoder_cpu_seconds: typed.limits.decoder_cpu_seconds().unwrap_or(DECODER_CPU_SECONDS),
             jails: typed.jails,

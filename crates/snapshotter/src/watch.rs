@@ -203,7 +203,7 @@ impl Watch {
                 came(&turn, &outcome)
             }
             Ok((exit, None)) => {
-                self.failed(run, host, &format!("ended with {exit}"));
+                self.failed(run, host, &ingest::ended(settings, exit));
                 Came::Failed
             }
             Err(failed) => {

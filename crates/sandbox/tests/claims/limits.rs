@@ -11,7 +11,7 @@ const MEBIBYTE: u64 = 1 << 20;
 
 pub(crate) fn hold() {
     let world = World::new(User::Same);
-    for word in ["memory", "open files", "never raised", "core"] {
+    for word in ["memory", "data", "open files", "never raised", "core"] {
         assert_eq!(world.must(&["limit", word]), "held\n", "{word}");
     }
     let done = world.run(&["limit", "cpu"]);
@@ -27,6 +27,12 @@ pub(crate) fn child(word: &str) {
             let more = || Vec::<u8>::new().try_reserve_exact(800 << 20);
             assert!(more().is_ok(), "control");
             limits::limit_memory(512 * MEBIBYTE).unwrap();
+            assert!(more().is_err());
+        }
+        "data" => {
+            let more = || Vec::<u8>::new().try_reserve_exact(800 << 20);
+            assert!(more().is_ok(), "control");
+            limits::limit_data(512 * MEBIBYTE).unwrap();
             assert!(more().is_err());
         }
         "open files" => {

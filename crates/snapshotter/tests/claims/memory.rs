@@ -1,5 +1,6 @@
 //! How much memory a hostile push can make an ingest use, and whoever reads its snapshot.
 
+use std::path::Path;
 use std::process::Command;
 
 use formats::change::Change;
@@ -98,4 +99,44 @@ fn contents_that_moved_take_little_memory_however_long_their_paths_are() {
     let name = path(&format!("{}/000777", deep("b").0)).to_string();
     assert_eq!(std::fs::read(world.tree(2).join(name)).unwrap(), b"777");
     with_little_memory(&world, "verify");
+}
+
+/// More groups of hard links than can be remembered with so little memory.
+const GROUPS: usize = 1_500_000;
+const LEAST_BYTES: u64 = 64 << 20;
+
+#[test]
+fn an_ingest_that_needs_too_much_memory_ends_and_is_nobody_elses_fault() {
+    let world = World::at(Path::new("/dev/shm"), &format!("ingest_memory_bytes = {LEAST_BYTES}\n"));
+    world.add("db1");
+    let [mut first] = State::of([("fifo", Item::Fifo)]).entries().try_into().unwrap();
+    let Body::Node(node) = &mut first.body else { panic!("a fifo is a node") };
+    node.meta.links = 2;
+    let entry = |n: usize| Entry { path: path(&format!("{n:07}")), body: first.body.clone() };
+    let entries: Vec<_> = (0..GROUPS).map(entry).collect();
+    let sum = summary(&entries);
+    let mut push = Push::whole(1, &State::default());
+    (push.root, push.entries) = (sum.root, sum.entries);
+    push.changes = entries.into_iter().map(Change::Put).collect();
+    world.seal(1, &push.bytes());
+    let small = State::of([("small", file("small"))]);
+    let mut other = Push::whole(2, &small);
+    other.header.host = formats::HostId::parse("db1").unwrap();
+    world.seal_for("db1", 1, &other.bytes());
+    let ended = world.run(&["ingest"]);
+    assert_eq!(ended.code, 134, "{ended:?}");
+    assert!(ended.err.contains("web01") && ended.err.contains("limits.ingest_memory_bytes"), "{ended:?}");
+    assert_eq!((world.sealed(), world.log_of("db1").snapshots().len()), (1, 1), "{ended:?}");
+    let text = std::fs::read_to_string(&world.config).unwrap().replace("ingest_memory_bytes", "#");
+    std::fs::write(&world.config, text).unwrap();
+    world.ingest(0);
+    assert_eq!((world.sealed(), world.log().snapshots().len()), (0, 1));
+}
+
+#[test]
+fn so_little_memory_that_nothing_could_be_judged_is_no_setting() {
+    let world = World::limited(&format!("ingest_memory_bytes = {}\n", LEAST_BYTES - 1));
+    let ended = world.run(&["ingest"]);
+    assert_eq!(ended.code, 2);
+    assert!(ended.err.contains("limits.ingest_memory_bytes"), "{ended:?}");
 }

@@ -1,7 +1,7 @@
 //! What a history is charged with, and what its budget still has.
 
 use formats::Admission;
-use history::Log;
+use history::{Log, Snapshot};
 
 /// What an entry costs in every snapshot, besides its content: a name in a folder, a line in a manifest.
 const ENTRY_BYTES: u64 = 128;
@@ -11,11 +11,10 @@ pub(crate) fn of_snapshot(new_bytes: u64, entries: u64) -> u64 {
     new_bytes.saturating_add(entries.saturating_mul(ENTRY_BYTES))
 }
 
-/// What all snapshots together are charged with.
+/// What all snapshots together are charged with: their names, and each content as long as one of them has it.
 pub(crate) fn of_log(log: &Log) -> u64 {
-    log.snapshots()
-        .iter()
-        .fold(0, |sum, snapshot| sum.saturating_add(of_snapshot(snapshot.new_bytes, snapshot.entries)))
+    let names = |sum: u64, snapshot: &Snapshot| sum.saturating_add(of_snapshot(0, snapshot.entries));
+    log.snapshots().iter().fold(log.content_bytes(), names)
 }
 
 /// What one more snapshot may cost; none if there is no budget.

@@ -30,8 +30,8 @@ impl Dir {
         self.remove_tree_seen(name, &mut |_, _| Ok(()))
     }
 
-    /// As [`Dir::remove_tree`], and shows each name below `name` that is not a folder to `before` ahead of its removal: whoever wants to know what it frees, or not
-    /// to remove too fast. An error of `before` ends it.
+    /// As [`Dir::remove_tree`], and shows each name below `name` that is not a folder to `before` ahead of its removal: whoever wants to know what
+    /// it frees, or not to remove too fast. An error of `before` ends it.
     pub fn remove_tree_seen(
         &self,
         name: Name<'_>,

@@ -1,7 +1,8 @@
-//! Removes what no rule keeps, in two steps: a plan, and after it has waited, its execution, which asks everything anew. Whatever is odd keeps everything.
+//! Removes what no rule keeps, in two steps: a plan, and after it has waited, its execution, which asks everything anew. Whatever is odd keeps
+//! everything.
 //!
-//! [`judge`] says what may go, as a value; [`host`] obeys, one confined process a host; [`plans`] are what is remembered between the steps; [`trash`] is how a
-//! snapshot leaves.
+//! [`judge`] says what may go, as a value; [`host`] obeys, one confined process a host; [`plans`] are what is remembered between the steps;
+//! [`trash`] is how a snapshot leaves.
 
 mod bases;
 pub(crate) mod host;

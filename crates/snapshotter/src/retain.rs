@@ -1,7 +1,8 @@
 //! Which snapshots of a host are kept, and by which rule: grandfather, father, son.
 //!
-//! A value and nothing else: no clock is asked, no disk is touched, nothing is removed. All that is measured is measured from the newest snapshot, so a
-//! host that is silent loses nothing, and no clock can age anything. What is listed as kept by no rule may go; whether it does is decided by `prune`.
+//! A value and nothing else: no clock is asked, no disk is touched, nothing is removed. All that is measured is measured from the newest snapshot,
+//! so a host that is silent loses nothing, and no clock can age anything. What is listed as kept by no rule may go; whether it does is decided by
+//! `prune`.
 
 mod typed;
 
@@ -59,8 +60,8 @@ impl Rule {
     }
 }
 
-/// For each snapshot the first rule that keeps it, if any does. `times` are when they were accepted, seconds since 1970, in the order of their sequence:
-/// order is never taken from a time.
+/// For each snapshot the first rule that keeps it, if any does. `times` are when they were accepted, seconds since 1970, in the order of their
+/// sequence: order is never taken from a time.
 pub(crate) fn retain(times: &[i64], policy: &Policy) -> Vec<Option<Rule>> {
     let mut kept = vec![None; times.len()];
     let Some((last, newest)) = times.iter().copied().enumerate().next_back() else { return kept };
@@ -88,8 +89,8 @@ pub(crate) fn retain(times: &[i64], policy: &Policy) -> Vec<Option<Rule>> {
     kept
 }
 
-/// The first snapshots of the newest bucket and of so many before it. Snapshots one after another in the same bucket are one run. A run whose bucket is not older than
-/// all after it was made while the clock was wrong, or is older than such a one: it is kept too, and takes nobody's place.
+/// The first snapshots of the newest bucket and of so many before it. Snapshots one after another in the same bucket are one run. A run whose
+/// bucket is not older than all after it was made while the clock was wrong, or is older than such a one: it is kept too, and takes nobody's place.
 fn firsts(times: &[i64], places: u32, bucket: fn(i64) -> i64) -> Vec<usize> {
     let mut firsts = Vec::new();
     if places == 0 {

@@ -1,4 +1,5 @@
-//! Reads everything again: the log, every manifest, every file. Changes nothing, and could not; that all was well is noted in the log by a process apart.
+//! Reads everything again: the log, every manifest, every file. Changes nothing, and could not; that all was well is noted in the log by a process
+//! apart.
 
 mod defect;
 mod folders;

@@ -57,8 +57,8 @@ fn beginning(folder: &Dir, name: Name<'_>) -> durable::Result<Option<File>> {
     }
 }
 
-/// The header of a push file; none if there is none in it, or not yet. What names nothing today can only come to name what its host is told today; and that is
-/// in no plan that has waited.
+/// The header of a push file; none if there is none in it, or not yet. What names nothing today can only come to name what its host is told today;
+/// and that is in no plan that has waited.
 fn header(bytes: &[u8]) -> Option<Header> {
     let version = take_head(&mut Cursor::new(bytes)).ok()?;
     let frame = frame::decode(bytes.get(HEAD_BYTES..)?).ok()??;

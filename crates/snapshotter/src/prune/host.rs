@@ -1,4 +1,5 @@
-//! One step of one history's prune, in a process of its own: it opens the host's folders and confines itself to them. The outcome is the last line of standard output.
+//! One step of one history's prune, in a process of its own: it opens the host's folders and confines itself to them. The outcome is the last line
+//! of standard output.
 
 use std::collections::HashSet;
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! Out of the history in one rename, and then off the disk, slowly, while nobody waits.
 //!
-//! The order: the `prune` line is in the log, and the snapshot does not exist any more; its folder and its manifest are moved to the trash; all locks are
-//! freed; the trash is emptied. Killed anywhere, the next run goes on: what the log calls pruned and is still in its place is moved, and what is in the trash is
-//! removed.
+//! The order: the `prune` line is in the log, and the snapshot does not exist any more; its folder and its manifest are moved to the trash; all
+//! locks are freed; the trash is emptied. Killed anywhere, the next run goes on: what the log calls pruned and is still in its place is moved, and
+//! what is in the trash is removed.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};

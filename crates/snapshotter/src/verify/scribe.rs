@@ -1,5 +1,5 @@
-//! Notes in the log that a history was read again and found well. The process that reads cannot write, so another one does, which was started before and reads nothing but
-//! logs.
+//! Notes in the log that a history was read again and found well. The process that reads cannot write, so another one does, which was started
+//! before and reads nothing but logs.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};

@@ -1,4 +1,5 @@
-//! A prune that is killed, or meets a broken machine, at any system call: what the log names is whole at once, and the next run brings everything in order.
+//! A prune that is killed, or meets a broken machine, at any system call: what the log names is whole at once, and the next run brings everything
+//! in order.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! What is kept, said once more as plainly as possible and slowly, with the calendar of another library's making: shares no line with what it judges.
+//! What is kept, said once more as plainly as possible and slowly, with dates as text: shares no line with what it judges.
 
 use chrono::{DateTime, NaiveDate};
 

@@ -44,7 +44,7 @@ struct Desk<'a> {
 
 /// Runs the verb.
 pub(crate) fn run(run: &mut Run, settings: &Settings, host: &HostId, step: Step) -> Result<Exit, Failed> {
-    let desk = open(settings, host)?;
+    let mut desk = open(settings, host)?;
     confine(settings, &desk)?;
     let mut plans = Plans::open(&desk.history)?;
     let mut outcome = Outcome::default();
@@ -52,6 +52,8 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, host: &HostId, step: Step)
         desk.execute(&mut plans, &mut outcome)?;
     }
     if step != Step::Execute {
+        // Emptying the trash may have taken hours, and pushes came meanwhile.
+        desk.now = Utc::now();
         desk.plan(&mut plans, &mut outcome)?;
     }
     let line = serde_json::to_string(&outcome).map_err(|error| Failed::bug("telling the outcome", error))?;

@@ -116,7 +116,7 @@ impl Pace {
 
     fn step(&mut self) {
         self.names += 1;
-        if self.per_second == 0 || self.names % LOOK_EVERY != 0 {
+        if self.per_second == 0 || !self.names.is_multiple_of(LOOK_EVERY) {
             return;
         }
         let due = Duration::from_secs_f64(self.names as f64 / f64::from(self.per_second));

@@ -1,7 +1,7 @@
 //! Worlds whose history is old: made by real pushes, and dated back.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
@@ -86,7 +86,7 @@ pub(crate) fn plans(world: &World) -> Vec<PathBuf> {
     plans
 }
 
-pub(crate) fn redate(plan: &PathBuf, time: DateTime<Utc>) {
+pub(crate) fn redate(plan: &Path, time: DateTime<Utc>) {
     let mut record: serde_json::Value = serde_json::from_slice(&fs::read(plan).unwrap()).unwrap();
     record["written"] = time.to_rfc3339_opts(SecondsFormat::Secs, true).into();
     // The format comes first in a record, as it is written.

@@ -14,6 +14,9 @@ const DAY_SECONDS: i64 = 86_400;
 /// 1970 began on a Thursday; weeks begin on Monday.
 const DAYS_BEFORE_MONDAY: i64 = 3;
 
+/// Which day, week or month a time is of.
+type Bucket = fn(i64) -> i64;
+
 /// What is kept of a host's history. A rule with 0 keeps nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Policy {
@@ -75,7 +78,7 @@ pub(crate) fn retain(times: &[i64], policy: &Policy) -> Vec<Option<Rule>> {
     for (place, _) in times.iter().enumerate().filter(|(_, time)| **time > before(policy.every_days)) {
         keep(place, Rule::Every);
     }
-    let calendars: [(Rule, u32, fn(i64) -> i64); 3] = [
+    let calendars: [(Rule, u32, Bucket); 3] = [
         (Rule::Daily, policy.daily, day),
         (Rule::Weekly, policy.weekly, week),
         (Rule::Monthly, policy.monthly, month),
@@ -91,7 +94,7 @@ pub(crate) fn retain(times: &[i64], policy: &Policy) -> Vec<Option<Rule>> {
 
 /// The first snapshots of the newest bucket and of so many before it. Snapshots one after another in the same bucket are one run. A run whose
 /// bucket is not older than all after it was made while the clock was wrong, or is older than such a one: it is kept too, and takes nobody's place.
-fn firsts(times: &[i64], places: u32, bucket: fn(i64) -> i64) -> Vec<usize> {
+fn firsts(times: &[i64], places: u32, bucket: Bucket) -> Vec<usize> {
     let mut firsts = Vec::new();
     if places == 0 {
         return firsts;

@@ -6,6 +6,7 @@ use formats::records::ice::IceRecord;
 use formats::records::ledger::LedgerLine;
 use formats::records::lock::LockRecord;
 use formats::records::log::LogLine;
+use formats::records::plan::PrunePlan;
 use formats::records::standing::StandingRecord;
 
 fn check<R: Record + PartialEq + std::fmt::Debug>(data: &[u8]) -> Option<R> {
@@ -20,6 +21,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let _ = check::<LogLine>(data);
     let _ = check::<LedgerLine>(data);
     let _ = check::<LockRecord>(data);
+    let _ = check::<PrunePlan>(data);
     let _ = check::<DrillRecord>(data);
     let _ = check::<StandingRecord>(data);
     if let Some(record) = check::<IceRecord>(data) {

@@ -63,3 +63,17 @@ firn-status.timer:
     - require:
       - file: /etc/firn/server.toml
       - pkg: {{ firn.package.name }}
+
+firn-verify.timer:
+  service.running:
+    - enable: true
+    - require:
+      - file: /etc/firn/server.toml
+      - pkg: {{ firn.package.name }}
+
+firn-prune.timer:
+  service.running:
+    - enable: true
+    - require:
+      - file: /etc/firn/server.toml
+      - pkg: {{ firn.package.name }}

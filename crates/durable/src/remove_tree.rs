@@ -27,6 +27,16 @@ impl Dir {
     /// point beneath is refused; folders of one's own that are closed to their owner are opened first. Killed half-way,
     /// the next call removes the rest. Not on the disk before [`Dir::sync`].
     pub fn remove_tree(&self, name: Name<'_>) -> Result<()> {
+        self.remove_tree_seen(name, &mut |_, _| Ok(()))
+    }
+
+    /// As [`Dir::remove_tree`], and shows each name below `name` that is not a folder to `before` ahead of its removal: whoever wants to know what
+    /// it frees, or not to remove too fast. An error of `before` ends it.
+    pub fn remove_tree_seen(
+        &self,
+        name: Name<'_>,
+        before: &mut dyn FnMut(&Dir, Name<'_>) -> Result<()>,
+    ) -> Result<()> {
         match unlinkat(self.as_fd(), name, AtFlags::empty()) {
             Ok(()) => return Ok(()),
             Err(errno) if may_be_folder(errno) && self.stat(name)?.kind == FileKind::Folder => {}
@@ -35,7 +45,7 @@ impl Dir {
         let mut stack = vec![self.enter(name.as_bytes())?];
         while let Some(level) = stack.last_mut() {
             if let Some((child, kind)) = level.pending.pop() {
-                if level.dir.remove_or_keep_folder(&child, kind)? {
+                if level.dir.remove_or_keep_folder(&child, kind, before)? {
                     continue;
                 }
                 if let Some(deeper) = descend(&stack, &child)? {
@@ -52,9 +62,18 @@ impl Dir {
     }
 
     /// Tells whether the child is gone; if not, it is a folder.
-    fn remove_or_keep_folder(&self, child: &[u8], kind: FileType) -> Result<bool> {
+    fn remove_or_keep_folder(
+        &self,
+        child: &[u8],
+        kind: FileType,
+        before: &mut dyn FnMut(&Dir, Name<'_>) -> Result<()>,
+    ) -> Result<bool> {
         if kind == FileType::Directory {
             return Ok(false);
+        }
+        match before(self, Name::new(child)?) {
+            Err(error) if error.is_not_found() => return Ok(true),
+            answer => answer?,
         }
         match unlinkat(self.as_fd(), child, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(true),

@@ -56,6 +56,16 @@ pub enum Error {
         /// The name that was asked for.
         name: String,
     },
+    /// There was such a snapshot.
+    #[error("snapshot {name} of host {host} was pruned at {time}")]
+    Pruned {
+        /// Whose history.
+        host: String,
+        /// The name that was asked for.
+        name: String,
+        /// When.
+        time: String,
+    },
     /// An event that cannot be a line of the log.
     #[error("log line")]
     Line(#[from] RecordError),
@@ -100,4 +110,7 @@ pub enum LogDefect {
     /// The fields of an ingest contradict each other or the lines before.
     #[error("{0}")]
     Ingest(&'static str),
+    /// It is about a snapshot that is not there, or may not be removed.
+    #[error("{0}")]
+    Snapshot(&'static str),
 }

@@ -41,6 +41,13 @@ pub struct Writing {
     _lock: Lock,
 }
 
+/// While it lives, nobody reads this host's history.
+#[derive(Debug)]
+#[must_use = "removing is safe for readers only while this is held"]
+pub struct Removing {
+    _lock: Lock,
+}
+
 impl HostHistory {
     /// A history whose folder is already held.
     #[must_use]
@@ -68,6 +75,11 @@ impl HostHistory {
     /// Becomes the one who writes; `None` if somebody else is.
     pub fn write_lock(&self) -> Result<Option<Writing>> {
         Ok(self.dir.try_lock(WRITER)?.map(|lock| Writing { _lock: lock }))
+    }
+
+    /// Holds off all readers; `None` if one is at work.
+    pub fn removal_lock(&self) -> Result<Option<Removing>> {
+        Ok(self.dir.try_lock(READERS)?.map(|lock| Removing { _lock: lock }))
     }
 
     /// Reads and checks the whole log. A host that has none yet has an empty one.

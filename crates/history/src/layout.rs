@@ -12,6 +12,10 @@ pub const MANIFESTS: Name<'static> = Name::literal("manifests");
 pub const TREE: Name<'static> = Name::literal("tree");
 /// What an ingest is working on.
 pub const BUILDING: Name<'static> = Name::literal(".building");
+/// Plans of a prune, and its lock.
+pub const PRUNE: Name<'static> = Name::literal(".prune");
+/// What was pruned and is not yet removed.
+pub const TRASH: Name<'static> = Name::literal(".trash");
 /// Lock of the one who writes.
 pub const WRITER: Name<'static> = Name::literal(".lock");
 /// Lock of all who read.

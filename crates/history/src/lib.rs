@@ -5,12 +5,15 @@
 //! <history>/<host>/manifests/<name>.manifest  one for each snapshot
 //! <history>/<host>/<name>/tree/...            the files, hard-linked from snapshot to snapshot
 //! <history>/<host>/.building/                 what an ingest is working on; nobody reads it
+//! <history>/<host>/.prune/                    plans of what a prune may remove
+//! <history>/<host>/.trash/                    what was pruned, on its way out; nobody reads it
 //! <history>/<host>/.lock                      held by the one who writes
 //! <history>/<host>/.readers                   held, shared, by all who read; a prune takes it alone
 //! ```
 //!
 //! [`History`] finds hosts. [`HostHistory`] is one host's folder, held open: its [`Log`], the manifests and [`Tree`]s of its [`Snapshot`]s.
-//! [`LogAppender`] adds to the log. A snapshot exists if and only if its `ingest` line is in the log.
+//! [`LogAppender`] adds to the log. A snapshot exists if and only if its `ingest` line is in the log, and no
+//! `prune` line names it.
 //!
 //! This crate writes nothing but log lines, and never removes anything. Document: docs/formats/snapshot-log.md.
 
@@ -24,8 +27,9 @@ mod snapshot;
 mod tree;
 
 pub use error::{Error, LogDefect, Result};
-pub use host::{HostHistory, Manifest, Reading, Writing};
+pub use host::{HostHistory, Manifest, Reading, Removing, Writing};
 pub use log::append::LogAppender;
+pub use log::kept::{Held, Pruned, Verified};
 pub use log::reader::{LogReader, RawLine};
 pub use log::state::{Answered, Log, RaisedAlarm, RejectedPush};
 pub use name::{NameError, SnapshotName};

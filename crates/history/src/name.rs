@@ -22,9 +22,10 @@ pub enum NameError {
 }
 
 /// `YYYYMMDDThhmmssZ-NNNNNNNNNN`: time of acceptance, UTC, and sequence. There is one spelling for each; the sequence decides order.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SnapshotName {
     text: String,
+    time: DateTime<Utc>,
     sequence: u64,
 }
 
@@ -37,13 +38,19 @@ impl SnapshotName {
             return Err(NameError::Range);
         }
         let text = format!("{}-{sequence:0width$}", time.format(TIME), width = SEQUENCE_DIGITS);
-        Ok(Self { text, sequence })
+        Ok(Self { text, time, sequence })
     }
 
     /// The name as text: also the name of its folder.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// When it was accepted, by the server's clock.
+    #[must_use]
+    pub fn time(&self) -> DateTime<Utc> {
+        self.time
     }
 
     /// From 1, without gaps.

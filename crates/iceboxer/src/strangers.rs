@@ -21,7 +21,7 @@ pub(crate) fn present(history: &HostHistory) -> history::Result<Vec<SnapshotName
 
 /// Every snapshot that lies there is in the log.
 pub(crate) fn require_none(present: &[SnapshotName], log: &Log) -> Result<(), ImageError> {
-    match present.iter().find(|name| log.find(name.as_str()).is_err()) {
+    match present.iter().find(|name| log.known(name).is_none()) {
         None => Ok(()),
         Some(name) => Err(ImageError::Stranger { host: log.host().to_owned(), name: name.to_string() }),
     }

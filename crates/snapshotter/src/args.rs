@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use cli::{Common, Manual};
 use formats::HostId;
 
+use crate::hold::{Reason, Target};
 use crate::host::args::HostVerb;
+use crate::prune::Step;
 
 /// The program's name, in reports.
 pub(crate) const PROGRAM: &str = "snapshotter";
@@ -51,8 +53,26 @@ const VERIFY_EXAMPLES: &str = "Examples:
   snapshotter verify
   snapshotter verify web01
 
-Reads the log, every manifest and every file again, and changes nothing. Ends with 28 if a log or a manifest is damaged, with 29 if a
+Reads the log, every manifest and every file again, and changes nothing. Where all of a history is well, that is noted in its log: `prune` wants to see it. Ends with 28 if a log or a manifest is damaged, with 29 if a
 snapshot's files differ from its manifest.";
+
+const PRUNE_EXAMPLES: &str = "Examples:
+  snapshotter prune --plan
+  snapshotter prune --plan web01
+  snapshotter prune --execute
+  snapshotter prune --execute --plan
+
+A plan names the snapshots that no rule of [retain] keeps. Once it has waited (`wait_hours`), --execute removes them, if every guard agrees anew: not the newest,
+not the newest that was verified, not below `keep_min`, nothing on hold, nothing that a push may build on, nothing that is not off-site where `require_ice`
+says so, no more than `cap` in one run. Nothing at all goes while the clock or the list of snapshots is odd, or the last verify is older than `verify_days`: then it
+ends with 3, or with 28 if the history is not what it was. docs/history.md tells all of it.";
+
+const HOLD_EXAMPLES: &str = "Examples:
+  snapshotter hold web01 --reason 'case 4711: keep everything'
+  snapshotter hold web01/20260102T030405Z-0000000017 --reason 'before the migration'
+  snapshotter release web01 --reason 'case 4711 is closed'
+
+A hold on a host keeps all of its history, a hold on a snapshot that one. `snapshotter list` names them.";
 
 const STATUS_EXAMPLES: &str = "Examples:
   snapshotter status
@@ -114,6 +134,36 @@ pub(crate) enum Verb {
         /// Only this host
         host: Option<HostId>,
     },
+    /// Remove snapshots that no rule keeps, after a plan has waited
+    #[command(after_help = PRUNE_EXAMPLES)]
+    Prune {
+        /// Only these hosts
+        hosts: Vec<HostId>,
+        /// Write down what may go; with --execute, after that
+        #[arg(long, required_unless_present = "execute")]
+        plan: bool,
+        /// Carry out the plans that have waited
+        #[arg(long)]
+        execute: bool,
+    },
+    /// Keep all of a history, or one snapshot, until it is released
+    #[command(after_help = HOLD_EXAMPLES)]
+    Hold {
+        /// HOST, or HOST/SNAPSHOT
+        target: Target,
+        /// Why, in one line
+        #[arg(long)]
+        reason: Reason,
+    },
+    /// End a hold
+    #[command(after_help = HOLD_EXAMPLES)]
+    Release {
+        /// HOST, or HOST/SNAPSHOT
+        target: Target,
+        /// Why, in one line
+        #[arg(long)]
+        reason: Reason,
+    },
     /// Add, list and retire hosts
     Host {
         #[command(subcommand)]
@@ -153,6 +203,17 @@ pub(crate) enum Verb {
         #[arg(long)]
         from_input: bool,
     },
+    /// One history, confined; started by `prune`
+    #[command(hide = true)]
+    PruneHost {
+        /// Whose
+        host: HostId,
+        /// What to do
+        step: Step,
+    },
+    /// Notes in logs what was verified; started by `verify`
+    #[command(hide = true)]
+    NoteVerified,
     /// The child that expands a push file; started by `ingest-host`
     #[command(hide = true)]
     Decode(Budget),
@@ -185,6 +246,11 @@ impl Verb {
             Verb::List { .. } => "list",
             Verb::Show { .. } => "show",
             Verb::Verify { .. } => "verify",
+            Verb::Prune { .. } => "prune",
+            Verb::Hold { .. } => "hold",
+            Verb::Release { .. } => "release",
+            Verb::PruneHost { .. } => "prune-host",
+            Verb::NoteVerified => "note-verified",
             Verb::Host { verb } => verb.word(),
             Verb::Status { .. } => "status",
             Verb::Audit { .. } => "audit",

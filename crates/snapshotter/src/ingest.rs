@@ -106,7 +106,8 @@ pub(crate) fn process(
     }
 }
 
-fn exit_of(status: ExitStatus) -> Exit {
+/// The code that a process ended with.
+pub(crate) fn exit_of(status: ExitStatus) -> Exit {
     match (status.code(), status.signal()) {
         (Some(code), _) => u8::try_from(code).map_or(Exit::BUG, Exit::of),
         (None, Some(signal)) => u8::try_from(signal).map_or(Exit::BUG, Exit::signal),

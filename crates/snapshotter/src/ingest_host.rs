@@ -17,7 +17,7 @@ mod holdings;
 mod judge;
 mod moved;
 pub(crate) mod outcome;
-mod publish;
+pub(crate) mod publish;
 pub(crate) mod queue;
 mod receive;
 mod room;
@@ -25,6 +25,8 @@ mod shelves;
 mod source;
 mod sparse;
 mod tree;
+
+use std::time::Duration;
 
 use cli::{Console, Exit, Failed, Monitor, Run};
 use durable::{Dir, Name};
@@ -38,10 +40,13 @@ use crate::host::record::HostRecord;
 use crate::limits::Allowed;
 use crate::settings::Settings;
 use crate::trouble::Trouble;
+use crate::turn;
 use judge::{Desk, Incoming};
 use outcome::Outcome;
 use queue::{Queue, Sealed};
 
+/// A prune or a hold writes for a moment; another ingest does for longer.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Descriptors for the folders of a deep tree and its base, as often as a crew has hands, and some to spare.
 const OPEN_FILES: u64 = 1024;
 
@@ -66,8 +71,7 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, host: &HostId, source: Sou
     // Before anything is looked at: what cannot be read lets nobody in.
     let allowed = settings.allowed(&HostRecord::read(settings, host)?.limits);
     let places = open(settings, host)?;
-    let alone = places.history.write_lock().map_err(Trouble::history(host))?;
-    let alone = alone.ok_or_else(|| Trouble::Busy { host: host.clone() })?;
+    let alone = turn::write_within(&places.history, PATIENCE)?;
     let queue = Queue::read(&places.sealed, host)?;
     let next = match source {
         Source::Jail => queue.oldest(&places.sealed, host)?,

@@ -4,6 +4,8 @@ use cli::{Exit, Failed, Run};
 use formats::HostId;
 use history::{History, Snapshot};
 
+use crate::host::record::HostRecord;
+use crate::retain::{Rule, retain};
 use crate::settings::Settings;
 use crate::trouble::Trouble;
 
@@ -15,12 +17,26 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, only: Option<&HostId>) -> 
         let at = || Trouble::history(&host);
         let place = history.host(&host).map_err(at())?;
         let _reading = place.read_lock().map_err(at())?;
-        for snapshot in place.log().map_err(at())?.snapshots() {
+        let log = place.log().map_err(at())?;
+        let policy = settings.policy(&HostRecord::read(settings, &host)?.retain);
+        if let Some(reason) = log.hold() {
+            run.line(&format!("{host}  on hold: {reason}"));
+        }
+        let rules = retain(&log.times(), &policy);
+        for (snapshot, rule) in log.snapshots().iter().zip(rules) {
             let Snapshot { name, entries, new_bytes, left_out, .. } = snapshot;
+            let word = rule.map_or("no rule", Rule::word);
+            let held = log.hold_on(name);
+            let hold = held.map(|reason| format!(", on hold: {reason}")).unwrap_or_default();
             run.line(&format!(
-                "{host}/{name}  {entries} entries, {new_bytes} new bytes, {left_out} left out"
+                "{host}/{name}  {entries} entries, {new_bytes} new bytes, {left_out} left out, kept by {word}{hold}"
             ));
-            listed.push(facts(&host, snapshot));
+            let mut facts = facts(&host, snapshot);
+            if let Some(facts) = facts.as_object_mut() {
+                facts.insert("kept_by".to_owned(), rule.map(Rule::word).into());
+                facts.insert("hold".to_owned(), held.into());
+            }
+            listed.push(facts);
         }
     }
     run.report().count("snapshots", listed.len() as u64);

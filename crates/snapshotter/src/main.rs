@@ -2,11 +2,11 @@
 //!
 //! [`ingest`] runs one confined process per host and push ([`ingest_host`]), [`watch`] does so whenever something arrives; what a host sent is
 //! parsed and expanded by a child that holds only descriptors ([`decode`]). [`verify`] reads everything again and names what is not as it should
-//! be. [`host`] makes and closes jails.
-//! [`list`], [`show`] and [`status`] look. [`audit`] tries what must not be possible.
+//! be. [`retain`] says which snapshots are kept, and [`prune`] removes others, after a plan has waited; [`hold`] stops it. [`host`] makes and
+//! closes jails. [`list`], [`show`] and [`status`] look. [`audit`] tries what must not be possible.
 //!
-//! This program never works as root (only `host add`, `host retire` and `audit` are root's), never follows a name that a host chose out of its folder, and never
-//! removes a snapshot.
+//! This program never works as root (only `host add`, `host retire` and `audit` are root's), never follows a name that a host chose out of its
+//! folder, and removes a snapshot only in [`prune`].
 
 mod account;
 mod args;
@@ -14,18 +14,22 @@ mod audit;
 mod by_file;
 mod decode;
 mod decoder;
+mod hold;
 mod host;
 mod hours;
 mod ingest;
 mod ingest_host;
 mod limits;
 mod list;
+mod prune;
+mod retain;
 mod settings;
 mod show;
 mod stack;
 mod standing;
 mod status;
 mod trouble;
+mod turn;
 mod verbs;
 mod verify;
 mod watch;

@@ -9,6 +9,8 @@ use serde::Deserialize;
 use crate::audit::settings::AuditSettings;
 use crate::hours::Hours;
 use crate::limits::{Allowed, Place, TypedLimits};
+use crate::prune::settings::PruneSettings;
+use crate::retain::{Policy, TypedRetain};
 
 /// Where the settings are, unless `--config` says otherwise.
 pub(crate) const SETTINGS_FILE: &str = "/etc/firn/server.toml";
@@ -19,7 +21,7 @@ history = "/srv/firn/history"
 keys = "/etc/firn/keys"
 receiver = "/usr/lib/firn/receiver""#;
 
-/// Two years, with a leap day. Nothing removes snapshots yet; a prune keeps at least these.
+/// Two years, with a leap day.
 const KEEP_DAYS: u32 = 731;
 /// Most sessions at once: of a few megabytes each.
 const SESSIONS: u32 = 64;
@@ -49,8 +51,12 @@ pub(crate) struct Settings {
     pub(crate) hours: Hours,
     /// What iceboxer publishes after each run.
     pub(crate) ice_standing: PathBuf,
-    /// For so many days snapshots are kept.
+    /// So many days every history reaches back, if it ever did.
     pub(crate) keep_days: u32,
+    /// What is kept of a history whose record does not say.
+    typed_retain: TypedRetain,
+    /// What stands before the end of a snapshot.
+    pub(crate) prune: PruneSettings,
     /// Where what the audit looks at lies.
     pub(crate) audit: AuditSettings,
     /// The static binary that is copied into each jail.
@@ -90,6 +96,10 @@ struct Typed {
     receiver: PathBuf,
     #[serde(default = "Typed::keep_days")]
     keep_days: u32,
+    #[serde(default)]
+    retain: TypedRetain,
+    #[serde(default)]
+    prune: PruneSettings,
     #[serde(default)]
     audit: AuditSettings,
     #[serde(default = "Typed::account_prefix")]
@@ -175,6 +185,8 @@ impl Settings {
         }
         let hours = Hours::new(&typed.hours).map_err(|wrong| SettingsError::value(path, "hours", wrong))?;
         typed.audit.check(path)?;
+        typed.retain.check(path)?;
+        typed.prune.check(path)?;
         typed.limits.check(path, Place::Settings)?;
         let Allowed { limits, .. } = typed.limits.meant(typed.sandbox.meant());
         if !(1..=SESSIONS_MAX).contains(&typed.sessions) {
@@ -194,6 +206,8 @@ impl Settings {
             ice_standing: typed.ice_standing,
             receiver: typed.receiver,
             keep_days: typed.keep_days,
+            typed_retain: typed.retain,
+            prune: typed.prune,
             audit: typed.audit,
             account_prefix: typed.account_prefix,
             owner: typed.owner,
@@ -207,6 +221,11 @@ impl Settings {
     /// What a host may whose record says this about it.
     pub(crate) fn allowed(&self, of_host: &TypedLimits) -> Allowed {
         of_host.or(&self.typed_limits).meant(self.limits.sandbox)
+    }
+
+    /// What is kept of the history of a host whose record says this about it.
+    pub(crate) fn policy(&self, of_host: &TypedRetain) -> Policy {
+        of_host.meant(&self.typed_retain, self.keep_days)
     }
 
     /// Whether a process may work where the kernel has no Landlock.

@@ -20,6 +20,7 @@ use crate::settings::Settings;
 use crate::trouble::Trouble;
 use facts::{Found, Looking};
 use ice::Published;
+pub(crate) use ice::time;
 use tell::Told;
 
 /// Most hosts that are looked at side by side.

@@ -91,6 +91,16 @@ pub(crate) enum Trouble {
         /// What is wrong with it.
         source: cli::settings::SettingsError,
     },
+    /// A plan of a prune cannot be used.
+    #[error("plan {name} of the history of {host}: {why}")]
+    Plan {
+        /// Whose.
+        host: HostId,
+        /// Its file.
+        name: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// This process cannot be confined.
     #[error("confining the process")]
     Sandbox(#[from] sandbox::SandboxError),
@@ -138,7 +148,10 @@ impl Failure for Trouble {
             Trouble::Stream { source, .. } if is_no_space(source) => Exit::NO_ROOM,
             Trouble::History { source, .. } if source.is_damage() => Exit::DAMAGED,
             Trouble::History {
-                source: history::Error::NoHost { .. } | history::Error::NoSnapshot { .. },
+                source:
+                    history::Error::NoHost { .. }
+                    | history::Error::NoSnapshot { .. }
+                    | history::Error::Pruned { .. },
                 ..
             } => Exit::USAGE,
             Trouble::Folder { .. }
@@ -146,7 +159,7 @@ impl Failure for Trouble {
             | Trouble::History { .. }
             | Trouble::Histories(_) => Exit::MACHINE,
             Trouble::Machine { .. } | Trouble::Sandbox(_) => Exit::MACHINE,
-            Trouble::Stranger { .. } => Exit::DAMAGED,
+            Trouble::Stranger { .. } | Trouble::Plan { .. } => Exit::DAMAGED,
             Trouble::Defects { exit, .. } => *exit,
             Trouble::Busy { .. } | Trouble::Locked { .. } => Exit::BUSY,
             Trouble::NoRoom { .. } | Trouble::NoInodes { .. } => Exit::NO_ROOM,
@@ -164,6 +177,9 @@ impl Failure for Trouble {
             }
             Trouble::Defects { .. } => {
                 "remove nothing. Ice of these snapshots can replace what is damaged; the next push brings what the host still has"
+            }
+            Trouble::Plan { .. } => {
+                "nothing is removed while it lies there; take it away if nobody needs it: a new plan waits anew"
             }
             Trouble::NoRoom { .. } => "free some space, or lower limits.free_bytes; nothing sealed is lost",
             Trouble::NoInodes { .. } => {

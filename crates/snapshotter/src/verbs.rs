@@ -7,6 +7,8 @@ use clap::CommandFactory;
 use cli::{Exit, Failed, Run};
 
 use crate::args::{Args, PROGRAM, Verb};
+use crate::hold::{self, Change};
+use crate::prune::{self, Step};
 use crate::settings::{SETTINGS_FILE, Settings};
 use crate::{account, audit, by_file, decode, host, ingest, ingest_host, list, show, status, verify, watch};
 
@@ -64,6 +66,18 @@ fn unprivileged(run: &mut Run, settings: &Settings, verb: &Verb) -> Result<Exit,
             show::run(run, settings, host, snapshot, depth)
         }
         Verb::Verify { host } => verify::run(run, settings, host.as_ref()),
+        Verb::NoteVerified => verify::scribe::child(run, settings),
+        Verb::Prune { hosts, plan, execute } => {
+            let step = match (plan, execute) {
+                (true, true) => Step::Both,
+                (true, false) => Step::Plan,
+                (false, _) => Step::Execute,
+            };
+            prune::run(run, settings, hosts, step)
+        }
+        Verb::PruneHost { host, step } => prune::host::run(run, settings, host, *step),
+        Verb::Hold { target, reason } => hold::run(run, settings, target, reason, Change::Hold),
+        Verb::Release { target, reason } => hold::run(run, settings, target, reason, Change::Release),
         Verb::Status { hosts } => status::run(run, settings, hosts),
         Verb::AuditHistory => audit::past::child(settings),
         Verb::Host { .. } | Verb::Decode(_) | Verb::Manual(_) | Verb::Audit { .. } | Verb::AuditAttempts => {

@@ -1,7 +1,9 @@
-//! Reads everything again: the log, every manifest, every file. Changes nothing, and could not.
+//! Reads everything again: the log, every manifest, every file. Changes nothing, and could not; that all was well is noted in the log by a process
+//! apart.
 
 mod defect;
 mod folders;
+pub(crate) mod scribe;
 mod tree;
 
 use std::collections::BTreeSet;
@@ -9,13 +11,14 @@ use std::collections::BTreeSet;
 use cli::{Amount, Exit, Failed, Monitor, Run, Task};
 use durable::Dir;
 use formats::HostId;
-use history::{History, HostHistory, Log, Snapshot, layout};
+use history::{History, HostHistory, Log, Snapshot, SnapshotName, layout};
 use sandbox::{Confinement, Profile, Threads};
 
 use crate::list::hosts;
 use crate::settings::Settings;
 use crate::trouble::Trouble;
 use defect::{Defects, What};
+use scribe::{Note, Scribe};
 use tree::Seen;
 
 /// Runs the verb.
@@ -23,7 +26,8 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, only: Option<&HostId>) -> 
     let dir =
         Dir::open_root(&settings.history).map_err(Trouble::folder("opening the folder of histories"))?;
     let history = History::open(&settings.history).map_err(Trouble::Histories)?;
-    confine(settings, &dir)?;
+    let mut scribe = Scribe::start(settings).map_err(Trouble::stream("starting what writes to the log"))?;
+    confine(settings, &dir, &scribe)?;
     let mut defects = Defects::default();
     let mut seen = Seen::default();
     for host in hosts(&history, only)? {
@@ -34,8 +38,21 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, only: Option<&HostId>) -> 
         let present = present(&place)?;
         match place.log() {
             Ok(log) => {
+                let (defects_before, bytes_before) = (defects.count(), seen.read_bytes());
                 strangers(run, &place, &log, &present, &mut defects);
                 verify(run, &place, &log, &mut defects, &mut seen)?;
+                if let (true, Some(newest)) = (defects.count() == defects_before, log.latest()) {
+                    let note = Note {
+                        host: host.clone(),
+                        newest: newest.name.to_string(),
+                        snapshots: log.snapshots().len() as u64,
+                        read_bytes: seen.read_bytes() - bytes_before,
+                    };
+                    if let Err(why) = scribe.note(&note) {
+                        run.console()
+                            .warn(&format!("{host}: that it is well is not noted in its log: {why}"));
+                    }
+                }
             }
             Err(error) if error.is_damage() => {
                 defects.add(run, What::Record, &host, None, &Failed::from(at()(error)).chain());
@@ -44,14 +61,15 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, only: Option<&HostId>) -> 
         }
         run.report().count("hosts", 1);
     }
+    scribe.finish();
     run.report().count("read_bytes", seen.read_bytes());
     defects.end(run)
 }
 
 /// What is read here came from hosts, once.
-fn confine(settings: &Settings, dir: &Dir) -> Result<(), Trouble> {
+fn confine(settings: &Settings, dir: &Dir, scribe: &Scribe) -> Result<(), Trouble> {
     let confinement = Confinement::new(Profile::Ingest).landlock(settings.landlock()).threads(Threads::More);
-    let _in_force = confinement.read_beneath(dir).apply()?;
+    let _in_force = confinement.read_beneath(dir).child(scribe.id()).apply()?;
     Ok(())
 }
 
@@ -107,7 +125,7 @@ fn one(
 }
 
 /// The snapshots and manifests that lie there; none while an ingest is at work, whose snapshot may be on its way.
-fn present(place: &HostHistory) -> Result<BTreeSet<String>, Failed> {
+fn present(place: &HostHistory) -> Result<BTreeSet<SnapshotName>, Failed> {
     let at = || Trouble::folder(format!("looking at the history of {}", place.host()));
     let folders = place.dir().names().map_err(at())?;
     let files = match place.dir().open_dir(layout::MANIFESTS).and_then(|dir| dir.names()) {
@@ -119,7 +137,7 @@ fn present(place: &HostHistory) -> Result<BTreeSet<String>, Failed> {
     }
     let folders = folders.iter().filter_map(|name| layout::snapshot_of_folder(name));
     let files = files.iter().filter_map(|name| layout::snapshot_of_manifest(name));
-    Ok(folders.chain(files).map(|name| name.to_string()).collect())
+    Ok(folders.chain(files).collect())
 }
 
 /// What lies there and is not in the log: the log has lost lines.
@@ -127,10 +145,10 @@ fn strangers(
     run: &mut Run,
     place: &HostHistory,
     log: &Log,
-    present: &BTreeSet<String>,
+    present: &BTreeSet<SnapshotName>,
     defects: &mut Defects,
 ) {
-    for name in present.iter().filter(|name| log.find(name).is_err()) {
+    for name in present.iter().filter(|name| log.known(name).is_none()) {
         defects.add(run, What::Record, place.host(), None, &format!("{name} is not in the snapshot log"));
     }
 }

@@ -21,11 +21,14 @@ pub(super) struct Ingest {
     pub(super) push: String,
 }
 
-/// All events of a log, as JSON, and its snapshots.
+/// All events of a log, as JSON, and its snapshots that were not pruned.
 #[derive(Debug, Default)]
 pub(super) struct Log {
     pub(super) events: Vec<Value>,
     pub(super) ingests: Vec<Ingest>,
+    made: u64,
+    /// What is on hold: a snapshot, or all of them.
+    holds: Vec<Option<String>>,
 }
 
 pub(super) fn read(folder: &Path, host: &str, moment: Moment, breaches: &mut Vec<Breach>) -> Log {
@@ -61,7 +64,8 @@ pub(super) fn read(folder: &Path, host: &str, moment: Moment, breaches: &mut Vec
 fn event(line: &[u8], number: u64, previous: &str, log: &mut Log) -> Result<Value, String> {
     let record: Value = serde_json::from_slice(line).map_err(|error| error.to_string())?;
     let text = |name: &str| record.get(name).and_then(Value::as_str).unwrap_or_default();
-    if !text("format").starts_with("firn.log/1.") || line.len() > 65_536 {
+    let is_read = ["firn.log/1.", "firn.log/2."].iter().any(|format| text("format").starts_with(format));
+    if !is_read || line.len() > 65_536 {
         return Err("format or length".to_owned());
     }
     if record.get("line").and_then(Value::as_u64) != Some(number) {
@@ -76,17 +80,47 @@ fn event(line: &[u8], number: u64, previous: &str, log: &mut Log) -> Result<Valu
         return Err("the check does not fit".to_owned());
     }
     let event = record.get("event").cloned().ok_or("no event")?;
-    if event.get("kind").and_then(Value::as_str) == Some("ingest") {
-        let ingest = ingest(&event).ok_or("ingest without its fields")?;
-        if ingest.sequence != log.ingests.len() as u64 + 1 {
-            return Err(format!("sequence {} after {}", ingest.sequence, log.ingests.len()));
+    let held = event.get("snapshot").and_then(Value::as_str).map(str::to_owned);
+    match event.get("kind").and_then(Value::as_str) {
+        Some("ingest") => {
+            let ingest = ingest(&event).ok_or("ingest without its fields")?;
+            if ingest.sequence != log.made + 1 {
+                return Err(format!("sequence {} after {}", ingest.sequence, log.made));
+            }
+            if !is_name(&ingest.name, ingest.sequence) {
+                return Err(format!("name {}", ingest.name));
+            }
+            log.made += 1;
+            log.ingests.push(ingest);
         }
-        if !is_name(&ingest.name, ingest.sequence) {
-            return Err(format!("name {}", ingest.name));
+        Some("hold") => log.holds.push(held),
+        Some("release") => log.holds.retain(|hold| *hold != held),
+        Some("prune") => {
+            if !text("format").starts_with("firn.log/2.") {
+                return Err("an old reader would pass this over".to_owned());
+            }
+            prune(&event, log)?;
         }
-        log.ingests.push(ingest);
+        _ => {}
     }
     Ok(event)
+}
+
+/// What is removed was there, is not the newest, and is not on hold.
+fn prune(event: &Value, log: &mut Log) -> Result<(), String> {
+    let text = |name: &str| event.get(name).and_then(Value::as_str);
+    let place = log.ingests.iter().position(|one| Some(one.name.as_str()) == text("name"));
+    let place = place.ok_or("prunes what is not there")?;
+    if place + 1 == log.ingests.len() {
+        return Err("prunes the newest".to_owned());
+    }
+    if log.holds.iter().any(|hold| hold.is_none() || hold.as_deref() == text("name")) {
+        return Err("prunes what is on hold".to_owned());
+    }
+    let gone = log.ingests.remove(place);
+    let is_it = text("root") == Some(&gone.root)
+        && event.get("sequence").and_then(Value::as_u64) == Some(gone.sequence);
+    if is_it { Ok(()) } else { Err("prunes another one than it names".to_owned()) }
 }
 
 fn ingest(event: &Value) -> Option<Ingest> {

@@ -11,13 +11,17 @@ use pipeline_tests::machine::workspace;
 use crate::rig;
 
 /// Every unit, with the most that `systemd-analyze security` may say of a service. systemd/README.md says why it is what it is.
-const UNITS: [(&str, Option<f64>); 9] = [
+const UNITS: [(&str, Option<f64>); 13] = [
     ("firn-push.service", Some(2.7)),
     ("firn-push.timer", None),
     ("firn-sshd.service", Some(2.9)),
     ("firn-ingest.service", Some(2.0)),
     ("firn-status.service", Some(2.0)),
     ("firn-status.timer", None),
+    ("firn-prune.service", Some(2.0)),
+    ("firn-prune.timer", None),
+    ("firn-verify.service", Some(2.0)),
+    ("firn-verify.timer", None),
     ("firn-ice.service", Some(2.0)),
     ("firn-ice.timer", None),
     ("firn-rendezvous@.service", Some(2.0)),
@@ -162,6 +166,14 @@ fn the_state_is_told_every_day_and_a_host_pushes_three_times_a_day_at_its_minute
             vec!["2026-11-21 07:45", "2026-11-22 07:45"],
         ),
         (
+            values(&unit("firn-prune.timer"), "OnCalendar")[0].to_owned(),
+            vec!["2026-11-21 12:25", "2026-11-22 12:25"],
+        ),
+        (
+            values(&unit("firn-verify.timer"), "OnCalendar")[0].to_owned(),
+            vec!["2026-12-05 12:55", "2027-01-05 12:55"],
+        ),
+        (
             values(SLOTS, "OnCalendar")[0].to_owned(),
             vec!["2026-11-21 02:40", "2026-11-21 10:40", "2026-11-21 18:40", "2026-11-22 02:40"],
         ),
@@ -174,7 +186,7 @@ fn the_state_is_told_every_day_and_a_host_pushes_three_times_a_day_at_its_minute
             rest = &rest[at..];
         }
     }
-    for timer in ["firn-push.timer", "firn-status.timer"] {
+    for timer in ["firn-push.timer", "firn-status.timer", "firn-prune.timer", "firn-verify.timer"] {
         assert_eq!(values(&unit(timer), "Persistent"), ["true"], "{timer}: what was missed is made up for");
     }
     let push = unit("firn-push.timer");
@@ -247,7 +259,7 @@ fn the_unit_of_a_push_hides_nothing_of_what_is_backed_up() {
 
 #[test]
 fn what_expands_the_files_of_hosts_has_no_network_and_no_capability() {
-    for name in ["firn-ingest.service", "firn-status.service"] {
+    for name in ["firn-ingest.service", "firn-status.service", "firn-prune.service", "firn-verify.service"] {
         let service = unit(name);
         for line in [
             "PrivateNetwork=true",

@@ -9,7 +9,8 @@ use crate::version::Version;
 /// One line of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogLine {
-    /// `firn.log/1.0`; `firn.log/1.1` or `1.2` where the event says something that the one before does not have. See [`LogLine::format_for`].
+    /// `firn.log/1.0`; `firn.log/1.1`, `1.2` or `2.0` where the event says something that the one before does not have. See
+    /// [`LogLine::format_for`].
     pub format: RecordVersion,
     /// Counts from 1.
     pub line: u64,
@@ -21,13 +22,21 @@ pub struct LogLine {
     pub event: Event,
 }
 
+/// Of lines that an older reader must not pass over.
+const SECOND: Version = Version { major: 2, minor: 0 };
+
 impl Record for LogLine {
     const NAME: &'static str = "firn.log";
+    const VERSION: Version = SECOND;
+    const READS: &'static [Version] = &[Version::ONE, SECOND];
 }
 
 impl LogLine {
     /// The version of a line with this event: no higher than it needs.
     pub fn format_for(event: &Event) -> RecordVersion {
+        if event.is_of_second() {
+            return RecordVersion::of(Self::NAME, SECOND);
+        }
         let minor = match event {
             Event::Ingest(Ingest { long_entry_bytes: 1.., .. }) => 2,
             Event::Ingest(Ingest { emergency: true, .. }) | Event::Reject { emergency: true, .. } => 1,
@@ -73,21 +82,63 @@ pub enum Event {
         /// From which installation.
         installation: InstallationId,
     },
-    /// Expiry stops for this host.
+    /// Nothing is removed from this host's history, or this snapshot is not.
     Hold {
         /// Why.
         reason: String,
+        /// Which snapshot; none for the whole history.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        snapshot: Option<String>,
     },
-    /// Expiry goes on.
+    /// The hold on the host, or on this snapshot, is over.
     Release {
         /// Why.
         reason: String,
+        /// Which snapshot; none for the whole history.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        snapshot: Option<String>,
     },
     /// The base was set to none: the next push is whole.
     Reset {
         /// Why.
         reason: String,
     },
+    /// All that the history has was read again, and is as it should be.
+    Verify {
+        /// Name of the newest snapshot that was read.
+        newest: String,
+        /// How many were.
+        snapshots: u64,
+        /// Bytes of files that were read.
+        read_bytes: u64,
+    },
+    /// A snapshot does not exist any more.
+    Prune {
+        /// Its sequence.
+        sequence: u64,
+        /// Its name.
+        name: String,
+        /// Root of its manifest.
+        root: Root,
+        /// When the plan was made that named it, UTC.
+        planned: String,
+    },
+    /// What snapshots that do not exist any more had for themselves is gone from the disk.
+    Freed {
+        /// Bytes of files.
+        bytes: u64,
+    },
+}
+
+impl Event {
+    /// Whether a reader of version 1 would be wrong about the history if it passed this over.
+    fn is_of_second(&self) -> bool {
+        match self {
+            Event::Hold { snapshot, .. } | Event::Release { snapshot, .. } => snapshot.is_some(),
+            Event::Verify { .. } | Event::Prune { .. } | Event::Freed { .. } => true,
+            _ => false,
+        }
+    }
 }
 
 /// An accepted push.

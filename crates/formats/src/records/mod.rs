@@ -1,4 +1,5 @@
-//! The JSON records: one object a line, `format` first. Documents: docs/formats/snapshot-log.md, ice.md, drill-record.md, standing.md.
+//! The JSON records: one object a line, `format` first. Documents: docs/formats/snapshot-log.md, prune-plan.md, ice.md, drill-record.md,
+//! standing.md.
 
 pub mod audit;
 pub mod drill;
@@ -7,6 +8,7 @@ pub mod ice_id;
 pub mod ledger;
 pub mod lock;
 pub mod log;
+pub mod plan;
 mod record;
 pub mod standing;
 

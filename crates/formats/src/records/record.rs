@@ -55,6 +55,8 @@ pub trait Record: Serialize + DeserializeOwned {
     const NAME: &'static str;
     /// Version this program writes.
     const VERSION: Version = Version::ONE;
+    /// One version of each major that is read.
+    const READS: &'static [Version] = &[Self::VERSION];
     /// Longest line of this kind.
     const LONGEST_BYTES: usize = LINE_BYTES;
 
@@ -82,7 +84,7 @@ pub trait Record: Serialize + DeserializeOwned {
         }
         // Long logs are read line by line: the ones that this program wrote are parsed once.
         match written_version::<Self>(line) {
-            Some(found) => Self::VERSION.check(Self::NAME, found)?,
+            Some(found) => check_read::<Self>(found)?,
             None => check_version::<Self>(line)?,
         }
         serde_json::from_slice(line).map_err(|source| RecordError::Json { name: Self::NAME, source })
@@ -104,7 +106,12 @@ fn check_version<R: Record>(line: &[u8]) -> Result<(), RecordError> {
     let version =
         head.format.0.strip_prefix(R::NAME).and_then(|rest| rest.strip_prefix('/')).ok_or_else(other)?;
     let found = parse_version(version).ok_or_else(other)?;
-    Ok(R::VERSION.check(R::NAME, found)?)
+    check_read::<R>(found)
+}
+
+fn check_read<R: Record>(found: Version) -> Result<(), RecordError> {
+    let read = R::READS.iter().find(|read| read.major == found.major).unwrap_or(&R::VERSION);
+    Ok(read.check(R::NAME, found)?)
 }
 
 #[derive(Deserialize)]
@@ -133,6 +140,30 @@ mod tests {
 
     impl Record for Note {
         const NAME: &'static str = "firn.note";
+    }
+
+    /// A record of which two majors are read.
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Letter {
+        format: RecordVersion,
+    }
+
+    impl Record for Letter {
+        const NAME: &'static str = "firn.letter";
+        const VERSION: Version = Version { major: 2, minor: 0 };
+        const READS: &'static [Version] = &[Version::ONE, Self::VERSION];
+    }
+
+    #[test]
+    fn each_major_that_is_read_is_read_and_no_other() {
+        let read =
+            |version: &str| Letter::from_line(format!("{{\"format\":\"firn.letter/{version}\"}}").as_bytes());
+        for good in ["1.0", "1.7", "2.0", "2.1"] {
+            assert!(read(good).is_ok(), "{good}");
+        }
+        for (bad, why) in [("3.0", "too new"), ("0.9", "too old")] {
+            assert!(read(bad).unwrap_err().to_string().contains(why), "{bad}");
+        }
     }
 
     fn line(text: &str) -> Vec<u8> {

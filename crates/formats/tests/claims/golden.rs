@@ -98,8 +98,8 @@ fn log() -> Vec<u8> {
             emergency: false,
         }),
         Event::Alarm { what: Alarm::SecondInstallation, push, installation },
-        Event::Hold { reason: "second installation".into() },
-        Event::Release { reason: "checked by hand".into() },
+        Event::Hold { reason: "second installation".into(), snapshot: None },
+        Event::Release { reason: "checked by hand".into(), snapshot: None },
         Event::Reject {
             push: Some(push),
             installation: None,
@@ -129,6 +129,37 @@ fn later_log() -> Vec<u8> {
     let usual = Event::Ingest(ingest.clone());
     let host = HostId::parse("web01").unwrap();
     lines(&host, vec![Event::Ingest(Ingest { emergency: true, ..ingest }), rejected, usual])
+}
+
+/// The events that came with version 2.0, and others between them that stay what they were.
+fn second_log() -> Vec<u8> {
+    let LogLine { event: first, .. } =
+        LogLine::from_line(log().split_inclusive(|b| *b == b'\n').next().unwrap()).unwrap();
+    let Event::Ingest(ingest) = &first else { panic!("the first event is a snapshot") };
+    let name = ingest.name.clone();
+    let second = Event::Ingest(Ingest {
+        sequence: 2,
+        name: "20260102T030405Z-0000000002".into(),
+        push: PushId::from_bytes([4; 16]),
+        ..ingest.clone()
+    });
+    let prune = Event::Prune {
+        sequence: 1,
+        name: name.clone(),
+        root: ingest.root,
+        planned: "2025-12-30T03:04:05Z".into(),
+    };
+    let events = vec![
+        first,
+        second,
+        Event::Hold { reason: "before the migration".into(), snapshot: Some(name.clone()) },
+        Event::Verify { newest: "20260102T030405Z-0000000002".into(), snapshots: 2, read_bytes: 8192 },
+        Event::Release { reason: "it went well".into(), snapshot: Some(name) },
+        prune,
+        Event::Freed { bytes: 4096 },
+        Event::Hold { reason: "case 4711".into(), snapshot: None },
+    ];
+    lines(&HostId::parse("web01").unwrap(), events)
 }
 
 /// The field that came with version 1.2, alone and in an emergency.
@@ -214,6 +245,7 @@ fn the_golden_files_are_what_this_program_writes() {
         ("holdings", holdings()),
         ("log", log()),
         ("log-1.1", later_log()),
+        ("prune-plan.json", line(&records::plan())),
         ("log-1.2", newest_log()),
         ("lock.json", line(&records::lock())),
         ("drill-proved.json", line(&records::drill(DrillResult::Proved))),
@@ -228,6 +260,7 @@ fn the_golden_files_are_what_this_program_writes() {
         ("ice.json", line(&records::ice())),
         ("ledger", line(&records::ledger())),
         ("push-file", push_file(push::VERSION)),
+        ("log", second_log()),
         ("published-state", published_with_admission().encode().unwrap()),
     ];
     compare("v1", &first, &["everything.manifest", "empty.manifest", "ice.json", "ledger"]);

@@ -9,6 +9,7 @@ use formats::records::ice::{IceRecord, IceSnapshot, Image, Segment};
 use formats::records::ice_id::IceId;
 use formats::records::ledger::{LedgerLine, LedgerReceipt};
 use formats::records::lock::LockRecord;
+use formats::records::plan::{PlannedSnapshot, PrunePlan};
 use formats::records::standing::{Damage, DrillsKnown, StandingIce, StandingProved, StandingRecord};
 use formats::{ContentHash, Root};
 
@@ -79,6 +80,24 @@ pub(crate) fn lock() -> LockRecord {
         hash: ContentHash::from_bytes([2; 32]),
         stored: TIME.into(),
         retain_until: LATER.into(),
+    }
+}
+
+pub(crate) fn plan() -> PrunePlan {
+    let planned = |sequence: u64| PlannedSnapshot {
+        name: format!("20251202T030405Z-{sequence:010}"),
+        sequence,
+        root: Root::from_bytes([sequence as u8; 32]),
+    };
+    PrunePlan {
+        format: PrunePlan::format(),
+        host: ice_id().host().clone(),
+        written: TIME.into(),
+        line: 17,
+        log_head: ContentHash::from_bytes([5; 32]),
+        snapshots: 12,
+        refused: None,
+        remove: vec![planned(1), planned(3)],
     }
 }
 

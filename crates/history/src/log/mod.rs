@@ -1,6 +1,7 @@
 //! The snapshot log: reading and checking, what it comes to, adding to it.
 
 pub(crate) mod append;
+pub(crate) mod kept;
 mod line;
 pub(crate) mod reader;
 pub(crate) mod state;

@@ -1,4 +1,4 @@
-//! What a log comes to: the snapshots, the verdicts, the base, alarms and holds.
+//! What a log comes to: the verdicts, the base and the alarms; the snapshots are [`super::kept`].
 
 use std::collections::HashMap;
 
@@ -7,6 +7,7 @@ use formats::records::log::{Alarm, Event, LogLine};
 use formats::session::Code;
 use formats::{ContentHash, HostId, InstallationId, PushId, Root};
 
+use super::kept::Kept;
 use super::reader::RawLine;
 use crate::error::{Error, LogDefect, Result};
 use crate::snapshot::Snapshot;
@@ -50,7 +51,7 @@ pub struct RaisedAlarm {
 #[derive(Debug, Clone)]
 pub struct Log {
     host: String,
-    snapshots: Vec<Snapshot>,
+    pub(super) kept: Kept,
     answered: Vec<Answered>,
     by_push: HashMap<PushId, usize>,
     counters: HashMap<InstallationId, u64>,
@@ -58,7 +59,7 @@ pub struct Log {
     judged_last: Option<String>,
     emergencies: Vec<String>,
     alarms: Vec<RaisedAlarm>,
-    hold: Option<String>,
+    newest_line: Option<String>,
     base: Option<Root>,
     head: ContentHash,
     lines: u64,
@@ -69,7 +70,7 @@ impl Log {
     pub(crate) fn new(host: &HostId) -> Self {
         Self {
             host: host.to_string(),
-            snapshots: Vec::new(),
+            kept: Kept::default(),
             answered: Vec::new(),
             by_push: HashMap::new(),
             counters: HashMap::new(),
@@ -77,7 +78,7 @@ impl Log {
             judged_last: None,
             emergencies: Vec::new(),
             alarms: Vec::new(),
-            hold: None,
+            newest_line: None,
             base: None,
             head: LogLine::first_previous(host),
             lines: 0,
@@ -89,33 +90,6 @@ impl Log {
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
-    }
-
-    /// The snapshots, oldest first.
-    #[must_use]
-    pub fn snapshots(&self) -> &[Snapshot] {
-        &self.snapshots
-    }
-
-    /// The newest snapshot.
-    #[must_use]
-    pub fn latest(&self) -> Option<&Snapshot> {
-        self.snapshots.last()
-    }
-
-    /// The snapshot of this name; `latest` is the newest.
-    pub fn find(&self, name: &str) -> Result<&Snapshot> {
-        let found = match name {
-            "latest" => self.latest(),
-            name => self.snapshots.iter().find(|snapshot| snapshot.name.as_str() == name),
-        };
-        found.ok_or_else(|| Error::NoSnapshot { host: self.host.clone(), name: name.to_owned() })
-    }
-
-    /// The newest snapshot with this root.
-    #[must_use]
-    pub fn by_root(&self, root: Root) -> Option<&Snapshot> {
-        self.snapshots.iter().rev().find(|snapshot| snapshot.root == root)
     }
 
     /// The base that hosts are told: the root of the newest snapshot, or none after a reset.
@@ -172,10 +146,10 @@ impl Log {
         &self.alarms
     }
 
-    /// Why expiry stands still for this host, if it does.
+    /// When the last line was written, by the server's clock.
     #[must_use]
-    pub fn hold(&self) -> Option<&str> {
-        self.hold.as_deref()
+    pub fn written(&self) -> Option<&str> {
+        self.newest_line.as_deref()
     }
 
     /// Hash of the last line: whoever keeps it can prove later that nothing before it was changed.
@@ -195,18 +169,13 @@ impl Log {
         self.bytes
     }
 
-    /// The sequence of the next snapshot.
-    #[must_use]
-    pub fn next_sequence(&self) -> u64 {
-        self.snapshots.len() as u64 + 1
-    }
-
     /// Takes the next line of the chain.
     pub(crate) fn take(&mut self, raw: &RawLine) -> Result<()> {
         let line = &raw.line;
         self.event(line).map_err(|source| Error::Log { host: self.host.clone(), line: line.line, source })?;
         self.head = raw.hash;
         self.lines = line.line;
+        self.newest_line = Some(line.time.clone());
         self.bytes += raw.bytes;
         Ok(())
     }
@@ -217,7 +186,7 @@ impl Log {
                 if ingest.sequence != self.next_sequence() {
                     return Err(LogDefect::Ingest("the sequence has a gap"));
                 }
-                self.snapshots.push(Snapshot::from_line(line, ingest)?);
+                self.kept.add(Snapshot::from_line(line, ingest)?);
                 self.base = Some(ingest.root);
                 self.judged(line, ingest.emergency);
                 let counter = self.counters.entry(ingest.installation).or_default();
@@ -236,18 +205,15 @@ impl Log {
                 self.alarms.push(RaisedAlarm { what: *what, push: *push, time: line.time.clone() });
                 Ok(())
             }
-            Event::Hold { reason } => {
-                self.hold = Some(reason.clone());
-                Ok(())
-            }
-            Event::Release { .. } => {
-                self.hold = None;
-                Ok(())
-            }
             Event::Reset { .. } => {
                 self.base = None;
                 Ok(())
             }
+            Event::Hold { .. }
+            | Event::Release { .. }
+            | Event::Verify { .. }
+            | Event::Prune { .. }
+            | Event::Freed { .. } => self.kept.take(line),
         }
     }
 

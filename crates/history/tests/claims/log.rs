@@ -12,7 +12,7 @@ use history::{Error, Log, LogAppender, LogDefect};
 use crate::scratch::{Scratch, alarm, host, ingest, now, push, reject};
 
 fn hold() -> Event {
-    Event::Hold { reason: "a reason".to_owned() }
+    Event::Hold { reason: "a reason".to_owned(), snapshot: None }
 }
 
 fn written() -> Scratch {
@@ -58,7 +58,7 @@ fn a_reset_takes_the_base_away_until_the_next_snapshot() {
     assert_eq!(scratch.host().log().unwrap().base(), None);
     scratch.append(ingest(3));
     assert_eq!(scratch.host().log().unwrap().base(), Some(Root::from_bytes([3; 32])));
-    scratch.append(Event::Release { reason: "looked".to_owned() });
+    scratch.append(Event::Release { reason: "looked".to_owned(), snapshot: None });
     assert_eq!(scratch.host().log().unwrap().hold(), None);
 }
 
@@ -165,7 +165,7 @@ fn lines_that_contradict_the_log_are_never_written() {
         }
         other => other,
     };
-    let long = Event::Hold { reason: "x".repeat(70_000) };
+    let long = Event::Hold { reason: "x".repeat(70_000), snapshot: None };
     for bad in
         [ingest(2), ingest(4), reject(1), renamed("latest"), renamed("20260102T030210Z-0000000004"), long]
     {
@@ -198,4 +198,92 @@ fn one_writes_and_nobody_else() {
     drop(held);
     assert!(other.write_lock().unwrap().is_some());
     assert_eq!(host(), *other.host());
+}
+
+fn prune(sequence: u64) -> Event {
+    let Event::Ingest(ingest) = ingest(sequence) else { panic!("not an ingest") };
+    let planned = "2026-01-01T00:00:00Z".to_owned();
+    Event::Prune { sequence, name: ingest.name, root: ingest.root, planned }
+}
+
+#[test]
+fn a_pruned_snapshot_does_not_exist_and_what_it_was_is_still_known() {
+    let scratch = Scratch::new();
+    for event in [ingest(1), ingest(2), ingest(3), prune(2)] {
+        scratch.append(event);
+    }
+    let log = scratch.host().log().unwrap();
+    let sequences: Vec<_> = log.snapshots().iter().map(|snapshot| snapshot.sequence).collect();
+    assert_eq!(sequences, [1, 3]);
+    assert_eq!(log.next_sequence(), 4, "a sequence is not used twice");
+    let pruned = &log.pruned()[0];
+    assert_eq!((pruned.snapshot.sequence, pruned.time.as_str()), (2, "2026-01-02T03:02:10Z"));
+    assert!(matches!(log.find(pruned.snapshot.name.as_str()), Err(Error::Pruned { .. })));
+    assert_eq!(log.known(&pruned.snapshot.name), Some(&pruned.snapshot));
+    assert_eq!(log.by_root(pruned.snapshot.root), None);
+    assert_eq!(log.answer(push(2)).unwrap().verdict, Verdict::Accepted { root: pruned.snapshot.root });
+    assert_eq!(log.content_bytes(), 3 * 99);
+    scratch.append(Event::Freed { bytes: 50 });
+    assert_eq!(scratch.host().log().unwrap().content_bytes(), 3 * 99 - 50);
+}
+
+#[test]
+fn a_line_that_removes_what_must_stay_is_neither_written_nor_read() {
+    let scratch = Scratch::new();
+    for event in [ingest(1), ingest(2), ingest(3), ingest(4), ingest(5)] {
+        scratch.append(event);
+    }
+    let held = |sequence| match prune(sequence) {
+        Event::Prune { name, .. } => Event::Hold { reason: "x".to_owned(), snapshot: Some(name) },
+        _ => panic!("not a prune"),
+    };
+    scratch.append(held(2));
+    let other = |change: fn(&mut u64, &mut String, &mut Root)| match prune(3) {
+        Event::Prune { mut sequence, mut name, mut root, planned } => {
+            change(&mut sequence, &mut name, &mut root);
+            Event::Prune { sequence, name, root, planned }
+        }
+        _ => panic!("not a prune"),
+    };
+    let refused = |event: Event| {
+        let host = scratch.host();
+        let alone = host.write_lock().unwrap().unwrap();
+        let before = fs::read(scratch.log_path()).unwrap();
+        let mut log = LogAppender::open(&host, &alone).unwrap();
+        let error = log.append(event.clone(), now()).expect_err("it was written");
+        assert!(matches!(error, Error::Log { source: LogDefect::Snapshot(_), .. }), "{event:?}: {error}");
+        assert_eq!(fs::read(scratch.log_path()).unwrap(), before);
+    };
+    refused(prune(5));
+    refused(prune(6));
+    refused(prune(2));
+    refused(other(|sequence, _, _| *sequence = 4));
+    refused(other(|_, name, _| name.push('0')));
+    refused(other(|_, _, root| *root = Root::from_bytes([9; 32])));
+    refused(Event::Hold { reason: "x".to_owned(), snapshot: Some("none".to_owned()) });
+    refused(Event::Verify { newest: "20260102T030210Z-0000000006".to_owned(), snapshots: 1, read_bytes: 0 });
+    // Controls: the others go, once; and the held one after its release.
+    scratch.append(prune(3));
+    refused(prune(3));
+    scratch.append(hold());
+    refused(prune(1));
+    scratch.append(Event::Release { reason: "x".to_owned(), snapshot: None });
+    scratch.append(prune(1));
+    refused(prune(2));
+    let Event::Hold { snapshot, .. } = held(2) else { panic!("not a hold") };
+    scratch.append(Event::Release { reason: "x".to_owned(), snapshot });
+    scratch.append(prune(2));
+    assert_eq!(scratch.host().log().unwrap().snapshots().len(), 2);
+}
+
+#[test]
+fn readers_and_who_removes_keep_each_other_out() {
+    let scratch = written();
+    let (one, other) = (scratch.host(), scratch.host());
+    let reading = one.read_lock().unwrap();
+    assert!(other.removal_lock().unwrap().is_none());
+    drop(reading);
+    let removing = other.removal_lock().unwrap();
+    assert!(removing.is_some());
+    assert!(one.removal_lock().unwrap().is_none());
 }

@@ -142,6 +142,8 @@ impl<'a> Icing<'a, '_> {
         let host = history.host();
         let place = self.staging.host(host)?;
         let waiting = self.go_on(&place)?;
+        // From before the log is read: what it names must be there until the image is made.
+        let reading = history.read_lock().map_err(ImageError::from)?;
         let present = strangers::present(history).map_err(ImageError::from)?;
         let log = history.log().map_err(ImageError::from)?;
         strangers::require_none(&present, &log)?;
@@ -164,6 +166,7 @@ impl<'a> Icing<'a, '_> {
         let folders = (&self.staging, &place);
         let (staged, image) =
             build(history, &log, snapshots, sizes, folders, self.plan.again, &self.console)?;
+        drop(reading);
         self.keeper.run.report().count("image_bytes", staged.image.bytes);
         self.keeper.run.report().count("manifest_only", staged.left_out);
         self.store(&staged, &image, &place, &targets)?;

@@ -40,9 +40,8 @@ pub(super) fn judge(
     let mut finding = Finding::new(Requirement::R9);
     let days = settings.keep_days;
     match days >= KEEP_DAYS_MIN {
-        true => {
-            finding.add(Verdict::Pass, format!("keep_days is {days}, and nothing of Firn removes snapshots"))
-        }
+        true => finding
+            .add(Verdict::Pass, format!("keep_days is {days}, and no prune shortens a history below that")),
         false => {
             finding.add(Verdict::Fail, format!("keep_days is {days}, and two years are {KEEP_DAYS_MIN}"))
         }

@@ -163,7 +163,9 @@ fn of(history: &History, host: &HostId, iced: &[String], now: i64) -> Past {
 /// Which of these snapshots hold what the newest holds. Of as many as there are vaults.
 fn same(log: &Log, iced: &[String]) -> Vec<String> {
     let Some(newest) = log.latest() else { return Vec::new() };
-    let is_same = |name: &&String| log.find(name).is_ok_and(|snapshot| snapshot.root == newest.root);
+    let root = |name: &String| Some(log.known(&name.parse().ok()?)?.root);
+    // Also of one that was pruned since.
+    let is_same = |name: &&String| root(name) == Some(newest.root);
     let mut same: Vec<String> = iced.iter().filter(is_same).take(VAULTS_MAX).cloned().collect();
     same.sort();
     same.dedup();

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::network::Network;
 use crate::hours::Hours;
 use crate::limits::{Place, TypedLimits};
+use crate::retain::TypedRetain;
 use crate::settings::Settings;
 use crate::trouble::Trouble;
 
@@ -35,6 +36,8 @@ pub(crate) struct HostRecord {
     pub(crate) retired: Option<DateTime<Utc>>,
     /// What it may, if not what the settings say.
     pub(crate) limits: TypedLimits,
+    /// What is kept of its history, if not what the settings say.
+    pub(crate) retain: TypedRetain,
 }
 
 #[derive(Debug, Deserialize)]
@@ -46,6 +49,8 @@ struct Typed {
     retired: Option<String>,
     #[serde(default)]
     limits: TypedLimits,
+    #[serde(default)]
+    retain: TypedRetain,
 }
 
 impl HostRecord {
@@ -86,8 +91,9 @@ impl HostRecord {
         if let Some(retired) = self.retired {
             text.push_str(&format!("retired = \"{}\"\n", stamp(retired)));
         }
-        // A table goes on to the end of the file.
+        // A table goes on to the next one.
         text.push_str(&self.limits.text());
+        text.push_str(&self.retain.text());
         text
     }
 }
@@ -109,6 +115,7 @@ impl Typed {
             if stamp(time) == text { Ok(time) } else { Err(wrong()) }
         });
         self.limits.check(path, Place::Record)?;
+        self.retain.check(path)?;
         let from = self.from.map(|from| meant_from(path, &from)).transpose()?.unwrap_or_default();
         Ok(HostRecord {
             from,
@@ -116,6 +123,7 @@ impl Typed {
             known_as: self.known_as,
             retired: retired.transpose()?,
             limits: self.limits,
+            retain: self.retain,
         })
     }
 }

@@ -130,10 +130,9 @@ fn gone(answer: durable::Result<()>) -> durable::Result<()> {
     }
 }
 
+/// Or was: what a prune was about to move away when it was killed is the next prune's.
 fn is_known(log: &Log, name: &SnapshotName) -> bool {
-    log.snapshots()
-        .binary_search_by_key(&name.sequence(), |known| known.sequence)
-        .is_ok_and(|place| log.snapshots().get(place).is_some_and(|known| known.name == *name))
+    log.known(name).is_some()
 }
 
 /// A snapshot without its line means that the log has lost lines. Whoever removed it now would destroy what was reported safe.

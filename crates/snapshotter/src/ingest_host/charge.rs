@@ -28,9 +28,11 @@ impl Cost {
     }
 }
 
-/// What all snapshots together are charged with.
+/// What all snapshots together are charged with: their names, and each content as long as one of them has it.
 pub(crate) fn of_log(log: &Log) -> u64 {
-    log.snapshots().iter().fold(0, |sum, snapshot| sum.saturating_add(Cost::of_snapshot(snapshot).bytes()))
+    // Contents are counted once for all of them.
+    let others = |snapshot: &Snapshot| Cost { new_bytes: 0, ..Cost::of_snapshot(snapshot) }.bytes();
+    log.snapshots().iter().fold(log.content_bytes(), |sum, snapshot| sum.saturating_add(others(snapshot)))
 }
 
 /// What one more snapshot may cost; none if there is no budget.

@@ -86,7 +86,7 @@ fn alarm(log: &mut LogAppender, header: &Header, now: DateTime<Utc>) -> Result<V
     if let Some(what) = odd.first()
         && log.log().hold().is_none()
     {
-        log.append(Event::Hold { reason: reason(*what).to_owned() }, now)?;
+        log.append(Event::Hold { reason: reason(*what).to_owned(), snapshot: None }, now)?;
     }
     Ok(odd)
 }

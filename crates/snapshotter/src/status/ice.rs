@@ -74,7 +74,7 @@ impl Standing {
 }
 
 fn facts(ice: &StandingIce, log: Option<&Log>) -> Option<Ice> {
-    let iced = log.and_then(|log| log.find(&ice.snapshot).ok()).map(|snapshot| snapshot.root);
+    let iced = log.and_then(|log| log.known(&ice.snapshot.parse().ok()?)).map(|snapshot| snapshot.root);
     let newest = log.and_then(Log::latest).map(|snapshot| snapshot.root);
     let content = if iced.is_some() && iced == newest { Content::Newest } else { Content::Older };
     let (stored, retain_until) = (time(&ice.stored)?, time(&ice.retain_until)?);

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use chrono::{DateTime, Utc};
 use cli::{Amount, Run};
-use history::Log;
+use history::{Held, Log};
 use serde_json::{Value, json};
 
 use super::facts::Subject;
@@ -105,7 +105,7 @@ impl Told {
         parts.extend(self.subject.logical_bytes.map(|bytes| format!("{} of files", size(bytes))));
         parts.extend(
             log.as_ref()
-                .map(|log| format!("{} snapshots of {}", log.snapshots().len(), size(new_bytes(log)))),
+                .map(|log| format!("{} snapshots of {}", log.snapshots().len(), size(log.content_bytes()))),
         );
         parts.extend(self.verdict.next_due.map(|next| format!("due {}", stamp(next))));
         if *queued > 0 {
@@ -121,6 +121,11 @@ impl Told {
             parts.push(format!("{alarms} alarms"));
         }
         parts.extend(log.as_ref().and_then(Log::hold).map(|reason| format!("on hold: {reason}")));
+        let held =
+            log.as_ref().map_or(0, |log| log.holds().iter().filter(|held| held.snapshot.is_some()).count());
+        if held > 0 {
+            parts.push(format!("{held} snapshots on hold"));
+        }
         parts.extend(
             self.verdict.clock_seconds.map(|off| format!("its clock is off by {} days", off / 86_400)),
         );
@@ -155,13 +160,16 @@ impl Told {
             "clock_seconds": self.verdict.clock_seconds,
             "newest": newest.map(|newest| crate::list::facts(host, newest)),
             "snapshots": log.map_or(0, |log| log.snapshots().len()),
-            "new_bytes": log.map_or(0, new_bytes),
+            "new_bytes": log.map_or(0, Log::content_bytes),
             "logical_bytes": logical_bytes,
             "queued": queued,
             "manners": manners.json(now, log, *logical_bytes),
             "ice": facts.ice.as_ref().map(|vaults| vaults.iter().map(ice).collect::<Vec<_>>()),
             "drill": facts.drill.flatten().map(stamp),
             "hold": log.and_then(Log::hold),
+            "holds": log.map(|log| log.holds().iter().map(hold).collect::<Vec<_>>()),
+            "verified": log.and_then(Log::verified).map(|verified| &verified.time),
+            "pruned": log.map_or(0, |log| log.pruned().len()),
             "alarms": alarms.collect::<Vec<_>>(),
             "base": log.and_then(Log::base).map(|root| root.to_string()),
             "log_head": log.map(|log| log.log_head().to_string()),
@@ -187,12 +195,12 @@ fn ice(vault: &VaultIce) -> Value {
     })
 }
 
-fn newest_ice(vaults: Option<&[VaultIce]>) -> Option<DateTime<Utc>> {
-    vaults?.iter().filter_map(|vault| vault.newest).map(|ice| ice.stored).max()
+fn hold(held: &Held) -> Value {
+    json!({ "snapshot": held.snapshot, "reason": held.reason, "since": held.time })
 }
 
-fn new_bytes(log: &Log) -> u64 {
-    log.snapshots().iter().fold(0, |sum: u64, snapshot| sum.saturating_add(snapshot.new_bytes))
+fn newest_ice(vaults: Option<&[VaultIce]>) -> Option<DateTime<Utc>> {
+    vaults?.iter().filter_map(|vault| vault.newest).map(|ice| ice.stored).max()
 }
 
 fn size(bytes: u64) -> String {

@@ -48,6 +48,11 @@ impl Defects {
         }
     }
 
+    /// How many there are so far.
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
     /// The end: fine, or how bad it is.
     pub(super) fn end(self, run: &mut Run) -> Result<Exit, Failed> {
         run.report().count("defects", self.count);

@@ -192,16 +192,23 @@ fn kill_at_every(call: &str, strace: &Path, follow: &[&str], counts: &mut Counts
 
 /// Runs the confined process under strace, with one kind of call disturbed.
 pub(crate) fn inject(world: &World, strace: &Path, follow: &[&str], call: &str, how: &str) -> Output {
+    inject_into(world, strace, follow, call, how, &["ingest-host", "web01"])
+}
+
+/// As [`inject`], for another verb.
+pub(crate) fn inject_into(
+    world: &World,
+    strace: &Path,
+    follow: &[&str],
+    call: &str,
+    how: &str,
+    words: &[&str],
+) -> Output {
     let trace = world.path("trace");
     let mut command = Command::new(strace);
     command.args(follow).args(["-qq", "-o"]).arg(&trace).args(["-e", &format!("trace={call},execve")]);
     command.args(["-e", &format!("inject={call}:{how}")]);
-    command
-        .arg(open_program())
-        .arg("--config")
-        .arg(&world.config)
-        .args(["ingest-host", "web01"])
-        .current_dir("/");
+    command.arg(open_program()).arg("--config").arg(&world.config).args(words).current_dir("/");
     if is_root() {
         command.uid(NOBODY).gid(NOBODY);
     }

@@ -47,7 +47,7 @@ fn disk(world: &World) {
 fn server(world: &World) {
     disk(world);
     install(&world.fleet, BACKUP, "firn-server");
-    world.said(BACKUP, "systemctl enable --now firn-sshd.service firn-ingest.service firn-status.timer");
+    world.said(BACKUP, "systemctl enable --now firn-sshd.service firn-ingest.service firn-status.timer firn-verify.timer firn-prune.timer");
 }
 
 /// A host: its key, its settings, its slots, and what the server has to know of it. Also for one that was installed anew.

@@ -170,7 +170,8 @@ fn a_purge_removes_configuration_and_never_a_backup() {
         "etc/firn/push.toml",
         "etc/firn/push_ed25519",
     ];
-    let links = ["firn-push.timer", "firn-status.timer", "firn-ice.timer"];
+    let links =
+        ["firn-push.timer", "firn-status.timer", "firn-ice.timer", "firn-prune.timer", "firn-verify.timer"];
     let all = ["firn-server", "firn-client", "firn-drill"];
     all.iter().for_each(|package| machine.install(package));
     kept.iter().for_each(|path| rig::file(&machine.path(path), b"kept"));

@@ -74,6 +74,30 @@ const UNITS: &[(&str, &str, &[&str])] = &[
     ),
     (
         BACKUP,
+        "firn-prune.service",
+        &[
+            "User=firn",
+            "PrivateNetwork=yes",
+            "ProtectHome=yes",
+            "PrivateTmp=yes",
+            "CapabilityBoundingSet=",
+            "Nice=19",
+        ],
+    ),
+    (
+        BACKUP,
+        "firn-verify.service",
+        &[
+            "User=firn",
+            "PrivateNetwork=yes",
+            "ProtectHome=yes",
+            "PrivateTmp=yes",
+            "CapabilityBoundingSet=",
+            "Nice=19",
+        ],
+    ),
+    (
+        BACKUP,
         "firn-ice.service",
         &["User=firn-ice", "ProtectHome=yes", "PrivateTmp=yes", "CapabilityBoundingSet="],
     ),
@@ -116,7 +140,7 @@ pub(super) fn units() -> Vec<Claim> {
         let shown = format!("systemctl show --all {unit}");
         claims.extend(ALL_UNITS.iter().chain(*own).map(|line| Claim::line(machine, &shown, line)));
     }
-    for timer in ["firn-ice.timer", "firn-status.timer"] {
+    for timer in ["firn-ice.timer", "firn-status.timer", "firn-prune.timer", "firn-verify.timer"] {
         let shown = format!("systemctl show {timer}");
         for line in ["ActiveState=active", "UnitFileState=enabled", "Persistent=yes"] {
             claims.push(Claim::line(BACKUP, &shown, line));
@@ -134,6 +158,8 @@ pub(super) fn exposure() -> Vec<Claim> {
     let units = [
         (BACKUP, "firn-ingest.service", 2.0),
         (BACKUP, "firn-status.service", 2.0),
+        (BACKUP, "firn-prune.service", 2.0),
+        (BACKUP, "firn-verify.service", 2.0),
         (BACKUP, "firn-ice.service", 2.0),
         (BACKUP, "firn-sshd.service", 3.0),
         ("web01", "firn-push.service", 3.0),

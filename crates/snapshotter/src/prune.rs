@@ -1,0 +1,118 @@
+//! Removes what no rule keeps, in two steps: a plan, and after it has waited, its execution, which asks everything anew. Whatever is odd keeps
+//! everything.
+//!
+//! [`judge`] says what may go, as a value; [`host`] obeys, one confined process a host; [`plans`] are what is remembered between the steps;
+//! [`trash`] is how a snapshot leaves.
+
+mod bases;
+pub(crate) mod host;
+mod iced;
+mod judge;
+mod outcome;
+mod plans;
+pub(crate) mod settings;
+mod trash;
+
+use std::process::Stdio;
+
+use cli::{Amount, Exit, Failed, Run};
+use formats::HostId;
+
+use crate::account::this_program;
+use crate::ingest::exit_of;
+use crate::list::{hosts, open};
+use crate::settings::Settings;
+use crate::trouble::Trouble;
+use outcome::{Outcome, Why};
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Step {
+    /// Write down what may go.
+    Plan,
+    /// Carry out what was written down long enough ago.
+    Execute,
+    /// First carry out, then plan.
+    Both,
+}
+
+impl Step {
+    fn word(self) -> &'static str {
+        match self {
+            Step::Plan => "plan",
+            Step::Execute => "execute",
+            Step::Both => "both",
+        }
+    }
+}
+
+/// Runs the verb.
+pub(crate) fn run(run: &mut Run, settings: &Settings, only: &[HostId], step: Step) -> Result<Exit, Failed> {
+    let history = open(settings)?;
+    let mut worst = Exit::WHOLE;
+    let mut told = Vec::new();
+    let only = if only.is_empty() { hosts(&history, None)? } else { only.to_vec() };
+    for host in only {
+        let (exit, outcome) = one(settings, &host, step)?;
+        let exit = match &outcome {
+            Some(outcome) => {
+                tell(run, &host, outcome);
+                if outcome.why == Some(Why::Damaged) { Exit::DAMAGED } else { exit }
+            }
+            None => exit,
+        };
+        worst = if worst == Exit::WHOLE || exit == Exit::DAMAGED { exit } else { worst };
+        let mut fields = serde_json::json!({ "host": host.as_str(), "exit": exit.code() });
+        if let (Some(fields), Some(outcome)) = (fields.as_object_mut(), outcome) {
+            let outcome =
+                serde_json::to_value(outcome).map_err(|error| Failed::bug("telling the outcome", error))?;
+            fields.extend(outcome.as_object().cloned().unwrap_or_default());
+        }
+        told.push(fields);
+    }
+    run.report().detail("hosts", told);
+    Ok(worst)
+}
+
+fn one(settings: &Settings, host: &HostId, step: Step) -> Result<(Exit, Option<Outcome>), Failed> {
+    let output = this_program()
+        .args(["prune-host", host.as_str(), step.word(), "--config"])
+        .arg(&settings.file)
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(Trouble::stream(format!("starting the prune of {host}")))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let outcome = text.lines().last().and_then(|line| serde_json::from_str(line).ok());
+    match (exit_of(output.status), outcome) {
+        (Exit::WHOLE, None) => Ok((Exit::BUG, None)),
+        (Exit::WHOLE, outcome) => Ok((Exit::WHOLE, outcome)),
+        (exit, _) => Ok((exit, None)),
+    }
+}
+
+fn tell(run: &mut Run, host: &HostId, outcome: &Outcome) {
+    for name in &outcome.removed {
+        run.line(&format!("{host}: removed {name}"));
+    }
+    for spared in &outcome.spared {
+        run.line(&format!("{host}: kept {}: {}", spared.name, spared.why));
+    }
+    if outcome.freed_bytes > 0 {
+        run.line(&format!("{host}: freed {}", Amount::Bytes(None).describe(outcome.freed_bytes)));
+    }
+    for name in &outcome.planned {
+        run.line(&format!("{host}: plans to remove {name}"));
+    }
+    match (&outcome.refused, outcome.why) {
+        (Some(refused), Some(Why::Held)) => run.line(&format!("{host}: nothing is removed: {refused}")),
+        (Some(refused), _) => {
+            run.leave_out(host.as_str().as_bytes(), &format!("nothing is removed: {refused}"))
+        }
+        (None, _) => {}
+    }
+    let report = run.report();
+    report.count("removed", outcome.removed.len() as u64);
+    report.count("freed_bytes", outcome.freed_bytes);
+    report.count("planned", outcome.planned.len() as u64);
+}

@@ -1,0 +1,265 @@
+//! What may go, as a value: from what is known and a time. Nothing here looks at a clock or a disk, and nothing here removes.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use formats::Root;
+use history::{Log, Snapshot, SnapshotName};
+
+use super::settings::PruneSettings;
+use crate::retain::{Policy, Rule, retain};
+
+/// Two clocks of one machine, read one after the other, differ by less.
+const CLOCK_EXACT: TimeDelta = TimeDelta::minutes(5);
+/// A plan is made every day. If nothing was written for longer, nobody was here, or the clock was set forward: that cannot be told.
+const CLOCK_GAP: TimeDelta = TimeDelta::days(2);
+
+/// All that is known about one history.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Facts<'a> {
+    pub(crate) now: DateTime<Utc>,
+    pub(crate) log: &'a Log,
+    pub(crate) policy: &'a Policy,
+    pub(crate) settings: &'a PruneSettings,
+    /// What the newest plan knew; none if there never was one.
+    pub(crate) last: Option<Last>,
+    /// Snapshots of the log whose folder or manifest is not there.
+    pub(crate) missing: &'a [SnapshotName],
+    /// What the published state, and pushes that wait or are on their way, build on.
+    pub(crate) bases: &'a HashSet<Root>,
+    /// Something as new as the snapshot with this sequence is off-site in every vault; none if that is not asked for.
+    pub(crate) iced: Option<u64>,
+}
+
+/// What the newest plan knew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Last {
+    pub(crate) written: DateTime<Utc>,
+    /// How many snapshots there were.
+    pub(crate) snapshots: u64,
+    /// Lines of the log.
+    pub(crate) line: u64,
+    /// Whether the log still has them, as they were.
+    pub(crate) log: SameLog,
+}
+
+/// Whether a log goes on where an earlier look at it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SameLog {
+    Yes,
+    No,
+}
+
+/// Which snapshots are asked about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Scope<'a> {
+    /// All but those that a plan which waits names already.
+    Plan { open: &'a HashSet<u64> },
+    /// Those that plans name which have waited.
+    Execute { planned: &'a HashSet<u64> },
+}
+
+/// Why nothing at all of a history goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    Held { reason: String },
+    ClockBack { behind: String },
+    ClockForward { days: i64 },
+    Future { name: SnapshotName },
+    OtherLog { line: u64 },
+    Short { known: u64, found: u64 },
+    Missing { name: SnapshotName, count: usize },
+    NeverVerified,
+    VerifyOverdue { days: i64 },
+}
+
+/// Why one snapshot stays that no rule keeps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Guard {
+    Newest,
+    NewestVerified,
+    Held {
+        reason: String,
+    },
+    Base,
+    NotIced,
+    Floor,
+    Cap,
+    /// A plan that waits names it.
+    Waits,
+    /// No plan that has waited names it.
+    NotPlanned,
+}
+
+/// What becomes of one snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Kept(Rule),
+    Spared(Guard),
+    Goes,
+}
+
+/// What becomes of each snapshot of the log, oldest first.
+pub(crate) fn judge(facts: &Facts<'_>, scope: Scope<'_>) -> Result<Vec<Fate>, Refusal> {
+    let rules = retain(&facts.log.times(), facts.policy);
+    if rules.iter().any(Option::is_none) {
+        refusal(facts).map_or(Ok(()), Err)?;
+    }
+    let mut left = rules.len();
+    let mut going = 0;
+    let fates = facts.log.snapshots().iter().zip(rules).map(|(snapshot, rule)| {
+        if let Some(rule) = rule {
+            return Fate::Kept(rule);
+        }
+        let guard = guard(facts, scope, snapshot).or_else(|| {
+            let is_floor = left <= facts.settings.keep_min as usize;
+            let is_cap = || (going >= facts.settings.cap).then_some(Guard::Cap);
+            is_floor.then_some(Guard::Floor).or_else(is_cap)
+        });
+        match guard {
+            None => {
+                left -= 1;
+                going += 1;
+                Fate::Goes
+            }
+            Some(guard) => {
+                left -= usize::from(guard == Guard::Waits);
+                Fate::Spared(guard)
+            }
+        }
+    });
+    Ok(fates.collect())
+}
+
+/// Whether anything is odd about the whole history, or about what time it is.
+fn refusal(facts: &Facts<'_>) -> Option<Refusal> {
+    if let Some(reason) = facts.log.hold() {
+        return Some(Refusal::Held { reason: reason.to_owned() });
+    }
+    clock(facts).or_else(|| list(facts)).or_else(|| verify(facts))
+}
+
+fn clock(facts: &Facts<'_>) -> Option<Refusal> {
+    let written = facts.log.written().and_then(time);
+    let planned = facts.last.map(|last| last.written);
+    let known = planned.max(written)?;
+    if facts.now + CLOCK_EXACT < known {
+        return Some(Refusal::ClockBack { behind: known.to_rfc3339_opts(SecondsFormat::Secs, true) });
+    }
+    // Not by the log: a host may have pushed since, by the same clock.
+    if let Some(gap) = planned.map(|planned| facts.now - planned).filter(|gap| *gap > CLOCK_GAP) {
+        return Some(Refusal::ClockForward { days: gap.num_days() });
+    }
+    // Whoever released the history since has looked at it.
+    let unseen = |one: &&Snapshot| one.line > facts.log.released_line();
+    let mut snapshots = facts.log.snapshots().iter().filter(unseen);
+    let future = snapshots.find(|one| one.name.time() > facts.now + CLOCK_EXACT)?;
+    Some(Refusal::Future { name: future.name.clone() })
+}
+
+fn list(facts: &Facts<'_>) -> Option<Refusal> {
+    if let Some(last) = facts.last {
+        if last.log == SameLog::No {
+            return Some(Refusal::OtherLog { line: last.line });
+        }
+        let pruned = facts.log.pruned().iter().filter(|pruned| pruned.line > last.line).count();
+        let found = (facts.log.snapshots().len() + pruned) as u64;
+        if found < last.snapshots {
+            return Some(Refusal::Short { known: last.snapshots, found });
+        }
+    }
+    let count = facts.missing.len();
+    facts.missing.first().map(|name| Refusal::Missing { name: name.clone(), count })
+}
+
+fn verify(facts: &Facts<'_>) -> Option<Refusal> {
+    let Some(verified) = facts.log.verified().and_then(|verified| time(&verified.time)) else {
+        return Some(Refusal::NeverVerified);
+    };
+    let age = facts.now - verified;
+    (age > facts.settings.verify_within()).then(|| Refusal::VerifyOverdue { days: age.num_days() })
+}
+
+/// What stands before one snapshot, whatever becomes of the others.
+fn guard(facts: &Facts<'_>, scope: Scope<'_>, snapshot: &Snapshot) -> Option<Guard> {
+    let (log, sequence) = (facts.log, snapshot.sequence);
+    let is = |other: Option<&Snapshot>| other.is_some_and(|other| other.sequence == sequence);
+    if let Scope::Execute { planned } = scope
+        && !planned.contains(&sequence)
+    {
+        return Some(Guard::NotPlanned);
+    }
+    if is(log.latest()) {
+        return Some(Guard::Newest);
+    }
+    if is(log.newest_verified()) {
+        return Some(Guard::NewestVerified);
+    }
+    if let Some(reason) = log.hold_on(&snapshot.name) {
+        return Some(Guard::Held { reason: reason.to_owned() });
+    }
+    // Of several snapshots with one root a push builds on the newest.
+    if facts.bases.contains(&snapshot.root) && is(log.by_root(snapshot.root)) {
+        return Some(Guard::Base);
+    }
+    if facts.iced.is_some_and(|iced| sequence > iced) {
+        return Some(Guard::NotIced);
+    }
+    match scope {
+        Scope::Plan { open } if open.contains(&sequence) => Some(Guard::Waits),
+        _ => None,
+    }
+}
+
+fn time(text: &str) -> Option<DateTime<Utc>> {
+    DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc())
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::Held { reason } => write!(f, "on hold: {reason}"),
+            Refusal::ClockBack { behind } => write!(f, "the clock is behind what was written at {behind}"),
+            Refusal::ClockForward { days } => {
+                write!(f, "no plan was made for {days} days: nobody was here, or the clock was set forward")
+            }
+            Refusal::Future { name } => {
+                write!(f, "snapshot {name} is of the future: the clock is wrong, or was")
+            }
+            Refusal::OtherLog { line } => {
+                write!(f, "the log is not the one that the last plan was made of, up to line {line}")
+            }
+            Refusal::Short { known, found } => {
+                write!(f, "the list is short: the last plan knew {known} snapshots, and there are {found}")
+            }
+            Refusal::Missing { name, count } => {
+                write!(f, "{count} snapshots of the log are not all there, the first is {name}")
+            }
+            Refusal::NeverVerified => f.write_str("it was never verified: run `snapshotter verify`"),
+            Refusal::VerifyOverdue { days } => {
+                write!(f, "it was last verified {days} days ago: run `snapshotter verify`")
+            }
+        }
+    }
+}
+
+impl fmt::Display for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = match self {
+            Guard::Newest => "the newest",
+            Guard::NewestVerified => "the newest that was verified",
+            Guard::Held { reason } => return write!(f, "on hold: {reason}"),
+            Guard::Base => "a push may build on it",
+            Guard::NotIced => "nothing as new is off-site in every vault",
+            Guard::Floor => "one of the last that are kept in any case",
+            Guard::Cap => "enough for one run",
+            Guard::Waits => "a plan that waits names it",
+            Guard::NotPlanned => "no plan that has waited names it",
+        };
+        f.write_str(text)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,147 @@
+//! The plans of one history: `.prune/<number>.plan`. Document: docs/formats/prune-plan.md.
+
+use std::collections::HashSet;
+use std::io::Read;
+
+use chrono::{DateTime, Utc};
+use durable::{Dir, Lock, Name};
+use formats::HostId;
+use formats::records::Record;
+use formats::records::plan::{PLAN_BYTES, PrunePlan};
+use history::{HostHistory, layout};
+
+use crate::trouble::Trouble;
+
+const LOCK: Name<'static> = Name::literal(".lock");
+const SUFFIX: &str = ".plan";
+/// More than ever wait.
+const NAMES_MAX: usize = 10_000;
+const DIGITS: usize = 10;
+
+/// All plans of a history, for one process at a time.
+#[derive(Debug)]
+pub(crate) struct Plans {
+    host: HostId,
+    dir: Dir,
+    _alone: Lock,
+    /// Ascending by number.
+    all: Vec<Numbered>,
+}
+
+/// A plan, and its place in the order.
+#[derive(Debug, Clone)]
+pub(crate) struct Numbered {
+    number: u64,
+    pub(crate) plan: PrunePlan,
+    pub(crate) written: DateTime<Utc>,
+}
+
+impl Plans {
+    /// Opens them, and makes their folder where there is none.
+    pub(crate) fn open(history: &HostHistory) -> Result<Self, Trouble> {
+        let host = history.host().clone();
+        let at = || Trouble::folder(format!("opening the plans of {host}"));
+        let dir = history.dir().make_dir_or_open(layout::PRUNE, 0o750).map_err(at())?;
+        let lock = dir.try_lock(LOCK).map_err(at())?;
+        let alone = lock.ok_or_else(|| Trouble::Busy { host: host.clone() })?;
+        dir.remove_unfinished().map_err(at())?;
+        let mut all = Vec::new();
+        for name in dir.names_at_most(NAMES_MAX).map_err(at())? {
+            if let Some(number) = number(&name) {
+                all.push(read(&dir, &host, &name, number)?);
+            }
+        }
+        Ok(Self { host, dir, _alone: alone, all })
+    }
+
+    /// The newest, also when it was carried out: what was known then.
+    pub(crate) fn newest(&self) -> Option<&Numbered> {
+        self.all.last()
+    }
+
+    /// Those that name something, oldest first.
+    pub(crate) fn open_ones(&self) -> impl Iterator<Item = &Numbered> {
+        self.all.iter().filter(|one| !one.plan.remove.is_empty())
+    }
+
+    /// What a plan names that waits.
+    pub(crate) fn named(&self) -> HashSet<u64> {
+        self.open_ones().flat_map(|one| &one.plan.remove).map(|planned| planned.sequence).collect()
+    }
+
+    /// Adds one, and forgets those that name nothing any more.
+    pub(crate) fn add(&mut self, plan: PrunePlan) -> Result<(), Trouble> {
+        let number = self.newest().map_or(0, |newest| newest.number) + 1;
+        let written = time(&plan.written).unwrap_or_default();
+        self.write(number, &plan)?;
+        self.all.push(Numbered { number, plan, written });
+        self.forget()
+    }
+
+    /// These were carried out or withdrawn: they name nothing any more.
+    pub(crate) fn finish(&mut self, is_done: impl Fn(&Numbered) -> bool) -> Result<(), Trouble> {
+        for place in 0..self.all.len() {
+            let Some(one) = self.all.get(place).filter(|one| !one.plan.remove.is_empty() && is_done(one))
+            else {
+                continue;
+            };
+            let (number, plan) = (one.number, PrunePlan { remove: Vec::new(), ..one.plan.clone() });
+            self.write(number, &plan)?;
+            if let Some(one) = self.all.get_mut(place) {
+                one.plan = plan;
+            }
+        }
+        self.forget()
+    }
+
+    /// Only the newest is remembered when it names nothing.
+    fn forget(&mut self) -> Result<(), Trouble> {
+        let newest = self.newest().map(|newest| newest.number);
+        let is_past = |one: &&Numbered| one.plan.remove.is_empty() && Some(one.number) != newest;
+        for one in self.all.iter().filter(is_past) {
+            let name = file_name(one.number);
+            let removed = Name::new(name.as_bytes()).and_then(|name| self.dir.unlink(name));
+            removed.map_err(Trouble::folder(format!("removing a plan of {}", self.host)))?;
+        }
+        self.all.retain(|one| !is_past(&one));
+        self.dir.sync().map_err(Trouble::folder(format!("removing plans of {}", self.host)))
+    }
+
+    fn write(&self, number: u64, plan: &PrunePlan) -> Result<(), Trouble> {
+        let at = format!("writing a plan of {}", self.host);
+        let bytes = plan.to_line().map_err(|error| Trouble::Machine { what: format!("{at}: {error}") })?;
+        let name = file_name(number);
+        let written = Name::new(name.as_bytes()).and_then(|name| self.dir.write_whole(name, &bytes, 0o640));
+        written.map_err(Trouble::folder(at))
+    }
+}
+
+fn read(dir: &Dir, host: &HostId, name: &[u8], number: u64) -> Result<Numbered, Trouble> {
+    let shown = cli::shown(name);
+    let at = || Trouble::folder(format!("reading plan {shown} of {host}"));
+    let file = Name::new(name).and_then(|name| dir.open_read(name)).map_err(at())?;
+    let mut bytes = Vec::new();
+    let read = file.take(PLAN_BYTES as u64 + 1).read_to_end(&mut bytes);
+    read.map_err(Trouble::stream(format!("reading plan {shown} of {host}")))?;
+    let wrong = |why: String| Trouble::Plan { host: host.clone(), name: shown.clone(), why };
+    let plan = PrunePlan::from_line(&bytes).map_err(|error| wrong(error.to_string()))?;
+    if plan.host != *host {
+        return Err(wrong(format!("it is of host {}", plan.host)));
+    }
+    let written = time(&plan.written).ok_or_else(|| wrong("its time is none".to_owned()))?;
+    Ok(Numbered { number, plan, written })
+}
+
+fn file_name(number: u64) -> String {
+    format!("{number:0DIGITS$}{SUFFIX}")
+}
+
+fn number(name: &[u8]) -> Option<u64> {
+    let digits = std::str::from_utf8(name).ok()?.strip_suffix(SUFFIX)?;
+    let number = digits.parse().ok()?;
+    (file_name(number).as_bytes() == name).then_some(number)
+}
+
+fn time(text: &str) -> Option<DateTime<Utc>> {
+    DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc())
+}

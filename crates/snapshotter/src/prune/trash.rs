@@ -1,0 +1,125 @@
+//! Out of the history in one rename, and then off the disk, slowly, while nobody waits.
+//!
+//! The order: the `prune` line is in the log, and the snapshot does not exist any more; its folder and its manifest are moved to the trash; all
+//! locks are freed; the trash is emptied. Killed anywhere, the next run goes on: what the log calls pruned and is still in its place is moved, and
+//! what is in the trash is removed.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use durable::{Dir, FileKind, Name};
+use history::{HostHistory, Log, SnapshotName, layout};
+
+/// So many names are removed between two looks at the time.
+const LOOK_EVERY: u64 = 256;
+/// More than any history has.
+const NAMES_MAX: usize = 1_000_000;
+
+/// What of a history's snapshots lies there.
+#[derive(Debug, Default)]
+pub(crate) struct Present {
+    folders: BTreeSet<SnapshotName>,
+    manifests: BTreeSet<SnapshotName>,
+}
+
+impl Present {
+    /// Looks. A list that cannot be read to its end is an error, and never a short list.
+    pub(crate) fn look(history: &HostHistory) -> durable::Result<Self> {
+        let folders = history.dir().names_at_most(NAMES_MAX)?;
+        let manifests = match history.dir().open_dir(layout::MANIFESTS) {
+            Err(error) if error.is_not_found() => Vec::new(),
+            dir => dir?.names_at_most(NAMES_MAX)?,
+        };
+        Ok(Self {
+            folders: folders.iter().filter_map(|name| layout::snapshot_of_folder(name)).collect(),
+            manifests: manifests.iter().filter_map(|name| layout::snapshot_of_manifest(name)).collect(),
+        })
+    }
+
+    /// Snapshots that the log has and that are not all there.
+    pub(crate) fn missing(&self, log: &Log) -> Vec<SnapshotName> {
+        let is_there = |name: &&SnapshotName| self.folders.contains(name) && self.manifests.contains(name);
+        log.snapshots().iter().map(|one| &one.name).filter(|name| !is_there(name)).cloned().collect()
+    }
+
+    /// Pruned snapshots of which something is still in its place.
+    pub(crate) fn left(&self, log: &Log) -> Vec<SnapshotName> {
+        let is_there = |name: &&SnapshotName| self.folders.contains(name) || self.manifests.contains(name);
+        log.pruned().iter().map(|one| &one.snapshot.name).filter(is_there).cloned().collect()
+    }
+}
+
+/// Moves a pruned snapshot to the trash. On the disk when it returns.
+pub(crate) fn throw_away(history: &HostHistory, name: &SnapshotName) -> durable::Result<()> {
+    let trash = history.dir().make_dir_or_open(layout::TRASH, 0o750)?;
+    let folder = Name::new(name.as_str().as_bytes())?;
+    moved(history.dir().rename_new(folder, &trash, folder))?;
+    let manifest = layout::manifest_file(name);
+    let manifest = Name::new(manifest.as_bytes())?;
+    match history.dir().open_dir(layout::MANIFESTS) {
+        Err(error) if error.is_not_found() => Ok(()),
+        manifests => moved(manifests?.rename_new(manifest, &trash, manifest)),
+    }
+}
+
+/// A run that was killed has moved it before.
+fn moved(answer: durable::Result<()>) -> durable::Result<()> {
+    match answer {
+        Err(error) if error.is_not_found() => Ok(()),
+        answer => answer,
+    }
+}
+
+/// Whether anything is in the trash.
+pub(crate) fn is_empty(history: &HostHistory) -> durable::Result<bool> {
+    Ok(open(history)?.map_or(Ok(Vec::new()), |trash| trash.names_at_most(NAMES_MAX))?.is_empty())
+}
+
+/// Removes all that is in the trash, no faster than so many names a second. Tells how many bytes of files lost their last name.
+pub(crate) fn empty(history: &HostHistory, names_per_second: u32) -> durable::Result<u64> {
+    let Some(trash) = open(history)? else { return Ok(0) };
+    let mut freed_bytes = 0_u64;
+    let mut pace = Pace::new(names_per_second);
+    for name in trash.names_at_most(NAMES_MAX)? {
+        trash.remove_tree_seen(Name::new(&name)?, &mut |folder, name| {
+            pace.step();
+            let stat = folder.stat(name)?;
+            if stat.kind == FileKind::File && stat.links == 1 {
+                freed_bytes = freed_bytes.saturating_add(stat.size);
+            }
+            Ok(())
+        })?;
+    }
+    trash.sync()?;
+    Ok(freed_bytes)
+}
+
+fn open(history: &HostHistory) -> durable::Result<Option<Dir>> {
+    match history.dir().open_dir(layout::TRASH) {
+        Err(error) if error.is_not_found() => Ok(None),
+        dir => dir.map(Some),
+    }
+}
+
+/// Waits where it would be too fast.
+#[derive(Debug)]
+struct Pace {
+    per_second: u32,
+    began: Instant,
+    names: u64,
+}
+
+impl Pace {
+    fn new(per_second: u32) -> Self {
+        Self { per_second, began: Instant::now(), names: 0 }
+    }
+
+    fn step(&mut self) {
+        self.names += 1;
+        if self.per_second == 0 || !self.names.is_multiple_of(LOOK_EVERY) {
+            return;
+        }
+        let due = Duration::from_secs_f64(self.names as f64 / f64::from(self.per_second));
+        std::thread::sleep(due.saturating_sub(self.began.elapsed()));
+    }
+}

@@ -1,5 +1,6 @@
 //! The folder into which everything is restored, held open.
 
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -151,5 +152,11 @@ impl Ground {
     /// Brings everything to the disk.
     pub(crate) fn sync(&self) -> Result<(), Failed> {
         self.root.sync_file_system().map_err(|error| GroundError::Folder(error).into())
+    }
+}
+
+impl AsFd for Ground {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.root.as_fd()
     }
 }

@@ -75,14 +75,18 @@ impl From<durable::Error> for Left {
 
 impl<'a> Repair<'a> {
     /// Holds the folder at `path`: the copy of the folder that is asked for, or the folder that has the copy of the file that is asked for.
-    pub fn open(run: &'a mut Run, path: &Path, survey: Survey, powers: Powers) -> Result<Self, GroundError> {
+    pub fn hold(path: &Path) -> Result<Dir, GroundError> {
         let absolute = std::path::absolute(path)
             .map_err(|source| GroundError::Make { path: path.to_owned(), source })?;
-        let copy = Dir::open_root(&absolute)?;
+        Ok(Dir::open_root(&absolute)?)
+    }
+
+    /// Nothing is set yet in `copy`, which people call `path`.
+    pub fn new(run: &'a mut Run, copy: Dir, path: &Path, survey: Survey, powers: Powers) -> Self {
         let Survey { selection, leaders, .. } = survey;
         let (name, counts) = (path.as_os_str().as_encoded_bytes().to_vec(), Repaired::default());
         let (open, missing, owners) = (Vec::new(), None, 0);
-        Ok(Repair { copy, name, leaders, selection, powers, run, open, missing, owners, counts })
+        Repair { copy, name, leaders, selection, powers, run, open, missing, owners, counts }
     }
 
     /// Sets the metadata of one name, if it is asked for. An error is the end of all.

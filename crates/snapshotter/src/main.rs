@@ -3,9 +3,9 @@
 //! [`ingest`] runs one confined process per host and push ([`ingest_host`]), [`watch`] does so whenever something arrives; what a host sent is
 //! parsed and expanded by a child that holds only descriptors ([`decode`]). [`verify`] reads everything again and names what is not as it should
 //! be. [`host`] makes and closes jails.
-//! [`list`], [`show`] and [`status`] look. [`audit`] tries what must not be possible.
+//! [`list`], [`show`], [`find`], [`diff`] and [`status`] look. [`restore`](mod@restore) brings back. [`audit`] tries what must not be possible.
 //!
-//! This program never works as root (only `host add`, `host retire` and `audit` are root's), never follows a name that a host chose out of its folder, and never
+//! This program never works as root (only `host add`, `host retire`, `audit` and `restore` into a folder are root's), never follows a name that a host chose out of its folder, and never
 //! removes a snapshot.
 
 mod account;
@@ -14,12 +14,15 @@ mod audit;
 mod by_file;
 mod decode;
 mod decoder;
+mod diff;
+mod find;
 mod host;
 mod hours;
 mod ingest;
 mod ingest_host;
 mod limits;
 mod list;
+mod restore;
 mod settings;
 mod show;
 mod stack;
@@ -29,6 +32,7 @@ mod trouble;
 mod verbs;
 mod verify;
 mod watch;
+mod when;
 
 fn main() -> std::process::ExitCode {
     match cli::parse::<args::Args>(args::PROGRAM) {

@@ -157,8 +157,12 @@ fn race(to: &Path, outside: &Outside) -> usize {
                     if fs::rename(&here, to.join("away")).is_err() {
                         continue;
                     }
-                    let target = if name.ends_with(['d', 'e']) { &outside.folder } else { &outside.file };
-                    exchanged += usize::from(symlink(target, &here).is_ok());
+                    let done = match name.ends_with(['d', 'e']) {
+                        true => symlink(&outside.folder, &here),
+                        // A second name of something of value, which a link's owner must not be given to.
+                        false => fs::hard_link(&outside.file, &here),
+                    };
+                    exchanged += usize::from(done.is_ok());
                     let _ = fs::remove_dir_all(to.join("away"));
                     let _ = fs::remove_file(to.join("away"));
                 }

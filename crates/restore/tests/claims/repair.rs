@@ -34,7 +34,7 @@ fn copy(to: &Path) {
 
 fn repair(tree: &Tree, selection: Selection, at: &Path, powers: Powers) -> (Repaired, u64) {
     let mut run = run();
-    let mut repair = Repair::open(&mut run, at, tree.survey(selection), powers).unwrap();
+    let mut repair = Repair::new(&mut run, Repair::hold(at).unwrap(), at, tree.survey(selection), powers);
     for entry in tree.entries.values() {
         repair.entry(entry, &Task::silent()).unwrap();
     }

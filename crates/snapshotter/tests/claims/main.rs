@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod bring_back;
 mod by_file;
 mod ceiling;
 mod clones;
@@ -9,6 +10,8 @@ mod copies;
 mod crew;
 mod damage;
 mod edges;
+mod finding;
+mod finding_many;
 mod holdings;
 mod hostile;
 mod hosts;

@@ -1,6 +1,7 @@
 #![no_main]
 //! Manifests: whatever is read whole, written again, is the same file; and its difference to nothing applies to itself.
 use formats::change::{apply, diff};
+use formats::glance::Glance;
 use formats::{Entry, ManifestReader, ManifestWriter};
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
@@ -32,6 +33,16 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let read: Vec<Entry> = reader.by_ref().collect::<Result<_, _>>().expect("just written");
     assert_eq!(read, kept);
     assert_eq!(reader.summary(), Some(summary));
+    let mut glance = Glance::new(bytes.as_slice(), 64).expect("just written");
+    let mut wanted = |path: &[u8]| path.len() % 2 == 0;
+    let mut seen = Vec::new();
+    while let Some(entry) = glance.next(&mut wanted).expect("just written") {
+        seen.push(entry);
+    }
+    assert!(seen.iter().eq(kept.iter().filter(|entry| entry.path.as_bytes().len() % 2 == 0)));
+    if let Ok(mut glance) = Glance::new(data, 64) {
+        while let Ok(Some(_)) = glance.next(&mut |_| true) {}
+    }
     let ok = |entries: &[Entry]| entries.to_vec().into_iter().map(Ok::<_, ()>);
     let half = &kept[..kept.len() / 2];
     let changes: Vec<_> = diff(ok(half), ok(&kept)).collect();

@@ -16,6 +16,8 @@ pub mod cursor;
 pub mod entry;
 pub mod flags;
 pub mod frame;
+pub mod glance;
+pub mod glob;
 pub mod holdings;
 pub mod id;
 pub mod limits;

@@ -7,7 +7,6 @@ mod ahead;
 mod attributes;
 mod facts;
 mod flags;
-mod glob;
 mod level;
 mod links;
 mod listing;

@@ -1,18 +1,7 @@
-//! Where an image is not what it should be: counted, and the first of them named.
+//! The end of a run that found where an image is not what its manifest says.
 
 use cli::{Exit, Failure, shown};
-
-/// Differences that are named; beyond, they are only counted.
-const NAMED_MAX: usize = 100;
-
-/// Where the image is not what its manifest says.
-#[derive(Debug, Default)]
-pub(crate) struct Differences {
-    /// How many there are in all.
-    pub(crate) total: u64,
-    /// The first of them: where, and what.
-    pub(crate) named: Vec<(Vec<u8>, String)>,
-}
+use restore::Differences;
 
 /// The end of a run that found differences.
 #[derive(Debug, thiserror::Error)]
@@ -29,22 +18,12 @@ impl Failure for ImageDiffers {
     }
 }
 
-impl Differences {
-    /// Adds one.
-    pub(crate) fn add(&mut self, path: &[u8], what: impl Into<String>) {
-        self.total += 1;
-        if self.named.len() < NAMED_MAX {
-            self.named.push((path.to_vec(), what.into()));
-        }
-    }
-
-    /// An error if there are any.
-    pub(crate) fn none(&self) -> Result<(), ImageDiffers> {
-        match self.named.first() {
-            None => Ok(()),
-            Some((path, what)) => {
-                Err(ImageDiffers { total: self.total, path: path.clone(), what: what.clone() })
-            }
+/// An error if there are any.
+pub(crate) fn none(differences: &Differences) -> Result<(), ImageDiffers> {
+    match differences.named.first() {
+        None => Ok(()),
+        Some((path, what)) => {
+            Err(ImageDiffers { total: differences.total, path: path.clone(), what: what.clone() })
         }
     }
 }

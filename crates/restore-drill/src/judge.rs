@@ -6,12 +6,11 @@ use std::io::{self, Read};
 use cli::{Failed, Task};
 use formats::records::drill::{DrilledSnapshot, FromManifest, Supplied};
 use formats::{Body, ContentHash, Entry, Kind, Meta, Node, RelPath, Tag};
+use restore::{Differences, Selection};
 
-use crate::differences::Differences;
 use crate::image::hold::{clamped, holds, is_same};
 use crate::image::{ImageReader, Manifest, Node as Seen};
 use crate::pairs::{Pair, Pairs};
-use crate::select::Selection;
 
 /// Numbers of owners that an image holds; those beyond are 0 in it.
 const OWNERS_MAX: usize = 2_048;

@@ -6,10 +6,10 @@ use std::iter::Peekable;
 
 use cli::Failed;
 use formats::{Entry, ManifestReader, RelPath};
+use restore::Selection;
 
 use crate::image::layout::snapshot_path;
 use crate::image::{ImageReader, Manifest, Node};
-use crate::select::Selection;
 
 /// One name.
 #[derive(Debug)]

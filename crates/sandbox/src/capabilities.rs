@@ -55,6 +55,21 @@ pub fn keep_read_search_and_trusted() -> Result<(ReadSearch, Trusted, BoundingSe
     Ok((read_search(kept), trusted, bounding))
 }
 
+/// Gives up all that restoring a tree with its metadata does not take. CAP_SYS_ADMIN is for `trusted.*` attributes; what else it is good for a
+/// filter of system calls has to refuse.
+pub fn keep_for_metadata() -> Result<(ReadSearch, BoundingSet)> {
+    let files = CapabilitySet::CHOWN
+        | CapabilitySet::DAC_OVERRIDE
+        | CapabilitySet::DAC_READ_SEARCH
+        | CapabilitySet::FOWNER;
+    let powers = CapabilitySet::FSETID
+        | CapabilitySet::SETFCAP
+        | CapabilitySet::MKNOD
+        | CapabilitySet::LINUX_IMMUTABLE;
+    let (kept, bounding) = keep(files | powers | CapabilitySet::SYS_ADMIN)?;
+    Ok((read_search(kept), bounding))
+}
+
 fn read_search(kept: CapabilitySet) -> ReadSearch {
     if kept.contains(CapabilitySet::DAC_READ_SEARCH) { ReadSearch::Held } else { ReadSearch::NotHeld }
 }

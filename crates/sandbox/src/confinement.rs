@@ -6,7 +6,8 @@ use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use rustix::thread::set_no_new_privs;
 
 use crate::capabilities::{
-    BoundingSet, ReadSearch, Trusted, drop_capabilities, keep_only_read_search, keep_read_search_and_trusted,
+    BoundingSet, ReadSearch, Trusted, drop_capabilities, keep_for_metadata, keep_only_read_search,
+    keep_read_search_and_trusted,
 };
 use crate::files::{Network, Reach, Signals, restrict};
 use crate::{Landlock, LandlockState, Profile, Result, SandboxError, filter, threads};
@@ -30,7 +31,9 @@ pub enum Keep {
     Nothing,
     /// CAP_DAC_READ_SEARCH, where the process has it: reading every file of a host.
     ReadSearch,
-    /// As the former, and CAP_SYS_ADMIN, where the process has it: seeing `trusted.*` attributes. The filter of system calls
+    /// What setting owners, modes, attributes, times and flags, and making devices, takes of root's power, where the process has it.
+    Metadata,
+    /// As [`Keep::ReadSearch`], and CAP_SYS_ADMIN, where the process has it: seeing `trusted.*` attributes. The filter of system calls
     /// refuses what else that is good for.
     ReadSearchAndTrusted,
 }
@@ -92,6 +95,11 @@ impl<'fd> Confinement<'fd> {
         self.rule(folder, Reach::WriteTree)
     }
 
+    /// As [`Self::write_tree_beneath`]; fifos and devices can be made too, and none be opened by that.
+    pub fn write_all_beneath(self, folder: &'fd impl AsFd) -> Self {
+        self.rule(folder, Reach::WriteAll)
+    }
+
     /// Whether to go on without Landlock.
     pub fn landlock(mut self, landlock: Landlock) -> Self {
         self.landlock = landlock;
@@ -149,6 +157,10 @@ impl<'fd> Confinement<'fd> {
             Keep::Nothing => Ok((ReadSearch::NotHeld, Trusted::Hidden, drop_capabilities()?)),
             Keep::ReadSearch => {
                 let (read_search, bounding_set) = keep_only_read_search()?;
+                Ok((read_search, Trusted::Hidden, bounding_set))
+            }
+            Keep::Metadata => {
+                let (read_search, bounding_set) = keep_for_metadata()?;
                 Ok((read_search, Trusted::Hidden, bounding_set))
             }
             Keep::ReadSearchAndTrusted => keep_read_search_and_trusted(),

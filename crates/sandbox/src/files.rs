@@ -50,6 +50,8 @@ pub(crate) enum Reach {
     WriteFiles,
     WriteFolders,
     WriteTree,
+    /// As the former, and fifos and devices.
+    WriteAll,
     /// Read, and run as a program.
     Run,
     /// Read, write what is there, and steer a device.
@@ -75,6 +77,7 @@ const READ: BitFlags<AccessFs> = make_bitflags!(AccessFs::{ReadFile | ReadDir});
 const FILES: BitFlags<AccessFs> =
     make_bitflags!(AccessFs::{WriteFile | Truncate | MakeReg | RemoveFile | Refer});
 const FOLDERS: BitFlags<AccessFs> = make_bitflags!(AccessFs::{MakeDir | RemoveDir});
+const SPECIALS: BitFlags<AccessFs> = make_bitflags!(AccessFs::{MakeFifo | MakeChar | MakeBlock});
 
 impl Reach {
     fn access(self) -> BitFlags<AccessFs> {
@@ -83,6 +86,7 @@ impl Reach {
             Reach::WriteFiles => READ | FILES,
             Reach::WriteFolders => READ | FILES | FOLDERS,
             Reach::WriteTree => READ | FILES | FOLDERS | AccessFs::MakeSym,
+            Reach::WriteAll => READ | FILES | FOLDERS | AccessFs::MakeSym | SPECIALS,
             Reach::Run => READ | AccessFs::Execute,
             Reach::Device => READ | AccessFs::WriteFile | AccessFs::IoctlDev,
         }

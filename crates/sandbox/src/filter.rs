@@ -19,6 +19,9 @@ const FICLONERANGE: u64 = 0x4020_940d;
 /// From linux/fs.h: read an inode's flags. The kernel writes an int, whatever the size in the number says.
 const FS_IOC_GETFLAGS: u64 = if cfg!(target_pointer_width = "64") { 0x8008_6601 } else { 0x8004_6601 };
 
+/// Set them.
+const FS_IOC_SETFLAGS: u64 = if cfg!(target_pointer_width = "64") { 0x4008_6602 } else { 0x4004_6602 };
+
 type Rules = BTreeMap<c_long, Vec<SeccompRule>>;
 
 /// A test on one argument: all of a rule's tests must hold, and one rule of a call.
@@ -77,6 +80,10 @@ fn base() -> Vec<(c_long, Vec<Test>)> {
 fn of_profile(profile: Profile) -> Vec<(c_long, Vec<Test>)> {
     match profile {
         Profile::Decoder | Profile::Receiver => Vec::new(),
+        Profile::Restore => vec![
+            (libc::SYS_ioctl, vec![Test::Is(1, FS_IOC_GETFLAGS)]),
+            (libc::SYS_ioctl, vec![Test::Is(1, FS_IOC_SETFLAGS)]),
+        ],
         Profile::Client => vec![(libc::SYS_ioctl, vec![Test::Is(1, FS_IOC_GETFLAGS)])],
         Profile::Transport => vec![(libc::SYS_ioctl, vec![Test::Is(1, FIONBIO)])],
         Profile::Ingest => vec![

@@ -16,6 +16,9 @@ pub enum Profile {
     Receiver,
     /// As the receiver, and make folders, links, permissions and times in a history, share blocks, wait for a child.
     Ingest,
+    /// As a history is made, and set owners, modes, attributes, times and flags, make fifos and devices. Metadata can be set by path too, as a link
+    /// or a device can be reached in no other way, and Landlock does not govern that.
+    Restore,
     /// Read any file with its attributes, keep a state of regular files, wait for a child.
     Client,
 }
@@ -28,6 +31,7 @@ impl Profile {
             Profile::Transport => &[BASE, CONNECTED_SOCKETS],
             Profile::Receiver => &[BASE, FILES],
             Profile::Ingest => &[BASE, FILES, TREES, CHILDREN],
+            Profile::Restore => &[BASE, FILES, TREES, METADATA],
             Profile::Client => &[BASE, FILES, FOLDERS, ATTRIBUTES, CHILDREN],
         };
         groups.concat()
@@ -128,6 +132,19 @@ const TREES: &[c_long] = &[
     libc::SYS_fchmod,
     libc::SYS_syncfs,
     libc::SYS_copy_file_range,
+];
+
+/// What a restored tree is made of, beside what a history is.
+const METADATA: &[c_long] = &[
+    libc::SYS_mknodat,
+    libc::SYS_fchownat,
+    libc::SYS_fchmodat,
+    libc::SYS_utimensat,
+    libc::SYS_setxattr,
+    libc::SYS_fsetxattr,
+    libc::SYS_fgetxattr,
+    libc::SYS_flistxattr,
+    libc::SYS_fremovexattr,
 ];
 
 const ATTRIBUTES: &[c_long] = &[

@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use cli::{Common, Manual};
@@ -8,6 +9,8 @@ use formats::HostId;
 use crate::hold::{Reason, Target};
 use crate::host::args::HostVerb;
 use crate::prune::Step;
+use crate::when::When;
+use crate::{diff, find, restore};
 
 /// The program's name, in reports.
 pub(crate) const PROGRAM: &str = "snapshotter";
@@ -27,10 +30,13 @@ const EXAMPLES: &str = "Examples:
   snapshotter ingest
   snapshotter list web01
   snapshotter show web01 latest --entries
+  snapshotter find '*.conf' --host web01
+  snapshotter diff web01 2026-01-31 latest etc
+  snapshotter restore web01 latest etc/nginx --to /root/nginx
   snapshotter verify
   snapshotter status
 
-Started as root, every verb but `host` and `audit` goes on as the account `owner` of the settings.";
+Started as root, every verb but `host`, `audit` and `restore` into a folder goes on as the account `owner` of the settings.";
 
 const INGEST_EXAMPLES: &str = "Examples:
   snapshotter ingest
@@ -122,12 +128,39 @@ pub(crate) enum Verb {
     Show {
         /// Whose
         host: HostId,
-        /// Its name, or `latest`
-        snapshot: String,
+        /// Its name, `latest`, or a time
+        #[arg(value_name = "WHEN")]
+        snapshot: When,
         /// List its entries too
         #[arg(long)]
         entries: bool,
     },
+    /// Find names in all snapshots, and tell which versions of them there are
+    #[command(after_help = find::EXAMPLES)]
+    Find {
+        /// A name, or a path, with `*`, `?`, `[...]` and `**`
+        pattern: find::Pattern,
+        /// Only in the snapshots of this host
+        #[arg(long, value_name = "HOST")]
+        host: Option<HostId>,
+    },
+    /// Tell what differs between two snapshots of a host
+    #[command(after_help = diff::EXAMPLES)]
+    Diff {
+        /// Whose
+        host: HostId,
+        /// The first: its name, `latest`, or a time
+        #[arg(value_name = "A")]
+        first: When,
+        /// The second
+        #[arg(value_name = "B")]
+        second: When,
+        /// Only this file or folder, as it was on the host
+        path: Option<OsString>,
+    },
+    /// Restore a snapshot, or a part of it
+    #[command(after_help = restore::args::EXAMPLES)]
+    Restore(restore::args::Asked),
     /// Read everything again, and name every defect
     #[command(after_help = VERIFY_EXAMPLES)]
     Verify {
@@ -245,6 +278,9 @@ impl Verb {
             Verb::Ingest { .. } => "ingest",
             Verb::List { .. } => "list",
             Verb::Show { .. } => "show",
+            Verb::Find { .. } => "find",
+            Verb::Diff { .. } => "diff",
+            Verb::Restore(_) => "restore",
             Verb::Verify { .. } => "verify",
             Verb::Prune { .. } => "prune",
             Verb::Hold { .. } => "hold",

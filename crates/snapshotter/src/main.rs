@@ -3,10 +3,11 @@
 //! [`ingest`] runs one confined process per host and push ([`ingest_host`]), [`watch`] does so whenever something arrives; what a host sent is
 //! parsed and expanded by a child that holds only descriptors ([`decode`]). [`verify`] reads everything again and names what is not as it should
 //! be. [`retain`] says which snapshots are kept, and [`prune`] removes others, after a plan has waited; [`hold`] stops it. [`host`] makes and
-//! closes jails. [`list`], [`show`] and [`status`] look. [`audit`] tries what must not be possible.
+//! closes jails. [`list`], [`show`], [`find`], [`diff`] and [`status`] look. [`restore`](mod@restore) brings back. [`audit`] tries what must not be
+//! possible.
 //!
-//! This program never works as root (only `host add`, `host retire` and `audit` are root's), never follows a name that a host chose out of its
-//! folder, and removes a snapshot only in [`prune`].
+//! This program never works as root (only `host add`, `host retire`, `audit` and `restore` into a folder are root's), never follows a name that a
+//! host chose out of its folder, and removes a snapshot only in [`prune`].
 
 mod account;
 mod args;
@@ -14,6 +15,8 @@ mod audit;
 mod by_file;
 mod decode;
 mod decoder;
+mod diff;
+mod find;
 mod hold;
 mod host;
 mod hours;
@@ -22,6 +25,7 @@ mod ingest_host;
 mod limits;
 mod list;
 mod prune;
+mod restore;
 mod retain;
 mod settings;
 mod show;
@@ -33,6 +37,7 @@ mod turn;
 mod verbs;
 mod verify;
 mod watch;
+mod when;
 
 fn main() -> std::process::ExitCode {
     match cli::parse::<args::Args>(args::PROGRAM) {

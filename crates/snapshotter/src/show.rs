@@ -7,6 +7,7 @@ use formats::entry::{Body, Entry, Kind};
 use crate::list::{facts, open};
 use crate::settings::Settings;
 use crate::trouble::Trouble;
+use crate::when::When;
 
 /// How much is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,14 +23,14 @@ pub(crate) fn run(
     run: &mut Run,
     settings: &Settings,
     host: &HostId,
-    name: &str,
+    when: &When,
     depth: Depth,
 ) -> Result<Exit, Failed> {
     let at = || Trouble::history(host);
     let place = open(settings)?.host(host).map_err(at())?;
     let _reading = place.read_lock().map_err(at())?;
     let log = place.log().map_err(at())?;
-    let snapshot = log.find(name).map_err(at())?;
+    let snapshot = when.find(&log)?;
     let facts = facts(host, snapshot);
     for (key, value) in facts.as_object().into_iter().flatten() {
         match value {

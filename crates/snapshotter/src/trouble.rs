@@ -110,6 +110,32 @@ pub(crate) enum Trouble {
         /// What.
         what: String,
     },
+    /// The manifest of a snapshot is sound, and not the one that the log names.
+    #[error("the manifest of {snapshot} is another one than the log says")]
+    OtherManifest {
+        /// Of which snapshot.
+        snapshot: String,
+    },
+    /// Contents of a snapshot are not what its manifest says; the rest was restored.
+    #[error("snapshot {snapshot} differs from its manifest in {total} places, first {path}: {what}")]
+    Differs {
+        /// How many.
+        total: u64,
+        /// Of which snapshot.
+        snapshot: String,
+        /// The first of them.
+        path: String,
+        /// How it differs.
+        what: String,
+    },
+    /// The snapshot does not hold what is asked for.
+    #[error("{path}: not in snapshot {snapshot}")]
+    Absent {
+        /// What was asked for.
+        path: String,
+        /// Of which snapshot.
+        snapshot: String,
+    },
     /// What was asked for cannot be done.
     #[error("{what}")]
     Usage {
@@ -160,6 +186,8 @@ impl Failure for Trouble {
             | Trouble::Histories(_) => Exit::MACHINE,
             Trouble::Machine { .. } | Trouble::Sandbox(_) => Exit::MACHINE,
             Trouble::Stranger { .. } | Trouble::Plan { .. } => Exit::DAMAGED,
+            Trouble::Differs { .. } | Trouble::OtherManifest { .. } => Exit::SNAPSHOT_DIFFERS,
+            Trouble::Absent { .. } => Exit::NOTHING,
             Trouble::Defects { exit, .. } => *exit,
             Trouble::Busy { .. } | Trouble::Locked { .. } => Exit::BUSY,
             Trouble::NoRoom { .. } | Trouble::NoInodes { .. } => Exit::NO_ROOM,
@@ -181,6 +209,10 @@ impl Failure for Trouble {
             Trouble::Plan { .. } => {
                 "nothing is removed while it lies there; take it away if nobody needs it: a new plan waits anew"
             }
+            Trouble::Differs { .. } => {
+                "the rest is restored. Another snapshot or the ice of this one may have what is damaged; `snapshotter verify` names all that is"
+            }
+            Trouble::Absent { .. } => "`snapshotter find` tells which snapshots have a name",
             Trouble::NoRoom { .. } => "free some space, or lower limits.free_bytes; nothing sealed is lost",
             Trouble::NoInodes { .. } => {
                 "remove files, or make the file system with more inodes, or lower limits.free_inodes; nothing sealed is lost"

@@ -10,7 +10,10 @@ use crate::args::{Args, PROGRAM, Verb};
 use crate::hold::{self, Change};
 use crate::prune::{self, Step};
 use crate::settings::{SETTINGS_FILE, Settings};
-use crate::{account, audit, by_file, decode, host, ingest, ingest_host, list, show, status, verify, watch};
+use crate::{
+    account, audit, by_file, decode, diff, find, host, ingest, ingest_host, list, restore, show, status,
+    verify, watch,
+};
 
 /// Files that are made are for the account and its group only.
 const UMASK: u32 = 0o027;
@@ -43,6 +46,10 @@ fn verb(run: &mut Run, args: &Args) -> Result<Exit, Failed> {
         Verb::Ingest { hosts, from: Some(file), opened, .. } => {
             by_file::run(run, &settings, &by_file::Brought { hosts, file, opened: *opened })
         }
+        Verb::Restore(asked) => {
+            let json = if args.common.json { restore::Json::Asked } else { restore::Json::Not };
+            restore::run(run, &settings, asked, json)
+        }
         verb => {
             account::leave_root(&settings)?;
             unprivileged(run, &settings, verb)
@@ -65,6 +72,10 @@ fn unprivileged(run: &mut Run, settings: &Settings, verb: &Verb) -> Result<Exit,
             let depth = if *entries { show::Depth::Entries } else { show::Depth::Facts };
             show::run(run, settings, host, snapshot, depth)
         }
+        Verb::Find { pattern, host } => find::run(run, settings, pattern, host.as_ref()),
+        Verb::Diff { host, first, second, path } => {
+            diff::run(run, settings, host, (first, second), path.as_deref())
+        }
         Verb::Verify { host } => verify::run(run, settings, host.as_ref()),
         Verb::NoteVerified => verify::scribe::child(run, settings),
         Verb::Prune { hosts, plan, execute } => {
@@ -80,8 +91,11 @@ fn unprivileged(run: &mut Run, settings: &Settings, verb: &Verb) -> Result<Exit,
         Verb::Release { target, reason } => hold::run(run, settings, target, reason, Change::Release),
         Verb::Status { hosts } => status::run(run, settings, hosts),
         Verb::AuditHistory => audit::past::child(settings),
-        Verb::Host { .. } | Verb::Decode(_) | Verb::Manual(_) | Verb::Audit { .. } | Verb::AuditAttempts => {
-            Err(Failed::bug("choosing a verb", "it was chosen before"))
-        }
+        Verb::Host { .. }
+        | Verb::Restore(_)
+        | Verb::Decode(_)
+        | Verb::Manual(_)
+        | Verb::Audit { .. }
+        | Verb::AuditAttempts => Err(Failed::bug("choosing a verb", "it was chosen before")),
     }
 }

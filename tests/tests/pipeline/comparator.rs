@@ -63,7 +63,7 @@ fn node(path: &Path, kind: FileType, major: u32, minor: u32) {
 }
 
 /// What everybody may make.
-fn furnish(root: &Path) {
+pub(super) fn furnish(root: &Path) {
     for folder in ["a/b/c", "other", "empty/too", "names", "times"] {
         fs::create_dir_all(root.join(folder)).unwrap();
     }
@@ -102,7 +102,7 @@ fn furnish(root: &Path) {
 }
 
 /// What only root may make.
-fn furnish_as_root(root: &Path) {
+pub(super) fn furnish_as_root(root: &Path) {
     node(&root.join("char"), FileType::CharacterDevice, 1, 3);
     node(&root.join("block"), FileType::BlockDevice, 7, 200);
     node(&root.join("large-device"), FileType::BlockDevice, 259, 65_600);
@@ -121,7 +121,7 @@ fn furnish_as_root(root: &Path) {
 }
 
 /// Times last: making things changes the times of what they are in.
-fn set_times(root: &Path) {
+pub(super) fn set_times(root: &Path) {
     for (name, seconds, nanos) in MTIMES {
         let path = root.join("times").join(name);
         rig::file(&path, name.as_bytes());
@@ -198,7 +198,7 @@ fn chain(scratch: &Scratch, host: &Host, root: &Path, round: usize) -> PathBuf {
     below(&target, root)
 }
 
-fn judge(root: &Path, restored: &Path) {
+pub(super) fn judge(root: &Path, restored: &Path) {
     assert_eq!(stock::rsync_differences(root, restored).unwrap(), "");
     assert_eq!(rsync(root, restored), "");
     assert_eq!(linked(restored), linked(root));

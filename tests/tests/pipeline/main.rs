@@ -17,6 +17,8 @@ mod demo;
 mod fidelity;
 /// Machines of their own: units, timers, cut cables, stolen keys, the current gone.
 mod fleet;
+/// Out of the history itself: into a folder, through tar, onto a copy made by hand.
+mod from_history;
 /// The document for a new admin, run on machines of its own.
 mod getting_started;
 /// A host that breaks every rule harms nobody, not even its own past.

@@ -3,7 +3,7 @@
 //! They are not matched against whole paths: the walk carries a [`Place`] down with it, which knows how far each rule has come.
 //! So a name costs what its own length and the rules cost, however deep it lies.
 
-use super::glob::{Glob, units};
+use formats::glob::{Glob, units};
 
 /// Most rules.
 pub const RULES_MAX: usize = 256;

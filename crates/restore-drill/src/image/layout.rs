@@ -2,10 +2,10 @@
 
 use formats::RelPath;
 use formats::records::ice::IceSnapshot;
+use restore::Differences;
 
 use super::reader::{ImageError, ImageReader};
 use super::talk::Kind;
-use crate::differences::Differences;
 
 const MANIFESTS: &str = "manifests";
 const SNAPSHOTS: &str = "snapshots";

@@ -7,11 +7,11 @@ use cli::{Exit, Failed, Failure};
 use formats::manifest::ManifestError;
 use formats::records::ice::IceSnapshot;
 use formats::{Entry, ManifestReader};
+use restore::{Differences, Entries, Source};
 
 use super::layout::{manifest_path, reach};
 use super::reader::{ImageError, ImageReader, Node};
 use super::talk::Kind;
-use crate::differences::Differences;
 use crate::quarantine::Quarantine;
 
 /// Why a manifest cannot be used.
@@ -97,6 +97,12 @@ impl Manifest {
     /// What is wrong with it now, though it was good when it was brought out: this machine's disk.
     pub(crate) fn lost(&self, source: ManifestError) -> Unusable {
         Unusable::Lost { snapshot: self.snapshot.name.clone(), source }
+    }
+}
+
+impl Source for Manifest {
+    fn entries(&self) -> Result<Entries<'_>, Failed> {
+        Ok(Box::new(Manifest::entries(self)?.map(|entry| Ok(entry.map_err(|source| self.lost(source))?))))
     }
 }
 

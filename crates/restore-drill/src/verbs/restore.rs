@@ -3,17 +3,18 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use cli::{Amount, Exit, Failed, Failure, Monitor, Run, shown};
+use cli::{Amount, Exit, Failed, Failure, Monitor, Run, Task, shown};
+use formats::Entry;
 use formats::records::ice::IceSnapshot;
-use formats::{Entry, Kind};
+use restore::{Counts, Differences, Ground, Place, Powers, Selection, Survey};
 
 use super::image::{Found, search};
 use crate::args::Source;
-use crate::differences::Differences;
+use crate::differences;
 use crate::image::{ImageReader, Manifest, layout};
-use crate::place::{Counts, Ground, Leaders, Place, ground};
+use crate::in_image::InImage;
+use crate::pairs::{Pair, Pairs};
 use crate::quarantine::Quarantine;
-use crate::select::Selection;
 use crate::settings::Settings;
 use crate::thaw::Tally;
 
@@ -51,7 +52,7 @@ pub(super) fn restore(
     wanted: &Wanted,
 ) -> Result<Exit, Failed> {
     let selection = Selection::parse(wanted.path.as_deref())?;
-    ground::check(&wanted.to)?;
+    Ground::check(&wanted.to)?;
     let mut found = Found::new(run, settings, source, search(settings, source)?)?;
     choose(&found, wanted)?;
     let quarantine = Quarantine::enter(&settings.quarantine, Box::new(run.console()))?;
@@ -82,14 +83,14 @@ fn restore_within(
     let mut image = ImageReader::start(&image, &names, settings.memory_bytes)?;
     let mut differences = Differences::default();
     layout::pass_manifests(&mut image, &mut differences)?;
-    let mut seen = Gathered::new(&selection);
-    let see = &mut |entry: &Entry| seen.gather(entry);
+    let mut survey = Survey::new(selection.clone());
+    let see = &mut |entry: &Entry| survey.gather(entry);
     let manifest = Manifest::bring_out(&mut image, &snapshot, quarantine, &mut differences, see)?;
-    if let (Selection::Beneath(path), false) = (&selection, seen.found) {
+    if let (Selection::Beneath(path), false) = (&selection, survey.found) {
         let path = path.as_bytes().to_vec();
         return Err(Absent::Path { path, snapshot: snapshot.name }.into());
     }
-    let Gathered { leaders, bytes, .. } = seen;
+    let bytes = survey.bytes;
     layout::pass_snapshots(&mut image, &mut differences)?;
     layout::pass_snapshot(&mut image, &snapshot, &mut differences)?;
     let task = run.console().task("restoring", Amount::Bytes(Some(bytes)));
@@ -100,13 +101,13 @@ fn restore_within(
         );
         run.console().warn(&text);
     }
-    let counts = Counts::default();
-    let mut place = Place { ground, leaders, selection, run, differences, counts, owners: 0 };
-    let placed = place.all(&manifest, &mut image, &task);
+    let mut place = Place::new(run, ground, survey, Powers::Restored);
+    place.differences = differences;
+    let placed = all(&mut place, &manifest, &mut image, &task);
     let Place { differences, counts, .. } = place;
     report(run, counts, &differences);
     placed?;
-    differences.none()?;
+    differences::none(&differences)?;
     run.line(&format!(
         "restored {} files, {} folders and {} other names of {} to {}",
         counts.files,
@@ -116,6 +117,26 @@ fn restore_within(
         shown(wanted.to.as_os_str().as_encoded_bytes()),
     ));
     Ok(Exit::WHOLE)
+}
+
+/// Makes everything that is asked for. The image must stand before the first name of the snapshot.
+fn all(
+    place: &mut Place<'_>,
+    manifest: &Manifest,
+    image: &mut ImageReader,
+    task: &Task,
+) -> Result<(), Failed> {
+    let mut pairs = Pairs::begin(manifest, place.selection().clone())?;
+    while let Some(pair) = pairs.next(image)? {
+        match pair {
+            Pair::Both(entry, seen) => {
+                place.entry(&entry, &mut InImage { seen: Some(&seen.kind), image }, task)?;
+            }
+            Pair::Missing(entry) => place.entry(&entry, &mut InImage { seen: None, image }, task)?,
+            Pair::Unknown(path) => place.differs(&path, "it is in the image, but not in the manifest")?,
+        }
+    }
+    place.finish(manifest)
 }
 
 fn choose(found: &Found, wanted: &Wanted) -> Result<IceSnapshot, Absent> {
@@ -137,28 +158,4 @@ fn report(run: &mut Run, counts: Counts, differences: &Differences) {
     report.count("fifos_and_devices", counts.specials);
     report.count("content_bytes", counts.bytes);
     report.count("differences", differences.total);
-}
-
-/// What the manifest tells before anything is made.
-struct Gathered<'a> {
-    selection: &'a Selection,
-    leaders: Leaders,
-    bytes: u64,
-    found: bool,
-}
-
-impl<'a> Gathered<'a> {
-    fn new(selection: &'a Selection) -> Self {
-        Gathered { selection, leaders: Leaders::default(), bytes: 0, found: false }
-    }
-
-    fn gather(&mut self, entry: &Entry) {
-        self.leaders.gather(entry);
-        self.found |= matches!(self.selection, Selection::Beneath(path) if *path == entry.path);
-        if let Some(Kind::File { size, .. }) = entry.node().map(|node| &node.kind)
-            && self.selection.holds(&entry.path)
-        {
-            self.bytes = self.bytes.saturating_add(*size);
-        }
-    }
 }

@@ -7,6 +7,7 @@ use formats::Entry;
 
 use super::image::{Found, search};
 use crate::args::Source;
+use crate::differences;
 use crate::image::{ImageReader, Manifest, layout};
 use crate::judge::{Findings, Owners, judge};
 use crate::quarantine::Quarantine;
@@ -92,7 +93,7 @@ fn prove_within(
         named.map(|(path, what)| serde_json::json!({"path": shown(path), "what": what})).collect();
     run.report().detail("differences", named);
     compared?;
-    Ok(findings.differences.none()?)
+    Ok(differences::none(&findings.differences)?)
 }
 
 /// The layout of an image, from its first name to its last.

@@ -13,10 +13,13 @@ use crate::files;
 use crate::prisoner::{Cell, Held, enter, held};
 
 pub(crate) const NONE: &[Profile] = &[];
-pub(crate) const WRITERS: &[Profile] = &[Profile::Receiver, Profile::Ingest, Profile::Client];
-pub(crate) const TREES: &[Profile] = &[Profile::Ingest, Profile::Client];
+pub(crate) const WRITERS: &[Profile] =
+    &[Profile::Receiver, Profile::Ingest, Profile::Restore, Profile::Client];
+pub(crate) const TREES: &[Profile] = &[Profile::Ingest, Profile::Restore, Profile::Client];
 pub(crate) const INGEST: &[Profile] = &[Profile::Ingest];
-pub(crate) const READERS: &[Profile] = &[Profile::Receiver, Profile::Client];
+pub(crate) const MAKERS: &[Profile] = &[Profile::Ingest, Profile::Restore];
+pub(crate) const RESTORE: &[Profile] = &[Profile::Restore];
+pub(crate) const READERS: &[Profile] = &[Profile::Receiver, Profile::Restore, Profile::Client];
 
 /// Who succeeds with it when free.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, XattrFlags};
 
-use crate::attempts::{Attempt, INGEST, NONE, READERS, TREES, WRITERS, any, root};
+use crate::attempts::{Attempt, INGEST, MAKERS, NONE, READERS, RESTORE, TREES, WRITERS, any, root};
 
 pub(crate) const READING: &[Attempt] = &[
     any("read /etc/passwd", NONE, |_| fs::read("/etc/passwd").map(drop)),
@@ -79,12 +79,12 @@ pub(crate) const WRITING: &[Attempt] = &[
     any("rename between folders inside", WRITERS, |h| rename(&h.inside, "in/file", &h.inside, "out/file")),
     any("hard link out", NONE, |h| link(&h.inside, "file", &h.outside, "hard")),
     any("hard link in", NONE, |h| link(&h.outside, "file", &h.inside, "hard")),
-    any("hard link inside", INGEST, |h| link(&h.inside, "file", &h.inside, "out/hard")),
-    any("symlink inside", INGEST, |h| {
+    any("hard link inside", MAKERS, |h| link(&h.inside, "file", &h.inside, "out/hard")),
+    any("symlink inside", MAKERS, |h| {
         rustix::fs::symlinkat("/etc/shadow", &h.inside, "soft").map_err(Into::into)
     }),
     any("symlink outside", NONE, |h| symlink("/etc/shadow", h.path.join("outside/soft"))),
-    any("make a folder inside", INGEST, |h| {
+    any("make a folder inside", MAKERS, |h| {
         rustix::fs::mkdirat(&h.inside, "folder", Mode::RWXU).map_err(Into::into)
     }),
     any("make a folder where only folders and files may be made", INGEST, |h| {
@@ -99,11 +99,11 @@ pub(crate) const WRITING: &[Attempt] = &[
     any("make a folder outside", NONE, |h| {
         rustix::fs::mkdirat(&h.outside, "folder", Mode::RWXU).map_err(Into::into)
     }),
-    any("make a fifo inside", NONE, |h| {
+    any("make a fifo inside", RESTORE, |h| {
         let fifo = rustix::fs::FileType::Fifo;
         rustix::fs::mknodat(&h.inside, "fifo", fifo, Mode::RWXU, 0).map_err(Into::into)
     }),
-    root("make a device inside", NONE, |h| {
+    root("make a device inside", RESTORE, |h| {
         let device = rustix::fs::FileType::CharacterDevice;
         rustix::fs::mknodat(&h.inside, "zero", device, Mode::RWXU, rustix::fs::makedev(1, 5))
             .map_err(Into::into)
@@ -111,47 +111,47 @@ pub(crate) const WRITING: &[Attempt] = &[
 ];
 
 pub(crate) const FACTS: &[Attempt] = &[
-    any("chmod by path", NONE, |h| {
+    any("chmod by path", RESTORE, |h| {
         let mode = <fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o4755);
         fs::set_permissions(h.path.join("outside/file"), mode)
     }),
-    any("chmod by name in a held folder", NONE, |h| {
+    any("chmod by name in a held folder", RESTORE, |h| {
         rustix::fs::chmodat(&h.inside, "file", Mode::RWXU, AtFlags::empty()).map_err(Into::into)
     }),
-    any("chmod by descriptor", INGEST, |h| rustix::fs::fchmod(&h.inside, Mode::RWXU).map_err(Into::into)),
-    any("chown by path", NONE, |h| chown(h.path.join("outside/file"), Some(me()), None)),
+    any("chmod by descriptor", MAKERS, |h| rustix::fs::fchmod(&h.inside, Mode::RWXU).map_err(Into::into)),
+    any("chown by path", RESTORE, |h| chown(h.path.join("outside/file"), Some(me()), None)),
     any("chown by descriptor", NONE, |h| {
         let me = rustix::process::geteuid();
         rustix::fs::fchown(&h.outside, Some(me), None).map_err(Into::into)
     }),
-    any("set times by path", NONE, |h| {
+    any("set times by path", RESTORE, |h| {
         rustix::fs::utimensat(CWD, h.path.join("outside/file"), &now(), AtFlags::empty()).map_err(Into::into)
     }),
-    any("set times by name in a held folder", NONE, |h| {
+    any("set times by name in a held folder", RESTORE, |h| {
         rustix::fs::utimensat(&h.inside, "file", &now(), AtFlags::empty()).map_err(Into::into)
     }),
-    any("set times by descriptor", INGEST, |h| {
+    any("set times by descriptor", MAKERS, |h| {
         h.inside.set_times(FileTimes::new().set_modified(SystemTime::UNIX_EPOCH))
     }),
-    any("set an attribute by path", NONE, |h| {
+    any("set an attribute by path", RESTORE, |h| {
         let file = h.path.join("outside/file");
         rustix::fs::setxattr(file, "user.firn", b"x", XattrFlags::empty()).map_err(Into::into)
     }),
-    any("set an attribute by descriptor", NONE, |h| {
+    any("set an attribute by descriptor", RESTORE, |h| {
         rustix::fs::fsetxattr(&h.inside, "user.firn", b"x", XattrFlags::empty()).map_err(Into::into)
     }),
-    any("list attributes by descriptor", &[sandbox::Profile::Client], |h| {
+    any("list attributes by descriptor", &[sandbox::Profile::Client, sandbox::Profile::Restore], |h| {
         rustix::fs::flistxattr(&h.readable, &mut [0_u8; 256]).map(drop).map_err(Into::into)
     }),
-    any("read the flags of an inode", &[sandbox::Profile::Client], |h| {
+    any("read the flags of an inode", &[sandbox::Profile::Client, sandbox::Profile::Restore], |h| {
         without_flags(rustix::fs::ioctl_getflags(&h.readable).map(drop))
     }),
-    any("set the flags of an inode", NONE, |h| {
+    any("set the flags of an inode", RESTORE, |h| {
         // Extents, which it has, and no dump.
         let flags = rustix::fs::IFlags::from_bits_retain(0x8_0040);
         without_flags(rustix::fs::ioctl_setflags(&h.inside, flags))
     }),
-    any("ask for the whole file system to be written", INGEST, |h| {
+    any("ask for the whole file system to be written", MAKERS, |h| {
         rustix::fs::syncfs(&h.inside).map_err(Into::into)
     }),
     any("watch a folder", NONE, |_| {
@@ -179,6 +179,7 @@ pub(crate) const ALL: &[sandbox::Profile] = &[
     sandbox::Profile::Transport,
     sandbox::Profile::Receiver,
     sandbox::Profile::Ingest,
+    sandbox::Profile::Restore,
     sandbox::Profile::Client,
 ];
 

@@ -97,6 +97,10 @@ pub(crate) fn status() {
         let sys_admin = 1_u64 << 21;
         let kept = match cell {
             Cell::In(Profile::Client) if is_root() => read_search,
+            // chown, dac_override, dac_read_search, fowner, fsetid, linux_immutable, mknod, setfcap
+            Cell::In(Profile::Restore) if is_root() => {
+                [0, 1, 2, 3, 4, 9, 27, 31].map(|bit| 1_u64 << bit).iter().sum::<u64>() | sys_admin
+            }
             Cell::Trusted if is_root() => read_search | sys_admin,
             _ => 0,
         };

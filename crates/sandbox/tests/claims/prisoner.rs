@@ -27,12 +27,13 @@ impl Cell {
     }
 }
 
-pub(crate) const CELLS: [(&str, Cell); 7] = [
+pub(crate) const CELLS: [(&str, Cell); 8] = [
     ("free", Cell::Free),
     ("decoder", Cell::In(Profile::Decoder)),
     ("transport", Cell::In(Profile::Transport)),
     ("receiver", Cell::In(Profile::Receiver)),
     ("ingest", Cell::In(Profile::Ingest)),
+    ("restore", Cell::In(Profile::Restore)),
     ("client", Cell::In(Profile::Client)),
     ("client with trusted", Cell::Trusted),
 ];
@@ -64,6 +65,9 @@ pub(crate) fn confinement(profile: Profile, held: &Held) -> Confinement<'_> {
         Profile::Decoder | Profile::Transport => confinement,
         Profile::Receiver => confinement.write_files_beneath(&held.inside).read_beneath(&held.readable),
         Profile::Ingest => confinement.write_tree_beneath(&held.inside).write_beneath(&held.folders),
+        Profile::Restore => {
+            confinement.read_beneath(&held.readable).write_all_beneath(&held.inside).keep(Keep::Metadata)
+        }
         Profile::Client => {
             confinement.read_beneath(&held.readable).write_files_beneath(&held.inside).keep(Keep::ReadSearch)
         }

@@ -51,6 +51,10 @@ pub(crate) fn child(cell: Cell) {
             files(&held);
             tree(&held);
         }
+        Profile::Restore => {
+            files(&held);
+            metadata(&held);
+        }
         Profile::Client => {
             files(&held);
             reading(&held);
@@ -162,6 +166,38 @@ fn tree(held: &Held) {
         rustix::fs::unlinkat(inside, format!("out/snapshot/{name}"), AtFlags::empty()).unwrap();
     }
     rustix::fs::unlinkat(inside, "out/snapshot", AtFlags::REMOVEDIR).unwrap();
+}
+
+/// What crate restore asks of the kernel.
+fn metadata(held: &Held) {
+    use rustix::fs::{FileType, XattrFlags};
+    let inside = &held.inside;
+    rustix::fs::mkdirat(inside, "restored", Mode::RWXU).unwrap();
+    rustix::fs::symlinkat("/etc/shadow", inside, "restored/link").unwrap();
+    rustix::fs::mknodat(inside, "restored/fifo", FileType::Fifo, Mode::RWXU, 0).unwrap();
+    if crate::world::is_root() {
+        let device = rustix::fs::makedev(1, 3);
+        rustix::fs::mknodat(inside, "restored/null", FileType::CharacterDevice, Mode::RWXU, device).unwrap();
+    }
+    rustix::fs::linkat(inside, "restored/fifo", inside, "restored/second", AtFlags::empty()).unwrap();
+    let link =
+        rustix::fs::openat(inside, "restored/link", OFlags::PATH | OFlags::NOFOLLOW, Mode::empty()).unwrap();
+    let me = rustix::process::geteuid();
+    rustix::fs::chownat(&link, c"", Some(me), None, AtFlags::EMPTY_PATH).unwrap();
+    let now = rustix::fs::Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW };
+    let times = rustix::fs::Timestamps { last_access: now, last_modification: now };
+    rustix::fs::utimensat(&link, c"", &times, AtFlags::EMPTY_PATH).unwrap();
+    let fifo =
+        rustix::fs::openat(inside, "restored/fifo", OFlags::PATH | OFlags::NOFOLLOW, Mode::empty()).unwrap();
+    let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&fifo));
+    rustix::fs::chmod(path, Mode::RUSR).unwrap();
+    let file = rustix::fs::openat(inside, "file", OFlags::RDWR, Mode::empty()).unwrap();
+    match rustix::fs::fsetxattr(&file, "user.firn", b"x", XattrFlags::empty()) {
+        Ok(()) => rustix::fs::fremovexattr(&file, "user.firn").unwrap(),
+        Err(error) => assert_eq!(error, rustix::io::Errno::OPNOTSUPP),
+    }
+    rustix::fs::fchmod(&file, Mode::RUSR | Mode::WUSR).unwrap();
+    rustix::fs::syncfs(inside).unwrap();
 }
 
 fn reading(held: &Held) {

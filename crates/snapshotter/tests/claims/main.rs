@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod bring_back;
 mod by_file;
 mod ceiling;
 mod charges;
@@ -11,6 +12,8 @@ mod crew;
 mod damage;
 mod disk;
 mod edges;
+mod finding;
+mod finding_many;
 mod holdings;
 mod hostile;
 mod hosts;

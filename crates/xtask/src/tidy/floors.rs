@@ -13,6 +13,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("iceboxer", 3),
     ("restore-drill", 3),
     ("history", 2),
+    ("restore", 2),
     ("wire", 1),
     ("durable", 1),
     ("sandbox", 1),

@@ -6,14 +6,14 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 
 use cli::Task;
-use durable::{Dir, Name};
+use durable::{Dir, Name, Stat};
 use formats::{ContentHash, Node, RelPath};
 use rustix::fs::{AtFlags, RenameFlags};
 use rustix::io::Errno;
 
-use super::meta::Handle;
-use super::{Place, Trouble, expect};
-use crate::image::{ImageReader, Kind as SeenKind};
+use crate::meta::Handle;
+use crate::place::expect;
+use crate::{Held, Place, Trouble};
 
 const BUFFER_BYTES: usize = 1 << 20;
 /// Runs of zeros become holes in units of this, the block size of most file systems.
@@ -22,22 +22,22 @@ const HOLE_BYTES: usize = 4_096;
 const ATTEMPTS_MAX: u32 = 1_000;
 
 impl Place<'_> {
-    pub(super) fn file(
+    pub(crate) fn file(
         &mut self,
         path: &RelPath,
         node: &Node,
         (size, hash): (u64, &ContentHash),
-        seen: Option<&SeenKind>,
-        image: &mut ImageReader,
+        held: &mut dyn Held,
         task: &Task,
     ) -> Result<(), Trouble> {
-        expect(&node.kind, seen)?;
+        expect(&node.kind, held)?;
         let folder = self.ground.folder_of(path)?;
         let (temporary, file) = create(&folder, path.file_name())?;
         let temporary = Name::new(&temporary)?;
-        let outcome = fill(&file, size, hash, image, task)
-            .and_then(|()| self.settle(path, &Handle::Open(file.as_fd()), &node.meta))
-            .and_then(|()| give_name(&folder, temporary, path));
+        let outcome = fill(&file, size, hash, held, task)
+            .and_then(|()| self.settle(path, &Handle::Open(file.as_fd()), node))
+            .and_then(|()| give_name(&folder, temporary, path))
+            .and_then(|()| has_name(&folder, path, &file));
         if outcome.is_err() {
             // The first error is the one to tell.
             let _ = folder.unlink(temporary);
@@ -71,17 +71,17 @@ fn fill(
     file: &File,
     size: u64,
     expected: &ContentHash,
-    image: &mut ImageReader,
+    held: &mut dyn Held,
     task: &Task,
 ) -> Result<(), Trouble> {
     let mut hasher = blake3::Hasher::new();
     let mut at = 0u64;
     if size > 0 {
-        let mut content = image.content().take(size.saturating_add(1));
+        let mut content = held.content()?.take(size.saturating_add(1));
         let mut buffer = vec![0; BUFFER_BYTES.min(usize::try_from(size).unwrap_or(BUFFER_BYTES))];
         loop {
             let read = fill_buffer(&mut content, &mut buffer)
-                .map_err(|_| Trouble::Differs("its content cannot be read from the image"))?;
+                .map_err(|_| Trouble::Differs("its content cannot be read"))?;
             let bytes = buffer.get(..read).unwrap_or_default();
             if bytes.is_empty() {
                 break;
@@ -99,7 +99,7 @@ fn fill(
 }
 
 /// Reads until the buffer is full, so that every piece but the last begins at a whole block.
-fn fill_buffer(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+pub(crate) fn fill_buffer(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while let Some(room) = buffer.get_mut(filled..).filter(|room| !room.is_empty()) {
         match from.read(room)? {
@@ -135,6 +135,12 @@ fn give_name(folder: &Dir, temporary: Name<'_>, path: &RelPath) -> Result<(), Tr
         named => named,
     };
     named.map_err(|errno| Trouble::of("giving it its name", errno))
+}
+
+/// Whoever else writes to the folder could have exchanged the file before it got its name.
+fn has_name(folder: &Dir, path: &RelPath, file: &File) -> Result<(), Trouble> {
+    let named = folder.stat(Name::new(path.file_name())?)?;
+    if named.is_same_file(&Stat::of(file)?) { Ok(()) } else { Err(Trouble::meddled()) }
 }
 
 fn link_or_rename(folder: &Dir, temporary: Name<'_>, name: Name<'_>) -> Result<(), Errno> {

@@ -8,14 +8,13 @@ use formats::flags::{FIXED, KEPT};
 use formats::{Body, Flags, Kind, Node, RelPath};
 use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
 
-use super::{Place, Trouble};
-use crate::image::Manifest;
+use crate::{Place, Source, Trouble};
 
 impl Place<'_> {
     /// Walks the manifest once more, and names the flags that this machine or file system does not take.
-    pub(super) fn settle_flags(&mut self, manifest: &Manifest) -> Result<(), Failed> {
-        for entry in manifest.entries()? {
-            let entry = entry.map_err(|source| manifest.lost(source))?;
+    pub(crate) fn settle_flags(&mut self, source: &dyn Source) -> Result<(), Failed> {
+        for entry in source.entries()? {
+            let entry = entry?;
             let node = match &entry.body {
                 Body::Node(node) => Some(node),
                 // Set twice where it is one inode, once where its hard link was split.
@@ -25,10 +24,8 @@ impl Place<'_> {
             if !self.selection.holds(&entry.path) {
                 continue;
             }
-            match self.set_flags(&entry.path, flags, is_folder) {
-                Ok(()) => {}
-                Err(trouble) => self.note(&entry.path, trouble)?,
-            }
+            let outcome = self.set_flags(&entry.path, flags, is_folder);
+            self.note(&entry.path, outcome)?;
         }
         Ok(())
     }
@@ -43,13 +40,14 @@ impl Place<'_> {
         };
         match left {
             None => Ok(()),
-            Some(left) => {
-                let why =
-                    format!("inode flags that this account or file system does not take: {}", left.letters());
-                Err(Trouble::LeftOut(why))
-            }
+            Some(left) => Err(Trouble::LeftOut(refused(left))),
         }
     }
+}
+
+/// Says which flags were not taken.
+pub(crate) fn refused(flags: Flags) -> String {
+    format!("inode flags that this account or file system does not take: {}", flags.letters())
 }
 
 enum IsFolder {
@@ -63,7 +61,7 @@ fn flagged(node: &Node) -> Option<(Flags, IsFolder)> {
 }
 
 /// Sets them together, or, where that is refused, each that is taken, those that fix the inode last. Returns what does not stand then.
-fn set(file: BorrowedFd<'_>, flags: Flags) -> Option<Flags> {
+pub(crate) fn set(file: BorrowedFd<'_>, flags: Flags) -> Option<Flags> {
     let Ok(before) = ioctl_getflags(file) else { return Some(flags) };
     if ioctl_setflags(file, before | IFlags::from_bits_retain(flags.bits())).is_err() {
         let (fixed, loose): (Vec<u32>, Vec<u32>) = KEPT

@@ -1,15 +1,15 @@
 //! Owner, attributes, mode and time, in the one order in which the kernel lets them stand: a change of owner clears set-id bits and capabilities,
 //! and a file that one may not write takes no attributes.
 
-use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use cli::shown;
 use durable::{Dir, FileKind, Name, Stat};
-use formats::{Attribute, Meta, RelPath, Tag};
+use formats::{Attribute, Meta, Node, RelPath, Tag};
 use rustix::fs::{AtFlags, Gid, Mode, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags};
+use rustix::io::Errno;
 
-use super::{Place, Trouble};
+use crate::{Place, Powers, Trouble};
 
 /// Set after the owner and the mode, which would clear it.
 const CAPABILITY: &[u8] = b"security.capability";
@@ -17,7 +17,7 @@ const CAPABILITY: &[u8] = b"security.capability";
 const SET_ID: u32 = 0o6000;
 
 /// What the metadata is set on.
-pub(super) enum Handle<'a> {
+pub(crate) enum Handle<'a> {
     /// A file or folder, open.
     Open(BorrowedFd<'a>),
     /// Anything else: `held` is the thing itself, not opened.
@@ -26,32 +26,48 @@ pub(super) enum Handle<'a> {
 
 impl Place<'_> {
     /// Sets everything that can be set, and names what cannot.
-    pub(super) fn settle(&mut self, path: &RelPath, handle: &Handle<'_>, meta: &Meta) -> Result<(), Trouble> {
+    pub(crate) fn settle(&mut self, path: &RelPath, handle: &Handle<'_>, node: &Node) -> Result<(), Trouble> {
         let mut left = Vec::new();
-        let mode = match handle.own(meta)? {
-            Owned::Yes => meta.mode,
-            Owned::No => {
-                self.owners += 1;
-                if meta.mode & SET_ID != 0 {
-                    left.push("its set-id bits were left off, as its owner is another".to_owned());
-                }
-                meta.mode & !SET_ID
-            }
-        };
-        let extended = || meta.attributes.iter().filter(|attribute| attribute.tag == Tag::Extended);
-        for attribute in extended().filter(|attribute| attribute.name != CAPABILITY) {
-            handle.attribute(attribute, &mut left)?;
+        if let Owned::No = handle.settle(node, self.powers, &mut left)? {
+            self.owners += 1;
         }
-        leave(handle.mode(mode), &mut left)?;
-        for attribute in extended().filter(|attribute| attribute.name == CAPABILITY) {
-            handle.attribute(attribute, &mut left)?;
-        }
-        leave(handle.time(meta), &mut left)?;
-        handle.check(mode, meta, &mut left)?;
         for why in left {
             self.run.leave_out(path.as_bytes(), &why);
         }
         Ok(())
+    }
+}
+
+impl Handle<'_> {
+    /// Sets everything that can be set; what cannot is added to `left`. Says whether the owner is right.
+    pub(crate) fn settle(
+        &self,
+        node: &Node,
+        powers: Powers,
+        left: &mut Vec<String>,
+    ) -> Result<Owned, Trouble> {
+        let meta = &node.meta;
+        powers.withheld(meta, &node.kind, left);
+        let owned = self.own(meta)?;
+        let mut mode = powers.mode(meta, &node.kind);
+        if owned == Owned::No && mode & SET_ID != 0 {
+            left.push("its set-id bits were left off, as its owner is another".to_owned());
+            mode &= !SET_ID;
+        }
+        let extended = || {
+            let attributes = meta.attributes.iter().filter(|attribute| attribute.tag == Tag::Extended);
+            attributes.filter(|attribute| powers.allow(attribute))
+        };
+        for attribute in extended().filter(|attribute| attribute.name != CAPABILITY) {
+            self.attribute(attribute, left)?;
+        }
+        leave(self.mode(mode), left)?;
+        for attribute in extended().filter(|attribute| attribute.name == CAPABILITY) {
+            self.attribute(attribute, left)?;
+        }
+        leave(self.time(meta), left)?;
+        self.check(mode, meta, left)?;
+        Ok(owned)
     }
 }
 
@@ -65,7 +81,8 @@ fn leave(set: Result<(), Trouble>, left: &mut Vec<String>) -> Result<(), Trouble
 }
 
 /// Whether owner and group are those of the manifest.
-enum Owned {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Owned {
     Yes,
     No,
 }
@@ -135,8 +152,14 @@ impl Handle<'_> {
         };
         let set = match self {
             Handle::Open(fd) => rustix::fs::futimens(fd, &times),
-            Handle::Named { folder, name, .. } => {
-                rustix::fs::utimensat(folder.as_fd(), *name, &times, AtFlags::SYMLINK_NOFOLLOW)
+            Handle::Named { folder, name, held } => {
+                match rustix::fs::utimensat(held, c"", &times, AtFlags::EMPTY_PATH) {
+                    // Linux before 5.8.
+                    Err(Errno::INVAL) => {
+                        rustix::fs::utimensat(folder.as_fd(), *name, &times, AtFlags::SYMLINK_NOFOLLOW)
+                    }
+                    set => set,
+                }
             }
         };
         set.map_err(|errno| Trouble::of("setting its time", errno))
@@ -152,11 +175,5 @@ impl Handle<'_> {
             left.push("this file system cannot hold its time".to_owned());
         }
         Ok(())
-    }
-}
-
-impl From<rustix::io::Errno> for Trouble {
-    fn from(errno: rustix::io::Errno) -> Trouble {
-        Trouble::of("setting its metadata", io::Error::from(errno))
     }
 }

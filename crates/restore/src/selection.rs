@@ -8,7 +8,7 @@ use formats::RelPath;
 
 /// A part of a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Selection {
+pub enum Selection {
     /// Everything.
     All,
     /// One name, and all beneath it.
@@ -18,7 +18,7 @@ pub(crate) enum Selection {
 /// A path that no host can have had.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: not a path on a host", shown(.path))]
-pub(crate) struct SelectionError {
+pub struct SelectionError {
     path: Vec<u8>,
 }
 
@@ -30,7 +30,7 @@ impl Failure for SelectionError {
 
 impl Selection {
     /// The part under `path`, as people type it: with or without slashes at its ends. None and `/` are everything.
-    pub(crate) fn parse(path: Option<&OsStr>) -> Result<Selection, SelectionError> {
+    pub fn parse(path: Option<&OsStr>) -> Result<Selection, SelectionError> {
         let Some(path) = path else { return Ok(Selection::All) };
         let mut bytes = path.as_bytes();
         while let Some(rest) = bytes.strip_prefix(b"/") {
@@ -47,10 +47,31 @@ impl Selection {
     }
 
     /// True for what is asked for, and for the folders on the way to it.
-    pub(crate) fn holds(&self, path: &RelPath) -> bool {
+    pub fn holds(&self, path: &RelPath) -> bool {
         match self {
             Selection::All => true,
             Selection::Beneath(top) => path.is_within(top) || top.is_within(path),
+        }
+    }
+
+    /// True for what is asked for alone.
+    #[must_use]
+    pub fn asks_for(&self, path: &RelPath) -> bool {
+        match self {
+            Selection::All => true,
+            Selection::Beneath(top) => path.is_within(top),
+        }
+    }
+
+    /// The rest of `path` below what is asked for; empty for that itself.
+    #[must_use]
+    pub fn below<'a>(&self, path: &'a RelPath) -> &'a [u8] {
+        match self {
+            Selection::All => path.as_bytes(),
+            Selection::Beneath(top) => {
+                let rest = path.as_bytes().get(top.as_bytes().len()..).unwrap_or_default();
+                rest.strip_prefix(b"/").unwrap_or(rest)
+            }
         }
     }
 }

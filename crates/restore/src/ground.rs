@@ -1,5 +1,6 @@
 //! The folder into which everything is restored, held open.
 
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -8,20 +9,35 @@ use durable::Dir;
 use formats::RelPath;
 use rustix::io::Errno;
 
-use super::Trouble;
+use crate::Trouble;
 
 /// Permissions that a folder would pass on to all that is made in it.
 const DEFAULT_ACL: &str = "system.posix_acl_default";
 
 /// Why nothing can be restored into a folder.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum GroundError {
+pub enum GroundError {
+    /// Something is in it.
     #[error("{}: not empty", shown(.path.as_os_str().as_encoded_bytes()))]
-    NotEmpty { path: PathBuf },
+    NotEmpty {
+        /// Which folder.
+        path: PathBuf,
+    },
+    /// It passes permissions on.
     #[error("{}: it has a default ACL, which would change what is restored", shown(.path.as_os_str().as_encoded_bytes()))]
-    DefaultAcl { path: PathBuf },
+    DefaultAcl {
+        /// Which folder.
+        path: PathBuf,
+    },
+    /// The system refused to make it.
     #[error("{}: failed to make the folder", shown(.path.as_os_str().as_encoded_bytes()))]
-    Make { path: PathBuf, source: std::io::Error },
+    Make {
+        /// Which folder.
+        path: PathBuf,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// The system refused to open or to use it.
     #[error("the folder to restore into")]
     Folder(#[from] durable::Error),
 }
@@ -48,23 +64,24 @@ impl Failure for GroundError {
 }
 
 /// The held folder, and the folder within it that was used last.
-pub(crate) struct Ground {
+#[derive(Debug)]
+pub struct Ground {
     path: PathBuf,
     root: Rc<Dir>,
     last: Option<(Box<[u8]>, Rc<Dir>)>,
 }
 
-/// Fails early if `path` is there and cannot be restored into; makes nothing.
-pub(crate) fn check(path: &Path) -> Result<(), GroundError> {
-    match path.symlink_metadata() {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        _ => Ground::open(path).map(drop),
-    }
-}
-
 impl Ground {
+    /// Fails early if `path` is there and cannot be restored into; makes nothing.
+    pub fn check(path: &Path) -> Result<(), GroundError> {
+        match path.symlink_metadata() {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            _ => Ground::open(path).map(drop),
+        }
+    }
+
     /// Opens the folder, which is made if it is not there, and must be empty.
-    pub(crate) fn prepare(path: &Path) -> Result<Ground, GroundError> {
+    pub fn prepare(path: &Path) -> Result<Ground, GroundError> {
         match std::fs::create_dir(path) {
             Ok(()) => {
                 let ground = Ground::hold(path)?;
@@ -110,7 +127,7 @@ impl Ground {
     }
 
     /// Bytes that may still be written there.
-    pub(crate) fn free_bytes(&self) -> Result<u64, GroundError> {
+    pub fn free_bytes(&self) -> Result<u64, GroundError> {
         Ok(self.root.free_bytes()?)
     }
 
@@ -135,5 +152,11 @@ impl Ground {
     /// Brings everything to the disk.
     pub(crate) fn sync(&self) -> Result<(), Failed> {
         self.root.sync_file_system().map_err(|error| GroundError::Folder(error).into())
+    }
+}
+
+impl AsFd for Ground {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.root.as_fd()
     }
 }

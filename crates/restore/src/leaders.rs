@@ -1,0 +1,64 @@
+//! Hard-link groups: what their first members are, and where each group first got a name in the restored tree.
+
+use std::collections::HashMap;
+
+use formats::{Body, Entry, Node, RelPath};
+
+/// The groups of one snapshot. Memory grows with the number of files that have several names.
+#[derive(Debug, Default)]
+pub struct Leaders(HashMap<RelPath, Leader>);
+
+#[derive(Debug)]
+struct Leader {
+    node: Node,
+    at: Option<RelPath>,
+    /// Names of the group in the manifest.
+    names: u64,
+}
+
+impl Leaders {
+    /// Takes note of a first member, or of one more name. Of all in the manifest, also those that are not asked for: their metadata holds for the group.
+    pub fn gather(&mut self, entry: &Entry) {
+        match &entry.body {
+            Body::Node(node) if node.meta.links > 1 => {
+                self.0.insert(entry.path.clone(), Leader { node: node.clone(), at: None, names: 1 });
+            }
+            Body::Node(_) => {}
+            Body::Link(first) => {
+                if let Some(leader) = self.0.get_mut(first) {
+                    leader.names += 1;
+                }
+            }
+        }
+    }
+
+    /// The inode that a link to `first` shares.
+    pub fn node(&self, first: &RelPath) -> Option<&Node> {
+        self.0.get(first).map(|leader| &leader.node)
+    }
+
+    /// How many names of the manifest share the inode of `entry`.
+    pub fn names(&self, entry: &Entry) -> u64 {
+        self.0.get(first(entry)).map_or(1, |leader| leader.names)
+    }
+
+    /// Where the group of `first` has a name already.
+    pub fn at(&self, first: &RelPath) -> Option<&RelPath> {
+        self.0.get(first)?.at.as_ref()
+    }
+
+    /// `entry` is restored, as a file of its own: later names link to it.
+    pub fn placed(&mut self, entry: &Entry) {
+        if let Some(leader) = self.0.get_mut(first(entry)) {
+            leader.at = Some(entry.path.clone());
+        }
+    }
+}
+
+/// The first member of the group that `entry` is in.
+fn first(entry: &Entry) -> &RelPath {
+    match &entry.body {
+        Body::Node(_) => &entry.path,
+        Body::Link(first) => first,
+    }
+}

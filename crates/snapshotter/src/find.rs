@@ -1,0 +1,242 @@
+//! Names in all snapshots, from manifests alone: where they are first and last, and which versions of them there are.
+
+mod pattern;
+mod search;
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, SecondsFormat};
+use cli::{Exit, Failed, Monitor, Run, shown};
+use durable::Dir;
+use formats::entry::{Body, Entry, Kind};
+use formats::{HostId, RelPath, Root};
+use history::{History, HostHistory, Snapshot};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use sandbox::{Confinement, Profile, Threads};
+
+use crate::list::hosts;
+use crate::settings::Settings;
+use crate::trouble::Trouble;
+pub(crate) use pattern::Pattern;
+use search::{Find, Sheet, Torn, search};
+
+pub(crate) const EXAMPLES: &str = "Examples:
+  snapshotter find nginx.conf
+  snapshotter find '*.conf' --host web01
+  snapshotter find '/srv/www/**/index.*' --host web01
+
+A name is looked for at any depth, a pattern that begins with a slash from the top. `*` and `?` stand for a part of a name, `**` for any folders. For each
+path: the first and the last snapshot that has it, and each version with the snapshots that have it so, its size and its time on the host (UTC).
+
+Manifests are searched, not proved: `snapshotter verify` does that, and so does every restore. Ends with 0 also if nothing is found, with 28 if a manifest is
+damaged.";
+
+/// Paths that the report names; the count tells how many there are.
+const NAMED_MAX: usize = 1_000;
+
+/// What a path was in one snapshot, as far as it makes a version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Version {
+    text: String,
+    facts: serde_json::Value,
+}
+
+/// A version, and the snapshots in a row that have it, by their places.
+#[derive(Debug)]
+struct Span {
+    version: Version,
+    first: usize,
+    last: usize,
+}
+
+/// Runs the verb.
+pub(crate) fn run(
+    run: &mut Run,
+    settings: &Settings,
+    pattern: &Pattern,
+    only: Option<&HostId>,
+) -> Result<Exit, Failed> {
+    let dir =
+        Dir::open_root(&settings.history).map_err(Trouble::folder("opening the folder of histories"))?;
+    let history = History::open(&settings.history).map_err(Trouble::Histories)?;
+    open_many()?;
+    let confinement = Confinement::new(Profile::Ingest).landlock(settings.landlock()).threads(Threads::More);
+    let _in_force = confinement.read_beneath(&dir).apply().map_err(Trouble::Sandbox)?;
+    let mut named = Vec::new();
+    let mut damaged = 0;
+    for host in hosts(&history, only)? {
+        let at = || Trouble::history(&host);
+        let place = history.host(&host).map_err(at())?;
+        let _reading = place.read_lock().map_err(at())?;
+        let log = place.log().map_err(at())?;
+        damaged += one(run, &place, log.snapshots(), pattern, &mut named)?;
+        run.report().count("snapshots", log.snapshots().len() as u64);
+        run.report().count("hosts", 1);
+    }
+    run.report().detail("found", named);
+    match damaged {
+        0 => Ok(Exit::WHOLE),
+        count => Err(Trouble::Defects { count, exit: Exit::DAMAGED }.into()),
+    }
+}
+
+/// Every manifest of a host is open at once.
+fn open_many() -> Result<(), Trouble> {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
+        .map_err(|errno| Trouble::stream("raising the number of open files")(errno.into()))
+}
+
+/// Looks through one host; returns how many manifests are damaged.
+fn one(
+    run: &mut Run,
+    place: &HostHistory,
+    snapshots: &[Snapshot],
+    pattern: &Pattern,
+    named: &mut Vec<serde_json::Value>,
+) -> Result<u64, Failed> {
+    let mut sheets: Vec<Sheet> = Vec::new();
+    let mut places: Vec<Vec<usize>> = Vec::new();
+    let mut known: HashMap<Root, usize> = HashMap::new();
+    for (at, snapshot) in snapshots.iter().enumerate() {
+        if let Some(number) = known.get(&snapshot.root) {
+            places.get_mut(*number).into_iter().for_each(|places| places.push(at));
+            continue;
+        }
+        let number = sheets.len();
+        let file = place.open_manifest_file(snapshot).map_err(Trouble::history(place.host()))?;
+        known.insert(snapshot.root, number);
+        sheets.push(Sheet { number, file, entries: snapshot.entries });
+        places.push(vec![at]);
+    }
+    let mut told = Telling { run, host: place.host(), snapshots, named, path: None, slots: Vec::new() };
+    let mut damaged = 0;
+    std::thread::scope(|scope| {
+        for find in search(scope, sheets, pattern) {
+            match find {
+                Ok(Find { entry, sheet }) => {
+                    told.take(entry, places.get(sheet).map(Vec::as_slice).unwrap_or_default());
+                }
+                Err(Torn { sheet, source }) => {
+                    damaged += 1;
+                    told.torn(places.get(sheet).and_then(|places| places.first()), source);
+                }
+            }
+        }
+        told.end();
+    });
+    Ok(damaged)
+}
+
+/// Puts together what is found of one path after the other.
+struct Telling<'a> {
+    run: &'a mut Run,
+    host: &'a HostId,
+    snapshots: &'a [Snapshot],
+    named: &'a mut Vec<serde_json::Value>,
+    path: Option<RelPath>,
+    slots: Vec<Option<Version>>,
+}
+
+impl Telling<'_> {
+    fn take(&mut self, entry: Entry, places: &[usize]) {
+        if self.path.as_ref() != Some(&entry.path) {
+            self.end();
+            self.path = Some(entry.path.clone());
+            self.slots = vec![None; self.snapshots.len()];
+        }
+        let version = version(&entry);
+        for place in places {
+            if let Some(slot) = self.slots.get_mut(*place) {
+                *slot = Some(version.clone());
+            }
+        }
+    }
+
+    /// Prints the path that was found last.
+    fn end(&mut self) {
+        let Some(path) = self.path.take() else { return };
+        let spans = spans(std::mem::take(&mut self.slots));
+        let name = |place: usize| self.snapshots.get(place).map_or("", |snapshot| snapshot.name.as_str());
+        let (Some(first), Some(last)) = (spans.first(), spans.last()) else { return };
+        let (first, last) = (name(first.first), name(last.last));
+        let path = shown(path.as_bytes());
+        self.run.line(&format!("{}  {path}  {first} .. {last}", self.host));
+        for span in &spans {
+            let Span { version, first, last } = span;
+            self.run.line(&format!("    {} .. {}  {}", name(*first), name(*last), version.text));
+        }
+        self.run.report().count("found", 1);
+        self.run.report().count("versions", spans.len() as u64);
+        if self.named.len() < NAMED_MAX {
+            let versions = spans.iter().map(|span| {
+                let mut facts = span.version.facts.clone();
+                for (key, place) in [("first", span.first), ("last", span.last)] {
+                    if let Some(facts) = facts.as_object_mut() {
+                        facts.insert(key.to_owned(), name(place).into());
+                    }
+                }
+                facts
+            });
+            let versions: Vec<_> = versions.collect();
+            let host = self.host.as_str();
+            self.named.push(serde_json::json!({
+                "host": host, "path": path, "first": first, "last": last, "versions": versions,
+            }));
+        }
+    }
+
+    fn torn(&mut self, place: Option<&usize>, source: formats::manifest::ManifestError) {
+        let snapshot = place.and_then(|place| self.snapshots.get(*place));
+        let name = snapshot.map(|snapshot| snapshot.name.to_string()).unwrap_or_default();
+        let error = Trouble::history(self.host)(history::Error::Manifest { name, source });
+        self.run.console().warn(&Failed::from(error).chain());
+        self.run.report().count("damaged", 1);
+    }
+}
+
+/// Runs of snapshots that have the same version.
+fn spans(slots: Vec<Option<Version>>) -> Vec<Span> {
+    let mut spans: Vec<Span> = Vec::new();
+    for (place, slot) in slots.into_iter().enumerate() {
+        let Some(version) = slot else { continue };
+        match spans.last_mut() {
+            Some(span) if span.last + 1 == place && span.version == version => span.last = place,
+            _ => spans.push(Span { version, first: place, last: place }),
+        }
+    }
+    spans
+}
+
+fn version(entry: &Entry) -> Version {
+    let node = match &entry.body {
+        Body::Node(node) => node,
+        Body::Link(first) => {
+            let first = shown(first.as_bytes());
+            let facts = serde_json::json!({ "kind": "hard link", "of": first });
+            return Version { text: format!("hard link of {first}"), facts };
+        }
+    };
+    let (kind, size, content) = match &node.kind {
+        Kind::File { size, content } => ("file", Some(*size), Some(content.to_string())),
+        Kind::Folder => ("folder", None, None),
+        Kind::Symlink { .. } => ("symlink", None, None),
+        Kind::Fifo => ("fifo", None, None),
+        Kind::Socket => ("socket", None, None),
+        Kind::CharDevice { .. } => ("character device", None, None),
+        Kind::BlockDevice { .. } => ("block device", None, None),
+    };
+    let mtime = node.meta.mtime;
+    let time = DateTime::from_timestamp(mtime.seconds, mtime.nanos)
+        .map_or_else(|| mtime.seconds.to_string(), |time| time.to_rfc3339_opts(SecondsFormat::Secs, true));
+    let size_text = size.map_or_else(|| kind.to_owned(), |size| format!("{size} bytes"));
+    let target = match &node.kind {
+        Kind::Symlink { target } => Some(shown(target)),
+        _ => None,
+    };
+    let arrow = target.as_ref().map_or_else(String::new, |target| format!(" -> {target}"));
+    let facts = serde_json::json!({
+        "kind": kind, "size": size, "mtime": time, "mtime_nanos": mtime.nanos, "content": content, "target": target,
+    });
+    Version { text: format!("{size_text}  {time}{arrow}"), facts }
+}

@@ -134,18 +134,13 @@ impl<R: Read> Glance<R> {
             self.start += count;
             return Ok(());
         }
-        (self.start, self.end) = (0, 0);
         let mut left = count - held;
         while left > 0 {
-            let room = left.min(self.buffer.len());
-            self.end = 0;
+            // All that was held is passed.
+            (self.start, self.end) = (0, 0);
             self.fill(1)?;
-            let passed = self.end.min(room);
-            self.start = passed;
-            left -= passed;
-            if left > 0 {
-                self.start = self.end;
-            }
+            self.start = left.min(self.end);
+            left -= self.start;
         }
         Ok(())
     }

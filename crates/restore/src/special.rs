@@ -72,3 +72,36 @@ pub(crate) fn hold(folder: &Dir, name: Name<'_>) -> rustix::io::Result<OwnedFd> 
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     rustix::fs::openat(folder.as_fd(), name, flags, Mode::empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn is_mine(folder: &Path, name: &str, kind: &Kind) -> bool {
+        let folder = Dir::open_root(folder).unwrap();
+        is_what_was_made(&hold(&folder, Name::new(name.as_bytes()).unwrap()).unwrap(), kind).unwrap()
+    }
+
+    #[test]
+    fn what_somebody_else_put_in_the_place_of_a_name_is_told_apart() {
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = Dir::open_root(scratch.path()).unwrap();
+        let link = Kind::Symlink { target: b"target".to_vec() };
+        let at = |name: &'static str| Name::literal(name);
+        for name in ["link", "fifo", "twice"] {
+            let kind = if name == "link" { &link } else { &Kind::Fifo };
+            make(&folder, Name::new(name.as_bytes()).unwrap(), kind).unwrap();
+        }
+        assert!(is_mine(scratch.path(), "link", &link) && is_mine(scratch.path(), "fifo", &Kind::Fifo));
+        // A second name of something that was there.
+        let _ = folder.link(at("twice"), &folder, at("other name")).unwrap();
+        assert!(!is_mine(scratch.path(), "twice", &Kind::Fifo));
+        // Another link, another kind, a file of value.
+        assert!(!is_mine(scratch.path(), "link", &Kind::Symlink { target: b"elsewhere".to_vec() }));
+        assert!(!is_mine(scratch.path(), "link", &Kind::Fifo));
+        std::fs::write(scratch.path().join("shadow"), "root").unwrap();
+        assert!(!is_mine(scratch.path(), "shadow", &Kind::Fifo) && !is_mine(scratch.path(), "shadow", &link));
+    }
+}

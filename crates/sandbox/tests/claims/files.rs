@@ -111,7 +111,7 @@ pub(crate) const WRITING: &[Attempt] = &[
 ];
 
 pub(crate) const FACTS: &[Attempt] = &[
-    any("chmod by path", RESTORE, |h| {
+    any("chmod by path", NONE, |h| {
         let mode = <fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o4755);
         fs::set_permissions(h.path.join("outside/file"), mode)
     }),
@@ -119,7 +119,7 @@ pub(crate) const FACTS: &[Attempt] = &[
         rustix::fs::chmodat(&h.inside, "file", Mode::RWXU, AtFlags::empty()).map_err(Into::into)
     }),
     any("chmod by descriptor", MAKERS, |h| rustix::fs::fchmod(&h.inside, Mode::RWXU).map_err(Into::into)),
-    any("chown by path", RESTORE, |h| chown(h.path.join("outside/file"), Some(me()), None)),
+    any("chown by path", NONE, |h| chown(h.path.join("outside/file"), Some(me()), None)),
     any("chown by descriptor", NONE, |h| {
         let me = rustix::process::geteuid();
         rustix::fs::fchown(&h.outside, Some(me), None).map_err(Into::into)

@@ -23,7 +23,8 @@ impl Dir {
         Ok(facts.f_bavail.saturating_mul(facts.f_frsize))
     }
 
-    /// Files and folders that may still be made on this folder's file system; none where it does not count them, and makes as many as there is space for.
+    /// Files and folders that may still be made on this folder's file system; none where it does not count them, and makes as many as there is space
+    /// for.
     pub fn free_inodes(&self) -> Result<Option<u64>> {
         let facts = rustix::fs::fstatvfs(self.as_fd()).map_err(Error::at(Step::FreeSpace, b"."))?;
         Ok(Some(facts.f_favail).filter(|_| facts.f_files > 0))

@@ -157,8 +157,8 @@ impl Entry {
         matches!(self.node(), Some(Node { kind: Kind::Folder, .. }))
     }
 
-    /// By how much it holds more than every entry is charged with, if its line in a manifest has so many bytes: the line, the name in its folder and the
-    /// target of a symbolic link, which lie in the tree once more.
+    /// By how much it holds more than every entry is charged with, if its line in a manifest has so many bytes: the line, the name in its folder and
+    /// the target of a symbolic link, which lie in the tree once more.
     pub fn long_bytes(&self, line_bytes: u64) -> u64 {
         let target = match self.node() {
             Some(Node { kind: Kind::Symlink { target }, .. }) => target.len(),

@@ -20,7 +20,8 @@ pub const ATTRIBUTE_NAME_BYTES: usize = 255;
 pub const ATTRIBUTE_VALUE_BYTES: usize = 65_536;
 /// Longest encoded entry.
 pub const ENTRY_BYTES: usize = 512 * 1024;
-/// What any entry is charged with in each snapshot: a name in a folder and a line in the manifest of usual length. Longer ones are charged with all they hold.
+/// What any entry is charged with in each snapshot: a name in a folder and a line in the manifest of usual length. Longer ones are charged with all
+/// they hold.
 pub const FLAT_ENTRY_BYTES: u64 = 128;
 /// Largest expanded block, and so the most a decoder holds at once.
 pub const BLOCK_BYTES: usize = 1024 * 1024;

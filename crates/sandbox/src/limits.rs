@@ -9,8 +9,8 @@ pub fn limit_memory(bytes: u64) -> Result<()> {
     lower(Resource::As, bytes, "limit memory")
 }
 
-/// Memory of its own that a process may write to, in bytes: an allocation beyond it fails. Unlike [`limit_memory`], what is only set aside does not count, as
-/// each thread does for its allocations.
+/// Memory of its own that a process may write to, in bytes: an allocation beyond it fails. Unlike [`limit_memory`], what is only set aside does not
+/// count, as each thread does for its allocations.
 pub fn limit_data(bytes: u64) -> Result<()> {
     lower(Resource::Data, bytes, "limit data")
 }

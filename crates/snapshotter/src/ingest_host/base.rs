@@ -53,8 +53,8 @@ impl<'a> Base<'a> {
         Ok(BaseEntries { manifest, expected: self.snapshot.clone(), done: false })
     }
 
-    /// Where the base has a file of this content, if it does. Reads the base's manifest once, at the first call, and keeps only what `changes` can ask
-    /// for, in the folder `dir`.
+    /// Where the base has a file of this content, if it does. Reads the base's manifest once, at the first call, and keeps only what `changes` can
+    /// ask for, in the folder `dir`.
     pub(crate) fn find(
         &self,
         content: Content,

@@ -284,33 +284,6 @@ mod tests {
         }
     }
 
-    /// The queue is full, and the other worker comes back to it at the very moment in which the first has failed.
-    #[test]
-    fn what_waits_when_a_worker_fails_is_not_done() {
-        let (done, meet) = (AtomicU32::new(0), Barrier::new(2));
-        thread::scope(|scope| {
-            let work = || {
-                Ok(|n: u32| {
-                    if n < 2 {
-                        meet.wait();
-                    }
-                    if n == 0 {
-                        return Err(push());
-                    }
-                    done.fetch_add(1, Ordering::Relaxed);
-                    thread::sleep(std::time::Duration::from_millis(20));
-                    Ok(())
-                })
-            };
-            let crew = Crew::of(scope, 2, sync_channel(100), work).unwrap();
-            crew.give(0).unwrap();
-            (1..90).for_each(|n| drop(crew.give(n)));
-            assert!(matches!(crew.finish(), Err(Fault::Push(Code::ContentHash))));
-        });
-        // The one at hand, and at most one that was begun at the same time.
-        assert!(done.into_inner() <= 2);
-    }
-
     #[test]
     fn that_it_was_stopped_is_never_the_reason_a_crew_gives() {
         thread::scope(|scope| {

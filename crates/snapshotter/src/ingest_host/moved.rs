@@ -1,7 +1,7 @@
 //! Where the base has the contents that a push names under another path and does not bring.
 //!
-//! There can be as many of them as a push has entries, each under a path as long as a path may be. So the paths are in a file, and only the start of the
-//! hash and a number stay in memory, about 40 bytes for each content that the changes name.
+//! There can be as many of them as a push has entries, each under a path as long as a path may be. So the paths are in a file, and only the start of
+//! the hash and a number stay in memory, about 40 bytes for each content that the changes name.
 
 use std::collections::HashMap;
 use std::fs::File;

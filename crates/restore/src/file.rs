@@ -18,8 +18,6 @@ use crate::{Held, Place, Trouble};
 const BUFFER_BYTES: usize = 1 << 20;
 /// Runs of zeros become holes in units of this, the block size of most file systems.
 const HOLE_BYTES: usize = 4_096;
-/// Names of no meaning that a manifest happens to hold are passed over, up to this many.
-const ATTEMPTS_MAX: u32 = 1_000;
 
 impl Place<'_> {
     pub(crate) fn file(
@@ -29,10 +27,10 @@ impl Place<'_> {
         (size, hash): (u64, &ContentHash),
         held: &mut dyn Held,
         task: &Task,
-    ) -> Result<(), Trouble> {
+    ) -> Result<u64, Trouble> {
         expect(&node.kind, held)?;
         let folder = self.ground.folder_of(path)?;
-        let (temporary, file) = create(&folder, path.file_name())?;
+        let (temporary, file) = create(&folder)?;
         let temporary = Name::new(&temporary)?;
         let outcome = fill(&file, size, hash, held, task)
             .and_then(|()| self.settle(path, &Handle::Open(file.as_fd()), node))
@@ -45,25 +43,22 @@ impl Place<'_> {
             self.counts.files += 1;
             self.counts.bytes += size;
         }
-        outcome
+        outcome?;
+        Ok(Stat::of(&file)?.inode)
     }
 }
 
-/// A file under a name that is not there, and not the one it is to get.
-fn create(folder: &Dir, last: &[u8]) -> Result<(Vec<u8>, File), Trouble> {
-    let mut attempt = 0;
-    loop {
-        let name = format!(".firn-restoring-{attempt}").into_bytes();
-        if name == last {
-            attempt += 1;
-            continue;
-        }
-        match folder.create_new(Name::new(&name)?, 0o600) {
-            Ok(file) => return Ok((name, file)),
-            Err(error) if error.is_exists() && attempt < ATTEMPTS_MAX => attempt += 1,
-            Err(error) => return Err(error.into()),
-        }
+/// A file under a name that nobody can foresee: names come from a host, and a known one could be planted to stop every file of its folder.
+fn create(folder: &Dir) -> Result<(Vec<u8>, File), Trouble> {
+    let mut random = [0; 8];
+    let drawn = rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty())
+        .map_err(|errno| Trouble::of("drawing a name", errno))?;
+    if drawn != random.len() {
+        return Err(Trouble::LeftOut("the system gave no name at random".to_owned()));
     }
+    let name = format!(".firn-restoring-{:016x}", u64::from_ne_bytes(random)).into_bytes();
+    let file = folder.create_new(Name::new(&name)?, 0o600)?;
+    Ok((name, file))
 }
 
 /// The content, with holes for zeros. Fails if it is not `size` bytes that hash to `expected`.

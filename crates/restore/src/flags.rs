@@ -1,48 +1,66 @@
 //! Inode flags, last of all: what is immutable or append-only takes nothing more.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use cli::Failed;
-use durable::Name;
+use durable::{Name, Stat};
 use formats::flags::{FIXED, KEPT};
-use formats::{Body, Flags, Kind, Node, RelPath};
+use formats::{Body, Entry, Flags, Kind, Node, RelPath};
 use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
 
 use crate::{Place, Source, Trouble};
 
 impl Place<'_> {
-    /// Walks the manifest once more, and names the flags that this machine or file system does not take.
+    /// The flags of an entry. Set twice where it is one inode, once where its hard link was split.
+    pub(crate) fn flags_of(&self, entry: &Entry) -> Option<(Flags, IsFolder)> {
+        match &entry.body {
+            Body::Node(node) => flagged(node),
+            Body::Link(first) => self.leaders.node(first).and_then(flagged),
+        }
+    }
+
+    /// Walks the manifest once more, and names the flags that this machine or file system does not take. By now folders belong to their owners, who
+    /// may have put other things in the place of what was made: only the very inodes that were made get flags.
     pub(crate) fn settle_flags(&mut self, source: &dyn Source) -> Result<(), Failed> {
+        let mut made = std::mem::take(&mut self.flagged).into_iter();
         for entry in source.entries()? {
             let entry = entry?;
-            let node = match &entry.body {
-                Body::Node(node) => Some(node),
-                // Set twice where it is one inode, once where its hard link was split.
-                Body::Link(first) => self.leaders.node(first),
-            };
-            let Some((flags, is_folder)) = node.and_then(flagged) else { continue };
             if !self.selection.holds(&entry.path) {
                 continue;
             }
-            let outcome = self.set_flags(&entry.path, flags, is_folder);
-            self.note(&entry.path, outcome)?;
+            let Some((flags, is_folder)) = self.flags_of(&entry) else { continue };
+            // What could not be made is named already.
+            if let Some(inode) = made.next().flatten() {
+                let outcome = self.set_flags(&entry.path, inode, flags, is_folder);
+                self.note(&entry.path, outcome)?;
+            }
         }
         Ok(())
     }
 
-    fn set_flags(&mut self, path: &RelPath, flags: Flags, is_folder: IsFolder) -> Result<(), Trouble> {
-        let left = match is_folder {
-            IsFolder::Yes => set(self.ground.folder(path)?.as_fd(), flags),
-            IsFolder::No => {
-                let file = self.ground.folder_of(path)?.open_read(Name::new(path.file_name())?)?;
-                set(file.as_fd(), flags)
-            }
+    fn set_flags(
+        &mut self,
+        path: &RelPath,
+        inode: u64,
+        flags: Flags,
+        is_folder: IsFolder,
+    ) -> Result<(), Trouble> {
+        let held: OwnedFd = match is_folder {
+            IsFolder::Yes => self.ground.folder(path)?.as_fd().try_clone_to_owned().map_err(lost)?,
+            IsFolder::No => self.ground.folder_of(path)?.open_read(Name::new(path.file_name())?)?.into(),
         };
-        match left {
+        if Stat::of(&held)?.inode != inode {
+            return Err(Trouble::meddled());
+        }
+        match set(held.as_fd(), flags) {
             None => Ok(()),
             Some(left) => Err(Trouble::LeftOut(refused(left))),
         }
     }
+}
+
+fn lost(error: std::io::Error) -> Trouble {
+    Trouble::of("holding it", error)
 }
 
 /// Says which flags were not taken.
@@ -50,7 +68,7 @@ pub(crate) fn refused(flags: Flags) -> String {
     format!("inode flags that this account or file system does not take: {}", flags.letters())
 }
 
-enum IsFolder {
+pub(crate) enum IsFolder {
     Yes,
     No,
 }

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use cli::{Exit, Failed, Failure, shown};
-use durable::Dir;
+use durable::{Dir, Stat};
 use formats::RelPath;
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::Trouble;
@@ -29,6 +30,12 @@ pub enum GroundError {
         /// Which folder.
         path: PathBuf,
     },
+    /// It is a part of what is restored from.
+    #[error("{}: in the folder that is restored from", shown(.path.as_os_str().as_encoded_bytes()))]
+    InSource {
+        /// Which folder.
+        path: PathBuf,
+    },
     /// The system refused to make it.
     #[error("{}: failed to make the folder", shown(.path.as_os_str().as_encoded_bytes()))]
     Make {
@@ -45,7 +52,9 @@ pub enum GroundError {
 impl Failure for GroundError {
     fn exit(&self) -> Exit {
         match self {
-            GroundError::NotEmpty { .. } | GroundError::DefaultAcl { .. } => Exit::USAGE,
+            GroundError::NotEmpty { .. } | GroundError::DefaultAcl { .. } | GroundError::InSource { .. } => {
+                Exit::USAGE
+            }
             GroundError::Make { .. } | GroundError::Folder(_) => Exit::MACHINE,
         }
     }
@@ -55,11 +64,32 @@ impl Failure for GroundError {
             GroundError::NotEmpty { .. } => {
                 Some("restore into a new folder, then move what you need".to_owned())
             }
+            GroundError::InSource { .. } => Some("name a folder outside of the histories".to_owned()),
             GroundError::DefaultAcl { path } => {
                 Some(format!("setfacl -k {}", shown(path.as_os_str().as_encoded_bytes())))
             }
             _ => None,
         }
+    }
+}
+
+/// Fails if `folder`, which people call `path`, is one of `sources` or lies in one, whatever names lead there.
+pub fn keep_out(folder: &impl AsFd, path: &Path, sources: &[&Dir]) -> Result<(), GroundError> {
+    let failed = |errno: Errno| GroundError::Make { path: path.to_owned(), source: errno.into() };
+    let sources: Vec<Stat> = sources.iter().map(Stat::of).collect::<Result<_, _>>()?;
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let mut at = rustix::fs::openat(folder, c".", flags, Mode::empty()).map_err(failed)?;
+    loop {
+        let here = Stat::of(&at)?;
+        if sources.iter().any(|source| source.is_same_file(&here)) {
+            return Err(GroundError::InSource { path: path.to_owned() });
+        }
+        let above = rustix::fs::openat(&at, c"..", flags, Mode::empty()).map_err(failed)?;
+        // The top of all is above itself.
+        if Stat::of(&above)?.is_same_file(&here) {
+            return Ok(());
+        }
+        at = above;
     }
 }
 
@@ -122,7 +152,8 @@ impl Ground {
     }
 
     /// The folder's own name, for people.
-    pub(crate) fn name(&self) -> &[u8] {
+    #[must_use]
+    pub fn name(&self) -> &[u8] {
         self.path.as_os_str().as_encoded_bytes()
     }
 

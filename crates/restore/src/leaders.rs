@@ -11,24 +11,16 @@ pub struct Leaders(HashMap<RelPath, Leader>);
 #[derive(Debug)]
 struct Leader {
     node: Node,
-    at: Option<RelPath>,
-    /// Names of the group in the manifest.
-    names: u64,
+    at: Option<(RelPath, u64)>,
 }
 
 impl Leaders {
-    /// Takes note of a first member, or of one more name. Of all in the manifest, also those that are not asked for: their metadata holds for the group.
+    /// Takes note of a first member. Of all in the manifest, also those that are not asked for: their metadata holds for the group.
     pub fn gather(&mut self, entry: &Entry) {
-        match &entry.body {
-            Body::Node(node) if node.meta.links > 1 => {
-                self.0.insert(entry.path.clone(), Leader { node: node.clone(), at: None, names: 1 });
-            }
-            Body::Node(_) => {}
-            Body::Link(first) => {
-                if let Some(leader) = self.0.get_mut(first) {
-                    leader.names += 1;
-                }
-            }
+        if let Body::Node(node) = &entry.body
+            && node.meta.links > 1
+        {
+            self.0.insert(entry.path.clone(), Leader { node: node.clone(), at: None });
         }
     }
 
@@ -37,26 +29,21 @@ impl Leaders {
         self.0.get(first).map(|leader| &leader.node)
     }
 
-    /// How many names of the manifest share the inode of `entry`.
-    pub fn names(&self, entry: &Entry) -> u64 {
-        self.0.get(first(entry)).map_or(1, |leader| leader.names)
-    }
-
-    /// Where the group of `first` has a name already.
-    pub fn at(&self, first: &RelPath) -> Option<&RelPath> {
+    /// Where the group of `first` has a name already, and the inode that it is.
+    pub(crate) fn at(&self, first: &RelPath) -> Option<&(RelPath, u64)> {
         self.0.get(first)?.at.as_ref()
     }
 
-    /// `entry` is restored, as a file of its own: later names link to it.
-    pub fn placed(&mut self, entry: &Entry) {
+    /// `entry` is restored, as a file of its own, which is `inode`: later names link to it.
+    pub(crate) fn placed(&mut self, entry: &Entry, inode: u64) {
         if let Some(leader) = self.0.get_mut(first(entry)) {
-            leader.at = Some(entry.path.clone());
+            leader.at = Some((entry.path.clone(), inode));
         }
     }
 }
 
 /// The first member of the group that `entry` is in.
-fn first(entry: &Entry) -> &RelPath {
+pub(crate) fn first(entry: &Entry) -> &RelPath {
     match &entry.body {
         Body::Node(_) => &entry.path,
         Body::Link(first) => first,

@@ -31,7 +31,7 @@ mod tar;
 mod trouble;
 
 pub use differences::Differences;
-pub use ground::{Ground, GroundError};
+pub use ground::{Ground, GroundError, keep_out};
 pub use leaders::Leaders;
 pub use place::{Counts, Place};
 pub use powers::Powers;

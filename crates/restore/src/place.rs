@@ -1,7 +1,7 @@
 //! Writing a snapshot into a folder.
 
 use cli::{Failed, Run, Task};
-use durable::{Linked, Name};
+use durable::{Dir, Linked, Name};
 use formats::{Body, Entry, Kind, Node, RelPath};
 
 use crate::{Differences, Ground, Held, Leaders, Powers, Selection, Source, Survey, Trouble};
@@ -35,6 +35,8 @@ pub struct Place<'a> {
     pub(crate) owners: u64,
     /// Inodes of the folders that were asked for, in their order; none where one could not be made.
     pub(crate) made: Vec<Option<u64>>,
+    /// The same of the names that have inode flags.
+    pub(crate) flagged: Vec<Option<u64>>,
 }
 
 impl<'a> Place<'a> {
@@ -42,7 +44,18 @@ impl<'a> Place<'a> {
     pub fn new(run: &'a mut Run, ground: Ground, survey: Survey, powers: Powers) -> Self {
         let Survey { selection, leaders, .. } = survey;
         let (differences, counts) = (Differences::default(), Counts::default());
-        Place { ground, leaders, selection, powers, run, differences, counts, owners: 0, made: Vec::new() }
+        Place {
+            ground,
+            leaders,
+            selection,
+            powers,
+            run,
+            differences,
+            counts,
+            owners: 0,
+            made: Vec::new(),
+            flagged: Vec::new(),
+        }
     }
 
     /// Makes one name, if it is asked for; what is wrong with it alone is named. An error is the end of all.
@@ -51,7 +64,10 @@ impl<'a> Place<'a> {
             return Ok(());
         }
         let outcome = self.one(entry, held, task);
-        self.note(&entry.path, outcome)
+        if self.flags_of(entry).is_some() {
+            self.flagged.push(outcome.as_ref().ok().copied());
+        }
+        self.note(&entry.path, outcome.map(drop))
     }
 
     /// What is asked for.
@@ -92,32 +108,33 @@ impl<'a> Place<'a> {
         Ok(())
     }
 
-    fn one(&mut self, entry: &Entry, held: &mut dyn Held, task: &Task) -> Result<(), Trouble> {
+    /// Returns the inode.
+    fn one(&mut self, entry: &Entry, held: &mut dyn Held, task: &Task) -> Result<u64, Trouble> {
         let node = match &entry.body {
             Body::Node(node) => node.clone(),
             Body::Link(first) => {
-                if self.link(first, &entry.path)? {
+                if let Some(inode) = self.link(first, &entry.path)? {
                     self.counts.links += 1;
-                    return Ok(());
+                    return Ok(inode);
                 }
                 // The first member is not there, or can take no more names: this one becomes a file of its own.
                 self.leaders.node(first).cloned().ok_or(Trouble::Differs("it links to nothing"))?
             }
         };
-        self.node(&entry.path, &node, held, task)?;
+        let inode = self.node(&entry.path, &node, held, task)?;
         if node.meta.links > 1 {
-            self.leaders.placed(entry);
+            self.leaders.placed(entry, inode);
         }
-        Ok(())
+        Ok(inode)
     }
 
-    /// Gives the first member of a group another name; false if there is no first member to be had.
-    fn link(&mut self, first: &RelPath, path: &RelPath) -> Result<bool, Trouble> {
-        let Some(at) = self.leaders.at(first).cloned() else { return Ok(false) };
+    /// Gives the first member of a group another name, and returns its inode; none if there is no first member to be had.
+    fn link(&mut self, first: &RelPath, path: &RelPath) -> Result<Option<u64>, Trouble> {
+        let Some((at, inode)) = self.leaders.at(first).cloned() else { return Ok(None) };
         let from = self.ground.folder_of(&at)?;
         let to = self.ground.folder_of(path)?;
         let why = match from.link(Name::new(at.file_name())?, &to, Name::new(path.file_name())?) {
-            Ok(Linked::Made) => return Ok(true),
+            Ok(Linked::Made) => return is_linked(&to, Name::new(path.file_name())?, inode).map(Some),
             Ok(Linked::Full) => "its hard link was split: the file has too many names",
             Err(error) if has_no_links(error.raw_os_error()) => {
                 "its hard link was split: this file system gives no file a second name"
@@ -125,18 +142,25 @@ impl<'a> Place<'a> {
             Err(error) => return Err(error.into()),
         };
         self.run.leave_out(path.as_bytes(), why);
-        Ok(false)
+        Ok(None)
     }
 
-    fn node(&mut self, path: &RelPath, node: &Node, held: &mut dyn Held, task: &Task) -> Result<(), Trouble> {
+    fn node(
+        &mut self,
+        path: &RelPath,
+        node: &Node,
+        held: &mut dyn Held,
+        task: &Task,
+    ) -> Result<u64, Trouble> {
         match &node.kind {
             Kind::File { size, content } => self.file(path, node, (*size, content), held, task),
             Kind::Folder => {
                 let made = self.folder(path);
                 self.made.push(made.as_ref().ok().copied());
-                made?;
+                let made = made?;
                 self.counts.folders += 1;
-                expect(&node.kind, held)
+                expect(&node.kind, held)?;
+                Ok(made)
             }
             Kind::Socket => {
                 Err(Trouble::LeftOut("sockets are made by their programs, not restored".to_owned()))
@@ -154,6 +178,16 @@ impl<'a> Place<'a> {
 /// What is not held as it should be is said, even where the manifest was enough to make it.
 pub(crate) fn expect(kind: &Kind, held: &dyn Held) -> Result<(), Trouble> {
     held.differs(kind).map_or(Ok(()), |what| Err(Trouble::Differs(what)))
+}
+
+/// Whoever else writes to the folder could have exchanged the first name before it got its second: then this one is taken away again.
+fn is_linked(folder: &Dir, name: Name<'_>, inode: u64) -> Result<u64, Trouble> {
+    if folder.stat(name)?.inode == inode {
+        return Ok(inode);
+    }
+    // What matters is that it is named.
+    let _ = folder.unlink(name);
+    Err(Trouble::meddled())
 }
 
 /// What file systems without hard links answer.

@@ -1,12 +1,15 @@
 //! Setting the metadata of what somebody has copied by hand: `cp` brings contents out of a history and nothing else.
 //!
 //! Nothing is made and no content changed. A file gets its metadata only if its content is the one that the manifest describes, through the very
-//! descriptor that was read, and only if it has no names beyond those of its group: else the metadata of something outside would change, such as of
-//! the history itself after `cp -l`.
+//! descriptor that was read, and only if it has one name, or all its names are names of one group in this copy: else the metadata of something outside
+//! would change, such as of the history itself after `cp -l`. How many names the host says there are counts for nothing.
+//!
+//! What lends power is never set: whoever could write to the copy before may still hold it open, and would have a set-id program to write to.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use cli::{Failed, Run, Task};
@@ -15,6 +18,7 @@ use formats::{Body, Entry, Kind, Node, RelPath, Tag};
 use rustix::io::Errno;
 
 use crate::ground::GroundError;
+use crate::leaders::first;
 use crate::meta::{Handle, Owned};
 use crate::{Leaders, Powers, Selection, Survey, Trouble, flags, special};
 
@@ -38,15 +42,24 @@ struct Open {
     dir: Dir,
 }
 
+/// What has several names.
+struct Shared {
+    /// The first member of its group in the manifest.
+    first: RelPath,
+    /// Those of its names that belong to that group.
+    names: Vec<RelPath>,
+}
+
 /// Repairs one copy: every entry in the order of the manifest, then [`Repair::finish`].
 pub struct Repair<'a> {
     copy: Dir,
     name: Vec<u8>,
     leaders: Leaders,
     selection: Selection,
-    powers: Powers,
     run: &'a mut Run,
     open: Vec<Open>,
+    /// What has several names, by device and inode: its turn comes when all have been seen.
+    shared: HashMap<(u64, u64), Shared>,
     /// A folder that is not there.
     missing: Option<RelPath>,
     owners: u64,
@@ -82,11 +95,11 @@ impl<'a> Repair<'a> {
     }
 
     /// Nothing is set yet in `copy`, which people call `path`.
-    pub fn new(run: &'a mut Run, copy: Dir, path: &Path, survey: Survey, powers: Powers) -> Self {
+    pub fn new(run: &'a mut Run, copy: Dir, path: &Path, survey: Survey) -> Self {
         let Survey { selection, leaders, .. } = survey;
         let (name, counts) = (path.as_os_str().as_encoded_bytes().to_vec(), Repaired::default());
-        let (open, missing, owners) = (Vec::new(), None, 0);
-        Repair { copy, name, leaders, selection, powers, run, open, missing, owners, counts }
+        let (open, shared, missing, owners) = (Vec::new(), HashMap::new(), None, 0);
+        Repair { copy, name, leaders, selection, run, open, shared, missing, owners, counts }
     }
 
     /// Sets the metadata of one name, if it is asked for. An error is the end of all.
@@ -107,8 +120,11 @@ impl<'a> Repair<'a> {
         self.note(&entry.path, outcome)
     }
 
-    /// Sets the metadata of the folders that are still open.
-    pub fn finish(&mut self) -> Result<(), Failed> {
+    /// Sets the metadata of what has several names, and of the folders that are still open.
+    pub fn finish(&mut self, task: &Task) -> Result<(), Failed> {
+        for (_, shared) in std::mem::take(&mut self.shared) {
+            self.settle_shared(&shared, task)?;
+        }
         while let Some(done) = self.open.pop() {
             self.settle_folder(&done)?;
         }
@@ -145,18 +161,34 @@ impl<'a> Repair<'a> {
                 self.leaders.node(first).cloned().ok_or(Left::Differs("it links to nothing"))?
             }
         };
-        let place = self.selection.below(&entry.path).to_vec();
         if node.kind == Kind::Folder {
-            let dir = match place.as_slice() {
+            let dir = match self.selection.below(&entry.path) {
                 b"" => self.copy.try_clone()?,
                 place => self.copy.open_beneath(place).map_err(absent)?,
             };
             self.open.push(Open { path: entry.path.clone(), node, dir });
             return Ok(());
         }
-        let path = match place.as_slice() {
+        let found = self.find(&entry.path, &node)?;
+        let stat = found.stat()?;
+        if stat.links == 1 {
+            return self.settle_found(&entry.path, &node, &found, task);
+        }
+        let first = first(entry);
+        let shared = Shared { first: first.clone(), names: Vec::new() };
+        let shared = self.shared.entry((stat.device, stat.inode)).or_insert(shared);
+        if shared.first != *first {
+            return Err(Left::Differs("it is one file with a name of another group"));
+        }
+        shared.names.push(entry.path.clone());
+        Ok(())
+    }
+
+    /// Opens or holds what lies in the copy for `path`.
+    fn find(&self, path: &RelPath, node: &Node) -> Result<Found, Left> {
+        let path = match self.selection.below(path) {
             // The file that is asked for lies in the folder.
-            b"" => RelPath::new(entry.path.file_name()),
+            b"" => RelPath::new(path.file_name()),
             place => RelPath::new(place),
         };
         let path = path.map_err(|_| Left::Differs("it has no name"))?;
@@ -165,53 +197,83 @@ impl<'a> Repair<'a> {
             None => self.copy.try_clone()?,
         };
         let name = Name::new(path.file_name())?;
-        let names = self.leaders.names(entry);
-        match &node.kind {
-            Kind::File { size, content } => {
-                let file = open_file(&folder, name)?;
-                self.is_alone(&Stat::of(&file)?, names)?;
-                let hash = hash(&file, *size, task)?;
-                if hash.as_ref().map(blake3::Hash::as_bytes) != Some(content.as_bytes()) {
-                    return Err(Left::Differs("its content is another, so it is left as it is"));
-                }
-                self.settle(entry, &node, &Handle::Open(file.as_fd()))?;
-            }
-            Kind::Folder => {}
+        Ok(match &node.kind {
+            Kind::File { .. } => Found::File(open_file(&folder, name)?),
             Kind::Socket => return Err(Trouble::LeftOut("sockets are not restored".to_owned()).into()),
-            kind => {
-                let itself = special::hold(&folder, name).map_err(gone)?;
-                let stat = Stat::of(&itself)?;
-                self.is_alone(&stat, names)?;
-                if !special::is_it(&itself, kind)? {
+            _ => {
+                let held = special::hold(&folder, name).map_err(gone)?;
+                Found::Other { name: name.as_bytes().to_vec(), folder, held }
+            }
+        })
+    }
+
+    /// Sets the metadata of what was found, if it is what the manifest says.
+    fn settle_found(&mut self, path: &RelPath, node: &Node, found: &Found, task: &Task) -> Result<(), Left> {
+        match found {
+            Found::File(file) => {
+                if let Kind::File { size, content } = &node.kind {
+                    let hash = hash(file, *size, task)?;
+                    if hash.as_ref().map(blake3::Hash::as_bytes) != Some(content.as_bytes()) {
+                        return Err(Left::Differs("its content is another, so it is left as it is"));
+                    }
+                }
+                self.settle(path, node, &Handle::Open(file.as_fd()))?;
+            }
+            Found::Other { folder, name, held } => {
+                if !special::is_it(held, &node.kind)? {
                     return Err(Left::Differs("it is of another kind, target or number"));
                 }
-                self.settle(entry, &node, &Handle::Named { folder: &folder, name, held: itself.as_fd() })?;
+                self.settle(
+                    path,
+                    node,
+                    &Handle::Named { folder, name: Name::new(name)?, held: held.as_fd() },
+                )?;
             }
         }
         self.counts.repaired += 1;
         Ok(())
     }
 
-    fn is_alone(&self, stat: &Stat, names: u64) -> Result<(), Left> {
-        match stat.links <= names {
-            true => Ok(()),
-            false => Err(Left::Differs("it has names elsewhere, whose metadata would change too")),
+    /// All names of one inode in this copy: each is looked at once more, and there must be no others.
+    fn settle_shared(&mut self, shared: &Shared, task: &Task) -> Result<(), Failed> {
+        let outcome = self.try_shared(shared, task);
+        let others = shared.names.len() as u64 - 1;
+        match &outcome {
+            Ok(()) => self.counts.repaired += others,
+            Err(Left::Missing) => self.counts.missing += others,
+            Err(Left::Differs(_)) => self.counts.differing += others,
+            Err(Left::Trouble(_)) => {}
         }
+        shared.names.first().map_or(Ok(()), |path| self.note(path, outcome))
+    }
+
+    fn try_shared(&mut self, shared: &Shared, task: &Task) -> Result<(), Left> {
+        let node = self.leaders.node(&shared.first).cloned().ok_or(Left::Differs("it links to nothing"))?;
+        let Some((path, others)) = shared.names.split_first() else { return Ok(()) };
+        let found = self.find(path, &node)?;
+        for other in others {
+            if !self.find(other, &node)?.stat()?.is_same_file(&found.stat()?) {
+                return Err(Left::Differs("somebody else changed it meanwhile"));
+            }
+        }
+        if found.stat()?.links != shared.names.len() as u64 {
+            return Err(Left::Differs("it has names elsewhere, whose metadata would change too"));
+        }
+        self.settle_found(path, &node, &found, task)
     }
 
     fn settle_folder(&mut self, done: &Open) -> Result<(), Failed> {
-        let entry = Entry { path: done.path.clone(), body: Body::Node(done.node.clone()) };
-        let outcome = self.settle(&entry, &done.node, &Handle::Open(done.dir.as_fd()));
+        let outcome = self.settle(&done.path, &done.node, &Handle::Open(done.dir.as_fd()));
         if outcome.is_ok() {
             self.counts.repaired += 1;
         }
         self.note(&done.path, outcome.map_err(Left::Trouble))
     }
 
-    fn settle(&mut self, entry: &Entry, node: &Node, handle: &Handle<'_>) -> Result<(), Trouble> {
+    fn settle(&mut self, path: &RelPath, node: &Node, handle: &Handle<'_>) -> Result<(), Trouble> {
         let mut left = Vec::new();
         handle.remove_strange(node, &mut left)?;
-        if handle.settle(node, self.powers, &mut left)? == Owned::No {
+        if handle.settle(node, Powers::Withheld, &mut left)? == Owned::No {
             self.owners += 1;
         }
         if let (Some(flags), Handle::Open(file)) = (node.meta.flags(), handle)
@@ -220,7 +282,7 @@ impl<'a> Repair<'a> {
             left.push(flags::refused(refused));
         }
         for why in left {
-            self.run.leave_out(entry.path.as_bytes(), &why);
+            self.run.leave_out(path.as_bytes(), &why);
         }
         Ok(())
     }
@@ -249,6 +311,21 @@ impl Handle<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// What lies in the copy.
+enum Found {
+    File(File),
+    Other { folder: Dir, name: Vec<u8>, held: OwnedFd },
+}
+
+impl Found {
+    fn stat(&self) -> Result<Stat, Trouble> {
+        Ok(match self {
+            Found::File(file) => Stat::of(file)?,
+            Found::Other { held, .. } => Stat::of(held)?,
+        })
     }
 }
 

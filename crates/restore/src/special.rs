@@ -12,7 +12,7 @@ use crate::place::expect;
 use crate::{Held, Place, Trouble};
 
 impl Place<'_> {
-    pub(crate) fn special(&mut self, path: &RelPath, node: &Node, held: &dyn Held) -> Result<(), Trouble> {
+    pub(crate) fn special(&mut self, path: &RelPath, node: &Node, held: &dyn Held) -> Result<u64, Trouble> {
         let folder = self.ground.folder_of(path)?;
         let name = Name::new(path.file_name())?;
         make(&folder, name, &node.kind)?;
@@ -26,7 +26,8 @@ impl Place<'_> {
             Kind::Symlink { .. } => self.counts.symlinks += 1,
             _ => self.counts.specials += 1,
         }
-        expect(&node.kind, held)
+        expect(&node.kind, held)?;
+        Ok(Stat::of(&itself)?.inode)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Writing a snapshot as one archive: pax (POSIX.1-2001), which every tar of the last twenty years reads.
 //!
-//! Names, targets and attributes of any bytes and length, times to the nanosecond and large numbers stand in extended headers; attributes and holes as GNU
-//! tar writes them (`SCHILY.xattr.*`, sparse format 1.0). Owners are numbers only: names would be looked up on the machine that unpacks.
+//! Names, targets and attributes of any bytes and length, times to the nanosecond and large numbers stand in extended headers; attributes as GNU tar
+//! writes them (`SCHILY.xattr.*`). Holes are sent as zeros: what tars have for holes, others unpack as something else and call it a success. Owners are numbers only: names would be looked up on the machine that unpacks.
 //!
 //! What went out cannot be taken back, so each content is read and hashed as a whole first: what is damaged is named, and not in the archive.
 
@@ -15,7 +15,7 @@ use formats::{Attribute, Body, ContentHash, Entry, Kind, Node, RelPath, Tag};
 
 use crate::place::expect;
 use crate::{Counts, Differences, Held, Leaders, Powers, Selection, Survey, Trouble};
-use content::{Content, Layout};
+use content::Content;
 use header::{BLOCK_BYTES, Header, Type};
 
 /// Archives end on such a border, as tapes had it.
@@ -73,13 +73,14 @@ impl<'a, W: Write> Tar<'a, W> {
         let node = match &entry.body {
             Body::Node(node) => node.clone(),
             Body::Link(first) => match self.leaders.at(first).cloned() {
-                Some(at) => return self.link(&entry.path, &at),
+                Some((at, _)) => return self.link(&entry.path, &at),
                 None => self.leaders.node(first).cloned().ok_or(Trouble::Differs("it links to nothing"))?,
             },
         };
         self.node(&entry.path, &node, held, task)?;
         if node.meta.links > 1 {
-            self.leaders.placed(entry);
+            // An archive has no inodes.
+            self.leaders.placed(entry, 0);
         }
         Ok(())
     }
@@ -139,23 +140,10 @@ impl<'a, W: Write> Tar<'a, W> {
         let content = Content::examine(size, hash, held, task)?;
         let mut header = Header::new(Type::File, path.as_bytes());
         self.describe(path, &mut header, node);
-        let map = match &content.layout {
-            Layout::Dense => {
-                header.size(size);
-                Vec::new()
-            }
-            Layout::Sparse(runs) => {
-                let map = content::map(runs, size);
-                let data: u64 = runs.iter().map(|run| run.end - run.start).sum();
-                header.sparse(path.as_bytes(), size, map.len() as u64 + data);
-                map
-            }
-        };
+        header.size(size);
         self.header(&header)?;
-        self.write(&map)?;
-        let mut written = map.len() as u64;
-        written += content.send(size, hash, held, &mut |bytes| self.write(bytes))?;
-        self.zeros(written.next_multiple_of(BLOCK_BYTES as u64) - written).map_err(Trouble::Fatal)?;
+        content.send(size, hash, held, &mut |bytes| self.write(bytes))?;
+        self.zeros(size.next_multiple_of(BLOCK_BYTES as u64) - size).map_err(Trouble::Fatal)?;
         self.counts.files += 1;
         self.counts.bytes += size;
         Ok(())
@@ -164,6 +152,9 @@ impl<'a, W: Write> Tar<'a, W> {
     fn describe(&mut self, path: &RelPath, header: &mut Header, node: &Node) {
         let mut left = Vec::new();
         self.powers.withheld(&node.meta, &node.kind, &mut left);
+        if let Some(flags) = node.meta.flags() {
+            left.push(format!("an archive holds no inode flags: {}", flags.letters()));
+        }
         for why in left {
             self.run.leave_out(path.as_bytes(), &why);
         }

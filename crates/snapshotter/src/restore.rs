@@ -1,6 +1,7 @@
 //! A snapshot, or a part of it, out of the history: into a folder, as an archive, or as metadata onto a copy made by hand.
 //!
-//! The manifest is read to its end, and proved, before anything is made. Each content is hashed while it is read: what is damaged is named, and the
+//! The manifest is read to its end, and proved, before anything is made but the folder to restore into; as a host wrote what is in it, that is done
+//! confined. Each content is hashed while it is read: what is damaged is named, and the
 //! rest comes back. While this runs nothing is removed from the history.
 //!
 //! Owners and devices are root's to give, so with `--to` and `--metadata-onto` root stays root, with those capabilities alone that this takes, and
@@ -13,8 +14,9 @@ use std::io::IsTerminal;
 use std::path::Path;
 
 use cli::{Amount, Exit, Failed, Monitor, Run, shown};
+use durable::Dir;
 use history::{HostHistory, Snapshot, layout};
-use restore::{Counts, Differences, Ground, Place, Powers, Repair, Selection, Source, Survey, Tar};
+use restore::{Counts, Differences, Ground, Place, Powers, Repair, Selection, Source, Survey, Tar, keep_out};
 use sandbox::{Confinement, Profile, Threads};
 
 use crate::account;
@@ -32,7 +34,7 @@ const WRITE_BYTES: usize = 1 << 20;
 struct Found<'a> {
     place: &'a HostHistory,
     snapshot: Snapshot,
-    survey: Survey,
+    selection: Selection,
     powers: Powers,
 }
 
@@ -44,27 +46,41 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, asked: &Asked, json: Json)
         account::leave_root(settings)?;
     }
     let selection = Selection::parse(asked.path.as_deref())?;
+    let history = Dir::open_root(&settings.history).map_err(Trouble::folder("opening the histories"))?;
     if let Way::To(path) = way {
         Ground::check(path)?;
+        let absolute = std::path::absolute(path).map_err(Trouble::stream("finding the folder"))?;
+        let above = Dir::open_root(absolute.parent().unwrap_or(&absolute))
+            .map_err(Trouble::folder("opening the folder above"))?;
+        keep_out(&above, path, &[&history])?;
     }
     let host = &asked.host;
     let at = || Trouble::history(host);
     let place = open(settings)?.host(host).map_err(at())?;
     // Root would make the lock file its own, and lock the account of the histories out.
     if account::is_root() && place.dir().stat(layout::READERS).is_err() {
-        return Err(at()(history::Error::NoSnapshot { host: host.to_string(), name: "latest".into() }).into());
+        let what = format!("history of {host}: it has no file {}", shown(layout::READERS.as_bytes()));
+        let advice = Some("as the account of the histories, `snapshotter list` makes it".to_owned());
+        return Err(Trouble::Usage { what, advice }.into());
     }
     let _reading = place.read_lock().map_err(at())?;
     let log = place.log().map_err(at())?;
     let snapshot = asked.when.find(&log)?.clone();
     run.report().detail("host", host.as_str());
     run.report().detail("snapshot", snapshot.name.as_str());
-    let survey = survey(&place, &snapshot, &selection)?;
-    let found = Found { place: &place, snapshot, survey, powers: asked.powers() };
+    let found = Found { place: &place, snapshot, selection, powers: asked.powers() };
     match way {
-        Way::To(path) => into_folder(run, settings, found, path),
+        Way::To(path) => {
+            let ground = Ground::prepare(path)?;
+            keep_out(&ground, path, &[&history, place.dir()])?;
+            into_folder(run, settings, found, ground)
+        }
         Way::Tar => as_archive(run, settings, found),
-        Way::Onto(path) => onto_copy(run, settings, found, path),
+        Way::Onto(path) => {
+            let copy = Repair::hold(path)?;
+            keep_out(&copy, path, &[&history, place.dir()])?;
+            onto_copy(run, settings, found, copy, path)
+        }
     }
 }
 
@@ -86,7 +102,7 @@ fn check_output(json: Json) -> Result<(), Trouble> {
     if std::io::stdout().is_terminal() {
         return Err(usage(
             "an archive is nothing for a terminal",
-            "pipe it: `| ssh root@host tar -xpC /srv`, or `> FILE`",
+            "pipe it: `| ssh root@host \"tar -xp --xattrs --xattrs-include='*' -C /\"`, or `> FILE`",
         ));
     }
     Ok(())
@@ -107,11 +123,12 @@ fn survey(place: &HostHistory, snapshot: &Snapshot, selection: &Selection) -> Re
     }
 }
 
-fn into_folder(run: &mut Run, settings: &Settings, found: Found<'_>, path: &Path) -> Result<Exit, Failed> {
-    let Found { place, snapshot, survey, powers } = found;
-    let ground = Ground::prepare(path)?;
+fn into_folder(run: &mut Run, settings: &Settings, found: Found<'_>, ground: Ground) -> Result<Exit, Failed> {
+    let Found { place, snapshot, selection, powers } = found;
+    let to = shown(ground.name());
     let mut files = Stack::new(tree(place, &snapshot)?);
     confine_writer(settings, place, &ground)?;
+    let survey = survey(place, &snapshot, &selection)?;
     let free = ground.free_bytes()?;
     if survey.bytes > free {
         let bytes = survey.bytes;
@@ -135,19 +152,16 @@ fn into_folder(run: &mut Run, settings: &Settings, found: Found<'_>, path: &Path
     tell(run, counts, &differences);
     ended?;
     let (host, name) = (place.host(), &snapshot.name);
-    run.line(&format!(
-        "restored {} of {host}/{name} to {}",
-        words(counts),
-        shown(path.as_os_str().as_encoded_bytes())
-    ));
+    run.line(&format!("restored {} of {host}/{name} to {to}", words(counts)));
     judge(run, &snapshot, &differences)
 }
 
 fn as_archive(run: &mut Run, settings: &Settings, found: Found<'_>) -> Result<Exit, Failed> {
-    let Found { place, snapshot, survey, powers } = found;
+    let Found { place, snapshot, selection, powers } = found;
     let mut files = Stack::new(tree(place, &snapshot)?);
     let confinement = Confinement::new(Profile::Ingest).landlock(settings.landlock()).threads(Threads::More);
     let _in_force = confinement.read_beneath(place.dir()).apply().map_err(Trouble::Sandbox)?;
+    let survey = survey(place, &snapshot, &selection)?;
     let task = run.console().task("packing", Amount::Bytes(Some(survey.bytes)));
     let out = std::io::BufWriter::with_capacity(WRITE_BYTES, std::io::stdout().lock());
     let mut tar = Tar::new(run, out, survey, powers);
@@ -162,16 +176,22 @@ fn as_archive(run: &mut Run, settings: &Settings, found: Found<'_>) -> Result<Ex
     judge(run, &snapshot, &differences)
 }
 
-fn onto_copy(run: &mut Run, settings: &Settings, found: Found<'_>, path: &Path) -> Result<Exit, Failed> {
-    let Found { place, snapshot, survey, powers } = found;
-    let copy = Repair::hold(path)?;
+fn onto_copy(
+    run: &mut Run,
+    settings: &Settings,
+    found: Found<'_>,
+    copy: Dir,
+    path: &Path,
+) -> Result<Exit, Failed> {
+    let Found { place, snapshot, selection, .. } = found;
     confine_writer(settings, place, &copy)?;
+    let survey = survey(place, &snapshot, &selection)?;
     let task = run.console().task("comparing", Amount::Bytes(Some(survey.bytes)));
-    let mut repair = Repair::new(run, copy, path, survey, powers);
+    let mut repair = Repair::new(run, copy, path, survey);
     for entry in (Listed { place, snapshot: &snapshot }).entries()? {
         repair.entry(&entry?, &task)?;
     }
-    repair.finish()?;
+    repair.finish(&task)?;
     let counts = repair.counts;
     run.report().count("repaired", counts.repaired);
     run.report().count("missing", counts.missing);

@@ -185,8 +185,8 @@ impl Failure for Trouble {
             | Trouble::History { .. }
             | Trouble::Histories(_) => Exit::MACHINE,
             Trouble::Machine { .. } | Trouble::Sandbox(_) => Exit::MACHINE,
-            Trouble::Stranger { .. } | Trouble::Plan { .. } => Exit::DAMAGED,
-            Trouble::Differs { .. } | Trouble::OtherManifest { .. } => Exit::SNAPSHOT_DIFFERS,
+            Trouble::Stranger { .. } | Trouble::Plan { .. } | Trouble::OtherManifest { .. } => Exit::DAMAGED,
+            Trouble::Differs { .. } => Exit::SNAPSHOT_DIFFERS,
             Trouble::Absent { .. } => Exit::NOTHING,
             Trouble::Defects { exit, .. } => *exit,
             Trouble::Busy { .. } | Trouble::Locked { .. } => Exit::BUSY,
@@ -199,6 +199,9 @@ impl Failure for Trouble {
         let text = match self {
             Trouble::Stranger { .. } => {
                 "the log may have lost lines; nothing was removed. Compare with the newest ice's log head, then move the stranger away"
+            }
+            Trouble::OtherManifest { .. } => {
+                "nothing was changed. Look at it with `snapshotter verify`; ice and their ledger hold the log's head"
             }
             Trouble::History { source, .. } if source.is_damage() => {
                 "nothing was changed. Look at it with `snapshotter verify`; ice and their ledger hold the log's head"

@@ -102,18 +102,9 @@ impl Header {
         self.record(&keyword, &attribute.value);
     }
 
-    /// The length of a file without holes.
+    /// The length of a file.
     pub(super) fn size(&mut self, bytes: u64) {
         self.number(SIZE, b"size", bytes, ELEVEN_DIGITS);
-    }
-
-    /// A file with holes: its length, and how much of the archive it takes.
-    pub(super) fn sparse(&mut self, path: &[u8], size: u64, stored: u64) {
-        self.record(b"GNU.sparse.major", b"1");
-        self.record(b"GNU.sparse.minor", b"0");
-        self.record(b"GNU.sparse.name", path);
-        self.record(b"GNU.sparse.realsize", size.to_string().as_bytes());
-        self.size(stored);
     }
 
     /// The extended header, if there is something in it, and the header.

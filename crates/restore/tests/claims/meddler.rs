@@ -50,7 +50,10 @@ fn tree() -> Tree {
 
 /// Restores, and before each entry and before the end lets the meddler do its work; says how much was left out.
 fn restore_with(to: &Path, meddle: &mut dyn FnMut(Option<&str>)) -> u64 {
-    let tree = tree();
+    restore_tree_with(&tree(), to, meddle)
+}
+
+fn restore_tree_with(tree: &Tree, to: &Path, meddle: &mut dyn FnMut(Option<&str>)) -> u64 {
     let mut run = run();
     let ground = Ground::prepare(to).unwrap();
     let mut place = Place::new(&mut run, ground, tree.survey(Selection::All), Powers::Restored);
@@ -59,7 +62,7 @@ fn restore_with(to: &Path, meddle: &mut dyn FnMut(Option<&str>)) -> u64 {
         place.entry(entry, &mut tree.held(&entry.path), &Task::silent()).unwrap();
     }
     meddle(None);
-    place.finish(&tree).unwrap();
+    place.finish(tree).unwrap();
     drop(place);
     run.report().left_out()
 }
@@ -115,6 +118,105 @@ fn names_that_appear_meanwhile_are_neither_followed_nor_replaced() {
     assert_eq!(fs::read(&outside.file).unwrap(), b"outside");
     // d/one, d/e, what is in it, and z.
     assert_eq!(left_out, 4);
+}
+
+#[test]
+fn a_first_name_that_was_exchanged_gets_no_second_one() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (outside, to) = (Outside::new(scratch.path()), scratch.path().join("to"));
+    let mut tree = tree();
+    tree.link("d/two", "d/one");
+    let untouched = outside.facts();
+    let left_out = restore_tree_with(&tree, &to, &mut |at| {
+        if at == Some("d/two") {
+            fs::remove_file(to.join("d/one")).unwrap();
+            fs::hard_link(&outside.file, to.join("d/one")).unwrap();
+        }
+    });
+    assert!(!to.join("d/two").exists() && left_out >= 1);
+    fs::remove_file(to.join("d/one")).unwrap();
+    assert_eq!(outside.facts(), untouched);
+}
+
+#[test]
+fn what_was_exchanged_gets_no_flags() {
+    let test = "what_was_exchanged_gets_no_flags";
+    let scratch = tempfile::tempdir().unwrap();
+    let (outside, to) = (Outside::new(scratch.path()), scratch.path().join("to"));
+    let mut tree = tree();
+    // Not to be dumped: a flag that everybody may set.
+    let nodump = formats::Flags::kept_of(0x40).unwrap();
+    tree.file("d/flagged", b"x").attributes = vec![nodump.attribute()];
+    let flags = |path: &Path| {
+        rustix::fs::ioctl_getflags(fs::File::open(path).unwrap()).map(|flags| flags.bits() & 0x40)
+    };
+    let control = scratch.path().join("control");
+    if restore_tree_with(&tree, &control, &mut |_| {}) > 0 || flags(&control.join("d/flagged")) != Ok(0x40) {
+        return skipped(test, "this file system keeps no inode flags");
+    }
+    let left_out = restore_tree_with(&tree, &to, &mut |at| {
+        if at.is_none() {
+            fs::remove_file(to.join("d/flagged")).unwrap();
+            fs::hard_link(&outside.file, to.join("d/flagged")).unwrap();
+        }
+    });
+    assert_eq!((flags(&outside.file), left_out), (Ok(0), 1));
+}
+
+#[test]
+fn a_host_cannot_foresee_the_names_that_files_are_written_under() {
+    let mut tree = Tree::default();
+    for number in 0..4 {
+        tree.file(&format!(".firn-restoring-{number}"), b"planted");
+    }
+    tree.file("x", b"content");
+    let scratch = tempfile::tempdir().unwrap();
+    let to = scratch.path().join("to");
+    fs::create_dir(&to).unwrap();
+    let mut seen = std::collections::BTreeSet::new();
+    let mut ours = Watched { tree: &tree, to: &to, seen: &mut seen };
+    ours.restore();
+    assert_eq!(seen.len(), tree.entries.len(), "a name was used twice: {seen:?}");
+    assert_eq!(fs::read_dir(&to).unwrap().count(), tree.entries.len());
+}
+
+/// Looks at the names there are while a content is read.
+struct Watched<'a> {
+    tree: &'a Tree,
+    to: &'a Path,
+    seen: &'a mut std::collections::BTreeSet<String>,
+}
+
+impl Watched<'_> {
+    fn restore(&mut self) {
+        let mut run = run();
+        let ground = Ground::prepare(self.to).unwrap();
+        let mut place = Place::new(&mut run, ground, self.tree.survey(Selection::All), Powers::Withheld);
+        for entry in self.tree.entries.values() {
+            let content = self.tree.contents.get(&entry.path).unwrap();
+            let mut held = Looking { content, to: self.to, seen: self.seen };
+            place.entry(entry, &mut held, &Task::silent()).unwrap();
+        }
+    }
+}
+
+struct Looking<'a> {
+    content: &'a [u8],
+    to: &'a Path,
+    seen: &'a mut std::collections::BTreeSet<String>,
+}
+
+impl restore::Held for Looking<'_> {
+    fn differs(&self, _kind: &Kind) -> Option<&'static str> {
+        None
+    }
+
+    fn content(&mut self) -> Result<Box<dyn std::io::Read + '_>, restore::Trouble> {
+        let names =
+            fs::read_dir(self.to).unwrap().map(|name| name.unwrap().file_name().into_string().unwrap());
+        self.seen.extend(names.filter(|name| name.len() > ".firn-restoring-0000".len()));
+        Ok(Box::new(self.content))
+    }
 }
 
 /// As fast as they can, one thread restores and another exchanges names; whoever wins, nothing outside is touched.

@@ -12,18 +12,18 @@ pub(crate) const EXAMPLES: &str = "Examples:
   snapshotter restore web01 latest --to /root/web01
   snapshotter restore web01 latest etc/nginx --to /root/nginx
   snapshotter restore web01 2026-01-31 etc/nginx --to /root/nginx
-  snapshotter restore web01 latest srv/www --tar | ssh root@web01 tar -xpC /
+  snapshotter restore web01 latest srv/www --tar | ssh root@web01 \"tar -xp --xattrs --xattrs-include='*' -C /\"
   snapshotter restore web01 latest srv/www --metadata-onto /root/www
 
 Paths keep their place: etc/nginx comes back as DIR/etc/nginx. A time means the last snapshot that was accepted at or before it, UTC. Owners and
-devices need root. In an archive owners are numbers; folders above PATH are not in it. For attributes and ACLs, GNU tar wants
---xattrs --xattrs-include='*' when it unpacks.
+devices need root. In an archive owners are numbers, holes are zeros, and inode flags are not there; folders above PATH are not in it.
+For attributes and ACLs, GNU tar wants --xattrs --xattrs-include='*' when it unpacks.
 
 --metadata-onto is for what `cp` has brought out of a history: DIR is the copy of the folder PATH, or holds the copy of the file PATH. Owner, mode, times,
-attributes and flags are set where the content is right; nothing is made and no content changed.
+attributes and flags are set where the content is right; nothing is made and no content changed. What lends power is not set: it comes back with --to.
 
-Ends with 3 if something was left out, and names it; with 29 if contents of the history are damaged, and names them: the rest is restored; with 43 if
-PATH is not in the snapshot.";
+Ends with 3 if something was left out, and names it; with 28 if the manifest is damaged or another than the log says, and
+restores nothing; with 29 if contents of the history are damaged, and names them: the rest is restored; with 43 if PATH is not in the snapshot.";
 
 /// As typed.
 #[derive(Debug, clap::Args)]
@@ -38,7 +38,7 @@ pub(crate) struct Asked {
     #[command(flatten)]
     target: Target,
     /// Bring back what lends power too: set-id bits of files, devices, security.* and trusted.* attributes
-    #[arg(long)]
+    #[arg(long, conflicts_with = "metadata_onto")]
     with_powers: bool,
 }
 

@@ -34,6 +34,11 @@ fn world() -> World {
     world
 }
 
+/// Nothing was made but the folder itself, which the next restore takes.
+fn is_bare(world: &World) -> bool {
+    fs::read_dir(world.path("out/to")).map_or(true, |names| names.count() == 0)
+}
+
 fn restore(world: &World, words: &[&str]) -> crate::world::Ended {
     let to = world.path("out/to");
     let _ = fs::remove_dir_all(&to);
@@ -86,7 +91,7 @@ fn a_part_and_an_older_state_come_back_by_name_and_by_time() {
     ] {
         let ended = restore(&world, words);
         assert_eq!(ended.code, code, "{words:?} {ended:?}");
-        assert!(!world.path("out/to").exists(), "{words:?} made something");
+        assert!(is_bare(&world), "{words:?} made something");
     }
 }
 
@@ -141,8 +146,8 @@ fn a_manifest_that_is_not_whole_restores_nothing() {
     assert_eq!(restore(&world, &["latest"]).code, 28);
     let first = world.log().snapshots()[0].name.clone();
     fs::copy(world.path(&format!("history/web01/manifests/{first}.manifest")), &manifest).unwrap();
-    assert_eq!(restore(&world, &["latest"]).code, 29, "a whole manifest, of another snapshot");
-    assert!(!world.path("out/to").exists());
+    assert_eq!(restore(&world, &["latest"]).code, 28, "a whole manifest, of another snapshot");
+    assert!(is_bare(&world));
 }
 
 #[test]
@@ -217,6 +222,34 @@ fn nothing_is_restored_over_what_is_there() {
         let ended = world.run(&[&["restore", "web01", "latest"], target].concat());
         assert_eq!(ended.code, 2, "one target, and not two: {ended:?}");
     }
+}
+
+#[test]
+fn nothing_is_restored_into_the_history_itself() {
+    let world = world();
+    let before = world.picture("history");
+    std::os::unix::fs::symlink(world.path("history"), world.path("out/link")).unwrap();
+    let tree = world.tree(2);
+    for to in ["history/new", "history/web01/new", "out/link/web01/manifests/new", "out/link"] {
+        let ended = world.run(&["restore", "web01", "latest", "--to", world.path(to).to_str().unwrap()]);
+        assert_eq!(ended.code, 2, "{to} {ended:?}");
+    }
+    for onto in [tree.join("etc"), tree.clone(), world.path("out/link/web01")] {
+        let ended =
+            world.run(&["restore", "web01", "latest", "etc", "--metadata-onto", onto.to_str().unwrap()]);
+        assert_eq!(ended.code, 2, "{onto:?} {ended:?}");
+    }
+    assert_eq!(world.picture("history"), before);
+}
+
+#[test]
+fn powers_come_back_into_a_folder_alone() {
+    let world = world();
+    let out = world.path("out");
+    let ended =
+        world.run(&["restore", "web01", "latest", "--with-powers", "--metadata-onto", out.to_str().unwrap()]);
+    assert_eq!(ended.code, 2, "{ended:?}");
+    assert!(ended.err.contains("--with-powers"), "{ended:?}");
 }
 
 /// Root keeps what restoring takes, and is held to the folder: a program that was led astray could write nowhere else.

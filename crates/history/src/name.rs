@@ -25,6 +25,7 @@ pub enum NameError {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SnapshotName {
     text: String,
+    time: DateTime<Utc>,
     sequence: u64,
 }
 
@@ -37,13 +38,19 @@ impl SnapshotName {
             return Err(NameError::Range);
         }
         let text = format!("{}-{sequence:0width$}", time.format(TIME), width = SEQUENCE_DIGITS);
-        Ok(Self { text, sequence })
+        Ok(Self { text, time, sequence })
     }
 
     /// The name as text: also the name of its folder.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// When it was accepted: whole seconds. Two snapshots may have the same, and a clock may have been set back between them.
+    #[must_use]
+    pub fn time(&self) -> DateTime<Utc> {
+        self.time
     }
 
     /// From 1, without gaps.
@@ -85,6 +92,7 @@ mod tests {
         let time = DateTime::from_timestamp(1_767_322_930, 0).unwrap();
         let name = SnapshotName::new(time, 42).unwrap();
         assert_eq!(name.as_str(), "20260102T030210Z-0000000042");
+        assert_eq!((name.time(), name.sequence()), (time, 42));
         assert_eq!(name.as_str().parse::<SnapshotName>(), Ok(name));
     }
 

@@ -54,6 +54,14 @@ const VERIFY_EXAMPLES: &str = "Examples:
 Reads the log, every manifest and every file again, and changes nothing. Ends with 28 if a log or a manifest is damaged, with 29 if a
 snapshot's files differ from its manifest.";
 
+const VIEWS_EXAMPLES: &str = "Examples:
+  snapshotter views
+  snapshotter views web01
+
+Where `views` in the settings names a folder, it holds a folder of symbolic links for each host: `latest`, and the first snapshot of each day, week
+and month as `daily.N`, `weekly.N` and `monthly.N`, UTC, 0 being the newest. Every ingest keeps its host's current; this makes all of them anew,
+and removes those that there is no snapshot for. Other names in these folders are left alone.";
+
 const STATUS_EXAMPLES: &str = "Examples:
   snapshotter status
   snapshotter status web01
@@ -111,6 +119,12 @@ pub(crate) enum Verb {
     /// Read everything again, and name every defect
     #[command(after_help = VERIFY_EXAMPLES)]
     Verify {
+        /// Only this host
+        host: Option<HostId>,
+    },
+    /// Make the links anew by which snapshots are found: `latest`, `daily.0`, `weekly.3`, `monthly.11`
+    #[command(after_help = VIEWS_EXAMPLES)]
+    Views {
         /// Only this host
         host: Option<HostId>,
     },
@@ -185,6 +199,7 @@ impl Verb {
             Verb::List { .. } => "list",
             Verb::Show { .. } => "show",
             Verb::Verify { .. } => "verify",
+            Verb::Views { .. } => "views",
             Verb::Host { verb } => verb.word(),
             Verb::Status { .. } => "status",
             Verb::Audit { .. } => "audit",

@@ -28,7 +28,7 @@ mod tree;
 use cli::{Console, Exit, Failed, Monitor, Run};
 use durable::{Dir, Name};
 use formats::HostId;
-use history::{History, HostHistory, LogAppender, Writing};
+use history::{History, HostHistory, Log, LogAppender, Writing};
 use sandbox::{Confinement, Profile, Threads};
 
 use crate::args::Budget;
@@ -37,6 +37,7 @@ use crate::host::record::HostRecord;
 use crate::limits::Allowed;
 use crate::settings::Settings;
 use crate::trouble::Trouble;
+use crate::views::{self, Views};
 use judge::{Desk, Incoming};
 use outcome::Outcome;
 use queue::{Queue, Sealed};
@@ -49,6 +50,8 @@ struct Places {
     sealed: Dir,
     state: Dir,
     history: HostHistory,
+    /// None if there are to be none; or why they cannot be reached.
+    views: durable::Result<Option<Views>>,
 }
 
 /// Where the push lies that is judged.
@@ -100,6 +103,7 @@ fn open(settings: &Settings, host: &HostId) -> Result<Places, Trouble> {
         sealed: jail.open_beneath(b"spool/sealed").map_err(at())?,
         state: jail.open_beneath(b"state").map_err(at())?,
         history: history.map_err(Trouble::history(host))?,
+        views: Views::open(settings, host),
     })
 }
 
@@ -121,6 +125,9 @@ fn confine(settings: &Settings, places: &Places, incoming: Option<&Incoming>) ->
         .write_beneath(&places.sealed)
         .write_files_beneath(&places.state)
         .write_tree_beneath(places.history.dir());
+    if let Ok(Some(views)) = &places.views {
+        confinement = confinement.write_tree_beneath(views.dir());
+    }
     if let Some(incoming) = incoming {
         confinement = confinement.child(incoming.decoder.id());
     }
@@ -137,7 +144,7 @@ fn confined(
     console: &Console,
 ) -> Result<Outcome, Trouble> {
     let host = places.history.host();
-    let Places { sealed, state, history } = places;
+    let Places { sealed, state, history, views } = places;
     // Whoever reads needs this file, and may not be allowed to make it.
     drop(history.read_lock().map_err(Trouble::history(host))?);
     state.remove_unfinished().map_err(Trouble::folder(format!("tidying the state of {host}")))?;
@@ -154,8 +161,26 @@ fn confined(
     if let Err(failed) = desk.list_holdings() {
         console.warn(&format!("{}; until it is there, all that the host lost is sent again", failed.chain()));
     }
+    outcome.views = renew(views, history, desk.log.log(), alone).err();
     outcome.lost = outcome.lost.or(lost);
     let judged = usize::from(outcome.end != outcome::End::Idle && of_jail);
     outcome.waiting = queue.files.len().saturating_sub(judged) as u64;
     Ok(outcome)
+}
+
+/// After all that anybody waits for. Whatever keeps it from being done is told, and nothing else comes of it.
+fn renew(
+    views: &durable::Result<Option<Views>>,
+    history: &HostHistory,
+    log: &Log,
+    alone: &Writing,
+) -> Result<(), String> {
+    let renewed = match views {
+        Ok(None) => return Ok(()),
+        Ok(Some(views)) => views::present(history, log.snapshots())
+            .and_then(|snapshots| views.renew(&snapshots, alone))
+            .map(drop),
+        Err(error) => return Err(cli::chain(error)),
+    };
+    renewed.map_err(|error| cli::chain(&error))
 }

@@ -3,7 +3,8 @@
 //! [`ingest`] runs one confined process per host and push ([`ingest_host`]), [`watch`] does so whenever something arrives; what a host sent is
 //! parsed and expanded by a child that holds only descriptors ([`decode`]). [`verify`] reads everything again and names what is not as it should
 //! be. [`host`] makes and closes jails.
-//! [`list`], [`show`] and [`status`] look. [`audit`] tries what must not be possible.
+//! [`list`], [`show`] and [`status`] look. [`views`] keeps the names people know.
+//! [`audit`] tries what must not be possible.
 //!
 //! This program never works as root (only `host add`, `host retire` and `audit` are root's), never follows a name that a host chose out of its folder, and never
 //! removes a snapshot.
@@ -28,6 +29,7 @@ mod status;
 mod trouble;
 mod verbs;
 mod verify;
+mod views;
 mod watch;
 
 fn main() -> std::process::ExitCode {

@@ -8,7 +8,9 @@ use cli::{Exit, Failed, Run};
 
 use crate::args::{Args, PROGRAM, Verb};
 use crate::settings::{SETTINGS_FILE, Settings};
-use crate::{account, audit, by_file, decode, host, ingest, ingest_host, list, show, status, verify, watch};
+use crate::{
+    account, audit, by_file, decode, host, ingest, ingest_host, list, show, status, verify, views, watch,
+};
 
 /// Files that are made are for the account and its group only.
 const UMASK: u32 = 0o027;
@@ -64,6 +66,7 @@ fn unprivileged(run: &mut Run, settings: &Settings, verb: &Verb) -> Result<Exit,
             show::run(run, settings, host, snapshot, depth)
         }
         Verb::Verify { host } => verify::run(run, settings, host.as_ref()),
+        Verb::Views { host } => views::run(run, settings, host.as_ref()),
         Verb::Status { hosts } => status::run(run, settings, hosts),
         Verb::AuditHistory => audit::past::child(settings),
         Verb::Host { .. } | Verb::Decode(_) | Verb::Manual(_) | Verb::Audit { .. } | Verb::AuditAttempts => {

@@ -58,6 +58,12 @@ pub(super) fn with_accounts(
     let history = histories.pop();
     steps.extend(histories.into_iter().map(&roots));
     steps.extend(history.map(|path| folder(path, owner, readers, 0o2750)));
+    if let Some(path) = &settings.views {
+        let mut missing = missing_parents(path);
+        let views = missing.pop();
+        steps.extend(missing.into_iter().map(&roots));
+        steps.extend(views.map(|path| folder(path, owner, readers, 0o2750)));
+    }
     steps.push(Step::HostAccount { name: account.clone(), home: jail.clone(), comment: comment(host) });
     steps.push(roots(settings.jails.join(POOL)));
     steps.extend(["", "bin", "slots", "spool"].map(|name| roots(join(&jail, name))));
@@ -79,7 +85,8 @@ pub(super) fn without_accounts(settings: &Settings, host: &HostId, record: &Host
     let folder = |path, mode| Step::Folder { path, owner: None, mode };
     let written = of_record(settings, host, record, None);
     let hosts = if written.is_none() { Vec::new() } else { missing_parents(&settings.hosts) };
-    let tops = missing_parents(&settings.jails).into_iter().chain(missing_parents(&settings.history));
+    let tops = [Some(&settings.jails), Some(&settings.history), settings.views.as_ref()];
+    let tops = tops.into_iter().flatten().flat_map(|path| missing_parents(path));
     let mut steps: Vec<_> = hosts.into_iter().chain(tops).map(|path| folder(path, 0o750)).collect();
     steps.extend(written);
     steps.push(folder(settings.jails.join(POOL), 0o750));

@@ -22,5 +22,6 @@ mod state;
 mod status;
 mod stories;
 mod verify;
+mod views;
 mod watch;
 mod world;

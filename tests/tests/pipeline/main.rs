@@ -31,6 +31,8 @@ mod offsite;
 mod packages;
 /// A connection that a test can cut and slow down.
 mod proxy;
+/// A group that reads one host's history.
+mod readers;
 /// Off-site on a server that we did not write.
 mod rgw;
 /// What the tests share: built programs, a scratch server, one look at what a server holds.

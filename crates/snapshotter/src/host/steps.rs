@@ -9,6 +9,7 @@ use formats::HostId;
 
 use super::account_name::{account_name, comment};
 use super::key::PublicKey;
+use super::readers::Readers;
 use super::record::{self, HostRecord};
 use super::slots::{POOL, Slots};
 use super::step::Step;
@@ -73,6 +74,11 @@ pub(super) fn with_accounts(
     );
     steps.push(folder(jail.join("state"), owner, &account, 0o2750));
     steps.push(folder(settings.history.join(host.as_str()), owner, readers, 0o2750));
+    let own = Readers::new(settings, host, record.readers.as_ref());
+    // Nobody's is the usual, and only said where it is to be made so.
+    if record.readers.is_some() || !own.are_right()? {
+        steps.push(Step::Readers(own));
+    }
     steps.push(Step::Receiver { path: jail.join("bin/receiver"), source: Rc::clone(receiver) });
     let bytes = key.restricted(&record.from).into_bytes();
     steps.push(Step::File { path: settings.keys.join(&account), bytes, owner: Some(ROOT) });

@@ -6,6 +6,7 @@ use cli::{Common, Manual};
 use formats::HostId;
 
 use crate::host::args::HostVerb;
+use crate::import;
 
 /// The program's name, in reports.
 pub(crate) const PROGRAM: &str = "snapshotter";
@@ -61,6 +62,15 @@ const VIEWS_EXAMPLES: &str = "Examples:
 Where `views` in the settings names a folder, it holds a folder of symbolic links for each host: `latest`, and the first snapshot of each day, week
 and month as `daily.N`, `weekly.N` and `monthly.N`, UTC, 0 being the newest. Every ingest keeps its host's current; this makes all of them anew,
 and removes those that there is no snapshot for. Other names in these folders are left alone.";
+
+const IMPORT_EXAMPLES: &str = "Examples:
+  snapshotter import rsnapshot /var/cache/rsnapshot --host web01 --dry-run
+  snapshotter import rsnapshot /var/cache/rsnapshot --host web01 --point web01
+
+Root's work: each folder like daily.0 becomes a snapshot of the host, oldest first, with the time of the folder. push-client reads it (package
+firn-client) as if it were the host's own disk, and the push file is judged as any other: what rsnapshot linked is read once and stored once. The
+folder is only read. The host was added and has not pushed yet. Killed half-way, run it again with the same words: it goes on. rsnapshot must
+not run meanwhile.";
 
 const STATUS_EXAMPLES: &str = "Examples:
   snapshotter status
@@ -128,6 +138,11 @@ pub(crate) enum Verb {
         /// Only this host
         host: Option<HostId>,
     },
+    /// Take over the history that another program has made of a host
+    Import {
+        #[command(subcommand)]
+        of: ImportOf,
+    },
     /// Add, list and retire hosts
     Host {
         #[command(subcommand)]
@@ -166,12 +181,23 @@ pub(crate) enum Verb {
         /// Judge the push file on standard input instead of one of the jail
         #[arg(long)]
         from_input: bool,
+        /// The snapshot was made then, by another program; seconds since 1970
+        #[arg(long, requires = "from_input", allow_negative_numbers = true)]
+        imported_at: Option<i64>,
     },
     /// The child that expands a push file; started by `ingest-host`
     #[command(hide = true)]
     Decode(Budget),
     #[command(flatten)]
     Manual(Manual),
+}
+
+/// Whose history is taken over.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum ImportOf {
+    /// The history that rsnapshot has made
+    #[command(after_help = IMPORT_EXAMPLES)]
+    Rsnapshot(import::Asked),
 }
 
 /// What a decoder may use up.
@@ -200,6 +226,7 @@ impl Verb {
             Verb::Show { .. } => "show",
             Verb::Verify { .. } => "verify",
             Verb::Views { .. } => "views",
+            Verb::Import { .. } => "import rsnapshot",
             Verb::Host { verb } => verb.word(),
             Verb::Status { .. } => "status",
             Verb::Audit { .. } => "audit",

@@ -25,6 +25,7 @@ mod source;
 mod sparse;
 mod tree;
 
+use chrono::{DateTime, Utc};
 use cli::{Console, Exit, Failed, Monitor, Run};
 use durable::{Dir, Name};
 use formats::HostId;
@@ -34,6 +35,7 @@ use sandbox::{Confinement, Profile, Threads};
 use crate::args::Budget;
 use crate::decoder::Decoder;
 use crate::host::record::HostRecord;
+use crate::import;
 use crate::limits::Allowed;
 use crate::settings::Settings;
 use crate::trouble::Trouble;
@@ -54,6 +56,14 @@ struct Places {
     views: durable::Result<Option<Views>>,
 }
 
+/// What holds for the push that is judged.
+#[derive(Debug, Clone, Copy)]
+struct Order<'a> {
+    allowed: &'a Allowed,
+    /// When the snapshot was made, if it is imported.
+    made: Option<DateTime<Utc>>,
+}
+
 /// Where the push lies that is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Source {
@@ -61,6 +71,26 @@ pub(crate) enum Source {
     Jail,
     /// On standard input: a file that came by other means.
     Input,
+    /// On standard input, made of a state of the host that another program kept since then.
+    Imported(DateTime<Utc>),
+}
+
+impl Source {
+    /// Of a state that was kept since so many seconds after 1970.
+    pub(crate) fn imported(seconds: i64) -> Result<Self, Trouble> {
+        let what = || format!("{seconds} is no time");
+        DateTime::from_timestamp(seconds, 0)
+            .map(Source::Imported)
+            .ok_or_else(|| Trouble::Usage { what: what(), advice: None })
+    }
+
+    /// When the snapshot was made, if not now.
+    fn made(self) -> Option<DateTime<Utc>> {
+        match self {
+            Source::Imported(time) => Some(time),
+            Source::Jail | Source::Input => None,
+        }
+    }
 }
 
 /// Runs the verb: repairs what an earlier run left, judges at most one push, publishes. The outcome is the last line of standard output.
@@ -73,7 +103,7 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, host: &HostId, source: Sou
     let queue = Queue::read(&places.sealed, host)?;
     let next = match source {
         Source::Jail => queue.oldest(&places.sealed, host)?,
-        Source::Input => Some(Sealed::of_input()?),
+        Source::Input | Source::Imported(_) => Some(Sealed::of_input()?),
     };
     let incoming = match next {
         Some(sealed) => {
@@ -85,7 +115,8 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, host: &HostId, source: Sou
         None => None,
     };
     confine(settings, &places, incoming.as_ref())?;
-    let outcome = confined(&allowed, &places, &alone, &queue, incoming, &run.console())?;
+    let order = Order { allowed: &allowed, made: source.made() };
+    let outcome = confined(&order, &places, &alone, &queue, incoming, &run.console())?;
     let line = serde_json::to_string(&outcome).map_err(|error| Failed::bug("telling the outcome", error))?;
     run.line(&line);
     Ok(if outcome.lost.is_some() { Exit::SNAPSHOT_DIFFERS } else { Exit::WHOLE })
@@ -136,7 +167,7 @@ fn confine(settings: &Settings, places: &Places, incoming: Option<&Incoming>) ->
 }
 
 fn confined(
-    allowed: &Allowed,
+    order: &Order<'_>,
     places: &Places,
     alone: &Writing,
     queue: &Queue,
@@ -150,7 +181,11 @@ fn confined(
     state.remove_unfinished().map_err(Trouble::folder(format!("tidying the state of {host}")))?;
     let log = LogAppender::open(history, alone).map_err(Trouble::history(host))?;
     building::repair(history, log.log())?;
-    let mut desk = Desk { host, allowed, sealed, state, history, log };
+    let Order { allowed, made } = *order;
+    if let Some(time) = made {
+        import::may_come(log.log(), host, time)?;
+    }
+    let mut desk = Desk { host, allowed, sealed, state, history, made, log };
     let lost = desk.settle()?;
     desk.turn_away(&queue.foreign)?;
     let of_jail = incoming.as_ref().is_some_and(|incoming| incoming.sealed.is_of_jail());

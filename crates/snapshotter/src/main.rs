@@ -6,7 +6,7 @@
 //! [`list`], [`show`] and [`status`] look. [`views`] keeps the names people know.
 //! [`audit`] tries what must not be possible.
 //!
-//! This program never works as root (only `host add`, `host retire` and `audit` are root's), never follows a name that a host chose out of its folder, and never
+//! This program never works as root (only `host add`, `host retire`, `import` and `audit` are root's), never follows a name that a host chose out of its folder, and never
 //! removes a snapshot.
 
 mod account;
@@ -17,6 +17,7 @@ mod decode;
 mod decoder;
 mod host;
 mod hours;
+mod import;
 mod ingest;
 mod ingest_host;
 mod limits;

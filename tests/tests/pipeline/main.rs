@@ -21,6 +21,8 @@ mod fleet;
 mod getting_started;
 /// A host that breaks every rule harms nobody, not even its own past.
 mod hostile;
+/// The history of another program, taken over.
+mod import;
 /// Killed at every system call, nothing half counts, and the next run finishes.
 mod kills;
 /// Off-site on another server that we did not write, which permits too much.

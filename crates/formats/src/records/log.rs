@@ -9,7 +9,7 @@ use crate::version::Version;
 /// One line of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogLine {
-    /// `firn.log/1.0`; `firn.log/1.1` where the event says something that 1.0 does not have. See [`LogLine::format_for`].
+    /// `firn.log/1.0`; `firn.log/1.1` or `1.2` where the event says something that 1.0 does not have. See [`LogLine::format_for`].
     pub format: RecordVersion,
     /// Counts from 1.
     pub line: u64,
@@ -28,12 +28,12 @@ impl Record for LogLine {
 impl LogLine {
     /// The version of a line with this event: no higher than it needs.
     pub fn format_for(event: &Event) -> RecordVersion {
-        let is_emergency = match event {
-            Event::Ingest(ingest) => ingest.emergency,
-            Event::Reject { emergency, .. } => *emergency,
-            _ => false,
+        let minor = match event {
+            Event::Ingest(ingest) if ingest.imported => 2,
+            Event::Ingest(ingest) => u16::from(ingest.emergency),
+            Event::Reject { emergency, .. } => u16::from(*emergency),
+            _ => 0,
         };
-        let minor = u16::from(is_emergency);
         RecordVersion::of(Self::NAME, Version { minor, ..Version::ONE })
     }
 
@@ -123,6 +123,9 @@ pub struct Ingest {
     /// Whether it was admitted as an emergency.
     #[serde(default, skip_serializing_if = "is_false")]
     pub emergency: bool,
+    /// Whether it was taken over from another program's history: the time in its name is the one that it had there.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub imported: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]

@@ -95,6 +95,7 @@ fn log() -> Vec<u8> {
             new_bytes: 4096,
             changes: 12,
             emergency: false,
+            imported: false,
         }),
         Event::Alarm { what: Alarm::SecondInstallation, push, installation },
         Event::Hold { reason: "second installation".into() },
@@ -128,6 +129,16 @@ fn later_log() -> Vec<u8> {
     let usual = Event::Ingest(ingest.clone());
     let host = HostId::parse("web01").unwrap();
     lines(&host, vec![Event::Ingest(Ingest { emergency: true, ..ingest }), rejected, usual])
+}
+
+/// The event that came with version 1.2.
+fn imported_log() -> Vec<u8> {
+    let LogLine { event, .. } =
+        LogLine::from_line(log().split_inclusive(|b| *b == b'\n').next().unwrap()).unwrap();
+    let Event::Ingest(ingest) = event else { panic!("the first event is a snapshot") };
+    let usual = Ingest { sequence: 2, name: "20260103T030405Z-0000000002".into(), ..ingest.clone() };
+    let host = HostId::parse("web01").unwrap();
+    lines(&host, vec![Event::Ingest(Ingest { imported: true, ..ingest }), Event::Ingest(usual)])
 }
 
 fn lines(host: &HostId, events: Vec<Event>) -> Vec<u8> {
@@ -203,6 +214,7 @@ fn the_golden_files_are_what_this_program_writes() {
         ("holdings", holdings()),
         ("log", log()),
         ("log-1.1", later_log()),
+        ("log-1.2", imported_log()),
         ("lock.json", line(&records::lock())),
         ("drill-proved.json", line(&records::drill(DrillResult::Proved))),
         ("drill-failed.json", line(&records::drill(DrillResult::Failed))),

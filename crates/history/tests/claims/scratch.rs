@@ -58,6 +58,7 @@ pub(crate) fn ingest(sequence: u64) -> Event {
         new_bytes: 99,
         changes: 7,
         emergency: false,
+        imported: false,
     })
 }
 

@@ -320,6 +320,7 @@ fn ingest(name: &SnapshotName, root: Root, entries: u64) -> Ingest {
         new_bytes: 0,
         changes: entries,
         emergency: false,
+        imported: false,
     }
 }
 

@@ -133,6 +133,7 @@ fn days(world: &World, count: u64) -> Vec<SnapshotName> {
             new_bytes: 0,
             changes: 1,
             emergency: false,
+            imported: false,
         };
         log.append(Event::Ingest(ingest), time).unwrap();
         names.push(name);

@@ -151,6 +151,11 @@ pub(crate) fn tell(run: &mut Run, host: &HostId, outcome: &Outcome) {
     for alarm in &outcome.alarms {
         console.warn(&format!("{host}: {alarm}; the push is kept, and expiry is on hold"));
     }
+    if let Some(why) = &outcome.views {
+        console.warn(&format!(
+            "{host}: its views are not current: {why}; `snapshotter views {host}` makes them anew"
+        ));
+    }
     let push = outcome.push.as_deref().unwrap_or("unknown");
     let code = outcome.code.as_ref().map_or("", |(_, words)| words.as_str());
     let report = run.report();

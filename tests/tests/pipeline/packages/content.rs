@@ -164,6 +164,9 @@ fn the_receiver_runs_in_an_empty_chroot() {
     assert!(asks_for_a_loader(&server.join("usr/bin/snapshotter")));
 }
 
+/// Of which each has a page, at least.
+const SNAPSHOTTER_VERBS: &str = "host host-add host-list host-sshd-config hold ingest list show find diff restore prune release status verify";
+
 #[test]
 fn every_verb_has_a_page_and_every_page_that_is_named_is_there() {
     if lacks_dpkg("every_verb_has_a_page_and_every_page_that_is_named_is_there") {
@@ -186,23 +189,7 @@ fn every_verb_has_a_page_and_every_page_that_is_named_is_there() {
     let is_there = |wanted: &str| pages.iter().any(|(page, _)| page == wanted);
     for (program, verbs) in [
         ("push-client", vec!["run", "check", "schedule", "status"]),
-        (
-            "snapshotter",
-            vec![
-                "host",
-                "host-add",
-                "host-list",
-                "host-sshd-config",
-                "hold",
-                "ingest",
-                "list",
-                "prune",
-                "release",
-                "show",
-                "status",
-                "verify",
-            ],
-        ),
+        ("snapshotter", SNAPSHOTTER_VERBS.split(' ').collect()),
         ("iceboxer", vec!["run", "status", "preflight", "prove-lock"]),
         ("restore-drill", vec!["list", "verify", "restore"]),
     ] {

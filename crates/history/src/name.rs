@@ -47,8 +47,8 @@ impl SnapshotName {
         &self.text
     }
 
-    /// When it was accepted, by the server's clock; of an imported one, when it was made. Whole seconds: two snapshots may have the same, and a clock may
-    /// have been set back between them.
+    /// When it was accepted, by the server's clock; of an imported one, when it was made. Whole seconds: two snapshots may have the same, and a clock
+    /// may have been set back between them.
     #[must_use]
     pub fn time(&self) -> DateTime<Utc> {
         self.time

@@ -85,7 +85,7 @@ const VIEWS_EXAMPLES: &str = "Examples:
   snapshotter views web01
 
 Where `views` in the settings names a folder, it holds a folder of symbolic links for each host: `latest`, and the first snapshot of each day, week
-and month as `daily.N`, `weekly.N` and `monthly.N`, UTC, 0 being the newest. Every ingest keeps its host's current; this makes all of them anew,
+and month as `daily.N`, `weekly.N` and `monthly.N`, UTC, 0 being the newest. Every ingest and prune keeps its host's current; this makes all of them anew,
 and removes those that there is no snapshot for. Other names in these folders are left alone.";
 
 const IMPORT_EXAMPLES: &str = "Examples:

@@ -32,7 +32,7 @@ use chrono::{DateTime, Utc};
 use cli::{Console, Exit, Failed, Monitor, Run};
 use durable::{Dir, Name};
 use formats::HostId;
-use history::{History, HostHistory, Log, LogAppender, Writing};
+use history::{History, HostHistory, LogAppender, Writing};
 use sandbox::{Confinement, Profile, Threads};
 
 use crate::args::Budget;
@@ -203,26 +203,10 @@ fn confined(
     if let Err(failed) = desk.list_holdings() {
         console.warn(&format!("{}; until it is there, all that the host lost is sent again", failed.chain()));
     }
-    outcome.views = renew(views, history, desk.log.log(), alone).err();
+    // After all that anybody waits for.
+    outcome.views = views::renew(views, history, desk.log.log(), alone).err();
     outcome.lost = outcome.lost.or(lost);
     let judged = usize::from(outcome.end != outcome::End::Idle && of_jail);
     outcome.waiting = queue.files.len().saturating_sub(judged) as u64;
     Ok(outcome)
-}
-
-/// After all that anybody waits for. Whatever keeps it from being done is told, and nothing else comes of it.
-fn renew(
-    views: &durable::Result<Option<Views>>,
-    history: &HostHistory,
-    log: &Log,
-    alone: &Writing,
-) -> Result<(), String> {
-    let renewed = match views {
-        Ok(None) => return Ok(()),
-        Ok(Some(views)) => views::present(history, log.snapshots())
-            .and_then(|snapshots| views.renew(&snapshots, alone))
-            .map(drop),
-        Err(error) => return Err(cli::chain(error)),
-    };
-    renewed.map_err(|error| cli::chain(&error))
 }

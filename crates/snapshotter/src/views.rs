@@ -6,29 +6,30 @@
 //! ```
 //!
 //! They lie outside of the history, so that it can be mounted `nosymfollow`: what a host calls a link then leads nobody anywhere, and these still do.
-//! Each ingest makes its host's anew; nothing depends on them, and what keeps them from being made keeps no push from being judged. Whoever holds the
-//! writer's lock of the history may change them, and nobody else: so two never work on one folder.
+//! Each ingest and each prune makes its host's anew; nothing depends on them, and what keeps them from being made keeps no push from being judged
+//! and no snapshot from being removed. Whoever holds the writer's lock of the history may change them, and nobody else: so two never work on one
+//! folder.
 
 mod names;
 
 use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use cli::{Exit, Failed, Run};
+use cli::{Console, Exit, Failed, Monitor, Run};
 use durable::{Dir, FileKind, Name};
 use formats::HostId;
-use history::{HostHistory, SnapshotName, Writing, layout};
+use history::{HostHistory, Log, SnapshotName, Writing, layout};
 
 use crate::list::{hosts, open};
 use crate::settings::Settings;
 use crate::trouble::Trouble;
+use crate::turn;
 use names::{is_view, views_of};
 
-/// How long an ingest of a host is waited for.
+/// How long whoever writes is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
-const NAP: Duration = Duration::from_millis(500);
 
 /// The folder of one host's views, held open.
 #[derive(Debug)]
@@ -108,10 +109,7 @@ impl Views {
 }
 
 /// The snapshots of the log whose folder is there.
-pub(crate) fn present(
-    history: &HostHistory,
-    logged: &[history::Snapshot],
-) -> durable::Result<Vec<SnapshotName>> {
+fn present(history: &HostHistory, logged: &[history::Snapshot]) -> durable::Result<Vec<SnapshotName>> {
     let names = history.dir().names()?;
     let is_there = |name: &SnapshotName| {
         names.binary_search_by(|there| there.as_slice().cmp(name.as_str().as_bytes())).is_ok()
@@ -119,7 +117,33 @@ pub(crate) fn present(
     Ok(logged.iter().map(|snapshot| snapshot.name.clone()).filter(is_there).collect())
 }
 
-/// From the folder of a host's views to the histories. Where both are neighbours the way is relative, so that it holds wherever both are mounted or shared.
+/// Makes a host's views anew, where there are to be any and their folder could be opened. Whatever keeps it from being done is told, and nothing else
+/// comes of it.
+pub(crate) fn renew(
+    views: &durable::Result<Option<Views>>,
+    history: &HostHistory,
+    log: &Log,
+    alone: &Writing,
+) -> Result<(), String> {
+    let renewed = match views {
+        Ok(None) => return Ok(()),
+        Ok(Some(views)) => {
+            present(history, log.snapshots()).and_then(|snapshots| views.renew(&snapshots, alone)).map(drop)
+        }
+        Err(error) => return Err(cli::chain(error)),
+    };
+    renewed.map_err(|error| cli::chain(&error))
+}
+
+/// Says that a host's views are not current.
+pub(crate) fn warn(console: &Console, host: &HostId, why: &str) {
+    console.warn(&format!(
+        "{host}: its views are not current: {why}; `snapshotter views {host}` makes them anew"
+    ));
+}
+
+/// From the folder of a host's views to the histories. Where both are neighbours the way is relative, so that it holds wherever both are mounted or
+/// shared.
 fn way_to(history: &Path, views: &Path) -> Vec<u8> {
     match (history.parent(), history.file_name()) {
         (Some(parent), Some(name)) if views.parent() == Some(parent) => {
@@ -142,7 +166,7 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, only: Option<&HostId>) -> 
     for host in hosts(&history, only)? {
         let at = || Trouble::history(&host);
         let place = history.host(&host).map_err(at())?;
-        let alone = alone(&place)?;
+        let alone = turn::write_within(&place, PATIENCE)?;
         let log = place.log().map_err(at())?;
         let renewed = present(&place, log.snapshots())
             .and_then(|snapshots| Ok((Views::open(settings, &host)?, snapshots)))
@@ -156,20 +180,6 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, only: Option<&HostId>) -> 
     }
     run.report().detail("hosts", listed);
     Ok(Exit::WHOLE)
-}
-
-/// Waits for an ingest that is at work.
-fn alone(place: &HostHistory) -> Result<Writing, Trouble> {
-    let until = Instant::now() + PATIENCE;
-    loop {
-        if let Some(alone) = place.write_lock().map_err(Trouble::history(place.host()))? {
-            return Ok(alone);
-        }
-        if Instant::now() >= until {
-            return Err(Trouble::Busy { host: place.host().clone() });
-        }
-        std::thread::sleep(NAP);
-    }
 }
 
 #[cfg(test)]

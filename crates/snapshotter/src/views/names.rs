@@ -1,7 +1,8 @@
 //! Which snapshot has which of the names people know. Pure: no clock, no folder.
 
-use chrono::{DateTime, Datelike, Utc};
 use history::SnapshotName;
+
+use crate::retain::{self, Bucket};
 
 /// The newest snapshot.
 const LATEST: &str = "latest";
@@ -12,19 +13,14 @@ struct Kind {
     /// So many periods have one besides the newest.
     before: usize,
     /// Which period a time is in, UTC.
-    period: fn(DateTime<Utc>) -> i32,
+    period: Bucket,
 }
 
 /// As many as a history of two years is looked at by.
 const KINDS: [Kind; 3] = [
-    Kind { word: "daily", before: 31, period: |time| time.num_days_from_ce() },
-    // The first day of all was a Monday.
-    Kind { word: "weekly", before: 13, period: |time| (time.num_days_from_ce() - 1).div_euclid(7) },
-    Kind {
-        word: "monthly",
-        before: 24,
-        period: |time| time.year() * 12 + i32::try_from(time.month0()).unwrap_or(0),
-    },
+    Kind { word: "daily", before: 31, period: retain::day },
+    Kind { word: "weekly", before: 13, period: retain::week },
+    Kind { word: "monthly", before: 24, period: retain::month },
 ];
 
 /// Each name with its snapshot: `latest`, and of each day, week and month the first one, 0 being the newest period. So a name stays with its snapshot
@@ -49,7 +45,7 @@ fn firsts<'a>(newest_first: &[&'a SnapshotName], kind: &Kind) -> Vec<&'a Snapsho
     let mut firsts = Vec::new();
     let mut oldest = None;
     for name in newest_first {
-        let period = (kind.period)(name.time());
+        let period = (kind.period)(name.time().timestamp());
         match oldest {
             // One more of the period, older than those before.
             Some(oldest) if period == oldest => drop(firsts.pop()),
@@ -74,6 +70,8 @@ pub(crate) fn is_view(name: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use chrono::DateTime;
+
     use super::*;
 
     /// Snapshots at these times, in this order.

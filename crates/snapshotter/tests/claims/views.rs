@@ -10,6 +10,7 @@ use formats::records::log::{Event, Ingest};
 use formats::{HostId, InstallationId, PushId, Root};
 use history::{History, LogAppender, SnapshotName};
 
+use crate::pruned;
 use crate::push::Push;
 use crate::state::file;
 use crate::stories::first;
@@ -177,6 +178,44 @@ fn older_snapshots_have_the_names_of_their_days_weeks_and_months_and_links_to_no
     for name in names(&world).iter().filter(|name| !["notes", "daily.77", "mine"].contains(&name.as_str())) {
         assert!(view(&world, name).is_dir(), "{name} leads nowhere");
     }
+}
+
+/// Five days that no rule keeps but the last two, planned, and their views.
+fn planned() -> World {
+    let world = pruned::planned(5, &format!("{}keep_min = 2\n", pruned::NOTHING));
+    fs::create_dir(world.path("views")).unwrap();
+    give_away(&world.path("views"));
+    set_views(&world, &world.path("views"));
+    let ended = world.run(&["views"]);
+    assert_eq!((ended.code, view(&world, "daily.4").is_dir()), (0, true), "{ended:?}");
+    world
+}
+
+#[test]
+fn a_prune_leaves_no_view_of_what_it_removed() {
+    let world = planned();
+    // Of a run that was killed before it came so far.
+    symlink("../../history/web01/gone/tree", view(&world, "monthly.9")).unwrap();
+    let ended = pruned::execute(&world, 0);
+    assert!(!ended.err.contains("views"), "{ended:?}");
+    assert_eq!(pruned::sequences(&world), [4, 5]);
+    for name in names(&world) {
+        assert!(view(&world, &name).is_dir(), "{name} leads nowhere");
+    }
+    let read = |name: &str| fs::read_to_string(view(&world, name).join("etc/number")).unwrap();
+    assert_eq!([read("latest"), read("daily.0"), read("daily.1")], ["number 5", "number 5", "number 4"]);
+    assert!(fs::symlink_metadata(view(&world, "daily.2")).is_err());
+}
+
+#[test]
+fn views_that_cannot_be_made_keep_nothing_from_being_pruned_and_are_told() {
+    let world = planned();
+    fs::remove_dir_all(world.path("views/web01")).unwrap();
+    fs::write(world.path("views/web01"), "in the way").unwrap();
+    let ended = pruned::execute(&world, 0);
+    assert!(ended.err.contains("web01: its views are not current"), "{ended:?}");
+    assert!(ended.report()["details"]["hosts"][0]["views"].is_string(), "{ended:?}");
+    assert_eq!(pruned::sequences(&world), [4, 5]);
 }
 
 #[test]

@@ -39,7 +39,7 @@ HOURS = [2, 10, 18]
 # Accounts and groups of the server itself: no host may be called so.
 RESERVED = ("ice", "read", "rendezvous")
 # Keys of server.toml that accounts, jails and sshd stand on: another value would shut every host out.
-FORMULAS = ("account_prefix", "owner", "readers", "hosts", "jails", "history", "keys", "receiver", "hours")
+FORMULAS = ("account_prefix", "owner", "readers", "hosts", "jails", "history", "views", "keys", "receiver", "hours")
 # What `snapshotter host add --limit` takes besides push_hours: the key, its least and its most.
 LIMITS = {
     **dict.fromkeys(("push_bytes", "expanded_bytes", "soft_bytes", "entries", "soft_entries", "history_bytes", "history_soft_bytes"), (0, 2**63 - 1)),

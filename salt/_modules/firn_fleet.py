@@ -27,6 +27,7 @@ PACKAGES = {"push-client": "firn-client", "backup-server": "firn-server", "icebo
 FOLDERS = {
     "jails": "/srv/firn/jails",
     "history": "/srv/firn/history",
+    "views": "/srv/firn/views",
     "keys": "/etc/firn/keys",
     "receiver": "/usr/lib/firn/receiver",
 }

@@ -79,6 +79,8 @@ pub const NEEDS: &[Need] = &[
     need("attr", Purpose::Test, Check::Program("setfattr")),
     need("acl", Purpose::Test, Check::Program("setfacl")),
     need("libcap2-bin", Purpose::Test, Check::Program("setcap")),
+    // a history to take over
+    need("rsnapshot", Purpose::Test, Check::Program("rsnapshot")),
     // clocks that are wrong
     need("faketime", Purpose::Test, Check::Program("faketime")),
     // machines with an init, a network and disks of their own; tests/rig

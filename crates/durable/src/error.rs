@@ -51,6 +51,8 @@ pub enum Step {
     Lock,
     /// Permissions were set.
     SetMode,
+    /// An access list was read or set.
+    AccessList,
     /// Free space was asked for.
     FreeSpace,
 }
@@ -73,6 +75,7 @@ impl fmt::Display for Step {
             Step::Remove => "remove",
             Step::Lock => "lock",
             Step::SetMode => "set the permissions of",
+            Step::AccessList => "read or set",
             Step::FreeSpace => "ask for free space at",
         })
     }

@@ -8,11 +8,13 @@
 //! - [`Dir`]: a held folder. Opening and creating (`open`, `create`), listing and facts (`list`, `stat`), renames and
 //!   links (`place`), removal (`unlink`, `remove_tree`), durability (`sync`).
 //! - [`Dir::write_whole`], [`Unfinished`]: a file has its old content or its new content, at every instant.
+//! - [`Acl`]: who may besides owner and group, of what is open.
 //! - [`Lock`]: one holder at a time, freed by the kernel when the holder dies.
 //!
 //! This crate never follows a symbolic link, never retries a failed fsync, and never returns before what it promises
 //! is on the disk.
 
+mod acl;
 mod create;
 mod dir;
 mod error;
@@ -27,6 +29,7 @@ mod sync;
 mod unlink;
 mod whole;
 
+pub use acl::Acl;
 pub use dir::Dir;
 pub use error::{Error, Result, Step};
 pub use lock::Lock;

@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 use rustix::fs::{AtFlags, RenameFlags};
 use rustix::io::Errno;
 
+use crate::whole::unfinished_name;
 use crate::{Dir, Error, Name, Result, Step};
 
 /// What became of a hard link.
@@ -60,6 +61,24 @@ impl Dir {
     pub fn symlink(&self, link_target: &[u8], name: Name<'_>) -> Result<()> {
         rustix::fs::symlinkat(link_target, self.as_fd(), name)
             .map_err(Error::at(Step::Symlink, name.as_bytes()))
+    }
+
+    /// Makes a symbolic link in place of what is there: whoever looks finds the old or the new. A folder is not replaced. Not on the disk
+    /// before [`Dir::sync`].
+    pub fn replace_symlink(&self, link_target: &[u8], name: Name<'_>) -> Result<()> {
+        let temporary = unfinished_name();
+        let temporary = Name::new(&temporary)?;
+        match self.unlink(temporary) {
+            Err(error) if !error.is_not_found() => return Err(error),
+            // None, or one that a dead process of our number left.
+            _ => self.symlink(link_target, temporary)?,
+        }
+        let placed = self.rename_over_later(temporary, self, name);
+        if placed.is_err() {
+            // Best effort, as after any failed write: a name left here is skipped and later removed.
+            let _ = self.unlink(temporary);
+        }
+        placed
     }
 
     /// What a symbolic link holds, as raw bytes.

@@ -47,7 +47,8 @@ impl SnapshotName {
         &self.text
     }
 
-    /// When it was accepted, by the server's clock.
+    /// When it was accepted, by the server's clock; of an imported one, when it was made. Whole seconds: two snapshots may have the same, and a clock
+    /// may have been set back between them.
     #[must_use]
     pub fn time(&self) -> DateTime<Utc> {
         self.time
@@ -92,6 +93,7 @@ mod tests {
         let time = DateTime::from_timestamp(1_767_322_930, 0).unwrap();
         let name = SnapshotName::new(time, 42).unwrap();
         assert_eq!(name.as_str(), "20260102T030210Z-0000000042");
+        assert_eq!((name.time(), name.sequence()), (time, 42));
         assert_eq!(name.as_str().parse::<SnapshotName>(), Ok(name));
     }
 

@@ -1,5 +1,6 @@
 //! One accepted state of one host, as the log tells it.
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use formats::records::log::{Ingest, LogLine};
 use formats::{InstallationId, PushId, Root};
 
@@ -37,10 +38,17 @@ pub struct Snapshot {
     pub changes: u64,
     /// What its entries hold beyond what each is charged with anyway.
     pub long_entry_bytes: u64,
-    /// When it was accepted, by the server's clock, `2026-01-02T03:04:05Z`.
+    /// Whether it was taken over from another program's history.
+    pub imported: bool,
+    /// When it was accepted, by the server's clock, `2026-01-02T03:04:05Z`; of an imported one, when it was made.
     pub accepted: String,
     /// Line of the log that says so.
     pub line: u64,
+}
+
+/// As the log writes times.
+fn written(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
 impl Snapshot {
@@ -51,7 +59,6 @@ impl Snapshot {
             return Err(LogDefect::Ingest("name and sequence differ"));
         }
         Ok(Self {
-            name,
             sequence: ingest.sequence,
             root: ingest.root,
             entries: ingest.entries,
@@ -65,7 +72,9 @@ impl Snapshot {
             new_bytes: ingest.new_bytes,
             changes: ingest.changes,
             long_entry_bytes: ingest.long_entry_bytes,
-            accepted: line.time.clone(),
+            imported: ingest.imported,
+            accepted: if ingest.imported { written(name.time()) } else { line.time.clone() },
+            name,
             line: line.line,
         })
     }

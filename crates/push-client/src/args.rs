@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use cli::{Common, Manual};
+use formats::Root;
 
 use crate::commands::AsUser;
 use crate::rendezvous::PORT;
@@ -56,7 +57,8 @@ pub enum Verb {
     ///
     /// With --to-file nobody is called: the push is written to a new file, as it would lie on the server, against the last state that is known to be
     /// accepted. The file holds contents in the clear, and nothing tells who made it: carry it as you would carry the disk. On the server
-    /// `snapshotter ingest HOST --from FILE` judges it; then, and not before, is it accepted. Ends with 18.
+    /// `snapshotter ingest HOST --from FILE` judges it; then, and not before, is it accepted. Ends with 18. A host that never
+    /// reaches the server is told by --accepted, and then its next file holds only what changed since.
     Run {
         /// Send and write nothing; list what would go: `+` new, `M` changed, `-` removed
         #[arg(long)]
@@ -67,6 +69,9 @@ pub enum Verb {
         /// Write the push to this new file instead
         #[arg(long, value_name = "FILE", conflicts_with_all = ["dry_run", "emergency"])]
         to_file: Option<PathBuf>,
+        /// The server has accepted the push with this root, which went into a file: `snapshotter show HOST latest` tells it there
+        #[arg(long, value_name = "ROOT", requires = "to_file")]
+        accepted: Option<Root>,
     },
     /// Say what is wrong with settings, key, host key, connection or jail
     Check,

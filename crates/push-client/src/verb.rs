@@ -61,8 +61,9 @@ fn verb(run: &mut Run, args: &Args) -> Result<Exit, Failed> {
     match &args.verb {
         Verb::Run { dry_run: true, .. } => dry_run::dry_run(run, settings),
         Verb::Run { emergency: true, .. } => run::run(run, settings, Role::Emergency, None),
-        Verb::Run { emergency: false, to_file, .. } => {
-            run::run(run, settings, Role::Usual, to_file.as_deref())
+        Verb::Run { emergency: false, to_file, accepted, .. } => {
+            let by_file = to_file.as_deref().map(|file| run::ByFile { file, accepted: *accepted });
+            run::run(run, settings, Role::Usual, by_file)
         }
         Verb::Audit => audit::audit(run, settings),
         Verb::Check => check::check(run, settings),

@@ -10,7 +10,7 @@ use crate::hold::{Reason, Target};
 use crate::host::args::HostVerb;
 use crate::prune::Step;
 use crate::when::When;
-use crate::{diff, find, restore};
+use crate::{diff, find, import, restore};
 
 /// The program's name, in reports.
 pub(crate) const PROGRAM: &str = "snapshotter";
@@ -79,6 +79,23 @@ const HOLD_EXAMPLES: &str = "Examples:
   snapshotter release web01 --reason 'case 4711 is closed'
 
 A hold on a host keeps all of its history, a hold on a snapshot that one. `snapshotter list` names them.";
+
+const VIEWS_EXAMPLES: &str = "Examples:
+  snapshotter views
+  snapshotter views web01
+
+Where `views` in the settings names a folder, it holds a folder of symbolic links for each host: `latest`, and the first snapshot of each day, week
+and month as `daily.N`, `weekly.N` and `monthly.N`, UTC, 0 being the newest. Every ingest and prune keeps its host's current; this makes all of them anew,
+and removes those that there is no snapshot for. Other names in these folders are left alone.";
+
+const IMPORT_EXAMPLES: &str = "Examples:
+  snapshotter import rsnapshot /var/cache/rsnapshot --host web01 --dry-run
+  snapshotter import rsnapshot /var/cache/rsnapshot --host web01 --point web01
+
+Root's work: each folder like daily.0 becomes a snapshot of the host, oldest first, with the time of the folder. push-client reads it (package
+firn-client) as if it were the host's own disk, and the push file is judged as any other: what rsnapshot linked is read once and stored once. The
+folder is only read. The host was added and has not pushed yet. Killed half-way, run it again with the same words: it goes on. rsnapshot must
+not run meanwhile.";
 
 const STATUS_EXAMPLES: &str = "Examples:
   snapshotter status
@@ -197,6 +214,17 @@ pub(crate) enum Verb {
         #[arg(long)]
         reason: Reason,
     },
+    /// Make the links anew by which snapshots are found: `latest`, `daily.0`, `weekly.3`, `monthly.11`
+    #[command(after_help = VIEWS_EXAMPLES)]
+    Views {
+        /// Only this host
+        host: Option<HostId>,
+    },
+    /// Take over the history that another program has made of a host
+    Import {
+        #[command(subcommand)]
+        of: ImportOf,
+    },
     /// Add, list and retire hosts
     Host {
         #[command(subcommand)]
@@ -235,6 +263,9 @@ pub(crate) enum Verb {
         /// Judge the push file on standard input instead of one of the jail
         #[arg(long)]
         from_input: bool,
+        /// The snapshot was made then, by another program; seconds since 1970
+        #[arg(long, requires = "from_input", allow_negative_numbers = true)]
+        imported_at: Option<i64>,
     },
     /// One history, confined; started by `prune`
     #[command(hide = true)]
@@ -252,6 +283,14 @@ pub(crate) enum Verb {
     Decode(Budget),
     #[command(flatten)]
     Manual(Manual),
+}
+
+/// Whose history is taken over.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum ImportOf {
+    /// The history that rsnapshot has made
+    #[command(after_help = IMPORT_EXAMPLES)]
+    Rsnapshot(import::Asked),
 }
 
 /// What a decoder may use up.
@@ -287,6 +326,8 @@ impl Verb {
             Verb::Release { .. } => "release",
             Verb::PruneHost { .. } => "prune-host",
             Verb::NoteVerified => "note-verified",
+            Verb::Views { .. } => "views",
+            Verb::Import { .. } => "import rsnapshot",
             Verb::Host { verb } => verb.word(),
             Verb::Status { .. } => "status",
             Verb::Audit { .. } => "audit",

@@ -1,6 +1,7 @@
 //! Makes, lists and retires hosts. `host add` and `host retire` are the only things here that root does: accounts, jails and keys are root's,
 //! so that nobody whom they hold can change them.
 
+mod access_list;
 pub(crate) mod account_name;
 mod add;
 mod alone;
@@ -10,6 +11,7 @@ mod extent;
 mod key;
 mod list;
 mod network;
+mod readers;
 pub(crate) mod record;
 mod retire;
 mod sessions;

@@ -13,6 +13,7 @@ use crate::account::this_program;
 use crate::ingest_host::outcome::{End, Outcome};
 use crate::settings::Settings;
 use crate::trouble::Trouble;
+use crate::views;
 
 /// Most names in a folder that has one for each host: more than any server has, and no more than memory takes.
 pub(crate) const HOSTS_MAX: usize = 1_000_000;
@@ -150,6 +151,9 @@ pub(crate) fn tell(run: &mut Run, host: &HostId, outcome: &Outcome) {
     }
     for alarm in &outcome.alarms {
         console.warn(&format!("{host}: {alarm}; the push is kept, and expiry is on hold"));
+    }
+    if let Some(why) = &outcome.views {
+        views::warn(&console, host, why);
     }
     let push = outcome.push.as_deref().unwrap_or("unknown");
     let code = outcome.code.as_ref().map_or("", |(_, words)| words.as_str());

@@ -28,6 +28,7 @@ mod tree;
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use cli::{Console, Exit, Failed, Monitor, Run};
 use durable::{Dir, Name};
 use formats::HostId;
@@ -37,10 +38,12 @@ use sandbox::{Confinement, Profile, Threads};
 use crate::args::Budget;
 use crate::decoder::Decoder;
 use crate::host::record::HostRecord;
+use crate::import;
 use crate::limits::Allowed;
 use crate::settings::Settings;
 use crate::trouble::Trouble;
 use crate::turn;
+use crate::views::{self, Views};
 use judge::{Desk, Incoming};
 use outcome::Outcome;
 use queue::{Queue, Sealed};
@@ -55,6 +58,16 @@ struct Places {
     sealed: Dir,
     state: Dir,
     history: HostHistory,
+    /// None if there are to be none; or why they cannot be reached.
+    views: durable::Result<Option<Views>>,
+}
+
+/// What holds for the push that is judged.
+#[derive(Debug, Clone, Copy)]
+struct Order<'a> {
+    allowed: &'a Allowed,
+    /// When the snapshot was made, if it is imported.
+    made: Option<DateTime<Utc>>,
 }
 
 /// Where the push lies that is judged.
@@ -64,6 +77,26 @@ pub(crate) enum Source {
     Jail,
     /// On standard input: a file that came by other means.
     Input,
+    /// On standard input, made of a state of the host that another program kept since then.
+    Imported(DateTime<Utc>),
+}
+
+impl Source {
+    /// Of a state that was kept since so many seconds after 1970.
+    pub(crate) fn imported(seconds: i64) -> Result<Self, Trouble> {
+        let what = || format!("{seconds} is no time");
+        DateTime::from_timestamp(seconds, 0)
+            .map(Source::Imported)
+            .ok_or_else(|| Trouble::Usage { what: what(), advice: None })
+    }
+
+    /// When the snapshot was made, if not now.
+    fn made(self) -> Option<DateTime<Utc>> {
+        match self {
+            Source::Imported(time) => Some(time),
+            Source::Jail | Source::Input => None,
+        }
+    }
 }
 
 /// Runs the verb: repairs what an earlier run left, judges at most one push, publishes. The outcome is the last line of standard output.
@@ -75,7 +108,7 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, host: &HostId, source: Sou
     let queue = Queue::read(&places.sealed, host)?;
     let next = match source {
         Source::Jail => queue.oldest(&places.sealed, host)?,
-        Source::Input => Some(Sealed::of_input()?),
+        Source::Input | Source::Imported(_) => Some(Sealed::of_input()?),
     };
     let incoming = match next {
         Some(sealed) => {
@@ -87,7 +120,8 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, host: &HostId, source: Sou
         None => None,
     };
     confine(settings, &places, incoming.as_ref())?;
-    let outcome = confined(&allowed, &places, &alone, &queue, incoming, &run.console())?;
+    let order = Order { allowed: &allowed, made: source.made() };
+    let outcome = confined(&order, &places, &alone, &queue, incoming, &run.console())?;
     let line = serde_json::to_string(&outcome).map_err(|error| Failed::bug("telling the outcome", error))?;
     run.line(&line);
     Ok(if outcome.lost.is_some() { Exit::SNAPSHOT_DIFFERS } else { Exit::WHOLE })
@@ -105,6 +139,7 @@ fn open(settings: &Settings, host: &HostId) -> Result<Places, Trouble> {
         sealed: jail.open_beneath(b"spool/sealed").map_err(at())?,
         state: jail.open_beneath(b"state").map_err(at())?,
         history: history.map_err(Trouble::history(host))?,
+        views: Views::open(settings, host),
     })
 }
 
@@ -128,6 +163,9 @@ fn confine(settings: &Settings, places: &Places, incoming: Option<&Incoming>) ->
         .write_beneath(&places.sealed)
         .write_files_beneath(&places.state)
         .write_tree_beneath(places.history.dir());
+    if let Ok(Some(views)) = &places.views {
+        confinement = confinement.write_tree_beneath(views.dir());
+    }
     if let Some(incoming) = incoming {
         confinement = confinement.child(incoming.decoder.id());
     }
@@ -136,7 +174,7 @@ fn confine(settings: &Settings, places: &Places, incoming: Option<&Incoming>) ->
 }
 
 fn confined(
-    allowed: &Allowed,
+    order: &Order<'_>,
     places: &Places,
     alone: &Writing,
     queue: &Queue,
@@ -144,13 +182,17 @@ fn confined(
     console: &Console,
 ) -> Result<Outcome, Trouble> {
     let host = places.history.host();
-    let Places { sealed, state, history } = places;
+    let Places { sealed, state, history, views } = places;
     // Whoever reads needs this file, and may not be allowed to make it.
     drop(history.read_lock().map_err(Trouble::history(host))?);
     state.remove_unfinished().map_err(Trouble::folder(format!("tidying the state of {host}")))?;
     let log = LogAppender::open(history, alone).map_err(Trouble::history(host))?;
     building::repair(history, log.log())?;
-    let mut desk = Desk { host, allowed, sealed, state, history, log };
+    let Order { allowed, made } = *order;
+    if let Some(time) = made {
+        import::may_come(log.log(), host, time)?;
+    }
+    let mut desk = Desk { host, allowed, sealed, state, history, made, log };
     let lost = desk.settle()?;
     desk.turn_away(&queue.foreign)?;
     let of_jail = incoming.as_ref().is_some_and(|incoming| incoming.sealed.is_of_jail());
@@ -161,6 +203,8 @@ fn confined(
     if let Err(failed) = desk.list_holdings() {
         console.warn(&format!("{}; until it is there, all that the host lost is sent again", failed.chain()));
     }
+    // After all that anybody waits for.
+    outcome.views = views::renew(views, history, desk.log.log(), alone).err();
     outcome.lost = outcome.lost.or(lost);
     let judged = usize::from(outcome.end != outcome::End::Idle && of_jail);
     outcome.waiting = queue.files.len().saturating_sub(judged) as u64;

@@ -3,11 +3,11 @@
 //! [`ingest`] runs one confined process per host and push ([`ingest_host`]), [`watch`] does so whenever something arrives; what a host sent is
 //! parsed and expanded by a child that holds only descriptors ([`decode`]). [`verify`] reads everything again and names what is not as it should
 //! be. [`retain`] says which snapshots are kept, and [`prune`] removes others, after a plan has waited; [`hold`] stops it. [`host`] makes and
-//! closes jails. [`list`], [`show`], [`find`], [`diff`] and [`status`] look. [`restore`](mod@restore) brings back. [`audit`] tries what must not be
-//! possible.
+//! closes jails. [`list`], [`show`], [`find`], [`diff`] and [`status`] look. [`views`] keeps the names people know. [`restore`](mod@restore) brings
+//! back. [`audit`] tries what must not be possible.
 //!
-//! This program never works as root (only `host add`, `host retire`, `audit` and `restore` into a folder are root's), never follows a name that a
-//! host chose out of its folder, and removes a snapshot only in [`prune`].
+//! This program never works as root (only `host add`, `host retire`, `import`, `audit` and `restore` into a folder are root's), never follows a name
+//! that a host chose out of its folder, and removes a snapshot only in [`prune`].
 
 mod account;
 mod args;
@@ -20,6 +20,7 @@ mod find;
 mod hold;
 mod host;
 mod hours;
+mod import;
 mod ingest;
 mod ingest_host;
 mod limits;
@@ -36,6 +37,7 @@ mod trouble;
 mod turn;
 mod verbs;
 mod verify;
+mod views;
 mod watch;
 mod when;
 

@@ -23,6 +23,7 @@ use crate::ingest::exit_of;
 use crate::list::{hosts, open};
 use crate::settings::Settings;
 use crate::trouble::Trouble;
+use crate::views;
 use outcome::{Outcome, Why};
 
 /// What is asked for.
@@ -103,6 +104,9 @@ fn tell(run: &mut Run, host: &HostId, outcome: &Outcome) {
     }
     for name in &outcome.planned {
         run.line(&format!("{host}: plans to remove {name}"));
+    }
+    if let Some(why) = &outcome.views {
+        views::warn(&run.console(), host, why);
     }
     match (&outcome.refused, outcome.why) {
         (Some(refused), Some(Why::Held)) => run.line(&format!("{host}: nothing is removed: {refused}")),

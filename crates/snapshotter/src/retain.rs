@@ -15,7 +15,7 @@ const DAY_SECONDS: i64 = 86_400;
 const DAYS_BEFORE_MONDAY: i64 = 3;
 
 /// Which day, week or month a time is of.
-type Bucket = fn(i64) -> i64;
+pub(crate) type Bucket = fn(i64) -> i64;
 
 /// What is kept of a host's history. A rule with 0 keeps nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,15 +116,15 @@ fn firsts(times: &[i64], places: u32, bucket: Bucket) -> Vec<usize> {
     firsts
 }
 
-fn day(time: i64) -> i64 {
+pub(crate) fn day(time: i64) -> i64 {
     time.div_euclid(DAY_SECONDS)
 }
 
-fn week(time: i64) -> i64 {
+pub(crate) fn week(time: i64) -> i64 {
     (day(time) + DAYS_BEFORE_MONDAY).div_euclid(7)
 }
 
-fn month(time: i64) -> i64 {
+pub(crate) fn month(time: i64) -> i64 {
     let time = DateTime::from_timestamp(time, 0).unwrap_or_default();
     i64::from(time.year()) * 12 + i64::from(time.month0())
 }

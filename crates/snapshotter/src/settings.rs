@@ -43,6 +43,8 @@ pub(crate) struct Settings {
     pub(crate) jails: PathBuf,
     /// Folder of the histories, one for each host.
     pub(crate) history: PathBuf,
+    /// Folder of the views, one for each host; none if there are none.
+    pub(crate) views: Option<PathBuf>,
     /// Folder of the authorized keys, one file an account.
     pub(crate) keys: PathBuf,
     /// Folder of the host records, one file a host.
@@ -86,6 +88,7 @@ pub(crate) struct Settings {
 struct Typed {
     jails: PathBuf,
     history: PathBuf,
+    views: Option<PathBuf>,
     keys: PathBuf,
     #[serde(default = "Typed::hosts")]
     hosts: PathBuf,
@@ -125,6 +128,21 @@ enum TypedSandbox {
 }
 
 impl Typed {
+    /// Views inside of the history would be taken for hosts, or hidden by how it is mounted; the other way round a host could be called like a view.
+    fn check_views(&self, path: &Path) -> Result<(), SettingsError> {
+        let Some(views) = &self.views else { return Ok(()) };
+        let wrong = |what: String| Err(SettingsError::value(path, "views", what));
+        if !views.is_absolute() {
+            return wrong("must be an absolute path".to_owned());
+        }
+        for (key, other) in [("jails", &self.jails), ("history", &self.history), ("keys", &self.keys)] {
+            if views.starts_with(other) || other.starts_with(views) {
+                return wrong(format!("must lie outside of `{key}`, and not around it"));
+            }
+        }
+        Ok(())
+    }
+
     fn hosts() -> PathBuf {
         PathBuf::from("/etc/firn/hosts")
     }
@@ -175,6 +193,7 @@ impl Settings {
                 return Err(SettingsError::value(path, key, "must be an absolute path"));
             }
         }
+        typed.check_views(path)?;
         let names =
             [("account_prefix", &typed.account_prefix), ("owner", &typed.owner), ("readers", &typed.readers)];
         for (key, name) in names {
@@ -200,6 +219,7 @@ impl Settings {
             decoder_cpu_seconds: typed.limits.decoder_cpu_seconds().unwrap_or(DECODER_CPU_SECONDS),
             jails: typed.jails,
             history: typed.history,
+            views: typed.views,
             keys: typed.keys,
             hosts: typed.hosts,
             hours,

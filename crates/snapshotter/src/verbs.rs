@@ -6,13 +6,13 @@ use std::time::Duration;
 use clap::CommandFactory;
 use cli::{Exit, Failed, Run};
 
-use crate::args::{Args, PROGRAM, Verb};
+use crate::args::{Args, ImportOf, PROGRAM, Verb};
 use crate::hold::{self, Change};
 use crate::prune::{self, Step};
 use crate::settings::{SETTINGS_FILE, Settings};
 use crate::{
-    account, audit, by_file, decode, diff, find, host, ingest, ingest_host, list, restore, show, status,
-    verify, watch,
+    account, audit, by_file, decode, diff, find, host, import, ingest, ingest_host, list, restore, show,
+    status, verify, views, watch,
 };
 
 /// Files that are made are for the account and its group only.
@@ -40,6 +40,7 @@ fn verb(run: &mut Run, args: &Args) -> Result<Exit, Failed> {
     let settings = Settings::load(args.common.config_or(SETTINGS_FILE))?;
     match &args.verb {
         Verb::Host { verb } => host::run(run, &settings, verb),
+        Verb::Import { of: ImportOf::Rsnapshot(asked) } => import::run(run, &settings, asked),
         Verb::Audit { all, with, with_salt } => {
             audit::run(run, &settings, &audit::Asked::new(*all, with, with_salt))
         }
@@ -63,8 +64,12 @@ fn unprivileged(run: &mut Run, settings: &Settings, verb: &Verb) -> Result<Exit,
             watch::run(run, settings, hosts, Duration::from_secs(*sweep_seconds))
         }
         Verb::Ingest { hosts, .. } => ingest::run(run, settings, hosts),
-        Verb::IngestHost { host, from_input } => {
-            let source = if *from_input { ingest_host::Source::Input } else { ingest_host::Source::Jail };
+        Verb::IngestHost { host, from_input, imported_at } => {
+            let source = match (from_input, imported_at) {
+                (_, Some(seconds)) => ingest_host::Source::imported(*seconds)?,
+                (true, None) => ingest_host::Source::Input,
+                (false, None) => ingest_host::Source::Jail,
+            };
             ingest_host::run(run, settings, host, source)
         }
         Verb::List { host } => list::run(run, settings, host.as_ref()),
@@ -89,9 +94,11 @@ fn unprivileged(run: &mut Run, settings: &Settings, verb: &Verb) -> Result<Exit,
         Verb::PruneHost { host, step } => prune::host::run(run, settings, host, *step),
         Verb::Hold { target, reason } => hold::run(run, settings, target, reason, Change::Hold),
         Verb::Release { target, reason } => hold::run(run, settings, target, reason, Change::Release),
+        Verb::Views { host } => views::run(run, settings, host.as_ref()),
         Verb::Status { hosts } => status::run(run, settings, hosts),
         Verb::AuditHistory => audit::past::child(settings),
         Verb::Host { .. }
+        | Verb::Import { .. }
         | Verb::Restore(_)
         | Verb::Decode(_)
         | Verb::Manual(_)

@@ -23,6 +23,8 @@ mod from_history;
 mod getting_started;
 /// A host that breaks every rule harms nobody, not even its own past.
 mod hostile;
+/// The history of another program, taken over.
+mod import;
 /// Killed at every system call, nothing half counts, and the next run finishes.
 mod kills;
 /// Off-site on another server that we did not write, which permits too much.
@@ -33,6 +35,8 @@ mod offsite;
 mod packages;
 /// A connection that a test can cut and slow down.
 mod proxy;
+/// A group that reads one host's history.
+mod readers;
 /// Off-site on a server that we did not write.
 mod rgw;
 /// What the tests share: built programs, a scratch server, one look at what a server holds.

@@ -103,3 +103,19 @@ fn a_rename_brings_both_folders_to_the_disk_the_target_first() {
         trace.lines().filter_map(|line| steps.into_iter().find(|step| line.contains(step))).collect();
     assert_eq!(seen, steps, "{trace}");
 }
+
+#[test]
+fn a_symbolic_link_takes_the_place_of_a_link_or_file_in_one_step_and_never_of_a_folder() {
+    let s = scratch();
+    fs::write(s.at("file"), "x").unwrap();
+    fs::create_dir(s.at("folder")).unwrap();
+    for taken in ["none", "file"] {
+        for target in ["one", "two"] {
+            s.dir.replace_symlink(target.as_bytes(), name(taken)).unwrap();
+            assert_eq!(fs::read_link(s.at(taken)).unwrap().to_str(), Some(target));
+        }
+    }
+    s.dir.replace_symlink(b"one", name("folder")).unwrap_err();
+    assert!(s.at("folder").is_dir());
+    assert_eq!(s.dir.names().unwrap(), [&b"file"[..], b"folder", b"none"], "nothing unfinished is left");
+}

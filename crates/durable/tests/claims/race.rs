@@ -63,3 +63,44 @@ fn no_swap_of_a_folder_and_a_link_ever_leads_out() {
     assert_eq!(escaped, 0);
     assert!(inside > 0, "nothing was read: this test proves nothing");
 }
+
+/// Runs `replace` again and again, and counts how often somebody else found the link missing, and how often with an old or a new target.
+fn while_replacing(s: &Scratch, replace: impl Fn(&[u8])) -> (u64, u64) {
+    let (stop, link) = (AtomicBool::new(false), s.at("link"));
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let (mut missing, mut found) = (0, 0);
+            while !stop.load(Ordering::Relaxed) {
+                match fs::read_link(&link) {
+                    Ok(_) => found += 1,
+                    Err(_) => missing += 1,
+                }
+            }
+            (missing, found)
+        });
+        let end = Instant::now() + RACE;
+        while Instant::now() < end {
+            replace(b"old");
+            replace(b"new");
+        }
+        stop.store(true, Ordering::Relaxed);
+        reader.join().unwrap()
+    })
+}
+
+#[test]
+fn whoever_reads_a_symbolic_link_while_it_is_replaced_finds_the_old_or_the_new() {
+    let s = scratch();
+    symlink("old", s.at("link")).unwrap();
+    let (missing, found) = while_replacing(&s, |target| {
+        s.dir.unlink(name("link")).unwrap();
+        s.dir.symlink(target, name("link")).unwrap();
+    });
+    println!("control, unlink then make: {missing} times missing, {found} times found");
+    assert!(missing > 0, "the control was never seen missing: this test proves nothing");
+
+    let (missing, found) = while_replacing(&s, |target| s.dir.replace_symlink(target, name("link")).unwrap());
+    println!("replaced: {missing} times missing, {found} times found");
+    assert_eq!(missing, 0);
+    assert!(found > 0, "nothing was read: this test proves nothing");
+}

@@ -9,7 +9,7 @@ use crate::version::Version;
 /// One line of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogLine {
-    /// `firn.log/1.0`; `firn.log/1.1`, `1.2` or `2.0` where the event says something that the one before does not have. See
+    /// `firn.log/1.0`; `firn.log/1.1`, `1.2`, `1.3` or `2.0` where the event says something that the one before does not have. See
     /// [`LogLine::format_for`].
     pub format: RecordVersion,
     /// Counts from 1.
@@ -38,6 +38,7 @@ impl LogLine {
             return RecordVersion::of(Self::NAME, SECOND);
         }
         let minor = match event {
+            Event::Ingest(Ingest { imported: true, .. }) => 3,
             Event::Ingest(Ingest { long_entry_bytes: 1.., .. }) => 2,
             Event::Ingest(Ingest { emergency: true, .. }) | Event::Reject { emergency: true, .. } => 1,
             _ => 0,
@@ -176,6 +177,9 @@ pub struct Ingest {
     /// Whether it was admitted as an emergency.
     #[serde(default, skip_serializing_if = "is_false")]
     pub emergency: bool,
+    /// Whether it was taken over from another program's history: the time in its name is the one that it had there.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub imported: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]

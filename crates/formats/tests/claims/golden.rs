@@ -96,6 +96,7 @@ fn log() -> Vec<u8> {
             changes: 12,
             long_entry_bytes: 0,
             emergency: false,
+            imported: false,
         }),
         Event::Alarm { what: Alarm::SecondInstallation, push, installation },
         Event::Hold { reason: "second installation".into(), snapshot: None },
@@ -170,6 +171,22 @@ fn newest_log() -> Vec<u8> {
     let long = Ingest { long_entry_bytes: 70_000, ..ingest };
     let both = Event::Ingest(Ingest { emergency: true, ..long.clone() });
     lines(&HostId::parse("web01").unwrap(), vec![Event::Ingest(long), both])
+}
+
+/// The field that came with version 1.3, on a snapshot without long entries and on one with.
+fn imported_log() -> Vec<u8> {
+    let LogLine { event, .. } =
+        LogLine::from_line(log().split_inclusive(|b| *b == b'\n').next().unwrap()).unwrap();
+    let Event::Ingest(ingest) = event else { panic!("the first event is a snapshot") };
+    let imported = Ingest { imported: true, ..ingest.clone() };
+    let long = Ingest {
+        sequence: 2,
+        name: "20260103T030405Z-0000000002".into(),
+        long_entry_bytes: 70_000,
+        ..imported.clone()
+    };
+    let usual = Ingest { sequence: 3, name: "20260104T030405Z-0000000003".into(), ..ingest };
+    lines(&HostId::parse("web01").unwrap(), [imported, long, usual].map(Event::Ingest).into())
 }
 
 fn lines(host: &HostId, events: Vec<Event>) -> Vec<u8> {
@@ -247,6 +264,7 @@ fn the_golden_files_are_what_this_program_writes() {
         ("log-1.1", later_log()),
         ("prune-plan.json", line(&records::plan())),
         ("log-1.2", newest_log()),
+        ("log-1.3", imported_log()),
         ("lock.json", line(&records::lock())),
         ("drill-proved.json", line(&records::drill(DrillResult::Proved))),
         ("drill-failed.json", line(&records::drill(DrillResult::Failed))),

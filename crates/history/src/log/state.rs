@@ -188,9 +188,12 @@ impl Log {
                 }
                 self.kept.add(Snapshot::from_line(line, ingest)?);
                 self.base = Some(ingest.root);
-                self.judged(line, ingest.emergency);
-                let counter = self.counters.entry(ingest.installation).or_default();
-                *counter = ingest.counter.max(*counter);
+                // What was imported was pushed by nobody of the host's.
+                if !ingest.imported {
+                    self.judged(line, ingest.emergency);
+                    let counter = self.counters.entry(ingest.installation).or_default();
+                    *counter = ingest.counter.max(*counter);
+                }
                 let verdict = Verdict::Accepted { root: ingest.root };
                 self.answer_with(ingest.push, Some(ingest.installation), Some(ingest.counter), verdict)
             }

@@ -59,6 +59,7 @@ pub(crate) fn ingest(sequence: u64) -> Event {
         changes: 7,
         long_entry_bytes: 0,
         emergency: false,
+        imported: false,
     })
 }
 

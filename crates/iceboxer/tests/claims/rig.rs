@@ -321,6 +321,7 @@ fn ingest(name: &SnapshotName, root: Root, entries: u64) -> Ingest {
         changes: entries,
         long_entry_bytes: 0,
         emergency: false,
+        imported: false,
     }
 }
 

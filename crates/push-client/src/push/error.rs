@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use formats::HostId;
 use formats::manifest::ManifestError;
 use formats::session::Code;
+use formats::{HostId, Root};
 use wire::client::WireError;
 
 use cli::{Exit, Failure};
@@ -79,6 +79,12 @@ pub enum PushError {
     /// The state folder.
     #[error("failed to use the client's state")]
     State(#[from] StateError),
+    /// What was said to be accepted is nothing that this host has sent, as far as it remembers.
+    #[error("no push with the root {root} waits here for its verdict")]
+    Unremembered {
+        /// The root.
+        root: Root,
+    },
     /// Commands of the settings.
     #[error("commands of the settings")]
     Command(#[from] CommandError),
@@ -99,6 +105,7 @@ impl Failure for PushError {
             PushError::Refused { code, .. } | PushError::Rejected { code } => Exit::of(code.exit_code()),
             PushError::Wire(_) | PushError::OutOfTurn => Exit::PROTOCOL,
             PushError::WrongHost { .. } => Exit::WRONG_HOST,
+            PushError::Unremembered { .. } => Exit::USAGE,
             PushError::Silent { .. } | PushError::Ended { .. } => Exit::NO_CONNECTION,
             PushError::Transport(error) => error.exit(),
             PushError::State(error) => error.exit(),
@@ -128,6 +135,9 @@ impl Failure for PushError {
             PushError::Silent { .. } | PushError::Ended { .. } => {
                 Some("run push-client again: it goes on where it was cut".to_owned())
             }
+            PushError::Unremembered { .. } => Some(
+                "leave --accepted out: the file will hold all that has no other base".to_owned(),
+            ),
             PushError::Transport(error) => error.advice(),
             PushError::State(error) => error.advice(),
             PushError::Command(error) => error.advice(),

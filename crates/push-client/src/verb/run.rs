@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use cli::{Console, Exit, Failed, Monitor, Run};
+use formats::Root;
 use formats::session::Role;
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{getpriority_process, setpriority_process};
@@ -19,11 +20,19 @@ use crate::state::{RunRecord, Runs, StateFolder};
 use crate::transport::{self, PushFile};
 use crate::walk::Ahead;
 
+/// A push into a file.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ByFile<'a> {
+    pub(super) file: &'a Path,
+    /// What somebody says that the server has accepted meanwhile.
+    pub(super) accepted: Option<Root>,
+}
+
 pub(super) fn run(
     run: &mut Run,
     settings: &Path,
     role: Role,
-    to_file: Option<&Path>,
+    to_file: Option<ByFile<'_>>,
 ) -> Result<Exit, Failed> {
     let console = run.console();
     let mut plan = Plan::load(settings)?;
@@ -48,7 +57,7 @@ pub(super) fn run(
     account.enter(None);
     let took = clock.elapsed();
     tell(run, &account, &outcome, took);
-    if let (Some(file), Ok(_)) = (to_file, &outcome) {
+    if let (Some(ByFile { file, .. }), Ok(_)) = (to_file, &outcome) {
         run.line(&format!("written to {}", cli::shown(file.as_os_str().as_encoded_bytes())));
     }
     let exit = match &outcome {
@@ -129,11 +138,12 @@ fn exit(outcome: &Outcome) -> Exit {
 
 /// What is written there, which is no part of what is pushed.
 fn file_of(
-    file: &Path,
+    asked: ByFile<'_>,
     plan: &mut Plan,
     state: &StateFolder,
     monitor: &dyn Monitor,
 ) -> Result<PushFile, Failed> {
+    let ByFile { file, accepted } = asked;
     let file = std::path::absolute(file).map_err(|error| Failed::machine("finding the push file", error))?;
     // As the walk meets it, which follows no link: the file must not be pushed itself. What is not there is told when it is opened.
     let file = match (file.parent().map(Path::canonicalize), file.file_name()) {
@@ -142,7 +152,13 @@ fn file_of(
     };
     let memory = state.memory(monitor)?;
     let queued = memory.pending.iter().map(|pending| pending.push).collect();
-    let asked = PushFile { host: plan.host.clone(), base: memory.accepted, queued, file };
+    if let Some(root) = accepted
+        && !memory.roots().any(|known| known == root)
+    {
+        return Err(PushError::Unremembered { root }.into());
+    }
+    let base = accepted.or(memory.accepted);
+    let asked = PushFile { host: plan.host.clone(), base, queued, file };
     for name in asked.names() {
         plan.pass_over(&name);
     }

@@ -106,3 +106,38 @@ fn a_push_that_is_under_way_by_file_is_waited_for_and_becomes_the_base() {
     let (outcome, _) = host.push(&mut server);
     assert_eq!(outcome.base, Some(root));
 }
+
+#[test]
+fn a_host_that_never_reaches_the_server_is_told_what_was_accepted_and_then_sends_only_what_changed() {
+    let host = Host::new();
+    host.write("large", &host::noise(5, 300_000));
+    let folder = tempfile::tempdir().unwrap();
+    let config = settings(&host);
+    let to_file = |name: &str, more: &[&str]| {
+        let file = folder.path().join(name);
+        let words = ["--json", "run", "--config", &config, "--to-file", file.to_str().unwrap()];
+        let done = run(&[&words[..], more].concat());
+        (done, file)
+    };
+    let root = |done: &Output| {
+        let report: serde_json::Value =
+            serde_json::from_str(text(&done.stdout).lines().last().unwrap()).unwrap();
+        report["details"]["root"].as_str().unwrap().to_owned()
+    };
+    let (first, _) = to_file("first.push", &[]);
+    assert_eq!(first.status.code(), Some(18), "{}", text(&first.stderr));
+    host.write("small", b"new");
+    // Not told, it sends all.
+    let (_, file) = to_file("untold.push", &[]);
+    assert_eq!(header(&fs::read(&file).unwrap()).base, None);
+    assert!(fs::metadata(&file).unwrap().len() > 300_000);
+    let (second, file) = to_file("second.push", &["--accepted", &root(&first)]);
+    assert_eq!(second.status.code(), Some(18), "{}", text(&second.stderr));
+    assert_eq!(header(&fs::read(&file).unwrap()).base.map(|base| base.to_string()), Some(root(&first)));
+    assert!(fs::metadata(&file).unwrap().len() < 30_000);
+    // What was never sent cannot have been accepted.
+    let (wrong, file) = to_file("wrong.push", &["--accepted", &"07".repeat(32)]);
+    assert_eq!(wrong.status.code(), Some(2), "{}", text(&wrong.stderr));
+    assert!(text(&wrong.stderr).contains("no push with the root"), "{}", text(&wrong.stderr));
+    assert!(!file.exists());
+}

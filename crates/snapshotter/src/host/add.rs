@@ -12,6 +12,7 @@ use super::book::Book;
 use super::extent::Extent;
 use super::key::PublicKey;
 use super::network::Network;
+use super::readers;
 use super::record::{self, HostRecord, networks};
 use super::step::{Done, Look, Step};
 use super::steps::{receiver, with_accounts, without_accounts};
@@ -31,6 +32,8 @@ pub(crate) struct Asked<'a> {
     from: Option<Vec<Network>>,
     hours: Option<&'a Hours>,
     known_as: Option<&'a str>,
+    /// Empty: nobody's any more.
+    readers: Option<&'a str>,
     limits: &'a [LimitChange],
     accounts: Accounts,
     extent: Extent,
@@ -55,6 +58,7 @@ impl<'a> Asked<'a> {
             from: typed.from.clone().map(networks).transpose().map_err(wrong)?,
             hours: typed.hours.as_ref(),
             known_as: typed.known_as.as_deref(),
+            readers: typed.readers.as_deref(),
             limits: &typed.limits,
             accounts: if typed.user_mode { Accounts::None } else { Accounts::Own },
             extent: Extent::new(typed.dry_run),
@@ -90,11 +94,27 @@ impl<'a> Asked<'a> {
         }
         record.hours = self.hours.cloned().or(record.hours);
         record.known_as = self.known_as.map(str::to_owned).or(record.known_as);
+        if let Some(group) = self.readers {
+            record.readers = self.readers(settings, group)?;
+        }
         self.limits.iter().for_each(|change| record.limits.change(change));
         // What each says by itself was checked; not what they say together.
         let source = record.limits.check(&record::path(settings, host), Place::Record);
         source.map_err(|source| Trouble::Record { host: host.clone(), source })?;
         Ok(record)
+    }
+
+    /// Only those whom the kernel can tell apart can be let in one by one.
+    fn readers(&self, settings: &Settings, group: &str) -> Result<Option<String>, Trouble> {
+        if group.is_empty() {
+            return Ok(None);
+        }
+        if self.accounts == Accounts::None {
+            let what = "--readers needs a server with accounts of its own for each host".to_owned();
+            return Err(Trouble::Usage { what, advice: None });
+        }
+        readers::check(settings, group)?;
+        Ok(Some(group.to_owned()))
     }
 
     /// A host that is there and known as nobody's was added by a person: a deployment takes it over only with the key that it has.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use formats::HostId;
 
 use super::network::Network;
-use super::record::known_as;
+use super::record::{known_as, readers};
 use crate::hours::Hours;
 use crate::limits::LimitChange;
 
@@ -13,6 +13,7 @@ const ADD_EXAMPLES: &str = "Examples:
   snapshotter host add web01 --key web01.pub --from 192.0.2.11
   snapshotter host add web01 --key web01.pub --hours 3,15 --known-as web01.example.org
   snapshotter host add web01 --key web01.pub --limit history_bytes=500000000000
+  snapshotter host add web01 --key web01.pub --readers web-admins
   snapshotter host add web01 --key web01.pub --dry-run
   snapshotter host add web01 --key web01.pub --user-mode
 
@@ -20,7 +21,10 @@ As root it makes the host's account, its jail, its key file and its history. Run
 another key replaces the old one. The account is the prefix of the settings and the host id, '.' written as '_'; above 32 bytes it is cut
 and ends in 8 digits of the id's hash.
 
---from, --hours, --known-as and --limit are kept in the host's record in the folder `hosts` of the settings; one that is not given stays as
+--readers lets the members of a group of this machine read the whole history of this host, as root of the host could, and no other host's:
+docs/views.md. What is there already is gone through once, which takes its time; meanwhile this host's pushes wait.
+
+--from, --hours, --known-as, --readers and --limit are kept in the host's record in the folder `hosts` of the settings; one that is not given stays as
 the record has it. The limits are those of `limits` in the settings; push_hours are UTC, and those in which a push may begin. A host known as another machine, and a retired host, are refused with code 2, and nothing is changed; so is --known-as for a host that
 was added without it and has another key. An account whose home or shell was changed is put right; one that is root's, in another group or
 locked is refused.";
@@ -90,6 +94,9 @@ pub(crate) struct Add {
     /// What the deployment calls the machine
     #[arg(long, value_name = "NAME", value_parser = name)]
     pub(super) known_as: Option<String>,
+    /// The group of this machine that may read all of this host's history; `--readers=` takes it out again
+    #[arg(long, value_name = "GROUP", value_parser = group)]
+    pub(super) readers: Option<String>,
     /// A limit of this host alone; `KEY=` takes it out again
     #[arg(long = "limit", value_name = "KEY=VALUE")]
     pub(super) limits: Vec<LimitChange>,
@@ -103,6 +110,10 @@ pub(crate) struct Add {
 
 fn name(text: &str) -> Result<String, String> {
     known_as(text).map(|()| text.to_owned())
+}
+
+fn group(text: &str) -> Result<String, String> {
+    if text.is_empty() { Ok(String::new()) } else { readers(text).map(|()| text.to_owned()) }
 }
 
 impl HostVerb {

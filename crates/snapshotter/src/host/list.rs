@@ -111,6 +111,7 @@ impl Server<'_> {
             "from": (!record.from.is_empty()).then(|| texts(&record)),
             "hours": record.hours.as_ref().map(|hours| hours.as_slice().to_vec()),
             "known_as": record.known_as,
+            "readers": record.readers,
             "limits": record.limits.json(),
             "retired": record.retired.map(record::stamp),
             "history": has_history,
@@ -178,6 +179,9 @@ fn line(
     }
     if let Some(name) = &record.known_as {
         line.push_str(&format!(", known as {name}"));
+    }
+    if let Some(group) = &record.readers {
+        line.push_str(&format!(", readable by group {group}"));
     }
     if let Some(since) = record.retired {
         line.push_str(&format!(", retired since {}", record::stamp(since)));

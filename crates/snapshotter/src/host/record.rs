@@ -34,6 +34,8 @@ pub(crate) struct HostRecord {
     pub(crate) known_as: Option<String>,
     /// Since when nobody pushes under this id.
     pub(crate) retired: Option<DateTime<Utc>>,
+    /// The group that may read its history besides those who may read all.
+    pub(crate) readers: Option<String>,
     /// What it may, if not what the settings say.
     pub(crate) limits: TypedLimits,
     /// What is kept of its history, if not what the settings say.
@@ -46,6 +48,7 @@ struct Typed {
     from: Option<Vec<String>>,
     hours: Option<Vec<u8>>,
     known_as: Option<String>,
+    readers: Option<String>,
     retired: Option<String>,
     #[serde(default)]
     limits: TypedLimits,
@@ -88,6 +91,9 @@ impl HostRecord {
         if let Some(known_as) = &self.known_as {
             text.push_str(&format!("known_as = \"{known_as}\"\n"));
         }
+        if let Some(readers) = &self.readers {
+            text.push_str(&format!("readers = \"{readers}\"\n"));
+        }
         if let Some(retired) = self.retired {
             text.push_str(&format!("retired = \"{}\"\n", stamp(retired)));
         }
@@ -109,6 +115,9 @@ impl Typed {
         if let Some(name) = &self.known_as {
             known_as(name).map_err(|wrong| SettingsError::value(path, "known_as", wrong))?;
         }
+        if let Some(group) = &self.readers {
+            readers(group).map_err(|wrong| SettingsError::value(path, "readers", wrong))?;
+        }
         let retired = self.retired.map(|text| {
             let wrong = || SettingsError::value(path, "retired", "must be like 2026-11-21T10:00:00Z");
             let time = DateTime::parse_from_rfc3339(&text).map_err(|_| wrong())?.with_timezone(&Utc);
@@ -121,6 +130,7 @@ impl Typed {
             from,
             hours,
             known_as: self.known_as,
+            readers: self.readers,
             retired: retired.transpose()?,
             limits: self.limits,
             retain: self.retain,
@@ -160,6 +170,14 @@ pub(super) fn known_as(name: &str) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("must be 1 to {KNOWN_AS_BYTES_MAX} visible ASCII characters, without quotes and backslashes"))
+}
+
+/// Checks the name of a group. Directory services allow more than `groupadd` does.
+pub(super) fn readers(name: &str) -> Result<(), String> {
+    if known_as(name).is_ok() && !name.starts_with('-') && !name.contains([':', ',']) {
+        return Ok(());
+    }
+    Err("must be the name of a group".to_owned())
 }
 
 /// Where the record of a host is.

@@ -9,6 +9,7 @@ use std::{fs, io};
 use durable::{Dir, Name};
 
 use super::book::Book;
+use super::readers::Readers;
 use super::slots::Slots;
 use super::steps::Receiver;
 use crate::trouble::Trouble;
@@ -68,6 +69,8 @@ pub(crate) enum Step {
     },
     /// The places for sessions that all jails share.
     Slots(Slots),
+    /// Who may read the history of a host.
+    Readers(Readers),
     /// The program of a jail, which only root may change.
     Receiver {
         /// Where.
@@ -110,6 +113,7 @@ impl Step {
                 format!("the file {} of {} bytes, mode {FILE_MODE:04o}", shown(path), bytes.len())
             }
             Step::Slots(slots) => slots.describe(),
+            Step::Readers(readers) => readers.describe(),
             Step::Receiver { path, source } => {
                 format!("the file {} of {} bytes, mode {PROGRAM_MODE:04o}", shown(path), source.bytes.len())
             }
@@ -129,6 +133,7 @@ impl Step {
                 Ok(owned && is_file(&meta, FILE_MODE, bytes) && holds(path, bytes)?)
             }
             Step::Slots(slots) => slots.are_there(),
+            Step::Readers(readers) => readers.are_right(),
             Step::Receiver { path, source } => {
                 let Some(meta) = facts(path)? else { return Ok(false) };
                 let fits = meta.uid() == 0 && is_file(&meta, PROGRAM_MODE, &source.bytes);
@@ -155,6 +160,7 @@ impl Step {
             Step::Folder { path, owner, mode } => make_folder(book, path, owner.as_ref(), *mode)?,
             Step::File { path, bytes, .. } => make_file(path, bytes, FILE_MODE)?,
             Step::Slots(slots) => slots.make()?,
+            Step::Readers(readers) => readers.make()?,
             Step::Receiver { path, source } => make_file(path, &source.bytes, PROGRAM_MODE)?,
         }
         Ok(Done::Now)

@@ -9,6 +9,7 @@ use formats::HostId;
 
 use super::account_name::{account_name, comment};
 use super::key::PublicKey;
+use super::readers::Readers;
 use super::record::{self, HostRecord};
 use super::slots::{POOL, Slots};
 use super::step::Step;
@@ -58,6 +59,12 @@ pub(super) fn with_accounts(
     let history = histories.pop();
     steps.extend(histories.into_iter().map(&roots));
     steps.extend(history.map(|path| folder(path, owner, readers, 0o2750)));
+    if let Some(path) = &settings.views {
+        let mut missing = missing_parents(path);
+        let views = missing.pop();
+        steps.extend(missing.into_iter().map(&roots));
+        steps.extend(views.map(|path| folder(path, owner, readers, 0o2750)));
+    }
     steps.push(Step::HostAccount { name: account.clone(), home: jail.clone(), comment: comment(host) });
     steps.push(roots(settings.jails.join(POOL)));
     steps.extend(["", "bin", "slots", "spool"].map(|name| roots(join(&jail, name))));
@@ -67,6 +74,11 @@ pub(super) fn with_accounts(
     );
     steps.push(folder(jail.join("state"), owner, &account, 0o2750));
     steps.push(folder(settings.history.join(host.as_str()), owner, readers, 0o2750));
+    let own = Readers::new(settings, host, record.readers.as_ref());
+    // Nobody's is the usual, and only said where it is to be made so.
+    if record.readers.is_some() || !own.are_right()? {
+        steps.push(Step::Readers(own));
+    }
     steps.push(Step::Receiver { path: jail.join("bin/receiver"), source: Rc::clone(receiver) });
     let bytes = key.restricted(&record.from).into_bytes();
     steps.push(Step::File { path: settings.keys.join(&account), bytes, owner: Some(ROOT) });
@@ -79,7 +91,8 @@ pub(super) fn without_accounts(settings: &Settings, host: &HostId, record: &Host
     let folder = |path, mode| Step::Folder { path, owner: None, mode };
     let written = of_record(settings, host, record, None);
     let hosts = if written.is_none() { Vec::new() } else { missing_parents(&settings.hosts) };
-    let tops = missing_parents(&settings.jails).into_iter().chain(missing_parents(&settings.history));
+    let tops = [Some(&settings.jails), Some(&settings.history), settings.views.as_ref()];
+    let tops = tops.into_iter().flatten().flat_map(|path| missing_parents(path));
     let mut steps: Vec<_> = hosts.into_iter().chain(tops).map(|path| folder(path, 0o750)).collect();
     steps.extend(written);
     steps.push(folder(settings.jails.join(POOL), 0o750));

@@ -27,6 +27,15 @@ pub(crate) struct Committed {
     pub(crate) alarms: Vec<Alarm>,
 }
 
+/// How the push came.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Arrival {
+    /// As what it was admitted.
+    pub(crate) role: Role,
+    /// When the state was made, if it comes from another program's history.
+    pub(crate) imported: Option<DateTime<Utc>>,
+}
+
 /// Commits what was built.
 pub(crate) fn commit(
     history: &HostHistory,
@@ -34,11 +43,11 @@ pub(crate) fn commit(
     log: &mut LogAppender,
     header: &Header,
     built: &Built,
-    role: Role,
+    arrival: &Arrival,
 ) -> Result<Committed, Fault> {
     let now = Utc::now();
     let sequence = log.log().next_sequence();
-    let name = SnapshotName::new(now, sequence)
+    let name = SnapshotName::new(arrival.imported.unwrap_or(now), sequence)
         .map_err(|error| Fault::stream("naming the snapshot")(std::io::Error::other(error)))?;
     building.intend(&name)?;
     building.dir().sync_file_system()?;
@@ -46,9 +55,11 @@ pub(crate) fn commit(
     let file = layout::manifest_file(&name);
     building.dir().rename_new(MANIFEST, &manifests, Name::new(file.as_bytes())?)?;
     building.dir().rename_new(SNAPSHOT, history.dir(), Name::new(name.as_str().as_bytes())?)?;
-    let alarms = alarm(log, header, now)?;
-    let emergency = role == Role::Emergency;
-    log.append(Event::Ingest(Ingest { emergency, ..event(sequence, &name, header, built) }), now)?;
+    let imported = arrival.imported.is_some();
+    let alarms = if imported { Vec::new() } else { alarm(log, header, now)? };
+    let emergency = arrival.role == Role::Emergency;
+    let event = Ingest { emergency, imported, ..event(sequence, &name, header, built) };
+    log.append(Event::Ingest(event), now)?;
     Ok(Committed { name, alarms })
 }
 
@@ -69,6 +80,7 @@ fn event(sequence: u64, name: &SnapshotName, header: &Header, built: &Built) -> 
         changes: built.changes,
         long_entry_bytes: built.cost.long_entry_bytes,
         emergency: false,
+        imported: false,
     }
 }
 

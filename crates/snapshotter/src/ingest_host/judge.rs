@@ -1,6 +1,6 @@
 //! The verdict on a push, and all that follows from it.
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use cli::Failed;
 use durable::{Dir, Name};
 use formats::published::Verdict;
@@ -12,7 +12,7 @@ use history::{Answered, HostHistory, LogAppender, Snapshot};
 
 use super::build::{Basis, Built, Ground, build};
 use super::building::Building;
-use super::commit::{Committed, commit, reason};
+use super::commit::{Arrival, Committed, commit, reason};
 use super::fault::{Fault, Here};
 use super::outcome::{End, Outcome};
 use super::queue::Sealed;
@@ -34,6 +34,8 @@ pub(crate) struct Desk<'a> {
     pub(crate) sealed: &'a Dir,
     pub(crate) state: &'a Dir,
     pub(crate) history: &'a HostHistory,
+    /// When the state was made, if it comes from another program's history.
+    pub(crate) made: Option<DateTime<Utc>>,
     pub(crate) log: LogAppender,
 }
 
@@ -159,7 +161,8 @@ impl Desk<'_> {
         if built.cost.bytes() > left_bytes {
             return Err(Fault::Push(Code::OverBudget));
         }
-        let committed = commit(self.history, building, &mut self.log, header, &built, sealed.role())?;
+        let arrival = Arrival { role: sealed.role(), imported: self.made };
+        let committed = commit(self.history, building, &mut self.log, header, &built, &arrival)?;
         Ok(accepted(&built, &committed))
     }
 

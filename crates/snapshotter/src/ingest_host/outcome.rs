@@ -28,6 +28,9 @@ pub(crate) struct Outcome {
     pub(crate) alarms: Vec<String>,
     /// What the history was found to have lost.
     pub(crate) lost: Option<String>,
+    /// Why the views of the host are not current.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) views: Option<String>,
     /// Push files that still wait.
     pub(crate) waiting: u64,
 }

@@ -26,6 +26,7 @@ use crate::host::record::HostRecord;
 use crate::retain::Policy;
 use crate::settings::Settings;
 use crate::trouble::Trouble;
+use crate::views::{self, Views};
 use crate::{standing, turn};
 
 /// How long it is waited for whoever writes or reads.
@@ -38,6 +39,8 @@ struct Desk<'a> {
     policy: Policy,
     history: HostHistory,
     jail: Jail,
+    /// None if there are to be none; or why they cannot be reached.
+    views: durable::Result<Option<Views>>,
     standing: Option<StandingRecord>,
     now: DateTime<Utc>,
 }
@@ -82,7 +85,15 @@ fn open<'a>(settings: &'a Settings, host: &HostId) -> Result<Desk<'a>, Trouble> 
     // What cannot be read says of nothing that it is off-site.
     let standing = standing::read(settings).unwrap_or_default();
     let policy = settings.policy(&record.retain);
-    Ok(Desk { settings: &settings.prune, policy, history, jail, standing, now: Utc::now() })
+    Ok(Desk {
+        settings: &settings.prune,
+        policy,
+        history,
+        jail,
+        views: Views::open(settings, host),
+        standing,
+        now: Utc::now(),
+    })
 }
 
 fn confine(settings: &Settings, desk: &Desk<'_>) -> Result<(), Trouble> {
@@ -93,6 +104,9 @@ fn confine(settings: &Settings, desk: &Desk<'_>) -> Result<(), Trouble> {
     confinement = confinement.write_tree_beneath(desk.history.dir());
     for folder in [&desk.jail.sealed, &desk.jail.incoming, &desk.jail.state].into_iter().flatten() {
         confinement = confinement.read_beneath(folder);
+    }
+    if let Ok(Some(views)) = &desk.views {
+        confinement = confinement.write_tree_beneath(views.dir());
     }
     let _in_force = confinement.apply()?;
     Ok(())
@@ -107,6 +121,7 @@ impl Desk<'_> {
         let left = Present::look(&self.history).map_err(self.at("looking at"))?.left(&log);
         if !due.is_empty() || !left.is_empty() {
             self.remove(plans, &due, outcome)?;
+            outcome.views = self.renew_views().err();
         }
         // What a plan of the future says of time is not believed: it neither waits nor is remembered.
         plans.finish(|one| has_waited(one) || one.written > self.now)?;
@@ -144,6 +159,13 @@ impl Desk<'_> {
         }
         drop((unread, alone));
         Ok(())
+    }
+
+    /// Before the trash is emptied, which may take hours: no view names what is gone. Also when nothing went, for what a killed run removed.
+    fn renew_views(&self) -> Result<(), String> {
+        let alone = turn::write_within(&self.history, PATIENCE).map_err(|trouble| cli::chain(&trouble))?;
+        let log = self.history.log().map_err(|error| cli::chain(&error))?;
+        views::renew(&self.views, &self.history, &log, &alone)
     }
 
     /// Holds no lock but that of the plans.

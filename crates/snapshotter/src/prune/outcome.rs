@@ -21,6 +21,9 @@ pub(crate) struct Outcome {
     pub(crate) planned: Vec<String>,
     /// How many snapshots there were when that was planned.
     pub(crate) snapshots: u64,
+    /// Why the views of the host are not current.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) views: Option<String>,
 }
 
 /// A snapshot that stays, and why.

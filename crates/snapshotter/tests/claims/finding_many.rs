@@ -84,7 +84,9 @@ fn history(world: &World, snapshots: u64, files: usize) -> u64 {
                 zone: "UTC".to_owned(),
                 new_bytes: 1,
                 changes: 1,
+                long_entry_bytes: 0,
                 emergency: false,
+                imported: false,
             }),
             now,
         )

@@ -31,5 +31,6 @@ mod state;
 mod status;
 mod stories;
 mod verify;
+mod views;
 mod watch;
 mod world;

@@ -231,6 +231,7 @@ fn fleet(hosts: u32, pushes: u64) -> World {
 fn ingested(sequence: u64, time: DateTime<Utc>) -> Event {
     Event::Ingest(Ingest {
         emergency: false,
+        imported: false,
         sequence,
         name: format!("{}-{sequence:010}", time.format("%Y%m%dT%H%M%SZ")),
         root: Root::from_bytes([7; 32]),

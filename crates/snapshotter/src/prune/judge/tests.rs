@@ -135,6 +135,7 @@ fn ingest(sequence: i64, time: DateTime<Utc>) -> Event {
         new_bytes: 1,
         changes: 1,
         emergency: false,
+        imported: false,
         long_entry_bytes: 0,
     })
 }

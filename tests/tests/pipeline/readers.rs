@@ -1,0 +1,151 @@
+//! A group that may read the history of one host, with real accounts: what its members reach, and what nobody else does.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use pipeline_tests::verbs::Hear;
+use pipeline_tests::{Host, Options, Outcome, Scratch, settings};
+
+use crate::rig;
+
+struct World {
+    scratch: Scratch,
+    web01: Host,
+    db1: Host,
+    _folder: tempfile::TempDir,
+}
+
+impl World {
+    fn new() -> World {
+        let folder = tempfile::tempdir_in("/var/lib").unwrap();
+        let mut scratch = rig::scratch(&Options::default());
+        let config = scratch.folder.join("etc/server.toml");
+        let text = fs::read_to_string(&config).unwrap();
+        fs::write(&config, format!("views = {:?}\n{text}", scratch.folder.join("views"))).unwrap();
+        let [web01, db1] = ["web01", "db1"].map(|name| {
+            let files = folder.path().join(name);
+            rig::file(&files.join("secret"), name.as_bytes());
+            rig::file(&files.join("deep/er/file"), b"deep");
+            scratch.add_host(name, &[files]).unwrap()
+        });
+        let world = World { scratch, web01, db1, _folder: folder };
+        world.push();
+        world
+    }
+
+    fn push(&self) {
+        for host in [&self.web01, &self.db1] {
+            let push = settings::Push { verdict_wait_seconds: 60, ..settings::Push::default() };
+            settings::write_push(&self.scratch, host, &push).unwrap();
+            let (push, ingest) = self.scratch.push_and_ingest(host, Hear::Kept).unwrap();
+            assert_eq!((push.code, ingest.unwrap().code), (0, 0), "{}", push.said());
+        }
+    }
+
+    /// `host add` again, with these words.
+    fn add(&self, host: &Host, words: &[&str]) -> Outcome {
+        let key = host.key.public_path();
+        let first = ["host", "add", &host.name, "--key", key.to_str().unwrap()];
+        Outcome::of(&mut self.scratch.snapshotter_as_admin(&[&first[..], words].concat())).unwrap()
+    }
+
+    /// An account of this server's, which ends with it.
+    fn account(&self, name: &str) -> String {
+        let name = format!("{}-{name}", self.scratch.names.owner);
+        self.scratch.add_account(&name, "/usr/sbin/nologin").unwrap();
+        name
+    }
+
+    /// `word` of `path`, as this account: whether it worked.
+    fn may(&self, account: &str, word: &str, path: &Path) -> bool {
+        let tried = Command::new("runuser").args(["-u", account, "--", word]).arg(path).output().unwrap();
+        tried.status.success()
+    }
+
+    /// The file of a host in its newest snapshot, the one in its folder of views, and one deep down.
+    fn files(&self, host: &Host) -> [PathBuf; 3] {
+        let root = host.roots[0].strip_prefix("/").unwrap();
+        let view = self.scratch.folder.join("views").join(&host.name).join("latest");
+        let tree = view.canonicalize().unwrap();
+        [tree.join(root).join("secret"), view.join(root).join("secret"), tree.join(root).join("deep/er/file")]
+    }
+}
+
+#[test]
+fn a_group_reads_the_history_of_its_host_the_old_and_the_new_and_no_others() {
+    let test = "a_group_reads_the_history_of_its_host_the_old_and_the_new_and_no_others";
+    if !rig::is_root_or_skipped(test) {
+        return;
+    }
+    let world = World::new();
+    let (reader, stranger) = (world.account("reader"), world.account("stranger"));
+    for file in world.files(&world.web01) {
+        assert!(!world.may(&reader, "cat", &file), "control: {} before", file.display());
+    }
+    let old = world.files(&world.web01);
+    world.add(&world.web01, &["--readers", &reader]).expect_code(&[0]).unwrap();
+    rig::file(&world.web01.roots[0].join("secret"), b"changed");
+    rig::file(&world.web01.roots[0].join("deep/new"), b"new");
+    world.push();
+    let mut files = world.files(&world.web01).to_vec();
+    files.extend(old);
+    files.push(files[2].parent().unwrap().parent().unwrap().join("new"));
+    for file in &files {
+        assert!(world.may(&reader, "cat", file), "{}", file.display());
+        assert!(!world.may(&stranger, "cat", file), "{}", file.display());
+        let mode = fs::metadata(file).unwrap().mode() & 0o7777;
+        assert_eq!(mode, 0o640, "{}", file.display());
+    }
+    let web01 = world.scratch.history("web01");
+    assert!(world.may(&reader, "ls", &web01) && !world.may(&reader, "touch", &web01.join("new")));
+    assert!(!world.may(&reader, "cat", &web01.join(".lock")), "the writer's lock");
+    for file in world.files(&world.db1) {
+        assert!(!world.may(&reader, "cat", &file), "{}", file.display());
+    }
+    assert!(!world.may(&reader, "ls", &world.scratch.history("db1")));
+    assert!(!world.may(&reader, "ls", &world.scratch.folder.join("history")));
+    // Those who may read all still do, and the server still works.
+    assert!(world.may(&world.scratch.names.ice, "cat", &files[0]));
+    let listed = Outcome::of(&mut world.scratch.snapshotter(&["host", "list"])).unwrap();
+    assert!(listed.stdout.contains(&format!("readable by group {reader}")), "{}", listed.stdout);
+    assert!(!listed.stdout.contains("missing\n"), "{}", listed.stdout);
+    assert_eq!(Outcome::of(&mut world.scratch.snapshotter(&["verify"])).unwrap().code, 0);
+    // Taken away, it is closed at once.
+    world.add(&world.web01, &["--readers", ""]).expect_code(&[0]).unwrap();
+    world.push();
+    for file in files.iter().chain(&world.files(&world.web01)) {
+        assert!(!world.may(&reader, "cat", file), "{} after", file.display());
+    }
+}
+
+#[test]
+fn a_group_that_is_not_there_or_could_lead_a_host_to_its_history_is_refused_and_changes_nothing() {
+    let test = "a_group_that_is_not_there_or_could_lead_a_host_to_its_history_is_refused_and_changes_nothing";
+    if !rig::is_root_or_skipped(test) {
+        return;
+    }
+    let world = World::new();
+    let names = &world.scratch.names;
+    let mixed = world.account("mixed");
+    let joined = Command::new("gpasswd").args(["--add", &world.web01.account, &mixed]).output().unwrap();
+    assert!(joined.status.success(), "{joined:?}");
+    let record = world.scratch.folder.join("etc/hosts/web01.toml");
+    for (group, says) in [
+        ("no-such-group-here", "there is no group"),
+        ("root", "number 0"),
+        (&names.readers, "the server's own"),
+        (&names.owner, "the server's own"),
+        (&world.db1.account, "which is a host's"),
+        (&mixed, "which is a host's"),
+    ] {
+        let refused = world.add(&world.web01, &["--readers", group]);
+        assert_eq!(refused.code, 2, "{group}: {}", refused.said());
+        assert!(refused.said().contains(says), "{group}: {}", refused.said());
+        assert!(!fs::read_to_string(&record).unwrap_or_default().contains("readers"), "{group}");
+    }
+    for bad in ["a\"b", "a:b", "-x", "a\\b"] {
+        assert_eq!(world.add(&world.web01, &[&format!("--readers={bad}")]).code, 2, "{bad}");
+    }
+}

@@ -30,8 +30,8 @@ impl Dir {
         self.remove_tree_seen(name, &mut |_, _| Ok(()))
     }
 
-    /// As [`Dir::remove_tree`], and shows each name below `name` that is not a folder to `before` ahead of its removal: whoever wants to know what
-    /// it frees, or not to remove too fast. An error of `before` ends it.
+    /// As [`Dir::remove_tree`], and shows each name below `name` to `before` ahead of its removal, a folder once it is empty: whoever wants to know
+    /// what it frees, or not to remove too fast. An error of `before` ends it.
     pub fn remove_tree_seen(
         &self,
         name: Name<'_>,
@@ -54,8 +54,14 @@ impl Dir {
             } else if !level.refill()?
                 && let Some(done) = stack.pop()
             {
+                let name = Name::new(&done.name)?;
+                if let Some(Err(error)) = stack.last().map(|above| before(&above.dir, name))
+                    && !error.is_not_found()
+                {
+                    return Err(error);
+                }
                 let parent = stack.last().map_or(self, |level| &level.dir);
-                parent.remove_dir(Name::new(&done.name)?)?;
+                parent.remove_dir(name)?;
             }
         }
         Ok(())

@@ -29,6 +29,24 @@ fn a_tree_goes_and_what_its_links_name_stays() {
 }
 
 #[test]
+fn each_name_below_a_tree_is_shown_before_it_goes_and_a_folder_when_it_is_empty() {
+    let s = scratch();
+    fs::create_dir_all(s.at("tree/sub/empty")).unwrap();
+    fs::write(s.at("tree/sub/file"), "x").unwrap();
+    let mut shown = Vec::new();
+    let seen = s.dir.remove_tree_seen(name("tree"), &mut |folder, name| {
+        folder.stat(name)?;
+        shown.push(String::from_utf8(name.as_bytes().to_vec()).unwrap());
+        Ok(())
+    });
+    seen.unwrap();
+    assert_eq!(shown.pop().as_deref(), Some("sub"));
+    shown.sort();
+    assert_eq!(shown, ["empty", "file"]);
+    assert!(!s.at("tree").exists());
+}
+
+#[test]
 fn a_link_or_a_file_given_as_the_tree_is_removed_itself() {
     let s = scratch();
     fs::create_dir(s.at("victim")).unwrap();

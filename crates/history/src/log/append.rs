@@ -25,14 +25,11 @@ pub struct LogAppender {
 
 impl LogAppender {
     /// Reads and checks the whole log, cuts off a last line without its newline, and makes an empty log where there is none. Any other
-    /// defect is an error, and nothing is changed.
+    /// defect is an error, and nothing is changed. All that was read is on the disk then: who wrote it may have been killed before it was, and
+    /// what is acted on must not be gone after a power cut.
     pub fn open(host: &HostHistory, _alone: &Writing) -> Result<Self> {
         let file = match host.dir().open_read_write(LOG) {
-            Err(error) if error.is_not_found() => {
-                let file = host.dir().create_new(LOG, 0o640)?;
-                host.dir().sync()?;
-                file
-            }
+            Err(error) if error.is_not_found() => host.dir().create_new(LOG, 0o640)?,
             answer => answer?,
         };
         let mut log = Log::new(host.host());
@@ -41,8 +38,11 @@ impl LogAppender {
             log.take(&raw?)?;
         }
         if reader.torn_bytes() > 0 {
-            cut(&file, log.bytes()).map_err(|source| stream("cut the torn end off the log", host, source))?;
+            file.set_len(log.bytes())
+                .map_err(|source| stream("cut the torn end off the log", host, source))?;
         }
+        file.sync_all().map_err(|source| stream("bring the snapshot log to the disk", host, source))?;
+        host.dir().sync()?;
         Ok(Self { file, log, poisoned: false })
     }
 
@@ -79,11 +79,6 @@ impl LogAppender {
         self.poisoned = false;
         Ok(())
     }
-}
-
-fn cut(file: &File, bytes: u64) -> std::io::Result<()> {
-    file.set_len(bytes)?;
-    file.sync_all()
 }
 
 fn stream(doing: &'static str, host: &HostHistory, source: std::io::Error) -> Error {

@@ -20,6 +20,7 @@ pub(crate) fn ahead<'a>(standing: Standing<'a>, history: &History, hosts: &[Host
 
 fn of_host<'a>(standing: Standing<'a>, history: &History, host: &HostId) -> Option<Vec<Addition<'a>>> {
     let history = history.host(host).ok()?;
+    let _reading = history.read_lock().ok()?;
     let log = history.log().ok()?;
     let newest = log.latest()?;
     let plan = standing.plan;

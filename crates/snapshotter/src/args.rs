@@ -59,7 +59,8 @@ const VERIFY_EXAMPLES: &str = "Examples:
   snapshotter verify
   snapshotter verify web01
 
-Reads the log, every manifest and every file again, and changes nothing. Where all of a history is well, that is noted in its log: `prune` wants to see it. Ends with 28 if a log or a manifest is damaged, with 29 if a
+Reads the log, every manifest and every file again, and changes nothing. Where all of a history is well, that is noted in its log: `prune` wants to see it;
+ends with 3 if it could not be noted. Ends with 28 if a log or a manifest is damaged, with 29 if a
 snapshot's files differ from its manifest.";
 
 const PRUNE_EXAMPLES: &str = "Examples:
@@ -69,9 +70,11 @@ const PRUNE_EXAMPLES: &str = "Examples:
   snapshotter prune --execute --plan
 
 A plan names the snapshots that no rule of [retain] keeps. Once it has waited (`wait_hours`), --execute removes them, if every guard agrees anew: not the newest,
-not the newest that was verified, not below `keep_min`, nothing on hold, nothing that a push may build on, nothing that is not off-site where `require_ice`
-says so, no more than `cap` in one run. Nothing at all goes while the clock or the list of snapshots is odd, or the last verify is older than `verify_days`: then it
-ends with 3, or with 28 if the history is not what it was. docs/history.md tells all of it.";
+not the newest that was verified, not below `keep_min`, nothing on hold, nothing that a push may build on, no more than `cap` in one run; where `require_ice` is set,
+nothing that is newer than the newest that every vault has ice of. Nothing at all goes while the clock or the list of snapshots is odd, or the last verify is older
+than `verify_days`: then it ends with 3, or with 28 if the history is not what it was, and what was planned is void. By hand: --plan, and --execute --plan after
+`wait_hours`, no more than two days later. Where the log or the list is not what the last plan knew, or no plan was made for 30 days, somebody has to look, and say so:
+`hold`, then `release`. docs/history.md tells all of it.";
 
 const HOLD_EXAMPLES: &str = "Examples:
   snapshotter hold web01 --reason 'case 4711: keep everything'

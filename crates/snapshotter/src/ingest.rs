@@ -133,7 +133,7 @@ fn is_abort(exit: Exit) -> bool {
 }
 
 /// What is wrong with a history is worse than what keeps a push waiting.
-fn worse(a: Exit, b: Exit) -> Exit {
+pub(crate) fn worse(a: Exit, b: Exit) -> Exit {
     let weight = |exit: Exit| match exit.class() {
         cli::exit::Class::Whole => 0,
         cli::exit::Class::Refused => 1,
@@ -188,4 +188,18 @@ pub(crate) fn told(host: &HostId, outcome: &Outcome) -> Result<serde_json::Value
         fields.insert("host".to_owned(), host.as_str().into());
     }
     Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_busy_host_hides_no_other_failure() {
+        let worst = |exits: &[Exit]| exits.iter().fold(Exit::WHOLE, |worst, exit| worse(worst, *exit));
+        assert_eq!(worst(&[Exit::WHOLE, Exit::BUSY]), Exit::BUSY);
+        assert_eq!(worst(&[Exit::BUSY, Exit::LEFT_OUT]), Exit::LEFT_OUT);
+        assert_eq!(worst(&[Exit::LEFT_OUT, Exit::BUSY]), Exit::LEFT_OUT);
+        assert_eq!(worst(&[Exit::BUSY, Exit::MACHINE, Exit::DAMAGED, Exit::BUSY]), Exit::DAMAGED);
+    }
 }

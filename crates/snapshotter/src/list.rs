@@ -18,14 +18,26 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, only: Option<&HostId>) -> 
         let place = history.host(&host).map_err(at())?;
         let _reading = place.read_lock().map_err(at())?;
         let log = place.log().map_err(at())?;
-        let policy = settings.policy(&HostRecord::read(settings, &host)?.retain);
+        let policy = match HostRecord::read(settings, &host) {
+            Ok(record) => Some(settings.policy(&record.retain)),
+            // Its snapshots are there all the same.
+            Err(trouble) => {
+                let why = format!("which rules keep it is not known: {}", Failed::from(trouble).chain());
+                run.leave_out(host.as_str().as_bytes(), &why);
+                None
+            }
+        };
         if let Some(reason) = log.hold() {
             run.line(&format!("{host}  on hold: {reason}"));
         }
-        let rules = retain(&log.times(), &policy);
-        for (snapshot, rule) in log.snapshots().iter().zip(rules) {
+        let rules = policy.map(|policy| retain(&log.times(), &policy));
+        for (place, snapshot) in log.snapshots().iter().enumerate() {
             let Snapshot { name, entries, new_bytes, left_out, .. } = snapshot;
-            let word = rule.map_or("no rule", Rule::word);
+            let rule = rules.as_ref().and_then(|rules| *rules.get(place)?);
+            let word = match rules {
+                Some(_) => rule.map_or("no rule", Rule::word),
+                None => "unknown rules",
+            };
             let held = log.hold_on(name);
             let hold = held.map(|reason| format!(", on hold: {reason}")).unwrap_or_default();
             run.line(&format!(

@@ -19,7 +19,7 @@ use cli::{Amount, Exit, Failed, Run};
 use formats::HostId;
 
 use crate::account::this_program;
-use crate::ingest::exit_of;
+use crate::ingest::{exit_of, worse};
 use crate::list::{hosts, open};
 use crate::settings::Settings;
 use crate::trouble::Trouble;
@@ -47,7 +47,7 @@ impl Step {
     }
 }
 
-/// Runs the verb.
+/// Runs the verb. One host's trouble hides no other's.
 pub(crate) fn run(run: &mut Run, settings: &Settings, only: &[HostId], step: Step) -> Result<Exit, Failed> {
     let history = open(settings)?;
     let mut worst = Exit::WHOLE;
@@ -55,14 +55,15 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, only: &[HostId], step: Ste
     let only = if only.is_empty() { hosts(&history, None)? } else { only.to_vec() };
     for host in only {
         let (exit, outcome) = one(settings, &host, step)?;
-        let exit = match &outcome {
-            Some(outcome) => {
-                tell(run, &host, outcome);
-                if outcome.why == Some(Why::Damaged) { Exit::DAMAGED } else { exit }
-            }
-            None => exit,
+        if let Some(outcome) = &outcome {
+            tell(run, &host, outcome);
+        }
+        let exit = match outcome.as_ref().and_then(|outcome| outcome.why) {
+            Some(Why::Damaged) => Exit::DAMAGED,
+            Some(Why::Odd) => worse(Exit::LEFT_OUT, exit),
+            Some(Why::Held) | None => exit,
         };
-        worst = if worst == Exit::WHOLE || exit == Exit::DAMAGED { exit } else { worst };
+        worst = worse(worst, exit);
         let mut fields = serde_json::json!({ "host": host.as_str(), "exit": exit.code() });
         if let (Some(fields), Some(outcome)) = (fields.as_object_mut(), outcome) {
             let outcome =
@@ -75,6 +76,7 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, only: &[HostId], step: Ste
     Ok(worst)
 }
 
+/// One process. It tells what it has done also when it could not go on.
 fn one(settings: &Settings, host: &HostId, step: Step) -> Result<(Exit, Option<Outcome>), Failed> {
     let output = this_program()
         .args(["prune-host", host.as_str(), step.word(), "--config"])
@@ -84,11 +86,10 @@ fn one(settings: &Settings, host: &HostId, step: Step) -> Result<(Exit, Option<O
         .output()
         .map_err(Trouble::stream(format!("starting the prune of {host}")))?;
     let text = String::from_utf8_lossy(&output.stdout);
-    let outcome = text.lines().last().and_then(|line| serde_json::from_str(line).ok());
-    match (exit_of(output.status), outcome) {
-        (Exit::WHOLE, None) => Ok((Exit::BUG, None)),
-        (Exit::WHOLE, outcome) => Ok((Exit::WHOLE, outcome)),
-        (exit, _) => Ok((exit, None)),
+    let outcome: Option<Outcome> = text.lines().last().and_then(|line| serde_json::from_str(line).ok());
+    match exit_of(output.status) {
+        Exit::WHOLE if outcome.is_none() => Ok((Exit::BUG, None)),
+        exit => Ok((exit, outcome)),
     }
 }
 

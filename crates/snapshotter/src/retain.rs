@@ -1,7 +1,7 @@
 //! Which snapshots of a host are kept, and by which rule: grandfather, father, son.
 //!
 //! A value and nothing else: no clock is asked, no disk is touched, nothing is removed. All that is measured is measured from the newest snapshot,
-//! so a host that is silent loses nothing, and no clock can age anything. What is listed as kept by no rule may go; whether it does is decided by
+//! so a host that is silent loses nothing, and the only clock is the name of the newest snapshot. What is listed as kept by no rule may go; whether it does is decided by
 //! `prune`.
 
 mod typed;
@@ -28,7 +28,7 @@ pub(crate) struct Policy {
     pub(crate) weekly: u32,
     /// The same of months.
     pub(crate) monthly: u32,
-    /// The history reaches back so many days, if it ever did.
+    /// The history reaches back so many days, or to its beginning.
     pub(crate) reach_days: u32,
 }
 
@@ -45,7 +45,7 @@ pub(crate) enum Rule {
     Weekly,
     /// It is the first of its month.
     Monthly,
-    /// It is the newest of those that are as old as the history has to be.
+    /// It is the newest of those that are as old as the history has to be; the oldest, while none is.
     Reach,
 }
 
@@ -86,9 +86,9 @@ pub(crate) fn retain(times: &[i64], policy: &Policy) -> Vec<Option<Rule>> {
     for (rule, places, bucket) in calendars {
         firsts(times, places, bucket).into_iter().for_each(|place| keep(place, rule));
     }
-    if let Some(place) = times.iter().rposition(|time| *time <= before(policy.reach_days)) {
-        keep(place, Rule::Reach);
-    }
+    // Until one is old enough, the oldest is the one that will be first.
+    let reaching = times.iter().rposition(|time| *time <= before(policy.reach_days));
+    keep(reaching.unwrap_or(0), Rule::Reach);
     kept
 }
 

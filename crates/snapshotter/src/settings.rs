@@ -53,7 +53,7 @@ pub(crate) struct Settings {
     pub(crate) hours: Hours,
     /// What iceboxer publishes after each run.
     pub(crate) ice_standing: PathBuf,
-    /// So many days every history reaches back, if it ever did.
+    /// So many days every history reaches back, or to its beginning.
     pub(crate) keep_days: u32,
     /// What is kept of a history whose record does not say.
     typed_retain: TypedRetain,
@@ -205,9 +205,9 @@ impl Settings {
         let hours = Hours::new(&typed.hours).map_err(|wrong| SettingsError::value(path, "hours", wrong))?;
         typed.audit.check(path)?;
         typed.retain.check(path)?;
-        typed.prune.check(path)?;
         typed.limits.check(path, Place::Settings)?;
         let Allowed { limits, .. } = typed.limits.meant(typed.sandbox.meant());
+        typed.prune.check(path, limits.session_seconds)?;
         if !(1..=SESSIONS_MAX).contains(&typed.sessions) {
             let what = format!("must be from 1 to {SESSIONS_MAX}");
             return Err(SettingsError::value(path, "sessions", what));

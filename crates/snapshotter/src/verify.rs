@@ -29,16 +29,18 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, only: Option<&HostId>) -> 
     let mut scribe = Scribe::start(settings).map_err(Trouble::stream("starting what writes to the log"))?;
     confine(settings, &dir, &scribe)?;
     let mut defects = Defects::default();
-    let mut seen = Seen::default();
+    run.report().count("read_bytes", 0);
     for host in hosts(&history, only)? {
         let at = || Trouble::history(&host);
         let place = history.host(&host).map_err(at())?;
         let _reading = place.read_lock().map_err(at())?;
+        // No longer than the lock: what is removed after it gives its inode to another file.
+        let mut seen = Seen::default();
         // Before the log: an ingest may commit at any moment, and its line is there before its working folder goes.
         let present = present(&place)?;
         match place.log() {
             Ok(log) => {
-                let (defects_before, bytes_before) = (defects.count(), seen.read_bytes());
+                let defects_before = defects.count();
                 strangers(run, &place, &log, &present, &mut defects);
                 verify(run, &place, &log, &mut defects, &mut seen)?;
                 if let (true, Some(newest)) = (defects.count() == defects_before, log.latest()) {
@@ -46,11 +48,11 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, only: Option<&HostId>) -> 
                         host: host.clone(),
                         newest: newest.name.to_string(),
                         snapshots: log.snapshots().len() as u64,
-                        read_bytes: seen.read_bytes() - bytes_before,
+                        read_bytes: seen.read_bytes(),
                     };
                     if let Err(why) = scribe.note(&note) {
-                        run.console()
-                            .warn(&format!("{host}: that it is well is not noted in its log: {why}"));
+                        let why = format!("that it is well is not noted in its log: {why}");
+                        run.leave_out(host.as_str().as_bytes(), &why);
                     }
                 }
             }
@@ -60,9 +62,9 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, only: Option<&HostId>) -> 
             Err(error) => return Err(at()(error).into()),
         }
         run.report().count("hosts", 1);
+        run.report().count("read_bytes", seen.read_bytes());
     }
     scribe.finish();
-    run.report().count("read_bytes", seen.read_bytes());
     defects.end(run)
 }
 

@@ -25,6 +25,10 @@ pub struct PrunePlan {
     pub log_head: ContentHash,
     /// How many snapshots there were.
     pub snapshots: u64,
+    /// Number of lines of the log when something was found that stays odd until a person has looked: `written` to `snapshots` are then those of the
+    /// last plan before. Absent if nothing was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubted_line: Option<u64>,
     /// Why it names none, if that has a reason.
     pub refused: Option<String>,
     /// What may be removed, oldest first; empty once it is carried out or withdrawn.

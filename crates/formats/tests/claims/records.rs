@@ -91,6 +91,7 @@ pub(crate) fn plan() -> PrunePlan {
     };
     PrunePlan {
         format: PrunePlan::format(),
+        doubted_line: None,
         host: ice_id().host().clone(),
         written: TIME.into(),
         line: 17,

@@ -27,12 +27,16 @@ const USUAL_SSHD: &str = "ssh.service";
 const USUAL: &str = "/etc/ssh/sshd_config";
 
 /// What runs the server.
-const UNITS: [(&str, Role); 6] = [
+const UNITS: [(&str, Role); 10] = [
     (OWN_SSHD, Role::Always),
     ("firn-ingest.service", Role::Always),
     ("firn-status.timer", Role::Always),
+    ("firn-prune.timer", Role::Always),
+    ("firn-verify.timer", Role::Always),
     ("firn-ice.timer", Role::Always),
     ("firn-status.service", Role::ByTimer),
+    ("firn-prune.service", Role::ByTimer),
+    ("firn-verify.service", Role::ByTimer),
     ("firn-ice.service", Role::ByTimer),
 ];
 const PROPERTIES: [&str; 4] = ["LoadState", "UnitFileState", "ActiveState", "Result"];

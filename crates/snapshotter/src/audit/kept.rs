@@ -9,6 +9,7 @@ use formats::records::audit::{Finding, Requirement, Verdict};
 use super::facts::Hosts;
 use super::past::Past;
 use super::shown;
+use crate::retain::{Policy, TypedRetain};
 use crate::settings::Settings;
 
 /// Two years.
@@ -28,6 +29,8 @@ const JOBS: [&str; 10] = [
     "/etc/cron.monthly",
     "/var/spool/cron/crontabs",
 ];
+/// Most records that are named.
+const NAMED_MAX: usize = 5;
 const FILES_MAX: usize = 1000;
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
@@ -38,14 +41,7 @@ pub(super) fn judge(
     now: i64,
 ) -> Finding {
     let mut finding = Finding::new(Requirement::R9);
-    let days = settings.keep_days;
-    match days >= KEEP_DAYS_MIN {
-        true => finding
-            .add(Verdict::Pass, format!("keep_days is {days}, and no prune shortens a history below that")),
-        false => {
-            finding.add(Verdict::Fail, format!("keep_days is {days}, and two years are {KEEP_DAYS_MIN}"))
-        }
-    }
+    policies(&mut finding, settings, hosts);
     jobs(&mut finding, &settings.history);
     match pasts {
         Err(error) => finding.add(Verdict::Unknown, error),
@@ -61,6 +57,45 @@ pub(super) fn judge(
         }
     }
     finding
+}
+
+/// What no prune removes, by the settings and by the record of each host.
+fn policies(finding: &mut Finding, settings: &Settings, hosts: &Hosts) {
+    let days = settings.keep_days;
+    if days < KEEP_DAYS_MIN {
+        finding.add(Verdict::Fail, format!("keep_days is {days}, and two years are {KEEP_DAYS_MIN}"));
+    }
+    let of_settings = ("the settings".to_owned(), settings.policy(&TypedRetain::default()));
+    let of_hosts = hosts
+        .all
+        .iter()
+        .map(|host| (format!("the record of {}", host.id), settings.policy(&host.record.retain)));
+    let mut short = 0_usize;
+    for (whose, policy) in std::iter::once(of_settings).chain(of_hosts).filter(|(_, policy)| !spans(policy)) {
+        short += 1;
+        if short <= NAMED_MAX {
+            let Policy { every_days, daily, weekly, monthly, .. } = policy;
+            let rules =
+                format!("every_days = {every_days}, daily = {daily}, weekly = {weekly}, monthly = {monthly}");
+            finding.add(Verdict::Fail, format!("{whose}: no rule of [retain] spans two years ({rules})"));
+        }
+    }
+    if short > NAMED_MAX {
+        finding.add(Verdict::Fail, format!("{} more records are so", short - NAMED_MAX));
+    }
+    if short == 0 && days >= KEEP_DAYS_MIN {
+        let text = format!("keep_days is {days}, and a rule of each host's policy spans two years");
+        finding.add(Verdict::Pass, text);
+    }
+}
+
+/// Whether one rule keeps something of each month, or more often, for two years. The oldest snapshot alone is no history.
+fn spans(policy: &Policy) -> bool {
+    let Policy { every_days, daily, weekly, monthly, .. } = *policy;
+    every_days >= KEEP_DAYS_MIN
+        || daily >= KEEP_DAYS_MIN
+        || weekly >= KEEP_DAYS_MIN.div_ceil(7)
+        || monthly >= 24
 }
 
 fn gone(finding: &mut Finding, pasts: &[Past]) {
@@ -186,6 +221,26 @@ mod tests {
             "",
         ] {
             assert_eq!(remover(good, history), None, "{good}");
+        }
+    }
+
+    #[test]
+    fn a_policy_of_which_no_rule_spans_two_years_is_told() {
+        let nothing = Policy { every_days: 0, daily: 0, weekly: 0, monthly: 0, reach_days: 731 };
+        for good in [
+            Policy { monthly: 24, ..nothing },
+            Policy { weekly: 105, ..nothing },
+            Policy { daily: 730, ..nothing },
+            Policy { every_days: 730, ..nothing },
+        ] {
+            assert!(spans(&good), "{good:?}");
+        }
+        for bad in [
+            nothing,
+            Policy { every_days: 729, daily: 729, weekly: 104, monthly: 23, ..nothing },
+            Policy { daily: 7, ..nothing },
+        ] {
+            assert!(!spans(&bad), "{bad:?}");
         }
     }
 

@@ -31,7 +31,8 @@ pub(crate) fn named(jail: &Jail, host: &HostId) -> Result<HashSet<Root>, Trouble
     if let Some(state) = &jail.state {
         bases.extend(publish::load(state, host)?.and_then(|published| published.base));
     }
-    for folder in [&jail.sealed, &jail.incoming].into_iter().flatten() {
+    // In the order in which a push goes through them, so that none is missed that is sealed meanwhile.
+    for folder in [&jail.incoming, &jail.sealed].into_iter().flatten() {
         let at = || Trouble::folder(format!("looking at the pushes of {host}"));
         for name in folder.names_at_most(NAMES_MAX).map_err(at())? {
             let beginning = match beginning(folder, Name::new(&name).map_err(at())?) {

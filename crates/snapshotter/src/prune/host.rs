@@ -2,9 +2,10 @@
 //! of standard output.
 
 use std::collections::HashSet;
+use std::thread::sleep;
 use std::time::Duration;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use cli::{Exit, Failed, Run};
 use durable::{Dir, Name};
 use formats::HostId;
@@ -20,9 +21,11 @@ use super::judge::{Facts, Fate, Last, Refusal, SameLog, Scope, judge};
 use super::outcome::{Outcome, Spared};
 use super::plans::{Numbered, Plans};
 use super::settings::PruneSettings;
-use super::trash::{self, Present};
+use super::trash::{self, Pace, Present, Trash};
 use super::{Step, iced};
 use crate::host::record::HostRecord;
+use crate::ingest_host::publish;
+use crate::limits::Allowed;
 use crate::retain::Policy;
 use crate::settings::Settings;
 use crate::trouble::Trouble;
@@ -31,18 +34,41 @@ use crate::{standing, turn};
 
 /// How long it is waited for whoever writes or reads.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// So many snapshots go while the locks are held; and then whoever waits for them gets so much time.
+const TURN: usize = 8;
+const BREATH: Duration = Duration::from_millis(200);
 const OPEN_FILES: u64 = 1024;
 
 /// All that one prune works with.
 struct Desk<'a> {
     settings: &'a PruneSettings,
     policy: Policy,
+    allowed: Allowed,
+    wait: TimeDelta,
     history: HostHistory,
     jail: Jail,
+<<<<<<< HEAD
     /// None if there are to be none; or why they cannot be reached.
     views: durable::Result<Option<Views>>,
     standing: Option<StandingRecord>,
+=======
+    /// What iceboxer published, or why it cannot be read.
+    standing: Result<Option<StandingRecord>, String>,
+>>>>>>> p2
     now: DateTime<Utc>,
+}
+
+/// What is there.
+struct Survey {
+    log: Log,
+    present: Present,
+}
+
+/// Whether there is more to remove.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum More {
+    Yes,
+    No,
 }
 
 /// Runs the verb.
@@ -51,16 +77,11 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, host: &HostId, step: Step)
     confine(settings, &desk)?;
     let mut plans = Plans::open(&desk.history)?;
     let mut outcome = Outcome::default();
-    if step != Step::Plan {
-        desk.execute(&mut plans, &mut outcome)?;
-    }
-    if step != Step::Execute {
-        // Emptying the trash may have taken hours, and pushes came meanwhile.
-        desk.now = Utc::now();
-        desk.plan(&mut plans, &mut outcome)?;
-    }
+    let ended = desk.steps(&mut plans, &mut outcome, step);
+    // Whatever went wrong then: what is gone is told.
     let line = serde_json::to_string(&outcome).map_err(|error| Failed::bug("telling the outcome", error))?;
     run.line(&line);
+    ended?;
     Ok(Exit::WHOLE)
 }
 
@@ -82,6 +103,7 @@ fn open<'a>(settings: &'a Settings, host: &HostId) -> Result<Desk<'a>, Trouble> 
             }
         }
     };
+<<<<<<< HEAD
     // What cannot be read says of nothing that it is off-site.
     let standing = standing::read(settings).unwrap_or_default();
     let policy = settings.policy(&record.retain);
@@ -92,6 +114,17 @@ fn open<'a>(settings: &'a Settings, host: &HostId) -> Result<Desk<'a>, Trouble> 
         jail,
         views: Views::open(settings, host),
         standing,
+=======
+    let allowed = settings.allowed(&record.limits);
+    Ok(Desk {
+        settings: &settings.prune,
+        policy: settings.policy(&record.retain),
+        wait: settings.prune.wait(allowed.limits.session_seconds),
+        allowed,
+        history,
+        jail,
+        standing: standing::read(settings),
+>>>>>>> p2
         now: Utc::now(),
     })
 }
@@ -102,54 +135,106 @@ fn confine(settings: &Settings, desk: &Desk<'_>) -> Result<(), Trouble> {
     let mut confinement =
         Confinement::new(Profile::Ingest).landlock(settings.landlock()).threads(Threads::One);
     confinement = confinement.write_tree_beneath(desk.history.dir());
-    for folder in [&desk.jail.sealed, &desk.jail.incoming, &desk.jail.state].into_iter().flatten() {
+    for folder in [&desk.jail.sealed, &desk.jail.incoming].into_iter().flatten() {
         confinement = confinement.read_beneath(folder);
     }
+<<<<<<< HEAD
     if let Ok(Some(views)) = &desk.views {
         confinement = confinement.write_tree_beneath(views.dir());
+=======
+    if let Some(state) = &desk.jail.state {
+        confinement = confinement.write_files_beneath(state);
+>>>>>>> p2
     }
     let _in_force = confinement.apply()?;
     Ok(())
 }
 
 impl Desk<'_> {
+    fn steps(&mut self, plans: &mut Plans, outcome: &mut Outcome, step: Step) -> Result<(), Trouble> {
+        let executed = match step {
+            Step::Plan => Ok(()),
+            Step::Execute | Step::Both => self.execute(plans, outcome),
+        };
+        let may_plan = matches!(executed, Ok(()) | Err(Trouble::Busy { .. }));
+        let planned = if step != Step::Execute && may_plan {
+            // Emptying the trash may have taken hours, and pushes came meanwhile.
+            self.now = Utc::now();
+            self.plan(plans, outcome)
+        } else {
+            Ok(())
+        };
+        let ended = executed.and(planned);
+        if matches!(ended, Err(Trouble::Stranger { .. })) {
+            plans.finish(|_| true)?;
+        }
+        ended
+    }
+
     /// Carries out the plans that have waited; each is done then, whatever came of it.
     fn execute(&self, plans: &mut Plans, outcome: &mut Outcome) -> Result<(), Trouble> {
-        let has_waited = |one: &Numbered| self.now - one.written >= self.settings.wait();
+        let Survey { log, present } = self.survey()?;
+        plans.finish(is_seen(&log))?;
+        let has_waited = |one: &Numbered| self.now - one.written >= self.wait;
         let due: Vec<Numbered> = plans.open_ones().filter(|one| has_waited(one)).cloned().collect();
+<<<<<<< HEAD
         let log = self.history.log().map_err(Trouble::history(self.history.host()))?;
         let left = Present::look(&self.history).map_err(self.at("looking at"))?.left(&log);
         if !due.is_empty() || !left.is_empty() {
             self.remove(plans, &due, outcome)?;
             outcome.views = self.renew_views().err();
+=======
+        if due.is_empty() && present.left(&log).is_empty() {
+            // What is odd is told also by a run that has nothing to do.
+            outcome.judged(self.judge(
+                &log,
+                plans,
+                &present,
+                Scope::Execute { planned: &HashSet::new() },
+                0,
+            )?);
+        } else {
+            while self.remove(plans, &due, outcome)? == More::Yes {
+                sleep(BREATH);
+            }
+>>>>>>> p2
         }
-        // What a plan of the future says of time is not believed: it neither waits nor is remembered.
-        plans.finish(|one| has_waited(one) || one.written > self.now)?;
+        // After a doubt all waits anew. What a plan of the future says of time is not believed: it neither waits nor is remembered.
+        let is_doubted = outcome.refused.is_some();
+        plans.finish(|one| is_doubted || has_waited(one) || one.written > self.now)?;
         self.empty_trash(outcome)
     }
 
-    /// Under both locks, for as long as a few renames take.
-    fn remove(&self, plans: &Plans, due: &[Numbered], outcome: &mut Outcome) -> Result<(), Trouble> {
+    /// Removes a few, under both locks, for as long as their renames take. All is asked anew each time.
+    fn remove(&self, plans: &Plans, due: &[Numbered], outcome: &mut Outcome) -> Result<More, Trouble> {
         let host = self.history.host();
         let (alone, unread) = turn::remove_within(&self.history, PATIENCE)?;
         let mut log = LogAppender::open(&self.history, &alone).map_err(Trouble::history(host))?;
         let present = Present::look(&self.history).map_err(self.at("looking at"))?;
-        for name in present.left(log.log()) {
-            trash::throw_away(&self.history, &name).map_err(self.at("tidying"))?;
+        self.require_no_stranger(&present, log.log())?;
+        if log.log().hold().is_none() {
+            for name in present.left(log.log()) {
+                trash::throw_away(&self.history, &name).map_err(self.at("tidying"))?;
+            }
         }
         let planned = due.iter().flat_map(|one| one.plan.remove.iter().map(move |planned| (planned, one)));
         let planned: Vec<(&PlannedSnapshot, &Numbered)> = planned.collect();
         let sequences: HashSet<u64> = planned.iter().map(|(planned, _)| planned.sequence).collect();
         let snapshots = log.log().snapshots().to_vec();
-        let fates = self.judge(log.log(), plans, &present, Scope::Execute { planned: &sequences })?;
-        let Some(fates) = outcome.judged(fates) else { return Ok(()) };
+        let removed = u32::try_from(outcome.removed.len()).unwrap_or(u32::MAX);
+        let fates =
+            self.judge(log.log(), plans, &present, Scope::Execute { planned: &sequences }, removed)?;
+        let Some(fates) = outcome.judged(fates) else { return Ok(More::No) };
+        outcome.spared.clear();
+        let (before, mut more) = (outcome.removed.len(), More::No);
         for (snapshot, fate) in snapshots.iter().zip(fates) {
             let plan = planned.iter().find(|(planned, _)| is_the_same(planned, snapshot));
             match (fate, plan) {
+                (Fate::Goes, Some(_)) if outcome.removed.len() - before >= TURN => more = More::Yes,
                 (Fate::Goes, Some((_, plan))) => {
                     log.append(event(snapshot, &plan.plan), Utc::now()).map_err(Trouble::history(host))?;
-                    trash::throw_away(&self.history, &snapshot.name).map_err(self.at("tidying"))?;
                     outcome.removed.push(snapshot.name.to_string());
+                    trash::throw_away(&self.history, &snapshot.name).map_err(self.at("tidying"))?;
                 }
                 (Fate::Spared(guard), Some(_)) => {
                     outcome.spared.push(Spared { name: snapshot.name.to_string(), why: guard.to_string() });
@@ -157,8 +242,11 @@ impl Desk<'_> {
                 _ => {}
             }
         }
+        if outcome.removed.len() > before {
+            self.publish(log.log())?;
+        }
         drop((unread, alone));
-        Ok(())
+        Ok(more)
     }
 
     /// Before the trash is emptied, which may take hours: no view names what is gone. Also when nothing went, for what a killed run removed.
@@ -170,31 +258,56 @@ impl Desk<'_> {
 
     /// Holds no lock but that of the plans.
     fn empty_trash(&self, outcome: &mut Outcome) -> Result<(), Trouble> {
-        if trash::is_empty(&self.history).map_err(self.at("looking at"))? {
-            return Ok(());
-        }
-        let freed = trash::empty(&self.history, self.settings.names_per_second);
-        outcome.freed_bytes = freed.map_err(self.at("emptying the trash of"))?;
+        let emptied = self.remove_trash(&mut outcome.freed_bytes);
         if outcome.freed_bytes > 0 {
+            // However long an ingest takes: nobody else knows how many they were.
             let host = self.history.host();
-            let alone = turn::write_within(&self.history, PATIENCE)?;
+            let alone = turn::write_within(&self.history, Duration::MAX)?;
             let mut log = LogAppender::open(&self.history, &alone).map_err(Trouble::history(host))?;
             let event = Event::Freed { bytes: outcome.freed_bytes };
             log.append(event, Utc::now()).map_err(Trouble::history(host))?;
+            self.publish(log.log())?;
+        }
+        emptied
+    }
+
+    /// Not while the host is on hold, which may begin at any moment.
+    fn remove_trash(&self, freed_bytes: &mut u64) -> Result<(), Trouble> {
+        let mut trash = Trash::open(&self.history).map_err(self.at("looking at"))?;
+        let mut pace = Pace::new(self.settings.names_per_second);
+        while !trash.is_empty() {
+            let log = self.history.log().map_err(Trouble::history(self.history.host()))?;
+            if log.hold().is_some() {
+                break;
+            }
+            trash.remove_one(&mut pace, freed_bytes).map_err(self.at("emptying the trash of"))?;
         }
         Ok(())
     }
 
+    /// The host is told what room it has now, and not only after its next push. Under the lock of whoever writes.
+    fn publish(&self, log: &Log) -> Result<(), Trouble> {
+        let Some(state) = &self.jail.state else { return Ok(()) };
+        let host = self.history.host();
+        let before = publish::load(state, host)?;
+        let published = publish::of_log(log, host, &self.allowed, before.as_ref());
+        publish::store(state, &published, before.as_ref())
+    }
+
     /// Writes down what may go later. Also when that is nothing: the next one wants to know what was there.
     fn plan(&self, plans: &mut Plans, outcome: &mut Outcome) -> Result<(), Trouble> {
-        let host = self.history.host();
-        let reading = self.history.read_lock().map_err(Trouble::history(host))?;
-        let log = self.history.log().map_err(Trouble::history(host))?;
-        let present = Present::look(&self.history).map_err(self.at("looking at"))?;
-        drop(reading);
+        let Survey { log, present } = self.survey()?;
+        plans.finish(is_seen(&log))?;
         let open = plans.named();
-        let fates = self.judge(&log, plans, &present, Scope::Plan { open: &open })?;
-        let fates = outcome.judged(fates);
+        let fates = self.judge(&log, plans, &present, Scope::Plan { open: &open }, 0)?;
+        let (stays, refused) = match &fates {
+            Ok(_) => (false, None),
+            Err(refusal) => (refusal.stays(), Some(refusal.to_string())),
+        };
+        if refused.is_some() {
+            plans.finish(|_| true)?;
+        }
+        let fates = outcome.judged(fates).unwrap_or_default();
         let goes = |(snapshot, fate): (&Snapshot, Fate)| match fate {
             Fate::Goes => Some(PlannedSnapshot {
                 name: snapshot.name.to_string(),
@@ -203,19 +316,44 @@ impl Desk<'_> {
             }),
             _ => None,
         };
-        let remove: Vec<_> = log.snapshots().iter().zip(fates.unwrap_or_default()).filter_map(goes).collect();
+        let remove: Vec<_> = log.snapshots().iter().zip(fates).filter_map(goes).collect();
         outcome.planned = remove.iter().map(|planned| planned.name.clone()).collect();
         outcome.snapshots = log.snapshots().len() as u64;
-        plans.add(PrunePlan {
+        let plan = PrunePlan {
             format: PrunePlan::format(),
-            host: host.clone(),
+            host: self.history.host().clone(),
             written: self.now.to_rfc3339_opts(SecondsFormat::Secs, true),
             line: log.lines(),
             log_head: log.log_head(),
             snapshots: log.snapshots().len() as u64,
-            refused: outcome.refused.clone(),
+            doubted_line: None,
+            refused,
             remove,
+        };
+        plans.add(match plans.newest() {
+            Some(newest) if stays => newest.carried(plan),
+            _ => plan,
         })
+    }
+
+    /// The log, and what lies there; refused if that is more than the log knows.
+    fn survey(&self) -> Result<Survey, Trouble> {
+        let at = || Trouble::history(self.history.host());
+        let _reading = self.history.read_lock().map_err(at())?;
+        // An ingest may commit at any moment: what is strange is looked for before the log is read, what is missing after that.
+        let before = Present::look(&self.history).map_err(self.at("looking at"))?;
+        let log = self.history.log().map_err(at())?;
+        self.require_no_stranger(&before, &log)?;
+        let present = Present::look(&self.history).map_err(self.at("looking at"))?;
+        Ok(Survey { log, present })
+    }
+
+    fn require_no_stranger(&self, present: &Present, log: &Log) -> Result<(), Trouble> {
+        let host = || self.history.host().clone();
+        match present.stranger(log) {
+            Some(name) => Err(Trouble::Stranger { host: host(), what: name.to_string() }),
+            None => Ok(()),
+        }
     }
 
     fn judge(
@@ -224,17 +362,24 @@ impl Desk<'_> {
         plans: &Plans,
         present: &Present,
         scope: Scope<'_>,
+        removed: u32,
     ) -> Result<Result<Vec<Fate>, Refusal>, Trouble> {
         let host = self.history.host();
+        let iced = || match &self.standing {
+            Ok(standing) => Ok(iced::up_to(standing.as_ref(), host, log, self.now)),
+            Err(why) => Err(why.as_str()),
+        };
         let facts = Facts {
             now: self.now,
             log,
             policy: &self.policy,
             settings: self.settings,
-            last: plans.newest().map(|newest| self.last(newest, log)).transpose()?,
+            wait: self.wait,
+            cap: self.settings.cap.saturating_sub(removed),
+            last: plans.remembered(log).map(|newest| self.last(newest, log)).transpose()?,
             missing: &present.missing(log),
             bases: &bases::named(&self.jail, host)?,
-            iced: self.settings.require_ice.then(|| iced::up_to(self.standing.as_ref(), host, log, self.now)),
+            iced: self.settings.require_ice.then(iced),
         };
         Ok(judge(&facts, scope))
     }
@@ -261,6 +406,12 @@ impl Desk<'_> {
     fn at(&self, doing: &'static str) -> impl FnOnce(durable::Error) -> Trouble + use<> {
         Trouble::folder(format!("{doing} the history of {}", self.history.host()))
     }
+}
+
+/// Plans of before a release: whoever released looked at what was there, and not at what somebody had planned.
+fn is_seen(log: &Log) -> impl Fn(&Numbered) -> bool + use<> {
+    let released_line = log.released_line();
+    move |one| one.plan.line < released_line
 }
 
 fn is_the_same(planned: &PlannedSnapshot, snapshot: &Snapshot) -> bool {

@@ -5,6 +5,7 @@ use formats::HostId;
 use formats::records::standing::{Damage, StandingIce, StandingRecord};
 use history::Log;
 
+use super::judge::is_future;
 use crate::status::time;
 
 /// iceboxer publishes twice a month at least.
@@ -13,7 +14,9 @@ const PUBLISHED: TimeDelta = TimeDelta::days(17);
 /// The sequence of the newest snapshot up to which every vault has something as new, whole and locked; 0 if that is not known.
 pub(crate) fn up_to(standing: Option<&StandingRecord>, host: &HostId, log: &Log, now: DateTime<Utc>) -> u64 {
     let Some(standing) = standing else { return 0 };
-    let is_new = time(&standing.written).is_some_and(|written| now - written <= PUBLISHED);
+    // What was written in the future would be new for too long.
+    let is_new =
+        time(&standing.written).is_some_and(|written| now - written <= PUBLISHED && !is_future(written, now));
     if !is_new {
         return 0;
     }

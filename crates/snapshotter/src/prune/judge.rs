@@ -12,8 +12,11 @@ use crate::retain::{Policy, Rule, retain};
 
 /// Two clocks of one machine, read one after the other, differ by less.
 const CLOCK_EXACT: TimeDelta = TimeDelta::minutes(5);
-/// A plan is made every day. If nothing was written for longer, nobody was here, or the clock was set forward: that cannot be told.
+/// A plan is made every day, or by hand before and after it waits. If none was made for so long and longer than one waits, nobody was here, or the
+/// clock was set forward: that cannot be told.
 const CLOCK_GAP: TimeDelta = TimeDelta::days(2);
+/// A server is not off for longer without anybody's knowing: a person has to say that the clock is right.
+const OUTAGE_DAYS: i64 = 30;
 
 /// All that is known about one history.
 #[derive(Debug, Clone, Copy)]
@@ -22,14 +25,18 @@ pub(crate) struct Facts<'a> {
     pub(crate) log: &'a Log,
     pub(crate) policy: &'a Policy,
     pub(crate) settings: &'a PruneSettings,
-    /// What the newest plan knew; none if there never was one.
+    /// How old a plan is before it is carried out.
+    pub(crate) wait: TimeDelta,
+    /// How many may go.
+    pub(crate) cap: u32,
+    /// What the newest plan knew; none if there never was one, or somebody has looked at what was odd about it.
     pub(crate) last: Option<Last>,
     /// Snapshots of the log whose folder or manifest is not there.
     pub(crate) missing: &'a [SnapshotName],
     /// What the published state, and pushes that wait or are on their way, build on.
     pub(crate) bases: &'a HashSet<Root>,
-    /// Something as new as the snapshot with this sequence is off-site in every vault; none if that is not asked for.
-    pub(crate) iced: Option<u64>,
+    /// Something as new as the snapshot with this sequence is off-site in every vault, or why that cannot be read; none if it is not asked for.
+    pub(crate) iced: Option<Result<u64, &'a str>>,
 }
 
 /// What the newest plan knew.
@@ -72,6 +79,18 @@ pub(crate) enum Refusal {
     Missing { name: SnapshotName, count: usize },
     NeverVerified,
     VerifyOverdue { days: i64 },
+    Standing { why: String },
+}
+
+impl Refusal {
+    /// Whether it stays until a person has looked, as nothing else would ever tell it again: the next plan would know no better.
+    pub(crate) fn stays(&self) -> bool {
+        match self {
+            Refusal::OtherLog { .. } | Refusal::Short { .. } => true,
+            Refusal::ClockForward { days } => *days > OUTAGE_DAYS,
+            _ => false,
+        }
+    }
 }
 
 /// Why one snapshot stays that no rule keeps.
@@ -102,9 +121,11 @@ pub(crate) enum Fate {
 
 /// What becomes of each snapshot of the log, oldest first.
 pub(crate) fn judge(facts: &Facts<'_>, scope: Scope<'_>) -> Result<Vec<Fate>, Refusal> {
+    // Also where nothing could go: what a plan remembers is replaced by the next.
+    odd(facts).map_or(Ok(()), Err)?;
     let rules = retain(&facts.log.times(), facts.policy);
     if rules.iter().any(Option::is_none) {
-        refusal(facts).map_or(Ok(()), Err)?;
+        unfit(facts).map_or(Ok(()), Err)?;
     }
     let mut left = rules.len();
     let mut going = 0;
@@ -114,7 +135,7 @@ pub(crate) fn judge(facts: &Facts<'_>, scope: Scope<'_>) -> Result<Vec<Fate>, Re
         }
         let guard = guard(facts, scope, snapshot).or_else(|| {
             let is_floor = left <= facts.settings.keep_min as usize;
-            let is_cap = || (going >= facts.settings.cap).then_some(Guard::Cap);
+            let is_cap = || (going >= facts.cap).then_some(Guard::Cap);
             is_floor.then_some(Guard::Floor).or_else(is_cap)
         });
         match guard {
@@ -132,49 +153,66 @@ pub(crate) fn judge(facts: &Facts<'_>, scope: Scope<'_>) -> Result<Vec<Fate>, Re
     Ok(fates.collect())
 }
 
-/// Whether anything is odd about the whole history, or about what time it is.
-fn refusal(facts: &Facts<'_>) -> Option<Refusal> {
-    if let Some(reason) = facts.log.hold() {
-        return Some(Refusal::Held { reason: reason.to_owned() });
-    }
-    clock(facts).or_else(|| list(facts)).or_else(|| verify(facts))
+/// Whether anything is odd about the whole history, or about what time it is. First what stays until a person has looked: nothing may hide it.
+fn odd(facts: &Facts<'_>) -> Option<Refusal> {
+    known(facts).or_else(|| missing(facts)).or_else(|| clock(facts))
 }
 
-fn clock(facts: &Facts<'_>) -> Option<Refusal> {
-    let written = facts.log.written().and_then(time);
-    let planned = facts.last.map(|last| last.written);
-    let known = planned.max(written)?;
-    if facts.now + CLOCK_EXACT < known {
-        return Some(Refusal::ClockBack { behind: known.to_rfc3339_opts(SecondsFormat::Secs, true) });
+/// By what the newest plan knew.
+fn known(facts: &Facts<'_>) -> Option<Refusal> {
+    let last = facts.last?;
+    if last.log == SameLog::No {
+        return Some(Refusal::OtherLog { line: last.line });
+    }
+    let pruned = facts.log.pruned().iter().filter(|pruned| pruned.line > last.line).count();
+    let found = (facts.log.snapshots().len() + pruned) as u64;
+    if found < last.snapshots {
+        return Some(Refusal::Short { known: last.snapshots, found });
     }
     // Not by the log: a host may have pushed since, by the same clock.
-    if let Some(gap) = planned.map(|planned| facts.now - planned).filter(|gap| *gap > CLOCK_GAP) {
-        return Some(Refusal::ClockForward { days: gap.num_days() });
-    }
-    // Whoever released the history since has looked at it.
-    let unseen = |one: &&Snapshot| one.line > facts.log.released_line();
-    let mut snapshots = facts.log.snapshots().iter().filter(unseen);
-    let future = snapshots.find(|one| one.name.time() > facts.now + CLOCK_EXACT)?;
-    Some(Refusal::Future { name: future.name.clone() })
+    let gap = facts.now - last.written;
+    (gap > facts.wait + CLOCK_GAP).then(|| Refusal::ClockForward { days: gap.num_days() })
 }
 
-fn list(facts: &Facts<'_>) -> Option<Refusal> {
-    if let Some(last) = facts.last {
-        if last.log == SameLog::No {
-            return Some(Refusal::OtherLog { line: last.line });
-        }
-        let pruned = facts.log.pruned().iter().filter(|pruned| pruned.line > last.line).count();
-        let found = (facts.log.snapshots().len() + pruned) as u64;
-        if found < last.snapshots {
-            return Some(Refusal::Short { known: last.snapshots, found });
-        }
-    }
+fn missing(facts: &Facts<'_>) -> Option<Refusal> {
     let count = facts.missing.len();
     facts.missing.first().map(|name| Refusal::Missing { name: name.clone(), count })
 }
 
+fn clock(facts: &Facts<'_>) -> Option<Refusal> {
+    let written = facts.log.written().and_then(time);
+    let known = facts.last.map(|last| last.written).max(written)?;
+    if is_future(known, facts.now) {
+        return Some(Refusal::ClockBack { behind: known.to_rfc3339_opts(SecondsFormat::Secs, true) });
+    }
+    // Whoever released the history since has looked at it.
+    let unseen = |one: &&Snapshot| one.line > facts.log.released_line();
+    let mut snapshots = facts.log.snapshots().iter().filter(unseen);
+    let future = snapshots.find(|one| is_future(one.name.time(), facts.now))?;
+    Some(Refusal::Future { name: future.name.clone() })
+}
+
+/// More than two looks at one clock can differ.
+pub(super) fn is_future(time: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    time > now + CLOCK_EXACT
+}
+
+/// Whether anything else stands before all that no rule keeps.
+fn unfit(facts: &Facts<'_>) -> Option<Refusal> {
+    if let Some(reason) = facts.log.hold() {
+        return Some(Refusal::Held { reason: reason.to_owned() });
+    }
+    let unread = || match facts.iced {
+        Some(Err(why)) => Some(Refusal::Standing { why: why.to_owned() }),
+        _ => None,
+    };
+    verify(facts).or_else(unread)
+}
+
 fn verify(facts: &Facts<'_>) -> Option<Refusal> {
-    let Some(verified) = facts.log.verified().and_then(|verified| time(&verified.time)) else {
+    // One that was noted while the clock was ahead would count for too long.
+    let verified = facts.log.verified().and_then(|verified| time(&verified.time));
+    let Some(verified) = verified.filter(|verified| !is_future(*verified, facts.now)) else {
         return Some(Refusal::NeverVerified);
     };
     let age = facts.now - verified;
@@ -203,7 +241,7 @@ fn guard(facts: &Facts<'_>, scope: Scope<'_>, snapshot: &Snapshot) -> Option<Gua
     if facts.bases.contains(&snapshot.root) && is(log.by_root(snapshot.root)) {
         return Some(Guard::Base);
     }
-    if facts.iced.is_some_and(|iced| sequence > iced) {
+    if facts.iced.is_some_and(|iced| sequence > iced.unwrap_or(0)) {
         return Some(Guard::NotIced);
     }
     match scope {
@@ -236,10 +274,13 @@ impl fmt::Display for Refusal {
             Refusal::Missing { name, count } => {
                 write!(f, "{count} snapshots of the log are not all there, the first is {name}")
             }
-            Refusal::NeverVerified => f.write_str("it was never verified: run `snapshotter verify`"),
+            Refusal::NeverVerified => {
+                f.write_str("it was never verified, up to now: run `snapshotter verify`")
+            }
             Refusal::VerifyOverdue { days } => {
                 write!(f, "it was last verified {days} days ago: run `snapshotter verify`")
             }
+            Refusal::Standing { why } => write!(f, "what is off-site cannot be read: {why}"),
         }
     }
 }

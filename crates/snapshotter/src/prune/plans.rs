@@ -8,7 +8,7 @@ use durable::{Dir, Lock, Name};
 use formats::HostId;
 use formats::records::Record;
 use formats::records::plan::{PLAN_BYTES, PrunePlan};
-use history::{HostHistory, layout};
+use history::{HostHistory, Log, layout};
 
 use crate::trouble::Trouble;
 
@@ -36,6 +36,16 @@ pub(crate) struct Numbered {
     pub(crate) written: DateTime<Utc>,
 }
 
+impl Numbered {
+    /// The next plan, with what this one knew: something is odd about what there is now.
+    pub(crate) fn carried(&self, next: PrunePlan) -> PrunePlan {
+        let PrunePlan { written, line, log_head, snapshots, doubted_line, .. } = self.plan.clone();
+        // A log that was written anew has fewer lines, and a release of it comes after those.
+        let doubted_line = Some(doubted_line.map_or(next.line, |line| line.min(next.line)));
+        PrunePlan { written, line, log_head, snapshots, doubted_line, ..next }
+    }
+}
+
 impl Plans {
     /// Opens them, and makes their folder where there is none.
     pub(crate) fn open(history: &HostHistory) -> Result<Self, Trouble> {
@@ -59,6 +69,11 @@ impl Plans {
         self.all.last()
     }
 
+    /// What the newest knew; none if that was odd, and somebody has released the history since it was told.
+    pub(crate) fn remembered(&self, log: &Log) -> Option<&Numbered> {
+        self.newest().filter(|one| one.plan.doubted_line.is_none_or(|line| log.released_line() <= line))
+    }
+
     /// Those that name something, oldest first.
     pub(crate) fn open_ones(&self) -> impl Iterator<Item = &Numbered> {
         self.all.iter().filter(|one| !one.plan.remove.is_empty())
@@ -80,6 +95,7 @@ impl Plans {
 
     /// These were carried out or withdrawn: they name nothing any more.
     pub(crate) fn finish(&mut self, is_done: impl Fn(&Numbered) -> bool) -> Result<(), Trouble> {
+        let mut finished = 0;
         for place in 0..self.all.len() {
             let Some(one) = self.all.get(place).filter(|one| !one.plan.remove.is_empty() && is_done(one))
             else {
@@ -90,8 +106,9 @@ impl Plans {
             if let Some(one) = self.all.get_mut(place) {
                 one.plan = plan;
             }
+            finished += 1;
         }
-        self.forget()
+        if finished == 0 { Ok(()) } else { self.forget() }
     }
 
     /// Only the newest is remembered when it names nothing.

@@ -7,8 +7,8 @@ use cli::settings::SettingsError;
 use formats::records::plan::PLANNED;
 use serde::Deserialize;
 
-/// A plan waits longer than any session lasts: what a session began to build on is in none that is old enough.
-const WAIT_HOURS_MIN: u32 = 24;
+/// Time for a person to look, and for a clock that is a day ahead to be seen.
+const WAIT_HOURS_MIN: u32 = 48;
 const YEAR_HOURS: u32 = 8_784;
 const MOST: u32 = 1_000_000_000;
 
@@ -44,8 +44,9 @@ impl Default for PruneSettings {
 }
 
 impl PruneSettings {
-    /// Refuses what cannot be meant; `path` is the settings file.
-    pub(crate) fn check(&self, path: &Path) -> Result<(), SettingsError> {
+    /// Refuses what cannot be meant; `path` is the settings file, and a session of a host lasts no longer than `session_seconds` unless its record
+    /// says otherwise. A plan waits longer: what a session began to build on is in none that is old enough.
+    pub(crate) fn check(&self, path: &Path, session_seconds: u32) -> Result<(), SettingsError> {
         let cap_max = u32::try_from(PLANNED).unwrap_or(u32::MAX);
         for (key, value, least, most) in [
             ("prune.wait_hours", self.wait_hours, WAIT_HOURS_MIN, YEAR_HOURS),
@@ -58,12 +59,17 @@ impl PruneSettings {
                 return Err(SettingsError::value(path, key, format!("must be from {least} to {most}")));
             }
         }
+        if u64::from(self.wait_hours) * 3600 <= u64::from(session_seconds) {
+            let what = format!("must be longer than a session, limits.session_seconds = {session_seconds}");
+            return Err(SettingsError::value(path, "prune.wait_hours", what));
+        }
         Ok(())
     }
 
-    /// How old a plan is before it is carried out.
-    pub(crate) fn wait(&self) -> TimeDelta {
-        TimeDelta::hours(self.wait_hours.into())
+    /// How old a plan is before it is carried out: a day longer than a session of this host, at least.
+    pub(crate) fn wait(&self, session_seconds: u32) -> TimeDelta {
+        let session = TimeDelta::seconds(session_seconds.into());
+        TimeDelta::hours(self.wait_hours.into()).max(session + TimeDelta::days(1))
     }
 
     /// How old the last verify may be.

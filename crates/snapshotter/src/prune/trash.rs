@@ -20,6 +20,8 @@ const NAMES_MAX: usize = 1_000_000;
 pub(crate) struct Present {
     folders: BTreeSet<SnapshotName>,
     manifests: BTreeSet<SnapshotName>,
+    /// An ingest is at work, or was killed.
+    building: bool,
 }
 
 impl Present {
@@ -30,10 +32,23 @@ impl Present {
             Err(error) if error.is_not_found() => Vec::new(),
             dir => dir?.names_at_most(NAMES_MAX)?,
         };
+        // Last: what it has placed among the others is in the log before its folder goes.
+        let building = match history.dir().stat(layout::BUILDING) {
+            Err(error) if error.is_not_found() => false,
+            stat => stat.map(|_| true)?,
+        };
         Ok(Self {
             folders: folders.iter().filter_map(|name| layout::snapshot_of_folder(name)).collect(),
             manifests: manifests.iter().filter_map(|name| layout::snapshot_of_manifest(name)).collect(),
+            building,
         })
+    }
+
+    /// What lies there and is in no line of a log that was read afterwards: the log has lost lines. Not what an ingest is about to add.
+    pub(crate) fn stranger(&self, log: &Log) -> Option<&SnapshotName> {
+        let is_next = |name: &SnapshotName| self.building && name.sequence() == log.next_sequence();
+        let mut there = self.folders.union(&self.manifests);
+        there.find(|name| log.known(name).is_none() && !is_next(name))
     }
 
     /// Snapshots that the log has and that are not all there.
@@ -70,47 +85,56 @@ fn moved(answer: durable::Result<()>) -> durable::Result<()> {
     }
 }
 
-/// Whether anything is in the trash.
-pub(crate) fn is_empty(history: &HostHistory) -> durable::Result<bool> {
-    Ok(open(history)?.map_or(Ok(Vec::new()), |trash| trash.names_at_most(NAMES_MAX))?.is_empty())
+/// The trash, open, and what lies in it. Nothing if there is none.
+#[derive(Debug, Default)]
+pub(crate) struct Trash {
+    dir: Option<Dir>,
+    names: Vec<Vec<u8>>,
 }
 
-/// Removes all that is in the trash, no faster than so many names a second. Tells how many bytes of files lost their last name.
-pub(crate) fn empty(history: &HostHistory, names_per_second: u32) -> durable::Result<u64> {
-    let Some(trash) = open(history)? else { return Ok(0) };
-    let mut freed_bytes = 0_u64;
-    let mut pace = Pace::new(names_per_second);
-    for name in trash.names_at_most(NAMES_MAX)? {
-        trash.remove_tree_seen(Name::new(&name)?, &mut |folder, name| {
+impl Trash {
+    pub(crate) fn open(history: &HostHistory) -> durable::Result<Self> {
+        let dir = match history.dir().open_dir(layout::TRASH) {
+            Err(error) if error.is_not_found() => return Ok(Self::default()),
+            dir => dir?,
+        };
+        let names = dir.names_at_most(NAMES_MAX)?;
+        Ok(Self { dir: Some(dir), names })
+    }
+
+    /// Whether nothing is left.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// Removes one of what lies there. Adds to `freed_bytes` what files lost their last name, also of one that it
+    /// could not remove to its end.
+    pub(crate) fn remove_one(&mut self, pace: &mut Pace, freed_bytes: &mut u64) -> durable::Result<()> {
+        let (Some(dir), Some(name)) = (&self.dir, self.names.pop()) else { return Ok(()) };
+        pace.step();
+        dir.remove_tree_seen(Name::new(&name)?, &mut |folder, name| {
             pace.step();
             let stat = folder.stat(name)?;
             if stat.kind == FileKind::File && stat.links == 1 {
-                freed_bytes = freed_bytes.saturating_add(stat.size);
+                *freed_bytes = freed_bytes.saturating_add(stat.size);
             }
             Ok(())
         })?;
-    }
-    trash.sync()?;
-    Ok(freed_bytes)
-}
-
-fn open(history: &HostHistory) -> durable::Result<Option<Dir>> {
-    match history.dir().open_dir(layout::TRASH) {
-        Err(error) if error.is_not_found() => Ok(None),
-        dir => dir.map(Some),
+        dir.sync()
     }
 }
 
 /// Waits where it would be too fast.
 #[derive(Debug)]
-struct Pace {
+pub(crate) struct Pace {
     per_second: u32,
     began: Instant,
     names: u64,
 }
 
 impl Pace {
-    fn new(per_second: u32) -> Self {
+    /// So many names a second; 0 for as many as can be.
+    pub(crate) fn new(per_second: u32) -> Self {
         Self { per_second, began: Instant::now(), names: 0 }
     }
 

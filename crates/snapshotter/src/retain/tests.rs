@@ -111,7 +111,8 @@ fn what_is_kept_is_what_the_model_keeps_on_every_history_of_up_to_eight_snapshot
     assert!(histories > 200_000 && dropped > 0);
 }
 
-/// As `prune` does it: what nobody keeps is taken away, and then there is nothing more to take.
+/// As `prune` does it: what nobody keeps is taken away, and then there is nothing more to take. Only where a clock was wrong may one of two go
+/// that came to be neighbours of one day, week or month: the older one, which is kept by its age, stands for both.
 #[test]
 fn what_is_left_is_kept_again_by_the_same_policy() {
     let mut dice = Dice(4);
@@ -120,7 +121,12 @@ fn what_is_left_is_kept_again_by_the_same_policy() {
         let kept = retain(&times, &policy);
         let left: Vec<i64> =
             times.iter().zip(&kept).filter(|(_, rule)| rule.is_some()).map(|(time, _)| *time).collect();
-        assert!(retain(&left, &policy).iter().all(Option::is_some), "{times:?} by {policy:?}");
+        let rules: Vec<Option<Rule>> = kept.into_iter().filter(Option::is_some).collect();
+        let again = retain(&left, &policy);
+        for (place, _) in again.iter().enumerate().filter(|(_, rule)| rule.is_none()) {
+            let stands_for_it = place > 0 && rules[place - 1] == Some(Rule::Reach);
+            assert!(stands_for_it && !times.is_sorted(), "{place} of {left:?} by {policy:?}");
+        }
     }
 }
 
@@ -144,6 +150,22 @@ fn the_default_keeps_two_years_and_no_more_than_it_says() {
     assert_eq!(count(Rule::Newest) + count(Rule::Every), 9);
     assert_eq!((count(Rule::Daily), count(Rule::Weekly)), (29, 10));
     assert_eq!((count(Rule::Monthly), count(Rule::Reach)), (24, 0));
+}
+
+/// By a policy that keeps a week and nothing else: what nobody keeps goes each day, and the history still reaches back.
+#[test]
+fn the_oldest_stays_until_another_is_old_enough() {
+    let week = Policy { every_days: 0, daily: 7, weekly: 0, monthly: 0, reach_days: 731 };
+    let mut times: Vec<i64> = Vec::new();
+    for day in 0..2_000 {
+        times.push(START + day * DAY_SECONDS);
+        let mut rules = retain(&times, &week).into_iter();
+        times.retain(|_| rules.next().is_some_and(|rule| rule.is_some()));
+        let age = (times[times.len() - 1] - times[0]) / DAY_SECONDS;
+        assert!(age >= day.min(731), "day {day}: the oldest is {age} days old");
+    }
+    let rules = retain(&times, &week);
+    assert_eq!((times.len(), rules[0]), (9, Some(Rule::Reach)));
 }
 
 #[test]

@@ -20,8 +20,8 @@ use crate::settings::Settings;
 use crate::trouble::Trouble;
 use crate::turn;
 
-/// How long it is waited for an ingest.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long it is waited for an ingest: longer than most take, as what is not noted stops the prune.
+const PATIENCE: Duration = Duration::from_secs(900);
 
 /// The process that writes, seen from the one that reads.
 #[derive(Debug)]

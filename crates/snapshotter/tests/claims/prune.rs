@@ -139,9 +139,9 @@ fn what_is_odd_keeps_everything_and_is_named() {
         ),
         (
             "a gap",
-            |world| redate(&plans(world)[1], Utc::now() - TimeDelta::days(3)),
+            |world| redate(&plans(world)[1], Utc::now() - TimeDelta::days(6)),
             3,
-            "no plan was made for 3 days",
+            "no plan was made for 6 days",
         ),
         (
             "a snapshot without its files",
@@ -246,6 +246,8 @@ fn what_is_not_off_site_stays_where_ice_is_required() {
     publish(4, TimeDelta::days(18), Damage::None);
     again(&[1, 2, 3, 4, 5]);
     publish(4, TimeDelta::days(1), Damage::Found);
+    again(&[1, 2, 3, 4, 5]);
+    publish(4, TimeDelta::days(-1), Damage::None);
     again(&[1, 2, 3, 4, 5]);
     publish(1, TimeDelta::days(1), Damage::None);
     again(&[3, 4, 5]);

@@ -19,7 +19,7 @@ fn day(day: i64) -> DateTime<Utc> {
 }
 
 /// Keeps the newest, and nothing else.
-const NOTHING: Policy = Policy { every_days: 0, daily: 0, weekly: 0, monthly: 0, reach_days: 100_000 };
+const NOTHING: Policy = Policy { every_days: 0, daily: 0, weekly: 0, monthly: 0, reach_days: 0 };
 
 /// A log of so many snapshots, one a day, all verified but the last two; and what else is to be in it.
 struct World {
@@ -30,6 +30,7 @@ struct World {
     missing: Vec<SnapshotName>,
     bases: HashSet<Root>,
     iced: Option<u64>,
+    unread: Option<&'static str>,
     now: DateTime<Utc>,
 }
 
@@ -58,6 +59,7 @@ impl World {
             missing,
             bases,
             iced: None,
+            unread: None,
             now: day(SNAPSHOTS),
         };
         (1..=SNAPSHOTS)
@@ -87,19 +89,24 @@ impl World {
         self
     }
 
-    fn judge(&self, scope: Scope<'_>) -> Result<Vec<Fate>, Refusal> {
-        let log = self.history.log().unwrap();
-        let facts = Facts {
+    fn facts<'a>(&'a self, log: &'a Log, policy: &'a Policy) -> Facts<'a> {
+        Facts {
             now: self.now,
-            log: &log,
-            policy: &NOTHING,
+            log,
+            policy,
             settings: &self.settings,
+            wait: TimeDelta::hours(72),
+            cap: self.settings.cap,
             last: self.last,
             missing: &self.missing,
             bases: &self.bases,
-            iced: self.iced,
-        };
-        judge(&facts, scope)
+            iced: self.unread.map(Err).or(self.iced.map(Ok)),
+        }
+    }
+
+    fn judge(&self, scope: Scope<'_>) -> Result<Vec<Fate>, Refusal> {
+        let log = self.history.log().unwrap();
+        judge(&self.facts(&log, &NOTHING), scope)
     }
 
     /// Sequences of what goes, if all of it is planned and has waited.
@@ -228,7 +235,7 @@ fn a_clock_that_jumped_keeps_everything() {
         assert!(matches!(world.refusal(), Refusal::ClockBack { .. }), "by the log alone");
     }
     let mut world = World::new().planned(day(SNAPSHOTS) - hour, 8);
-    for days in [3, 400, 18_000] {
+    for days in [6, 400, 18_000] {
         world.now = day(SNAPSHOTS + days);
         assert!(matches!(world.refusal(), Refusal::ClockForward { .. }), "{days}");
     }
@@ -274,25 +281,47 @@ fn a_verify_that_is_overdue_or_never_was_keeps_everything() {
     assert!(world.goes().is_ok(), "control");
     world.now = day(SNAPSHOTS - 1 + 41);
     assert_eq!(world.refusal(), Refusal::VerifyOverdue { days: 41 });
+    // Noted while the clock was a year ahead, and then it was set back, and a push came.
+    let world = World::unverified();
+    let newest = SnapshotName::new(day(VERIFIED - 1), VERIFIED as u64).unwrap().to_string();
+    world.append(Event::Verify { newest, snapshots: 1, read_bytes: 1 }, day(SNAPSHOTS + 365));
+    world.append(Event::Freed { bytes: 1 }, day(SNAPSHOTS));
+    assert_eq!(world.refusal(), Refusal::NeverVerified);
 }
 
 #[test]
-fn where_every_rule_keeps_everything_nothing_is_odd() {
-    let world = World::unverified();
-    let log = world.history.log().unwrap();
-    let policy = Policy { every_days: 99, ..NOTHING };
-    let bases = HashSet::new();
-    let facts = Facts {
-        now: world.now,
-        log: &log,
-        policy: &policy,
-        settings: &world.settings,
-        last: None,
-        missing: &[],
-        bases: &bases,
-        iced: None,
+fn where_every_rule_keeps_everything_nothing_is_asked_of_verify_and_all_of_clock_and_list() {
+    let keeping = Policy { every_days: 99, ..NOTHING };
+    let refusal = |world: World| {
+        let log = world.history.log().unwrap();
+        let facts = world.facts(&log, &keeping);
+        judge(&facts, Scope::Plan { open: &HashSet::new() }).err()
     };
-    assert!(judge(&facts, Scope::Plan { open: &HashSet::new() }).is_ok());
+    assert_eq!(refusal(World::unverified()), None);
+    assert_eq!(refusal(World::unverified().planned(day(SNAPSHOTS), 8)), None);
+    let short = refusal(World::unverified().planned(day(SNAPSHOTS), 9));
+    assert_eq!(short, Some(Refusal::Short { known: 9, found: 8 }));
+    let jumped = refusal(World::unverified().planned(day(SNAPSHOTS - 6), 8));
+    assert_eq!(jumped, Some(Refusal::ClockForward { days: 6 }));
+}
+
+#[test]
+fn what_stays_until_a_person_has_looked_is_hidden_by_nothing() {
+    let mut world = World::new().planned(day(SNAPSHOTS - 40), 8);
+    world.missing = vec![SnapshotName::new(day(1), 2).unwrap()];
+    world.hold(None);
+    assert!(world.refusal().stays(), "{:?}", world.refusal());
+    let mut world = World::new().planned(day(SNAPSHOTS - 20), 8);
+    assert!(!world.refusal().stays(), "an outage explains it");
+    world.last.as_mut().unwrap().log = SameLog::No;
+    assert!(world.refusal().stays());
+}
+
+#[test]
+fn a_standing_that_cannot_be_read_keeps_everything() {
+    let mut world = World::new();
+    world.unread = Some("too long");
+    assert_eq!(world.refusal(), Refusal::Standing { why: "too long".to_owned() });
 }
 
 #[test]
@@ -300,9 +329,23 @@ fn settings_that_cannot_be_meant_are_refused() {
     let check = |change: fn(&mut PruneSettings)| {
         let mut settings = PruneSettings::default();
         change(&mut settings);
-        settings.check(Path::new("x"))
+        settings.check(Path::new("x"), 12 * 3600)
     };
     assert!(check(|_| ()).is_ok());
     assert!(check(|settings| settings.keep_min = 0).is_err());
     assert!(check(|settings| settings.cap = 10_001).is_err());
+    let text = |text: &str| {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        cli::settings::load::<PruneSettings>(file.path()).unwrap()
+    };
+    let hours = |hours: u32, session_seconds: u32| {
+        text(&format!("wait_hours = {hours}")).check(Path::new("x"), session_seconds)
+    };
+    assert!(hours(48, 47 * 3600).is_ok() && hours(73, 72 * 3600).is_ok(), "control");
+    assert!(hours(47, 3600).is_err(), "too short for a person");
+    assert!(hours(72, 72 * 3600).is_err(), "no longer than a session");
+    // A host of its own kind waits longer than its own sessions.
+    assert_eq!(text("wait_hours = 48").wait(12 * 3600), TimeDelta::hours(48));
+    assert_eq!(text("wait_hours = 48").wait(100 * 3600), TimeDelta::hours(124));
 }

@@ -22,7 +22,10 @@ fn keeps(name: &str, i: usize, times: &[i64], policy: &Policy) -> bool {
         "monthly" => calendar(i, times, policy.monthly, |date| date.format("%Y-%m").to_string()),
         "reach" => {
             let as_old = |j: usize| newest - times[j] >= i64::from(policy.reach_days) * 24 * 60 * 60;
-            as_old(i) && !(i + 1..times.len()).any(as_old)
+            match (0..times.len()).any(as_old) {
+                true => as_old(i) && !(i + 1..times.len()).any(as_old),
+                false => i == 0,
+            }
         }
         other => panic!("{other}"),
     }

@@ -1,0 +1,146 @@
+//! What a prune tells, notes and holds while it works, and when it cannot go on.
+
+use std::fs;
+use std::process::Output;
+
+use formats::records::log::Event;
+use history::LogAppender;
+
+use crate::kill::{inject_into, strace};
+use crate::pruned::{NOTHING, assert_whole, execute, place, planned, sequences};
+use crate::world::World;
+
+fn disturbed(world: &World, call: &str, how: &str, words: &[&str]) -> Option<Output> {
+    let Some(strace) = strace() else {
+        println!("SKIPPED: no strace");
+        return None;
+    };
+    let output = inject_into(world, &strace, &["-f"], call, how, words);
+    let trace = fs::read_to_string(world.path("trace")).unwrap();
+    assert!(
+        ["(INJECTED)", "(DELAYED)"].iter().any(|hit| trace.contains(hit)),
+        "nothing was disturbed: {output:?}"
+    );
+    Some(output)
+}
+
+fn freed(world: &World) -> u64 {
+    let events = place(world).log_reader().unwrap().unwrap().map(|raw| raw.unwrap().line.event);
+    events.map(|event| if let Event::Freed { bytes } = event { bytes } else { 0 }).sum()
+}
+
+#[test]
+fn what_was_removed_and_freed_is_told_and_noted_though_a_later_step_fails() {
+    let settings = format!("{NOTHING}keep_min = 2\n");
+    let whole = planned(5, &settings);
+    execute(&whole, 0);
+    let world = planned(5, &settings);
+    let words = ["--json", "prune", "--execute"];
+    let Some(output) = disturbed(&world, "unlinkat", "error=EIO:when=20", &words) else { return };
+    assert_eq!(output.status.code(), Some(4), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(text.matches(": removed 2").count(), 3, "{text}");
+    let report: serde_json::Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    let told = report["counts"]["freed_bytes"].as_u64().unwrap();
+    assert_eq!((sequences(&world).len(), told), (2, freed(&world)));
+    assert!(told > 0 && told < freed(&whole), "{told} of {}", freed(&whole));
+    execute(&world, 0);
+    assert_eq!(freed(&world), freed(&whole));
+    assert_whole(&world);
+}
+
+#[test]
+fn the_host_is_told_of_its_room_at_once() {
+    let world = planned(5, &format!("{NOTHING}keep_min = 2\n"));
+    let text = fs::read_to_string(&world.config).unwrap();
+    let limit = "[limits]\nhistory_bytes = 100000000\n";
+    fs::write(&world.config, text.replacen("[limits]\n", limit, 1)).unwrap();
+    world.ingest(0);
+    let before = world.published();
+    execute(&world, 0);
+    let after = world.published();
+    assert!(after.admission.history_used_bytes < before.admission.history_used_bytes);
+    assert_eq!((after.base, &after.verdicts), (before.base, &before.verdicts));
+    world.ingest(0);
+    assert_eq!(world.published(), after, "as an ingest would say it");
+}
+
+#[test]
+fn locks_are_held_for_a_few_snapshots_at_a_time() {
+    let world = planned(20, &format!("{NOTHING}keep_min = 1\n"));
+    let words = ["prune-host", "web01", "execute"];
+    let Some(output) = disturbed(&world, "flock", "delay_enter=1", &words) else { return };
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(sequences(&world), [20]);
+    assert_whole(&world);
+    let trace = fs::read_to_string(world.path("trace")).unwrap();
+    let taken = trace.matches("LOCK_EX").count();
+    // The plans once, three times both to remove, and once to note what was freed.
+    assert_eq!(taken, 1 + 3 * 2 + 1, "{trace}");
+}
+
+/// Who wrote a line may have been killed before it was on the disk: before it is acted on, it is brought there.
+#[test]
+fn a_line_that_cannot_be_brought_to_the_disk_is_not_acted_on() {
+    let world = planned(3, &format!("{NOTHING}keep_min = 1\n"));
+    let snapshot = world.log().snapshots()[0].clone();
+    let history = place(&world);
+    let alone = history.write_lock().unwrap().unwrap();
+    let (sequence, name, root) = (snapshot.sequence, snapshot.name.to_string(), snapshot.root);
+    let event = Event::Prune { sequence, name: name.clone(), root, planned: String::new() };
+    LogAppender::open(&history, &alone).unwrap().append(event, chrono::Utc::now()).unwrap();
+    drop(alone);
+    let folder = world.path("history/web01").join(&name);
+    let Some(output) = disturbed(&world, "fsync", "error=EIO", &["prune-host", "web01", "execute"]) else {
+        return;
+    };
+    assert_eq!(output.status.code(), Some(4), "{output:?}");
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("bring the snapshot log to the disk"),
+        "{output:?}"
+    );
+    assert!(folder.exists(), "moved, and the line might be lost");
+    execute(&world, 0);
+    assert!(!folder.exists());
+}
+
+#[test]
+fn a_verify_that_cannot_be_noted_is_told() {
+    let world = crate::pruned::world(2, NOTHING);
+    let Some(output) = disturbed(&world, "pwrite64", "error=ENOSPC", &["verify"]) else { return };
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("is not noted in its log"), "{output:?}");
+    assert_eq!(world.run(&["verify"]).code, 0, "control");
+}
+
+/// What one host's files were says nothing of another's: between the two no lock is held.
+#[test]
+fn a_verify_forgets_what_it_read_of_a_host_before_the_next() {
+    let world = World::new();
+    world.add("db1");
+    for host in ["web01", "db1"] {
+        let mut push = crate::push::Push::whole(1, &crate::stories::first());
+        push.header.host = formats::HostId::parse(host).unwrap();
+        world.seal_for(host, 1, &push.bytes());
+    }
+    world.ingest(0);
+    let read = || world.run(&["--json", "verify"]).report()["counts"]["read_bytes"].as_u64().unwrap();
+    let before = read();
+    let tree = |host: &str| {
+        let name = world.log_of(host).snapshots()[0].name.to_string();
+        world.path("history").join(host).join(name).join("tree/etc/hosts")
+    };
+    fs::remove_file(tree("db1")).unwrap();
+    fs::hard_link(tree("web01"), tree("db1")).unwrap();
+    assert_eq!(read(), before);
+}
+
+#[test]
+fn a_record_that_cannot_be_read_hides_no_snapshot_of_any_host() {
+    let world = crate::pruned::world(2, NOTHING);
+    fs::create_dir_all(world.path("records")).unwrap();
+    fs::write(world.path("records/web01.toml"), "hours = nonsense").unwrap();
+    let ended = world.run(&["list"]);
+    assert_eq!(ended.code, 3, "{ended:?}");
+    assert_eq!(ended.out.matches("kept by unknown rules").count(), 2, "{ended:?}");
+}

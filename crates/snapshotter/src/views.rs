@@ -135,6 +135,16 @@ pub(crate) fn renew(
     renewed.map_err(|error| cli::chain(&error))
 }
 
+/// As [`renew`], for whoever holds no lock.
+pub(crate) fn renew_alone(
+    views: &durable::Result<Option<Views>>,
+    history: &HostHistory,
+) -> Result<(), String> {
+    let alone = turn::write_within(history, PATIENCE).map_err(|trouble| cli::chain(&trouble))?;
+    let log = history.log().map_err(|error| cli::chain(&error))?;
+    renew(views, history, &log, &alone)
+}
+
 /// Says that a host's views are not current.
 pub(crate) fn warn(console: &Console, host: &HostId, why: &str) {
     console.warn(&format!(

@@ -47,14 +47,10 @@ struct Desk<'a> {
     wait: TimeDelta,
     history: HostHistory,
     jail: Jail,
-<<<<<<< HEAD
     /// None if there are to be none; or why they cannot be reached.
     views: durable::Result<Option<Views>>,
-    standing: Option<StandingRecord>,
-=======
     /// What iceboxer published, or why it cannot be read.
     standing: Result<Option<StandingRecord>, String>,
->>>>>>> p2
     now: DateTime<Utc>,
 }
 
@@ -103,18 +99,6 @@ fn open<'a>(settings: &'a Settings, host: &HostId) -> Result<Desk<'a>, Trouble> 
             }
         }
     };
-<<<<<<< HEAD
-    // What cannot be read says of nothing that it is off-site.
-    let standing = standing::read(settings).unwrap_or_default();
-    let policy = settings.policy(&record.retain);
-    Ok(Desk {
-        settings: &settings.prune,
-        policy,
-        history,
-        jail,
-        views: Views::open(settings, host),
-        standing,
-=======
     let allowed = settings.allowed(&record.limits);
     Ok(Desk {
         settings: &settings.prune,
@@ -123,8 +107,8 @@ fn open<'a>(settings: &'a Settings, host: &HostId) -> Result<Desk<'a>, Trouble> 
         allowed,
         history,
         jail,
+        views: Views::open(settings, host),
         standing: standing::read(settings),
->>>>>>> p2
         now: Utc::now(),
     })
 }
@@ -138,13 +122,11 @@ fn confine(settings: &Settings, desk: &Desk<'_>) -> Result<(), Trouble> {
     for folder in [&desk.jail.sealed, &desk.jail.incoming].into_iter().flatten() {
         confinement = confinement.read_beneath(folder);
     }
-<<<<<<< HEAD
-    if let Ok(Some(views)) = &desk.views {
-        confinement = confinement.write_tree_beneath(views.dir());
-=======
     if let Some(state) = &desk.jail.state {
         confinement = confinement.write_files_beneath(state);
->>>>>>> p2
+    }
+    if let Ok(Some(views)) = &desk.views {
+        confinement = confinement.write_tree_beneath(views.dir());
     }
     let _in_force = confinement.apply()?;
     Ok(())
@@ -177,13 +159,6 @@ impl Desk<'_> {
         plans.finish(is_seen(&log))?;
         let has_waited = |one: &Numbered| self.now - one.written >= self.wait;
         let due: Vec<Numbered> = plans.open_ones().filter(|one| has_waited(one)).cloned().collect();
-<<<<<<< HEAD
-        let log = self.history.log().map_err(Trouble::history(self.history.host()))?;
-        let left = Present::look(&self.history).map_err(self.at("looking at"))?.left(&log);
-        if !due.is_empty() || !left.is_empty() {
-            self.remove(plans, &due, outcome)?;
-            outcome.views = self.renew_views().err();
-=======
         if due.is_empty() && present.left(&log).is_empty() {
             // What is odd is told also by a run that has nothing to do.
             outcome.judged(self.judge(
@@ -197,7 +172,8 @@ impl Desk<'_> {
             while self.remove(plans, &due, outcome)? == More::Yes {
                 sleep(BREATH);
             }
->>>>>>> p2
+            // Before the trash is emptied, which may take hours. Also when nothing went, for what a killed run removed.
+            outcome.views = views::renew_alone(&self.views, &self.history).err();
         }
         // After a doubt all waits anew. What a plan of the future says of time is not believed: it neither waits nor is remembered.
         let is_doubted = outcome.refused.is_some();
@@ -247,13 +223,6 @@ impl Desk<'_> {
         }
         drop((unread, alone));
         Ok(more)
-    }
-
-    /// Before the trash is emptied, which may take hours: no view names what is gone. Also when nothing went, for what a killed run removed.
-    fn renew_views(&self) -> Result<(), String> {
-        let alone = turn::write_within(&self.history, PATIENCE).map_err(|trouble| cli::chain(&trouble))?;
-        let log = self.history.log().map_err(|error| cli::chain(&error))?;
-        views::renew(&self.views, &self.history, &log, &alone)
     }
 
     /// Holds no lock but that of the plans.

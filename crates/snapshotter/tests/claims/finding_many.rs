@@ -76,6 +76,7 @@ fn history(world: &World, snapshots: u64, files: usize) -> u64 {
                 root: sum.root,
                 entries: sum.entries,
                 left_out: 0,
+                long_entry_bytes: 0,
                 base: None,
                 push: PushId::from_bytes(push),
                 installation: InstallationId::from_bytes([1; 16]),

@@ -9,7 +9,8 @@ use std::io::{self, Read};
 use crate::cursor::{Cursor, Malformed};
 use crate::entry::Entry;
 use crate::limits::ENTRY_BYTES;
-use crate::manifest::{MAGIC, ManifestError};
+use crate::manifest::{MAGIC, ManifestError, VERSION};
+use crate::version::Version;
 
 /// Kind and length of the path, before the path.
 const HEAD_BYTES: usize = 3;
@@ -35,7 +36,13 @@ impl<R: Read> Glance<R> {
         if head.get(..8) != Some(MAGIC.as_slice()) {
             return Err(ManifestError::End("not a manifest"));
         }
-        // Versions 1 and 2 lay entries out alike; a later one says so in the entry that is not understood.
+        // Versions 1 and 2 lay entries out alike.
+        let mut cursor = Cursor::new(head.get(8..).unwrap_or_default());
+        let version =
+            Version::decode(&mut cursor).map_err(|source| ManifestError::Malformed { number: 0, source })?;
+        if version.major != Version::ONE.major {
+            VERSION.check("manifest", version)?;
+        }
         glance.pass(12)?;
         Ok(glance)
     }

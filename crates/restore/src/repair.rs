@@ -39,7 +39,7 @@ pub struct Repaired {
 struct Open {
     path: RelPath,
     node: Node,
-    dir: Dir,
+    inode: u64,
 }
 
 /// What has several names.
@@ -162,11 +162,8 @@ impl<'a> Repair<'a> {
             }
         };
         if node.kind == Kind::Folder {
-            let dir = match self.selection.below(&entry.path) {
-                b"" => self.copy.try_clone()?,
-                place => self.copy.open_beneath(place).map_err(absent)?,
-            };
-            self.open.push(Open { path: entry.path.clone(), node, dir });
+            let dir = self.folder(&entry.path)?;
+            self.open.push(Open { path: entry.path.clone(), node, inode: Stat::of(&dir)?.inode });
             return Ok(());
         }
         let found = self.find(&entry.path, &node)?;
@@ -182,6 +179,14 @@ impl<'a> Repair<'a> {
         }
         shared.names.push(entry.path.clone());
         Ok(())
+    }
+
+    /// The folder of the copy that is for `path`.
+    fn folder(&self, path: &RelPath) -> Result<Dir, Left> {
+        match self.selection.below(path) {
+            b"" => Ok(self.copy.try_clone()?),
+            place => self.copy.open_beneath(place).map_err(absent),
+        }
     }
 
     /// Opens or holds what lies in the copy for `path`.
@@ -263,11 +268,16 @@ impl<'a> Repair<'a> {
     }
 
     fn settle_folder(&mut self, done: &Open) -> Result<(), Failed> {
-        let outcome = self.settle(&done.path, &done.node, &Handle::Open(done.dir.as_fd()));
+        let outcome = self.folder(&done.path).and_then(|dir| {
+            if Stat::of(&dir)?.inode != done.inode {
+                return Err(Left::Differs("somebody else changed it meanwhile"));
+            }
+            Ok(self.settle(&done.path, &done.node, &Handle::Open(dir.as_fd()))?)
+        });
         if outcome.is_ok() {
             self.counts.repaired += 1;
         }
-        self.note(&done.path, outcome.map_err(Left::Trouble))
+        self.note(&done.path, outcome)
     }
 
     fn settle(&mut self, path: &RelPath, node: &Node, handle: &Handle<'_>) -> Result<(), Trouble> {
@@ -358,7 +368,8 @@ fn hash(mut file: &File, size: u64, task: &Task) -> Result<Option<blake3::Hash>,
     let mut buffer = vec![0; BUFFER_BYTES];
     let mut left = size;
     loop {
-        let read = file.read(&mut buffer).map_err(|error| Trouble::of("reading it", error))?;
+        let read =
+            file.read(&mut buffer).map_err(|error| Trouble::LeftOut(format!("reading it: {error}")))?;
         if read == 0 {
             return Ok((left == 0).then(|| hasher.finalize()));
         }

@@ -142,7 +142,7 @@ impl<'a, W: Write> Tar<'a, W> {
         self.describe(path, &mut header, node);
         header.size(size);
         self.header(&header)?;
-        content.send(size, hash, held, &mut |bytes| self.write(bytes))?;
+        content.send(path, (size, hash), held, &mut |bytes| self.write(bytes))?;
         self.zeros(size.next_multiple_of(BLOCK_BYTES as u64) - size).map_err(Trouble::Fatal)?;
         self.counts.files += 1;
         self.counts.bytes += size;

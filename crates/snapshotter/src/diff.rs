@@ -20,7 +20,7 @@ pub(crate) const EXAMPLES: &str = "Examples:
   snapshotter diff web01 2026-01-31 latest etc/nginx
 
 One line a path: `+` is only in B, `-` only in A, `c` has another content, kind or target, `m` other metadata alone, which is named. Ends with 0 whether or not
-something differs; the report of --json counts and lists it.";
+something differs, with 43 if PATH is in neither; the report of --json counts and lists it.";
 
 /// Paths that the report names; the counts tell how many there are.
 const NAMED_MAX: usize = 1_000;
@@ -76,6 +76,7 @@ pub(crate) fn run(
     let task = run.console().task("comparing", Amount::Items(Some(first.entries + second.entries)));
     let mut sides = [Side::open(&place, first)?, Side::open(&place, second)?];
     let mut telling = Telling { run, named: Vec::new() };
+    let mut is_found = selection == Selection::All;
     loop {
         let [old, new] = &mut sides;
         let order = match (old.path()?, new.path()?) {
@@ -89,12 +90,19 @@ pub(crate) fn run(
         task.advance(u64::from(before.is_some()) + u64::from(after.is_some()));
         let Some(entry) = after.as_ref().or(before.as_ref()) else { break };
         if selection.asks_for(&entry.path) {
+            is_found = true;
             telling.compare(&entry.path, (old, before.as_ref()), (new, after.as_ref()));
         }
     }
     let named = telling.named;
     run.report().detail("changes", named);
-    Ok(Exit::WHOLE)
+    match selection {
+        Selection::Beneath(path) if !is_found => {
+            let snapshot = format!("{}, nor in {}", first.name, second.name);
+            Err(Trouble::Absent { path: shown(path.as_bytes()), snapshot }.into())
+        }
+        _ => Ok(Exit::WHOLE),
+    }
 }
 
 /// One of the two manifests, and its next entry.

@@ -10,7 +10,7 @@ use cli::{Exit, Failed, Monitor, Run, shown};
 use durable::Dir;
 use formats::entry::{Body, Entry, Kind};
 use formats::{HostId, RelPath, Root};
-use history::{History, HostHistory, Snapshot};
+use history::{History, HostHistory, Snapshot, layout};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sandbox::{Confinement, Profile, Threads};
 
@@ -28,8 +28,8 @@ pub(crate) const EXAMPLES: &str = "Examples:
 A name is looked for at any depth, a pattern that begins with a slash from the top. `*` and `?` stand for a part of a name, `**` for any folders. For each
 path: the first and the last snapshot that has it, and each version with the snapshots that have it so, its size and its time on the host (UTC).
 
-Manifests are searched, not proved: `snapshotter verify` does that, and so does every restore. Ends with 0 also if nothing is found, with 28 if a manifest is
-damaged.";
+Manifests are searched, not proved: `snapshotter verify` does that, and so does every restore. Ends with 0 also if nothing is found, with 28 if a
+manifest cannot be read to its end, or a log is damaged; the others are searched.";
 
 /// Paths that the report names; the count tells how many there are.
 const NAMED_MAX: usize = 1_000;
@@ -65,19 +65,43 @@ pub(crate) fn run(
     let mut named = Vec::new();
     let mut damaged = 0;
     for host in hosts(&history, only)? {
-        let at = || Trouble::history(&host);
-        let place = history.host(&host).map_err(at())?;
-        let _reading = place.read_lock().map_err(at())?;
-        let log = place.log().map_err(at())?;
-        damaged += one(run, &place, log.snapshots(), pattern, &mut named)?;
-        run.report().count("snapshots", log.snapshots().len() as u64);
-        run.report().count("hosts", 1);
+        match host_of(run, &history, &host, pattern, &mut named) {
+            Ok(count) => damaged += count,
+            Err(failed) if only.is_none() && failed.exit() == Exit::DAMAGED => {
+                run.console().warn(&failed.chain());
+                run.report().count("damaged", 1);
+                damaged += 1;
+            }
+            Err(failed) => return Err(failed),
+        }
     }
     run.report().detail("found", named);
     match damaged {
         0 => Ok(Exit::WHOLE),
         count => Err(Trouble::Defects { count, exit: Exit::DAMAGED }.into()),
     }
+}
+
+/// Looks through one host, if it has pushed at all; returns how many of its files are damaged.
+fn host_of(
+    run: &mut Run,
+    history: &History,
+    host: &HostId,
+    pattern: &Pattern,
+    named: &mut Vec<serde_json::Value>,
+) -> Result<u64, Failed> {
+    let at = || Trouble::history(host);
+    let place = history.host(host).map_err(at())?;
+    let is_missing = |name| place.dir().stat(name).is_err_and(|error| error.is_not_found());
+    if is_missing(layout::LOG) && is_missing(layout::READERS) {
+        return Ok(0);
+    }
+    let _reading = place.read_lock().map_err(at())?;
+    let log = place.log().map_err(at())?;
+    let damaged = one(run, &place, log.snapshots(), pattern, named)?;
+    run.report().count("snapshots", log.snapshots().len() as u64);
+    run.report().count("hosts", 1);
+    Ok(damaged)
 }
 
 /// Every manifest of a host is open at once.
@@ -119,7 +143,7 @@ fn one(
                 }
                 Err(Torn { sheet, source }) => {
                     damaged += 1;
-                    told.torn(places.get(sheet).and_then(|places| places.first()), source);
+                    told.torn(places.get(sheet).map(Vec::as_slice).unwrap_or_default(), source);
                 }
             }
         }
@@ -186,9 +210,16 @@ impl Telling<'_> {
         }
     }
 
-    fn torn(&mut self, place: Option<&usize>, source: formats::manifest::ManifestError) {
-        let snapshot = place.and_then(|place| self.snapshots.get(*place));
-        let name = snapshot.map(|snapshot| snapshot.name.to_string()).unwrap_or_default();
+    /// One manifest is read for all snapshots of the same root, so none of them was searched to its end.
+    fn torn(&mut self, places: &[usize], source: formats::manifest::ManifestError) {
+        let mut names = places.iter().filter_map(|place| self.snapshots.get(*place)).map(|one| &one.name);
+        let name = names.next().map(ToString::to_string).unwrap_or_default();
+        for other in names {
+            let host = self.host;
+            let text = format!("{host}/{other}: not searched to its end, as it has the entries of {name}");
+            self.run.console().warn(&text);
+            self.run.report().count("not_searched", 1);
+        }
         let error = Trouble::history(self.host)(history::Error::Manifest { name, source });
         self.run.console().warn(&Failed::from(error).chain());
         self.run.report().count("damaged", 1);
@@ -214,7 +245,7 @@ fn version(entry: &Entry) -> Version {
         Body::Link(first) => {
             let first = shown(first.as_bytes());
             let facts = serde_json::json!({ "kind": "hard link", "of": first });
-            return Version { text: format!("hard link of {first}"), facts };
+            return Version { text: format!("hard link of {first}, which has the versions"), facts };
         }
     };
     let (kind, size, content) = match &node.kind {

@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use cli::Task;
-use formats::ContentHash;
+use formats::{ContentHash, RelPath};
 
 use crate::file::fill_buffer;
 use crate::{Held, Trouble};
@@ -42,8 +42,8 @@ impl Content {
     /// Sends all of it.
     pub(super) fn send(
         &self,
-        size: u64,
-        expected: &ContentHash,
+        path: &RelPath,
+        (size, expected): (u64, &ContentHash),
         held: &mut dyn Held,
         to: &mut dyn FnMut(&[u8]) -> Result<(), Trouble>,
     ) -> Result<(), Trouble> {
@@ -53,7 +53,10 @@ impl Content {
                 Ok(true) => Ok(()),
                 // Its header and a part of it are out already.
                 Ok(false) | Err(Trouble::Differs(_)) => {
-                    let error = std::io::Error::other("a file was whole, and is not when it is read again");
+                    let path = cli::shown(path.as_bytes());
+                    let error = std::io::Error::other(format!(
+                        "{path}: it was whole, and is not when it is read again"
+                    ));
                     Err(Trouble::Fatal(cli::Failed::machine("reading the history", error)))
                 }
                 Err(trouble) => Err(trouble),

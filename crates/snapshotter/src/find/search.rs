@@ -11,7 +11,7 @@ use std::sync::mpsc::{IntoIter, SyncSender, sync_channel};
 use std::thread::Scope;
 
 use formats::glance::Glance;
-use formats::{Entry, RelPath};
+use formats::{Body, Entry, Kind, Node, RelPath};
 
 use super::Pattern;
 
@@ -22,6 +22,8 @@ const BUFFER_BYTES_MIN: usize = 32 << 10;
 /// Finds that a thread is ahead, and how many are handed over at a time.
 const AHEAD: usize = 8;
 const BATCH: usize = 256;
+/// Paths and targets in one batch.
+const BATCH_BYTES: usize = 64 << 10;
 const THREADS_MAX: usize = 8;
 
 /// One manifest to look through.
@@ -70,7 +72,7 @@ pub(super) fn search<'scope, 'env>(
     }
     let start = |share: Vec<Sheet>| {
         let (to, from) = sync_channel(AHEAD);
-        scope.spawn(move || Share { to, batch: Vec::new() }.merge(share, pattern, buffer));
+        scope.spawn(move || Share { to, batch: Vec::new(), batch_bytes: 0 }.merge(share, pattern, buffer));
         from.into_iter().flatten().peekable()
     };
     Search { threads: shares.into_iter().filter(|share| !share.is_empty()).map(start).collect() }
@@ -100,6 +102,7 @@ impl Iterator for Search {
 struct Share {
     to: SyncSender<Message>,
     batch: Message,
+    batch_bytes: usize,
 }
 
 /// The receiver is gone: nobody wants to know more.
@@ -155,7 +158,11 @@ impl Share {
         let Some(slot) = open.get_mut(place) else { return Ok(()) };
         let Some(sheet) = slot else { return Ok(()) };
         let torn = match sheet.glance.next(&mut |path| pattern.wants(path)) {
-            Ok(Some(entry)) => {
+            Ok(Some(mut entry)) => {
+                // They make no version, and may be a mebibyte each.
+                if let Body::Node(node) = &mut entry.body {
+                    node.meta.attributes = Vec::new();
+                }
                 heap.push(Reverse(Waiting { path: entry.path.clone(), sheet: sheet.number, place }));
                 sheet.next = Some(entry);
                 return Ok(());
@@ -172,13 +179,25 @@ impl Share {
     }
 
     fn send(&mut self, one: Result<Find, Torn>) -> Result<(), Gone> {
+        self.batch_bytes += one.as_ref().map_or(0, |find| text_bytes(&find.entry));
         self.batch.push(one);
-        if self.batch.len() >= BATCH { self.flush() } else { Ok(()) }
+        if self.batch.len() >= BATCH || self.batch_bytes >= BATCH_BYTES { self.flush() } else { Ok(()) }
     }
 
     fn flush(&mut self) -> Result<(), Gone> {
+        self.batch_bytes = 0;
         self.to.send(std::mem::take(&mut self.batch)).map_err(|_| Gone)
     }
+}
+
+/// How long its path and what it links to are.
+fn text_bytes(entry: &Entry) -> usize {
+    let target = match &entry.body {
+        Body::Link(first) => first.as_bytes().len(),
+        Body::Node(Node { kind: Kind::Symlink { target }, .. }) => target.len(),
+        Body::Node(_) => 0,
+    };
+    entry.path.as_bytes().len() + target
 }
 
 struct Open {

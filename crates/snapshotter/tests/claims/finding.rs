@@ -102,6 +102,58 @@ fn a_damaged_manifest_is_named_and_the_others_are_searched() {
 }
 
 #[test]
+fn snapshots_that_share_a_damaged_manifest_are_all_named() {
+    let world = world();
+    let snapshots = world.log().snapshots().to_vec();
+    let (fourth, fifth) = (snapshots[3].name.clone(), snapshots[4].name.clone());
+    let manifest = world.path(&format!("history/web01/manifests/{fourth}.manifest"));
+    let bytes = fs::read(&manifest).unwrap();
+    fs::write(&manifest, &bytes[..bytes.len() - 60]).unwrap();
+    let ended = world.run(&["--json", "find", "a.conf"]);
+    assert_eq!(ended.code, 28, "{ended:?}");
+    assert!(ended.err.contains(fourth.as_str()) && ended.err.contains(fifth.as_str()), "{ended:?}");
+}
+
+#[test]
+fn a_manifest_of_a_later_version_is_refused_and_not_guessed_at() {
+    let world = world();
+    let name = world.log().snapshots()[1].name.clone();
+    let manifest = world.path(&format!("history/web01/manifests/{name}.manifest"));
+    let mut bytes = fs::read(&manifest).unwrap();
+    bytes[8..10].copy_from_slice(&9_u16.to_le_bytes());
+    fs::write(&manifest, bytes).unwrap();
+    let ended = world.run(&["find", "a.conf"]);
+    assert!(ended.code == 28 && ended.err.contains("version"), "{ended:?}");
+}
+
+#[test]
+fn one_host_does_not_stop_the_search_of_the_others() {
+    let world = world();
+    for host in ["aaa", "bbb"] {
+        fs::create_dir(world.path(&format!("history/{host}"))).unwrap();
+    }
+    fs::write(world.path("history/bbb/log"), "no log\n").unwrap();
+    fs::write(world.path("history/bbb/.readers"), "").unwrap();
+    for name in ["aaa", "bbb", "bbb/log", "bbb/.readers"] {
+        crate::world::give_away(&world.path(&format!("history/{name}")));
+    }
+    let ended = world.run(&["--json", "find", "a.conf"]);
+    assert_eq!(ended.code, 28, "{ended:?}");
+    assert_eq!(ended.report()["counts"]["found"], 2, "{ended:?}");
+    assert!(ended.err.contains("bbb") && !ended.err.contains("aaa"), "{ended:?}");
+    assert_eq!(world.run(&["find", "a.conf", "--host", "web01"]).code, 0);
+}
+
+#[test]
+fn a_path_that_is_in_neither_snapshot_is_no_sameness() {
+    let world = world();
+    let first = world.log().snapshots()[0].name.to_string();
+    assert_eq!(world.run(&["diff", "web01", &first, "latest", "etc/a.confg"]).code, 43);
+    assert_eq!(world.run(&["diff", "web01", &first, "latest", "etc/gone.conf"]).code, 0);
+    assert_eq!(world.run(&["diff", "web01", "latest", "latest", "etc"]).code, 0);
+}
+
+#[test]
 fn what_differs_is_told_path_by_path() {
     let world = world();
     let names: Vec<String> =

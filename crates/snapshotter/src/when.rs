@@ -38,8 +38,10 @@ impl When {
         let until = match self.0.as_str() {
             "latest" => return log.latest().ok_or_else(|| self.none(log, &text)),
             name if name.parse::<SnapshotName>().is_ok() => {
-                let found = log.snapshots().iter().find(|snapshot| snapshot.name.as_str() == name);
-                return found.ok_or_else(|| self.none(log, &text));
+                return log.find(name).map_err(|error| match error {
+                    history::Error::NoSnapshot { .. } => self.none(log, &text),
+                    pruned => usage(cli::chain(&pruned), "`snapshotter list` names what there is"),
+                });
             }
             time => time_of(time).ok_or_else(|| {
                 let what = format!("{text}: neither the name of a snapshot, nor `latest`, nor a time");

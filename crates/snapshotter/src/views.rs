@@ -140,6 +140,9 @@ pub(crate) fn renew_alone(
     views: &durable::Result<Option<Views>>,
     history: &HostHistory,
 ) -> Result<(), String> {
+    if matches!(views, Ok(None)) {
+        return Ok(());
+    }
     let alone = turn::write_within(history, PATIENCE).map_err(|trouble| cli::chain(&trouble))?;
     let log = history.log().map_err(|error| cli::chain(&error))?;
     renew(views, history, &log, &alone)

@@ -85,12 +85,15 @@ fn the_examples_of_the_verbs_of_hosts_do_what_they_say() {
     assert!(key.public_path().ends_with("web01.pub"));
     let program = scratch.folder.join("bin/snapshotter");
     let settings = scratch.folder.join("etc/server.toml");
+    let admins = format!("{}-admins", scratch.names.owner);
+    scratch.add_account(&admins, "/usr/sbin/nologin").unwrap();
     let mut ran = 0;
     for verb in ["add", "list", "sshd-config", "retire"] {
         let help = Outcome::of(Command::new(&program).args(["host", verb, "--help"])).unwrap().stdout;
         let examples = help.lines().filter_map(|line| line.strip_prefix("  snapshotter "));
         for line in examples.filter(|line| !line.contains("--user-mode")) {
             let typed = line.replace("/etc/", &format!("{}/etc/", scratch.folder.display()));
+            let typed = typed.replace("web-admins", &admins);
             fs::create_dir_all(scratch.folder.join("etc/ssh")).unwrap();
             fs::create_dir_all(scratch.folder.join("etc/firn")).unwrap();
             let script = format!("{} --config {} {typed}", program.display(), settings.display());
@@ -100,5 +103,5 @@ fn the_examples_of_the_verbs_of_hosts_do_what_they_say() {
             ran += 1;
         }
     }
-    assert_eq!(ran, 10, "examples that were run");
+    assert_eq!(ran, 11, "examples that were run");
 }

@@ -4,6 +4,7 @@ use cli::{Failed, Run, Task};
 use durable::{Dir, Linked, Name};
 use formats::{Body, Entry, Kind, Node, RelPath};
 
+use crate::trouble::STOPPED;
 use crate::{Differences, Ground, Held, Leaders, Powers, Selection, Source, Survey, Trouble};
 
 /// What was restored.
@@ -103,7 +104,10 @@ impl<'a> Place<'a> {
                 self.differences.add(path.as_bytes(), what);
                 self.run.leave_out(path.as_bytes(), what);
             }
-            Err(Trouble::Fatal(failed)) => return Err(failed),
+            Err(Trouble::Fatal(failed)) => {
+                self.run.leave_out(path.as_bytes(), STOPPED);
+                return Err(failed);
+            }
         }
         Ok(())
     }

@@ -20,6 +20,7 @@ use rustix::io::Errno;
 use crate::ground::GroundError;
 use crate::leaders::first;
 use crate::meta::{Handle, Owned};
+use crate::trouble::STOPPED;
 use crate::{Leaders, Powers, Selection, Survey, Trouble, flags, special};
 
 const BUFFER_BYTES: usize = 1 << 20;
@@ -148,7 +149,10 @@ impl<'a> Repair<'a> {
             }
             Err(Left::Trouble(Trouble::LeftOut(why))) => why,
             Err(Left::Trouble(Trouble::Differs(what))) => what.to_owned(),
-            Err(Left::Trouble(Trouble::Fatal(failed))) => return Err(failed),
+            Err(Left::Trouble(Trouble::Fatal(failed))) => {
+                self.run.leave_out(path.as_bytes(), STOPPED);
+                return Err(failed);
+            }
         };
         self.run.leave_out(path.as_bytes(), &why);
         Ok(())

@@ -14,6 +14,7 @@ use cli::{Failed, Run, Task};
 use formats::{Attribute, Body, ContentHash, Entry, Kind, Node, RelPath, Tag};
 
 use crate::place::expect;
+use crate::trouble::STOPPED;
 use crate::{Counts, Differences, Held, Leaders, Powers, Selection, Survey, Trouble};
 use content::Content;
 use header::{BLOCK_BYTES, Header, Type};
@@ -56,7 +57,10 @@ impl<'a, W: Write> Tar<'a, W> {
                 self.differences.add(entry.path.as_bytes(), what);
                 self.run.leave_out(entry.path.as_bytes(), what);
             }
-            Err(Trouble::Fatal(failed)) => return Err(failed),
+            Err(Trouble::Fatal(failed)) => {
+                self.run.leave_out(entry.path.as_bytes(), STOPPED);
+                return Err(failed);
+            }
         }
         Ok(())
     }

@@ -16,6 +16,9 @@ pub enum Trouble {
     Fatal(Failed),
 }
 
+/// Said of the name at which everything ended.
+pub(crate) const STOPPED: &str = "everything stopped here";
+
 /// Errors that would meet every other name too.
 const FATAL: [Errno; 7] =
     [Errno::NOSPC, Errno::DQUOT, Errno::ROFS, Errno::IO, Errno::MFILE, Errno::NFILE, Errno::NOMEM];

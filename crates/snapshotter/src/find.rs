@@ -62,6 +62,7 @@ pub(crate) fn run(
     open_many()?;
     let confinement = Confinement::new(Profile::Ingest).landlock(settings.landlock()).threads(Threads::More);
     let _in_force = confinement.read_beneath(&dir).apply().map_err(Trouble::Sandbox)?;
+    run.report().count("found", 0);
     let mut named = Vec::new();
     let mut damaged = 0;
     for host in hosts(&history, only)? {

@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use formats::Entry;
 use formats::glob::{Glob, units};
 
 /// Most components: each place between them is a bit.
@@ -16,6 +17,15 @@ pub(crate) struct Pattern {
     end: Vec<u8>,
     /// What the last component of every such path begins with.
     start: Vec<u8>,
+    kinds: Kinds,
+}
+
+/// What a pattern may stand for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kinds {
+    All,
+    /// It ends with a slash.
+    Folders,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +46,11 @@ impl FromStr for Pattern {
             Some(text) => (text, Vec::new()),
             None => (text, vec![Part::Deep]),
         };
-        for part in text.strip_suffix('/').unwrap_or(text).split('/') {
+        let (text, kinds) = match text.strip_suffix('/') {
+            Some(text) => (text, Kinds::Folders),
+            None => (text, Kinds::All),
+        };
+        for part in text.split('/') {
             match part {
                 "" => return Err("names nothing, or has two slashes in a row"),
                 "." | ".." => return Err("`.` and `..` are no names"),
@@ -55,7 +69,7 @@ impl FromStr for Pattern {
             Some(Part::Name(glob)) => (glob.literal_start(), glob.literal_end()),
             _ => (Vec::new(), Vec::new()),
         };
-        Ok(Pattern { parts, end, start })
+        Ok(Pattern { parts, end, start, kinds })
     }
 }
 
@@ -67,6 +81,11 @@ impl Pattern {
         }
         let last = path.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
         path.get(last..).unwrap_or_default().starts_with(&self.start) && self.matches(path)
+    }
+
+    /// True for what is looked for, if its path is.
+    pub(crate) fn takes(&self, entry: &Entry) -> bool {
+        self.kinds == Kinds::All || entry.is_folder()
     }
 
     /// Component by component, with a bit for each way to have come so far.

@@ -157,7 +157,13 @@ impl Share {
     ) -> Result<(), Gone> {
         let Some(slot) = open.get_mut(place) else { return Ok(()) };
         let Some(sheet) = slot else { return Ok(()) };
-        let torn = match sheet.glance.next(&mut |path| pattern.wants(path)) {
+        let next = loop {
+            match sheet.glance.next(&mut |path| pattern.wants(path)) {
+                Ok(Some(entry)) if !pattern.takes(&entry) => {}
+                next => break next,
+            }
+        };
+        let torn = match next {
             Ok(Some(mut entry)) => {
                 // They make no version, and may be a mebibyte each.
                 if let Body::Node(node) = &mut entry.body {

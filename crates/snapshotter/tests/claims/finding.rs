@@ -38,6 +38,17 @@ fn world() -> World {
 }
 
 #[test]
+fn a_pattern_that_ends_with_a_slash_finds_folders_alone() {
+    let world = world();
+    let found = |pattern: &str| world.run(&["--json", "find", pattern]).report()["counts"]["found"].clone();
+    assert_eq!(found("etc"), 1);
+    assert_eq!(found("etc/"), 1);
+    assert_eq!(found("a.conf/"), 0);
+    assert_eq!(found("/*/"), 2, "etc and srv, not x and y");
+    assert_eq!(found("/*"), 4);
+}
+
+#[test]
 fn a_name_is_found_with_its_versions_and_their_snapshots() {
     let world = world();
     let names: Vec<String> =

@@ -9,7 +9,7 @@
 //! it. A good file gets every name; all of it is on the disk; the `healed` line. Killed anywhere, the log says what is open, and the next run looks
 //! at every name anew.
 
-mod aside;
+pub(crate) mod aside;
 pub(crate) mod foreman;
 pub(crate) mod host;
 pub(crate) mod mend;

@@ -19,6 +19,7 @@ use formats::{ContentHash, HostId};
 use history::{History, HostHistory, Log, Snapshot, SnapshotName, layout};
 use sandbox::{Confinement, Profile, Threads};
 
+use crate::heal::aside;
 use crate::heal::foreman::{Foreman, Order};
 use crate::list::hosts;
 use crate::settings::Settings;
@@ -66,6 +67,15 @@ struct Verify<'a> {
 struct Found {
     lost: BTreeSet<ContentHash>,
     noted: usize,
+    /// Files lie aside.
+    is_aside: bool,
+}
+
+impl Found {
+    /// There is something to mend, or to remove that a killed run left.
+    fn is_any(&self) -> bool {
+        self.noted > 0 || self.is_aside || !self.lost.is_empty()
+    }
 }
 
 /// Runs the verb.
@@ -86,7 +96,7 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, asked: Asked<'_>) -> Resul
         let found = verify.host(run, &history, &host)?;
         run.report().count("hosts", 1);
         run.report().count("rotten", (found.lost.len() + found.noted) as u64);
-        if let (Some(foreman), true) = (&mut foreman, found.noted > 0 || !found.lost.is_empty()) {
+        if let (Some(foreman), true) = (&mut foreman, found.is_any()) {
             mended.push(mend(run, foreman, host, found.lost)?);
         }
     }
@@ -195,7 +205,8 @@ impl Verify<'_> {
                 self.say(run, host, &word, "how far it has come is not noted");
             }
         }
-        Ok(Found { noted: log.rotten().len(), lost: seen.into_lost() })
+        let is_aside = aside::is_any(&place).map_err(Trouble::folder("looking at what lies aside"))?;
+        Ok(Found { noted: log.rotten().len(), lost: seen.into_lost(), is_aside })
     }
 
     fn note(&mut self, run: &mut Run, host: &HostId, log: &Log, newest: &str, read_bytes: u64) {

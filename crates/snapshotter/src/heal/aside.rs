@@ -27,6 +27,14 @@ pub(super) struct Aside {
     dir: Dir,
 }
 
+/// Whether anything lies there: of what is open, or left by a run that was killed.
+pub(crate) fn is_any(history: &HostHistory) -> durable::Result<bool> {
+    match history.dir().open_dir(layout::ROT) {
+        Err(error) if error.is_not_found() => Ok(false),
+        dir => Ok(!dir?.names_at_most(NAMES_MAX)?.is_empty()),
+    }
+}
+
 impl Aside {
     /// Opens it. What a killed run was about to make names of is gone then: who knows whether it is all on the disk.
     pub(super) fn open(history: &HostHistory) -> Result<Self, Fault> {

@@ -1,5 +1,5 @@
-//! Starts the process that mends, for a verify that has confined itself and can start nothing. It was started before, reads no history, and what it is
-//! told are a host and hashes.
+//! Starts the process that mends, for a verify that has confined itself and can start nothing. It was started before, reads no history, and is told a
+//! host and hashes.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};

@@ -77,8 +77,8 @@ impl<'a> Mender<'a> {
         Ok(Self { history, aside, room, cases, judged, touched, unread: 0 })
     }
 
-    /// Takes what a push has brought, of those that the log calls lost; tells whether that is any.
-    pub(crate) fn take_from(&mut self, shelves: &Shelves, log: &LogAppender) -> Result<bool, Fault> {
+    /// Takes what a push has brought, of those that the log calls lost.
+    pub(crate) fn take_from(&mut self, shelves: &Shelves, log: &LogAppender) -> Result<(), Fault> {
         for (hash, rotten) in log.log().rotten() {
             let content = Content { hash: *hash, size: rotten.size };
             let (shelf, name) = shelves.place(content);
@@ -91,10 +91,11 @@ impl<'a> Mender<'a> {
             let good = Some(Healer::Push);
             self.cases.insert(*hash, Case { size: rotten.size, good, ..Case::default() });
         }
-        Ok(!self.cases.is_empty())
+        Ok(())
     }
 
-    /// All of it: looks at every name, notes what is lost, mends, notes what is healed.
+    /// All of it: looks at every name, notes what is lost, mends, notes what is healed, and removes what nobody needs any more, also of a run that was
+    /// killed.
     pub(crate) fn mend(mut self, log: &mut LogAppender) -> Result<Mended, Fault> {
         self.survey(log)?;
         let mut mended = Mended::default();
@@ -139,6 +140,9 @@ impl<'a> Mender<'a> {
 
     /// Finds out which names lack their content, and a good file of each. Changes nothing.
     fn survey(&mut self, log: &LogAppender) -> Result<(), Fault> {
+        if self.cases.is_empty() {
+            return Ok(());
+        }
         let hashes: Vec<ContentHash> = self.cases.keys().copied().collect();
         let is_one = |hash: &ContentHash| hashes.binary_search(hash).is_ok();
         for snapshot in log.log().snapshots() {

@@ -20,6 +20,7 @@ use super::room::Room;
 use super::shelves::Shelves;
 use super::{charge, holdings, publish, receive};
 use crate::decoder::Decoder;
+use crate::heal::aside;
 use crate::heal::mend::{Mended, Mender};
 use crate::limits::Allowed;
 use crate::trouble::Trouble;
@@ -180,15 +181,15 @@ impl Desk<'_> {
     /// Gives what the history had lost, and this push brings, back to all names that should have it; tells how many contents were healed. What goes
     /// wrong here is no reason to refuse a push: the content stays wanted.
     fn heal(&mut self, building: &Dir) -> Result<u64, String> {
-        if self.log.log().rotten().is_empty() {
-            return Ok(0);
-        }
         let mut healed = || {
+            if self.log.log().rotten().is_empty() && !aside::is_any(self.history)? {
+                return Ok(Mended::default());
+            }
             let shelves = Shelves::reopen(building.open_dir(CONTENTS)?)?;
             let room = Room::new(self.history.dir(), self.allowed.limits.free_bytes)?;
             let mut mender = Mender::new(self.history, &room, self.alone, std::iter::empty())?;
-            let is_any = mender.take_from(&shelves, &self.log)?;
-            if is_any { mender.mend(&mut self.log) } else { Ok(Mended::default()) }
+            mender.take_from(&shelves, &self.log)?;
+            mender.mend(&mut self.log)
         };
         match healed() {
             Ok(mended) => Ok(mended.healed.len() as u64),

@@ -44,7 +44,11 @@ fn in_tree(world: &World, snapshot: &str, path: &str) -> PathBuf {
 /// One bit of the inode that all versions share.
 fn flip(world: &World, snapshots: &[String]) {
     let path = in_tree(world, &snapshots[1], NAMES[0]);
-    assert_eq!(fs::metadata(&path).unwrap().nlink(), (VERSIONS * NAMES.len()) as u64, "one inode has all names");
+    assert_eq!(
+        fs::metadata(&path).unwrap().nlink(),
+        (VERSIONS * NAMES.len()) as u64,
+        "one inode has all names"
+    );
     let mut bytes = fs::read(&path).unwrap();
     bytes[123_456] ^= 0x10;
     fs::write(&path, bytes).unwrap();
@@ -65,9 +69,8 @@ fn assert_all_named(world: &World, told: &Outcome, snapshots: &[String], what: &
             let path = world.source.join(name);
             let path = path.to_str().unwrap().trim_start_matches('/');
             assert!(told.stdout.contains(&format!("web01/{snapshot}: {path} {what}")), "{}", told.said());
-            let is_it = |one: &&serde_json::Value| {
-                one["where"] == format!("web01/{snapshot}") && one["path"] == path
-            };
+            let is_it =
+                |one: &&serde_json::Value| one["where"] == format!("web01/{snapshot}") && one["path"] == path;
             assert!(defects.iter().any(|one| is_it(&one)), "{}", told.said());
         }
     }
@@ -97,7 +100,10 @@ fn a_flipped_bit_in_a_shared_inode_is_named_everywhere_and_healed_by_the_next_pu
     assert_eq!((found.count("rot"), found.count("healed")), (1, 1));
     let inode = |snapshot: &str, name| fs::metadata(in_tree(&world, snapshot, name)).unwrap().ino();
     let first = inode(&snapshots[0], NAMES[0]);
-    assert!(snapshots.iter().all(|one| NAMES.iter().all(|name| inode(one, name) == first)), "one inode again");
+    assert!(
+        snapshots.iter().all(|one| NAMES.iter().all(|name| inode(one, name) == first)),
+        "one inode again"
+    );
 
     // The oldest version comes back as it was on the host.
     let to = world.scratch.folder.join("back");

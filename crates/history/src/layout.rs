@@ -16,6 +16,10 @@ pub const BUILDING: Name<'static> = Name::literal(".building");
 pub const PRUNE: Name<'static> = Name::literal(".prune");
 /// What was pruned and is not yet removed.
 pub const TRASH: Name<'static> = Name::literal(".trash");
+/// What lost its content and was taken out of the trees.
+pub const ROT: Name<'static> = Name::literal(".rot");
+/// What a rolling verify has read of its cycle.
+pub const VERIFY: Name<'static> = Name::literal(".verify");
 /// Lock of the one who writes.
 pub const WRITER: Name<'static> = Name::literal(".lock");
 /// Lock of all who read.

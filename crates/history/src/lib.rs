@@ -7,6 +7,7 @@
 //! <history>/<host>/.building/                 what an ingest is working on; nobody reads it
 //! <history>/<host>/.prune/                    plans of what a prune may remove
 //! <history>/<host>/.trash/                    what was pruned, on its way out; nobody reads it
+//! <history>/<host>/.rot/                      files that are not what they should be, out of the trees until they are healed
 //! <history>/<host>/.lock                      held by the one who writes
 //! <history>/<host>/.readers                   held, shared, by all who read; a prune takes it alone
 //! ```
@@ -31,6 +32,7 @@ pub use host::{HostHistory, Manifest, Reading, Removing, Writing};
 pub use log::append::LogAppender;
 pub use log::kept::{Held, Pruned, Verified};
 pub use log::reader::{LogReader, RawLine};
+pub use log::rot::Rotten;
 pub use log::state::{Answered, Log, RaisedAlarm, RejectedPush};
 pub use name::{NameError, SnapshotName};
 pub use root::History;

@@ -58,10 +58,19 @@ could not be judged is said on standard error and tried again, after a minute an
 const VERIFY_EXAMPLES: &str = "Examples:
   snapshotter verify
   snapshotter verify web01
+  snapshotter verify --rolling
+  snapshotter verify --rolling --repair
+  snapshotter verify web01 --repair
 
-Reads the log, every manifest and every file again, and changes nothing. Where all of a history is well, that is noted in its log: `prune` wants to see it;
-ends with 3 if it could not be noted. Ends with 28 if a log or a manifest is damaged, with 29 if a
-snapshot's files differ from its manifest.";
+Reads the log, every manifest and every file again, and changes nothing. A file with many names is read once, and every snapshot and path that has it is named if it
+has rotted. Where all of a history is well, that is noted in its log: `prune` wants to see it; ends with 3 if it could not be noted. Ends with 28 if a log or a
+manifest is damaged, with 29 if a snapshot's files differ from its manifest, also where that is mended.
+
+With --rolling it reads the logs and manifests, and of the files and folders a share: all of them within `cycle_days` (30), a day that was missed along with the next.
+When a cycle is over and was well, that is noted in the log. `bytes_per_second` keeps it slow.
+
+With --repair what has rotted is noted in the log and taken out of all snapshots, into the folder .rot of the history. Where another file of the same history has the
+content, every name gets that at once; else the host is asked for it, and its next push brings it back to every name. docs/history.md tells all of it.";
 
 const PRUNE_EXAMPLES: &str = "Examples:
   snapshotter prune --plan
@@ -186,6 +195,12 @@ pub(crate) enum Verb {
     Verify {
         /// Only this host
         host: Option<HostId>,
+        /// Read what is due today of a cycle of `cycle_days`
+        #[arg(long)]
+        rolling: bool,
+        /// Take what has rotted out of the snapshots, ask the host for it, and mend what can be mended at once
+        #[arg(long)]
+        repair: bool,
     },
     /// Remove snapshots that no rule keeps, after a plan has waited
     #[command(after_help = PRUNE_EXAMPLES)]
@@ -281,6 +296,15 @@ pub(crate) enum Verb {
     /// Notes in logs what was verified; started by `verify`
     #[command(hide = true)]
     NoteVerified,
+    /// Starts one process a host that mends; started by `verify --repair`
+    #[command(hide = true)]
+    HealHosts,
+    /// One history, confined; started by `heal-hosts`
+    #[command(hide = true)]
+    HealHost {
+        /// Whose
+        host: HostId,
+    },
     /// The child that expands a push file; started by `ingest-host`
     #[command(hide = true)]
     Decode(Budget),
@@ -329,6 +353,8 @@ impl Verb {
             Verb::Release { .. } => "release",
             Verb::PruneHost { .. } => "prune-host",
             Verb::NoteVerified => "note-verified",
+            Verb::HealHosts => "heal-hosts",
+            Verb::HealHost { .. } => "heal-host",
             Verb::Views { .. } => "views",
             Verb::Import { .. } => "import rsnapshot",
             Verb::Host { verb } => verb.word(),

@@ -155,6 +155,9 @@ pub(crate) fn tell(run: &mut Run, host: &HostId, outcome: &Outcome) {
     if let Some(why) = &outcome.views {
         views::warn(&console, host, why);
     }
+    if let Some(why) = &outcome.unhealed {
+        console.warn(&format!("{host}: what it brought again could not be put back: {why}; it stays wanted"));
+    }
     let push = outcome.push.as_deref().unwrap_or("unknown");
     let code = outcome.code.as_ref().map_or("", |(_, words)| words.as_str());
     let report = run.report();
@@ -169,6 +172,13 @@ pub(crate) fn tell(run: &mut Run, host: &HostId, outcome: &Outcome) {
             run.line(&format!(
                 "{host}: accepted as {name}{role}: {entries} entries, {changes} changes, {new_bytes} new bytes"
             ));
+            if outcome.healed > 0 {
+                run.report().count("healed", outcome.healed);
+                run.line(&format!(
+                    "{host}: healed {} contents in all snapshots that name them",
+                    outcome.healed
+                ));
+            }
         }
         End::Rejected => {
             report.count("rejected", 1);

@@ -8,9 +8,9 @@ mod changes;
 pub(crate) mod charge;
 mod commit;
 mod contents;
-mod copy;
+pub(crate) mod copy;
 mod crew;
-mod fault;
+pub(crate) mod fault;
 mod groups;
 mod hand;
 mod holdings;
@@ -20,8 +20,8 @@ pub(crate) mod outcome;
 pub(crate) mod publish;
 pub(crate) mod queue;
 mod receive;
-mod room;
-mod shelves;
+pub(crate) mod room;
+pub(crate) mod shelves;
 mod source;
 mod sparse;
 mod tree;
@@ -192,7 +192,7 @@ fn confined(
     if let Some(time) = made {
         import::may_come(log.log(), host, time)?;
     }
-    let mut desk = Desk { host, allowed, sealed, state, history, made, log };
+    let mut desk = Desk { host, allowed, sealed, state, history, made, alone, log };
     let lost = desk.settle()?;
     desk.turn_away(&queue.foreign)?;
     let of_jail = incoming.as_ref().is_some_and(|incoming| incoming.sealed.is_of_jail());

@@ -2,7 +2,7 @@
 //!
 //! [`ingest`] runs one confined process per host and push ([`ingest_host`]), [`watch`] does so whenever something arrives; what a host sent is
 //! parsed and expanded by a child that holds only descriptors ([`decode`]). [`verify`] reads everything again and names what is not as it should
-//! be. [`retain`] says which snapshots are kept, and [`prune`] removes others, after a plan has waited; [`hold`] stops it. [`host`] makes and
+//! be, and [`heal`] brings it back. [`retain`] says which snapshots are kept, and [`prune`] removes others, after a plan has waited; [`hold`] stops it. [`host`] makes and
 //! closes jails. [`list`], [`show`], [`find`], [`diff`] and [`status`] look. [`views`] keeps the names people know. [`restore`](mod@restore) brings
 //! back. [`audit`] tries what must not be possible.
 //!
@@ -17,6 +17,7 @@ mod decode;
 mod decoder;
 mod diff;
 mod find;
+mod heal;
 mod hold;
 mod host;
 mod hours;

@@ -11,6 +11,7 @@ use crate::hours::Hours;
 use crate::limits::{Allowed, Place, TypedLimits};
 use crate::prune::settings::PruneSettings;
 use crate::retain::{Policy, TypedRetain};
+use crate::verify::settings::VerifySettings;
 
 /// Where the settings are, unless `--config` says otherwise.
 pub(crate) const SETTINGS_FILE: &str = "/etc/firn/server.toml";
@@ -59,6 +60,8 @@ pub(crate) struct Settings {
     typed_retain: TypedRetain,
     /// What stands before the end of a snapshot.
     pub(crate) prune: PruneSettings,
+    /// How fast histories are read again.
+    pub(crate) verify: VerifySettings,
     /// Where what the audit looks at lies.
     pub(crate) audit: AuditSettings,
     /// The static binary that is copied into each jail.
@@ -103,6 +106,8 @@ struct Typed {
     retain: TypedRetain,
     #[serde(default)]
     prune: PruneSettings,
+    #[serde(default)]
+    verify: VerifySettings,
     #[serde(default)]
     audit: AuditSettings,
     #[serde(default = "Typed::account_prefix")]
@@ -205,6 +210,7 @@ impl Settings {
         let hours = Hours::new(&typed.hours).map_err(|wrong| SettingsError::value(path, "hours", wrong))?;
         typed.audit.check(path)?;
         typed.retain.check(path)?;
+        typed.verify.check(path)?;
         typed.limits.check(path, Place::Settings)?;
         let Allowed { limits, .. } = typed.limits.meant(typed.sandbox.meant());
         typed.prune.check(path, limits.session_seconds)?;
@@ -228,6 +234,7 @@ impl Settings {
             keep_days: typed.keep_days,
             typed_retain: typed.retain,
             prune: typed.prune,
+            verify: typed.verify,
             audit: typed.audit,
             account_prefix: typed.account_prefix,
             owner: typed.owner,

@@ -207,7 +207,7 @@ impl Failure for Trouble {
                 "nothing was changed. Look at it with `snapshotter verify`; ice and their ledger hold the log's head"
             }
             Trouble::Defects { .. } => {
-                "remove nothing. Ice of these snapshots can replace what is damaged; the next push brings what the host still has"
+                "remove nothing. `snapshotter verify --repair` has the next push bring what the host still has; ice of these snapshots has the rest"
             }
             Trouble::Plan { .. } => {
                 "nothing is removed while it lies there; take it away if nobody needs it: a new plan waits anew"

@@ -11,8 +11,8 @@ use crate::hold::{self, Change};
 use crate::prune::{self, Step};
 use crate::settings::{SETTINGS_FILE, Settings};
 use crate::{
-    account, audit, by_file, decode, diff, find, host, import, ingest, ingest_host, list, restore, show,
-    status, verify, views, watch,
+    account, audit, by_file, decode, diff, find, heal, host, import, ingest, ingest_host, list, restore,
+    show, status, verify, views, watch,
 };
 
 /// Files that are made are for the account and its group only.
@@ -81,7 +81,13 @@ fn unprivileged(run: &mut Run, settings: &Settings, verb: &Verb) -> Result<Exit,
         Verb::Diff { host, first, second, path } => {
             diff::run(run, settings, host, (first, second), path.as_deref())
         }
-        Verb::Verify { host } => verify::run(run, settings, host.as_ref()),
+        Verb::Verify { host, rolling, repair } => {
+            let extent = if *rolling { verify::Extent::Due } else { verify::Extent::Whole };
+            let repair = if *repair { verify::Repair::Asked } else { verify::Repair::Never };
+            verify::run(run, settings, verify::Asked { host: host.as_ref(), extent, repair })
+        }
+        Verb::HealHosts => heal::foreman::child(run, settings),
+        Verb::HealHost { host } => heal::host::run(run, settings, host),
         Verb::NoteVerified => verify::scribe::child(run, settings),
         Verb::Prune { hosts, plan, execute } => {
             let step = match (plan, execute) {

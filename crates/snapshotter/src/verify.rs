@@ -1,78 +1,227 @@
-//! Reads everything again: the log, every manifest, every file. Changes nothing, and could not; that all was well is noted in the log by a process
-//! apart.
+//! Reads everything again: the log, every manifest, every file, or a share of the files each day. Changes nothing, and could not: that all was well,
+//! and how far a cycle has come, is noted by a process apart, and what is lost is mended by others.
 
+mod cycle;
 mod defect;
 mod folders;
+mod pace;
 pub(crate) mod scribe;
+pub(crate) mod settings;
+mod share;
 mod tree;
 
 use std::collections::BTreeSet;
 
+use chrono::Utc;
 use cli::{Amount, Exit, Failed, Monitor, Run, Task};
 use durable::Dir;
-use formats::HostId;
+use formats::{ContentHash, HostId};
 use history::{History, HostHistory, Log, Snapshot, SnapshotName, layout};
 use sandbox::{Confinement, Profile, Threads};
 
+use crate::heal::aside;
+use crate::heal::foreman::{Foreman, Order};
 use crate::list::hosts;
 use crate::settings::Settings;
 use crate::trouble::Trouble;
+use cycle::{Cycle, PartsRead};
 use defect::{Defects, What};
-use scribe::{Note, Scribe};
+use pace::Pace;
+use scribe::{Note, Scribe, Word};
+use share::Share;
 use tree::Seen;
 
+/// What is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) host: Option<&'a HostId>,
+    pub(crate) extent: Extent,
+    pub(crate) repair: Repair,
+}
+
+/// How much is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    Whole,
+    /// What is due of a rolling cycle.
+    Due,
+}
+
+/// Whether anything is changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Repair {
+    Never,
+    Asked,
+}
+
+/// One verify.
+struct Verify<'a> {
+    settings: &'a Settings,
+    extent: Extent,
+    scribe: Scribe,
+    defects: Defects,
+}
+
+/// What the reading of one history leads to.
+#[derive(Debug, Default)]
+struct Found {
+    lost: BTreeSet<ContentHash>,
+    noted: usize,
+    /// Files lie aside.
+    is_aside: bool,
+}
+
+impl Found {
+    /// There is something to mend, or to remove that a killed run left.
+    fn is_any(&self) -> bool {
+        self.noted > 0 || self.is_aside || !self.lost.is_empty()
+    }
+}
+
 /// Runs the verb.
-pub(crate) fn run(run: &mut Run, settings: &Settings, only: Option<&HostId>) -> Result<Exit, Failed> {
+pub(crate) fn run(run: &mut Run, settings: &Settings, asked: Asked<'_>) -> Result<Exit, Failed> {
     let dir =
         Dir::open_root(&settings.history).map_err(Trouble::folder("opening the folder of histories"))?;
     let history = History::open(&settings.history).map_err(Trouble::Histories)?;
-    let mut scribe = Scribe::start(settings).map_err(Trouble::stream("starting what writes to the log"))?;
-    confine(settings, &dir, &scribe)?;
-    let mut defects = Defects::default();
+    let scribe = Scribe::start(settings).map_err(Trouble::stream("starting what writes to the log"))?;
+    let mut foreman = match asked.repair {
+        Repair::Never => None,
+        Repair::Asked => Some(Foreman::start(settings).map_err(Trouble::stream("starting what mends"))?),
+    };
+    confine(settings, &dir, &scribe, foreman.as_ref())?;
+    let mut verify = Verify { settings, extent: asked.extent, scribe, defects: Defects::default() };
+    let mut mended = Vec::new();
     run.report().count("read_bytes", 0);
-    for host in hosts(&history, only)? {
-        let at = || Trouble::history(&host);
-        let place = history.host(&host).map_err(at())?;
-        let _reading = place.read_lock().map_err(at())?;
-        // No longer than the lock: what is removed after it gives its inode to another file.
-        let mut seen = Seen::default();
-        // Before the log: an ingest may commit at any moment, and its line is there before its working folder goes.
-        let present = present(&place)?;
-        match place.log() {
-            Ok(log) => {
-                let defects_before = defects.count();
-                strangers(run, &place, &log, &present, &mut defects);
-                verify(run, &place, &log, &mut defects, &mut seen)?;
-                if let (true, Some(newest)) = (defects.count() == defects_before, log.latest()) {
-                    let note = Note {
-                        host: host.clone(),
-                        newest: newest.name.to_string(),
-                        snapshots: log.snapshots().len() as u64,
-                        read_bytes: seen.read_bytes(),
-                    };
-                    if let Err(why) = scribe.note(&note) {
-                        let why = format!("that it is well is not noted in its log: {why}");
-                        run.leave_out(host.as_str().as_bytes(), &why);
-                    }
-                }
-            }
-            Err(error) if error.is_damage() => {
-                defects.add(run, What::Record, &host, None, &Failed::from(at()(error)).chain());
-            }
-            Err(error) => return Err(at()(error).into()),
-        }
+    for host in hosts(&history, asked.host)? {
+        let found = verify.host(run, &history, &host)?;
         run.report().count("hosts", 1);
-        run.report().count("read_bytes", seen.read_bytes());
+        run.report().count("rotten", (found.lost.len() + found.noted) as u64);
+        if let (Some(foreman), true) = (&mut foreman, found.is_any()) {
+            mended.push(mend(run, foreman, host, found.lost)?);
+        }
     }
-    scribe.finish();
-    defects.end(run)
+    verify.scribe.finish();
+    if let Some(foreman) = foreman {
+        foreman.finish();
+        run.report().detail("mended", mended);
+    }
+    verify.defects.end(run)
+}
+
+/// Has one history mended. Nobody holds its locks.
+fn mend(
+    run: &mut Run,
+    foreman: &mut Foreman,
+    host: HostId,
+    lost: BTreeSet<ContentHash>,
+) -> Result<serde_json::Value, Failed> {
+    let order = Order { host, contents: lost.into_iter().collect() };
+    let answer = foreman.mend(&order).map_err(Trouble::stream("asking what mends"))?;
+    let host = order.host;
+    let mended = match answer {
+        Ok(mended) => mended,
+        Err(exit) => {
+            let why = format!("could not be mended: the process ended with {exit}");
+            run.leave_out(host.as_str().as_bytes(), &why);
+            return Ok(serde_json::json!({ "host": host.as_str(), "exit": exit.code() }));
+        }
+    };
+    for (content, names, snapshots) in &mended.lost {
+        run.line(&format!("{host}: content {content} is lost at {names} names in {snapshots} snapshots"));
+    }
+    for (content, names) in &mended.healed {
+        run.line(&format!("{host}: content {content} is healed, at {names} names"));
+    }
+    if mended.open > 0 {
+        run.line(&format!("{host}: {} contents are wanted from the host", mended.open));
+    }
+    run.report().count("healed", mended.healed.len() as u64);
+    run.report().count("wanted", mended.open);
+    let mended = serde_json::to_value(mended).map_err(|error| Failed::bug("telling the outcome", error))?;
+    Ok(serde_json::json!({ "host": host.as_str(), "exit": 0, "outcome": mended }))
 }
 
 /// What is read here came from hosts, once.
-fn confine(settings: &Settings, dir: &Dir, scribe: &Scribe) -> Result<(), Trouble> {
+fn confine(
+    settings: &Settings,
+    dir: &Dir,
+    scribe: &Scribe,
+    foreman: Option<&Foreman>,
+) -> Result<(), Trouble> {
     let confinement = Confinement::new(Profile::Ingest).landlock(settings.landlock()).threads(Threads::More);
-    let _in_force = confinement.read_beneath(dir).child(scribe.id()).apply()?;
+    let mut confinement = confinement.read_beneath(dir).child(scribe.id());
+    if let Some(foreman) = foreman {
+        confinement = confinement.child(foreman.id());
+    }
+    let _in_force = confinement.apply()?;
     Ok(())
+}
+
+impl Verify<'_> {
+    fn host(&mut self, run: &mut Run, history: &History, host: &HostId) -> Result<Found, Failed> {
+        let at = || Trouble::history(host);
+        let place = history.host(host).map_err(at())?;
+        let _reading = place.read_lock().map_err(at())?;
+        // Before the log: an ingest may commit at any moment, and its line is there before its working folder goes.
+        let present = present(&place)?;
+        let log = match place.log() {
+            Ok(log) => log,
+            Err(error) if error.is_damage() => {
+                let text = Failed::from(at()(error)).chain();
+                self.defects.add(run, What::Record, (host, None), None, &text);
+                return Ok(Found::default());
+            }
+            Err(error) => return Err(at()(error).into()),
+        };
+        let now = Utc::now();
+        let mut cycle = match self.extent {
+            Extent::Whole => None,
+            Extent::Due => Cycle::of(place.dir(), &log, now),
+        };
+        let days = self.settings.verify.cycle_days;
+        let share = cycle.as_ref().map_or(Share::ALL, |cycle| cycle.share(now, days));
+        let before = self.defects.counted();
+        // No longer than the lock: what is removed after it gives its inode to another file.
+        let pace = Pace::new(self.settings.verify.bytes_per_second);
+        let mut seen = Seen::new(share, pace, log.rotten().keys().copied().collect());
+        strangers(run, &place, &log, &present, &mut self.defects);
+        verify(run, &place, &log, &mut self.defects, &mut seen)?;
+        run.report().count("read_bytes", seen.read_bytes());
+        let well = self.defects.counted().new == before.new;
+        match &mut cycle {
+            None => {
+                if let (true, Some(newest)) = (well, log.latest()) {
+                    self.note(run, host, &log, newest.name.as_str(), seen.read_bytes());
+                }
+            }
+            Some(cycle) => {
+                cycle.advance(PartsRead { share, bad: seen.bad(), bytes: seen.read_bytes() });
+                run.line(&format!("{host}: {}", cycle.told()));
+                let is_over = cycle.ends(now, days);
+                if is_over && well && cycle.is_whole() {
+                    self.note(run, host, &log, cycle.newest(), cycle.read_bytes());
+                }
+                let word = Word::Cycle(host.clone(), (!is_over).then(|| cycle.clone()));
+                self.say(run, host, &word, "how far it has come is not noted");
+            }
+        }
+        let is_aside = aside::is_any(&place).map_err(Trouble::folder("looking at what lies aside"))?;
+        Ok(Found { noted: log.rotten().len(), lost: seen.into_lost(), is_aside })
+    }
+
+    fn note(&mut self, run: &mut Run, host: &HostId, log: &Log, newest: &str, read_bytes: u64) {
+        let (host, newest) = (host.clone(), newest.to_owned());
+        let last = newest.parse::<SnapshotName>().map_or(u64::MAX, |name| name.sequence());
+        let snapshots = log.snapshots().iter().filter(|one| one.sequence <= last).count();
+        let note = Note { host: host.clone(), newest, snapshots: snapshots as u64, read_bytes };
+        self.say(run, &host, &Word::Verified(note), "that it is well is not noted in its log");
+    }
+
+    fn say(&mut self, run: &mut Run, host: &HostId, word: &Word, otherwise: &str) {
+        if let Err(why) = self.scribe.note(word) {
+            run.leave_out(host.as_str().as_bytes(), &format!("{otherwise}: {why}"));
+        }
+    }
 }
 
 fn verify(
@@ -108,7 +257,7 @@ fn one(
         Ok(manifest) => manifest,
         Err(error) if missing(&error) || error.is_damage() => {
             let text = Failed::from(at()(error)).chain();
-            defects.add(run, What::Record, host, Some(snapshot), &text);
+            defects.add(run, What::Record, (host, Some(snapshot)), None, &text);
             return Ok(());
         }
         Err(error) => return Err(at()(error).into()),
@@ -116,12 +265,15 @@ fn one(
     let tree = match place.tree(snapshot) {
         Ok(tree) => tree,
         Err(error) if missing(&error) => {
-            defects.add(run, What::Files, host, Some(snapshot), "its files are missing");
+            defects.add(run, What::Files, (host, Some(snapshot)), None, "its files are missing");
+            seen.all_bad();
             return Ok(());
         }
         Err(error) => return Err(at()(error).into()),
     };
-    let mut found = |what, text: &str| defects.add(run, what, host, Some(snapshot), text);
+    let mut found = |what, path: Option<&[u8]>, text: &str| {
+        defects.add(run, what, (host, Some(snapshot)), path, text);
+    };
     tree::compare(manifest, &tree, snapshot, seen, task, &mut found)
         .map_err(|error| error.trouble(format!("reading snapshot {} of {host}", snapshot.name)).into())
 }
@@ -151,6 +303,7 @@ fn strangers(
     defects: &mut Defects,
 ) {
     for name in present.iter().filter(|name| log.known(name).is_none()) {
-        defects.add(run, What::Record, place.host(), None, &format!("{name} is not in the snapshot log"));
+        let text = format!("{name} is not in the snapshot log");
+        defects.add(run, What::Record, (place.host(), None), None, &text);
     }
 }

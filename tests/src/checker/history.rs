@@ -88,8 +88,10 @@ fn leftovers(folder: &Path, ingests: &[log::Ingest]) -> Vec<Breach> {
     let names: BTreeSet<&str> = ingests.iter().map(|ingest| ingest.name.as_str()).collect();
     let mut breaches = Vec::new();
     for name in list(folder) {
-        let known = matches!(name.as_str(), "log" | "manifests" | ".lock" | ".readers" | ".prune");
-        let idle = matches!(name.as_str(), ".building" | ".trash") && list(&folder.join(&name)).is_empty();
+        let known =
+            matches!(name.as_str(), "log" | "manifests" | ".lock" | ".readers" | ".prune" | ".verify");
+        let idle =
+            matches!(name.as_str(), ".building" | ".trash" | ".rot") && list(&folder.join(&name)).is_empty();
         if !known && !idle && !names.contains(name.as_str()) {
             breaches.push(Breach::new(name, "belongs to no line of the log"));
         }

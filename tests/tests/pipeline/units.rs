@@ -171,7 +171,7 @@ fn the_state_is_told_every_day_and_a_host_pushes_three_times_a_day_at_its_minute
         ),
         (
             values(&unit("firn-verify.timer"), "OnCalendar")[0].to_owned(),
-            vec!["2026-12-05 12:55", "2027-01-05 12:55"],
+            vec!["2026-11-21 12:55", "2026-11-22 12:55"],
         ),
         (
             values(SLOTS, "OnCalendar")[0].to_owned(),

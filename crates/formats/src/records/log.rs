@@ -9,7 +9,7 @@ use crate::version::Version;
 /// One line of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogLine {
-    /// `firn.log/1.0`; `firn.log/1.1`, `1.2`, `1.3` or `2.0` where the event says something that the one before does not have. See
+    /// `firn.log/1.0`; `firn.log/1.1`, `1.2`, `1.3`, `1.5` or `2.0` where the event says something that the one before does not have. See
     /// [`LogLine::format_for`].
     pub format: RecordVersion,
     /// Counts from 1.
@@ -38,6 +38,7 @@ impl LogLine {
             return RecordVersion::of(Self::NAME, SECOND);
         }
         let minor = match event {
+            Event::Rot { .. } | Event::Healed { .. } => 5,
             Event::Ingest(Ingest { imported: true, .. }) => 3,
             Event::Ingest(Ingest { long_entry_bytes: 1.., .. }) => 2,
             Event::Ingest(Ingest { emergency: true, .. }) | Event::Reject { emergency: true, .. } => 1,
@@ -129,6 +130,38 @@ pub enum Event {
         /// Bytes of files.
         bytes: u64,
     },
+    /// The history does not have this content any more, or not everywhere: it is wanted again.
+    Rot {
+        /// Its hash.
+        content: ContentHash,
+        /// Its length.
+        size: u64,
+        /// Names, over all snapshots, that should have it and do not.
+        names: u64,
+        /// Snapshots that these names are in.
+        snapshots: u64,
+    },
+    /// Every name that should have this content has it.
+    Healed {
+        /// Its hash.
+        content: ContentHash,
+        /// Names that were given it again.
+        names: u64,
+        /// Where it came from.
+        by: Healer,
+    },
+}
+
+/// Where a content came from that the history had lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Healer {
+    /// The host pushed it again.
+    Push,
+    /// Another file of the same history has it.
+    History,
+    /// Nowhere: no snapshot names it any more.
+    Nobody,
 }
 
 impl Event {

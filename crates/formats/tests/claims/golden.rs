@@ -11,7 +11,7 @@ use formats::records::audit::Half;
 use formats::records::drill::DrillResult;
 use formats::records::ice::IceRecord;
 use formats::records::ledger::LedgerLine;
-use formats::records::log::{Alarm, Event, Ingest, LogLine};
+use formats::records::log::{Alarm, Event, Healer, Ingest, LogLine};
 use formats::records::{Record, RecordError};
 use formats::session::{ClientMessage, ServerMessage};
 use formats::version::VersionError;
@@ -189,6 +189,25 @@ fn imported_log() -> Vec<u8> {
     lines(&HostId::parse("web01").unwrap(), [imported, long, usual].map(Event::Ingest).into())
 }
 
+/// The events that came with version 1.5, and one that stays 1.0.
+fn healing_log() -> Vec<u8> {
+    let LogLine { event, .. } =
+        LogLine::from_line(log().split_inclusive(|b| *b == b'\n').next().unwrap()).unwrap();
+    let content = |n| ContentHash::from_bytes([n; 32]);
+    let rot = |n| Event::Rot { content: content(n), size: 300_000, names: 12, snapshots: 4 };
+    let healed = |n, names, by| Event::Healed { content: content(n), names, by };
+    let events = vec![
+        event,
+        rot(1),
+        rot(2),
+        rot(3),
+        healed(1, 12, Healer::Push),
+        healed(2, 12, Healer::History),
+        healed(3, 0, Healer::Nobody),
+    ];
+    lines(&HostId::parse("web01").unwrap(), events)
+}
+
 fn lines(host: &HostId, events: Vec<Event>) -> Vec<u8> {
     let mut previous = LogLine::first_previous(host);
     let mut bytes = Vec::new();
@@ -265,6 +284,7 @@ fn the_golden_files_are_what_this_program_writes() {
         ("prune-plan.json", line(&records::plan())),
         ("log-1.2", newest_log()),
         ("log-1.3", imported_log()),
+        ("log-1.5", healing_log()),
         ("lock.json", line(&records::lock())),
         ("drill-proved.json", line(&records::drill(DrillResult::Proved))),
         ("drill-failed.json", line(&records::drill(DrillResult::Failed))),

@@ -4,4 +4,5 @@ pub(crate) mod append;
 pub(crate) mod kept;
 mod line;
 pub(crate) mod reader;
+pub(crate) mod rot;
 pub(crate) mod state;

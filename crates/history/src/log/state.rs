@@ -1,6 +1,6 @@
 //! What a log comes to: the verdicts, the base and the alarms; the snapshots are [`super::kept`].
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use formats::published::Verdict;
 use formats::records::log::{Alarm, Event, LogLine};
@@ -9,6 +9,7 @@ use formats::{ContentHash, HostId, InstallationId, PushId, Root};
 
 use super::kept::Kept;
 use super::reader::RawLine;
+use super::rot::Rotten;
 use crate::error::{Error, LogDefect, Result};
 use crate::snapshot::Snapshot;
 
@@ -59,6 +60,7 @@ pub struct Log {
     judged_last: Option<String>,
     emergencies: Vec<String>,
     alarms: Vec<RaisedAlarm>,
+    pub(super) rotten: BTreeMap<ContentHash, Rotten>,
     newest_line: Option<String>,
     base: Option<Root>,
     head: ContentHash,
@@ -78,6 +80,7 @@ impl Log {
             judged_last: None,
             emergencies: Vec::new(),
             alarms: Vec::new(),
+            rotten: BTreeMap::new(),
             newest_line: None,
             base: None,
             head: LogLine::first_previous(host),
@@ -210,6 +213,10 @@ impl Log {
             }
             Event::Reset { .. } => {
                 self.base = None;
+                Ok(())
+            }
+            Event::Rot { .. } | Event::Healed { .. } => {
+                self.rot(line);
                 Ok(())
             }
             Event::Hold { .. }

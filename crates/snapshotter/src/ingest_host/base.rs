@@ -1,12 +1,14 @@
 //! The snapshot that a push builds on: its manifest, its files, and where its contents lie.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use durable::Dir;
 
-use formats::RelPath;
 use formats::entry::{Body, Entry, Kind, Node};
-use history::{HostHistory, Manifest, Snapshot};
+use formats::session::Code;
+use formats::{ContentHash, RelPath};
+use history::{HostHistory, Manifest, Rotten, Snapshot};
 
 use super::changes::Changes;
 use super::fault::Fault;
@@ -21,6 +23,7 @@ pub(crate) struct Base<'a> {
     snapshot: &'a Snapshot,
     top: Dir,
     moved: Mutex<Option<Arc<Moved>>>,
+    rotten: Option<&'a BTreeMap<ContentHash, Rotten>>,
 }
 
 impl<'a> Base<'a> {
@@ -33,7 +36,17 @@ impl<'a> Base<'a> {
             error => Fault::from(error),
         };
         let tree = history.tree(snapshot).map_err(missing)?;
-        Ok(Self { history, snapshot, top: tree.dir().try_clone()?, moved: Mutex::new(None) })
+        Ok(Self { history, snapshot, top: tree.dir().try_clone()?, moved: Mutex::new(None), rotten: None })
+    }
+
+    /// The same, without these contents, whatever it has for them.
+    pub(crate) fn without(self, rotten: &'a BTreeMap<ContentHash, Rotten>) -> Self {
+        Self { rotten: Some(rotten), ..self }
+    }
+
+    /// The history has lost this content: who needs it has to bring it.
+    pub(crate) fn has_lost(&self, content: Content) -> bool {
+        self.rotten.is_some_and(|rotten| rotten.contains_key(&content.hash))
     }
 
     /// The top folder of its files.
@@ -79,6 +92,9 @@ impl<'a> Base<'a> {
         for entry in self.entries()? {
             let entry = entry?;
             let Some(content) = content_of(&entry).filter(|_| entry.path == *path) else { continue };
+            if self.has_lost(content) {
+                return Err(Fault::Push(Code::MissingContent));
+            }
             let damaged =
                 || Fault::Base(format!("the file {} of the base is damaged", cli::shown(path.as_bytes())));
             let file = self.top.open_read_beneath(path.as_bytes()).map_err(|_| damaged())?;

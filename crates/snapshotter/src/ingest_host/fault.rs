@@ -2,9 +2,13 @@
 
 use std::io;
 
+use formats::HostId;
 use formats::cursor::Malformed;
 use formats::manifest::ManifestError;
 use formats::session::Code;
+
+use crate::limits::Allowed;
+use crate::trouble::Trouble;
 
 /// Three very different reasons.
 #[derive(Debug)]
@@ -63,6 +67,23 @@ impl Fault {
         match error {
             ManifestError::Io(source) => Fault::Here(Here::Stream("reading the base's manifest", source)),
             _ => Fault::Base("the base's manifest is damaged".to_owned()),
+        }
+    }
+}
+
+impl Here {
+    /// As the error of a verb.
+    pub(crate) fn trouble(self, host: &HostId, allowed: &Allowed) -> Trouble {
+        match self {
+            Here::Folder(source) => Trouble::folder(format!("judging a push of {host}"))(source),
+            Here::Stream(doing, source) => Trouble::stream(format!("{doing} of {host}"))(source),
+            Here::History(source) => Trouble::history(host)(source),
+            Here::NoRoom => Trouble::NoRoom { host: host.clone(), reserve_bytes: allowed.limits.free_bytes },
+            Here::NoInodes => Trouble::NoInodes { host: host.clone(), reserve_inodes: allowed.free_inodes },
+            Here::Decoder => Trouble::Machine {
+                what: format!("the decoder of host {host} could not do its work; the push waits"),
+            },
+            Here::Stopped => Trouble::Machine { what: format!("the ingest of host {host} was stopped") },
         }
     }
 }

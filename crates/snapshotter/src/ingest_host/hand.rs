@@ -38,7 +38,7 @@ pub(crate) struct ToPlace {
 /// Where a file's content is looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// At the same path of the base.
+    /// At the same path of the base, unless that has lost it.
     Kept,
     /// In the push, and then at the same path of the base, which has the same content there.
     Touched,
@@ -69,10 +69,17 @@ impl<'a> Hand<'a> {
     /// Places one file; its folder is there.
     pub(crate) fn place(&mut self, file: &ToPlace) -> Result<(), Fault> {
         let ToPlace { path, content, origin } = file;
-        if *origin != Origin::Kept && self.take_from_push(path, *content)? {
+        let Some(base) = self.site.base else {
+            let is_there = self.take_from_push(path, *content)?;
+            return if is_there { Ok(()) } else { Err(Fault::Push(Code::MissingContent)) };
+        };
+        let is_lost = base.has_lost(*content);
+        if (*origin != Origin::Kept || is_lost) && self.take_from_push(path, *content)? {
             return Ok(());
         }
-        let Some(base) = self.site.base else { return Err(Fault::Push(Code::MissingContent)) };
+        if is_lost {
+            return Err(Fault::Push(Code::MissingContent));
+        }
         if *origin == Origin::New {
             let Site { shelves, changes, room, .. } = self.site;
             let source = base.find(*content, changes, shelves.dir(), room)?;

@@ -8,16 +8,20 @@ use formats::push::Header;
 use formats::records::log::Event;
 use formats::session::{Code, Role};
 use formats::{HostId, PushId};
-use history::{Answered, HostHistory, LogAppender, Snapshot};
+use history::{Answered, HostHistory, LogAppender, Snapshot, Writing};
 
-use super::build::{Basis, Built, Ground, build};
+use super::build::{Basis, Built, CONTENTS, Ground, build};
 use super::building::Building;
 use super::commit::{Arrival, Committed, commit, reason};
 use super::fault::{Fault, Here};
 use super::outcome::{End, Outcome};
 use super::queue::Sealed;
+use super::room::Room;
+use super::shelves::Shelves;
 use super::{charge, holdings, publish, receive};
 use crate::decoder::Decoder;
+use crate::heal::aside;
+use crate::heal::mend::{Mended, Mender};
 use crate::limits::Allowed;
 use crate::trouble::Trouble;
 
@@ -36,6 +40,7 @@ pub(crate) struct Desk<'a> {
     pub(crate) history: &'a HostHistory,
     /// When the state was made, if it comes from another program's history.
     pub(crate) made: Option<DateTime<Utc>>,
+    pub(crate) alone: &'a Writing,
     pub(crate) log: LogAppender,
 }
 
@@ -156,14 +161,42 @@ impl Desk<'_> {
         let left_bytes = self.budget_left(header)?;
         let Allowed { limits, free_inodes, .. } = self.allowed;
         let (history, dir, free_inodes) = (self.history, building.dir(), *free_inodes);
-        let ground = Ground { history, dir, limits, free_inodes, left_bytes };
+        let rotten = self.log.log().rotten();
+        let ground = Ground { history, dir, limits, free_inodes, left_bytes, rotten };
         let built = build(&ground, decoder, basis)?;
         if built.cost.bytes() > left_bytes {
             return Err(Fault::Push(Code::OverBudget));
         }
+        // Before the snapshot exists: a run that is killed in between finds the push again, and with it what it brings.
+        let healed = self.heal(dir);
         let arrival = Arrival { role: sealed.role(), imported: self.made };
         let committed = commit(self.history, building, &mut self.log, header, &built, &arrival)?;
-        Ok(accepted(&built, &committed))
+        let outcome = accepted(&built, &committed);
+        Ok(match healed {
+            Ok(healed) => Outcome { healed, ..outcome },
+            Err(why) => Outcome { unhealed: Some(why), ..outcome },
+        })
+    }
+
+    /// Gives what the history had lost, and this push brings, back to all names that should have it; tells how many contents were healed. What goes
+    /// wrong here is no reason to refuse a push: the content stays wanted.
+    fn heal(&mut self, building: &Dir) -> Result<u64, String> {
+        let mut healed = || {
+            if self.log.log().rotten().is_empty() && !aside::is_any(self.history)? {
+                return Ok(Mended::default());
+            }
+            let shelves = Shelves::reopen(building.open_dir(CONTENTS)?)?;
+            let room = Room::new(self.history.dir(), self.allowed.limits.free_bytes)?;
+            let mut mender = Mender::new(self.history, &room, self.alone, std::iter::empty())?;
+            mender.take_from(&shelves, &self.log)?;
+            mender.mend(&mut self.log)
+        };
+        match healed() {
+            Ok(mended) => Ok(mended.healed.len() as u64),
+            Err(Fault::Here(here)) => Err(Failed::from(self.trouble(here)).chain()),
+            Err(Fault::Base(what)) => Err(what),
+            Err(Fault::Push(code)) => Err(code.text().to_owned()),
+        }
     }
 
     /// What the history may still grow by; refused at once if that is nothing, or less than is declared.
@@ -252,22 +285,7 @@ impl Desk<'_> {
     }
 
     fn trouble(&self, here: Here) -> Trouble {
-        let host = self.host;
-        match here {
-            Here::Folder(source) => Trouble::folder(format!("judging a push of {host}"))(source),
-            Here::Stream(doing, source) => Trouble::stream(format!("{doing} of {host}"))(source),
-            Here::History(source) => Trouble::history(host)(source),
-            Here::NoRoom => {
-                Trouble::NoRoom { host: host.clone(), reserve_bytes: self.allowed.limits.free_bytes }
-            }
-            Here::NoInodes => {
-                Trouble::NoInodes { host: host.clone(), reserve_inodes: self.allowed.free_inodes }
-            }
-            Here::Decoder => Trouble::Machine {
-                what: format!("the decoder of host {host} could not do its work; the push waits"),
-            },
-            Here::Stopped => Trouble::Machine { what: format!("the ingest of host {host} was stopped") },
-        }
+        here.trouble(self.host, self.allowed)
     }
 }
 

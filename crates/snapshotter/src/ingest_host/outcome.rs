@@ -28,11 +28,22 @@ pub(crate) struct Outcome {
     pub(crate) alarms: Vec<String>,
     /// What the history was found to have lost.
     pub(crate) lost: Option<String>,
+    /// Contents that the history had lost, and has again everywhere.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub(crate) healed: u64,
+    /// Why what the push brought again could not be put back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) unhealed: Option<String>,
     /// Why the views of the host are not current.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) views: Option<String>,
     /// Push files that still wait.
     pub(crate) waiting: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// What happened.

@@ -4,9 +4,9 @@ use std::io::Read;
 
 use chrono::DateTime;
 use durable::{Dir, Name};
-use formats::limits::{EMERGENCIES, PUBLISHED_BYTES, VERDICTS};
+use formats::limits::{EMERGENCIES, PUBLISHED_BYTES, VERDICTS, WANTED};
 use formats::published::Published;
-use formats::{Admission, HostId};
+use formats::{Admission, ContentHash, HostId};
 use history::Log;
 
 use super::charge;
@@ -33,6 +33,7 @@ pub(crate) fn of_log(log: &Log, host: &HostId, allowed: &Allowed, before: Option
     let mut published = Published::new(host.clone(), allowed.limits);
     published.admission = admission(log, &allowed.admission);
     published.base = log.base();
+    published.wanted = wanted(log);
     // What was told stays told, in its order, if the log agrees; then comes what the log has since.
     let told: Vec<_> = before.map(|before| before.verdicts.clone()).unwrap_or_default();
     let new = log.answered().iter().rev();
@@ -49,6 +50,21 @@ pub(crate) fn of_log(log: &Log, host: &HostId, allowed: &Allowed, before: Option
         published.judge(answered.push, answered.verdict);
     }
     published
+}
+
+/// What the history has lost. If that is more than can be asked for at once, others each time that something happens: what the host does not have
+/// any more must not keep the rest from being asked for.
+fn wanted(log: &Log) -> Vec<ContentHash> {
+    let count = log.rotten().len();
+    let start = if count > WANTED {
+        usize::try_from(log.lines()).unwrap_or(0).saturating_mul(WANTED) % count
+    } else {
+        0
+    };
+    let mut wanted: Vec<_> =
+        log.rotten().keys().copied().cycle().skip(start).take(count.min(WANTED)).collect();
+    wanted.sort_unstable();
+    wanted
 }
 
 /// With what is counted, as far as a limit asks for it: what nobody asks for would make a state of each push.

@@ -48,9 +48,18 @@ impl Shelves {
     /// Puts them up in an empty folder, for so many bytes of different contents and copies.
     pub(crate) fn new(dir: Dir, budget_bytes: u64) -> Result<Self, Fault> {
         let shelves = SHELVES.iter().map(|digit| dir.make_dir(Name::new(*digit)?, FOLDER_MODE));
-        let shelves = shelves.collect::<durable::Result<_>>()?;
+        Ok(Self::of(shelves.collect::<durable::Result<_>>()?, dir, budget_bytes))
+    }
+
+    /// Those that stand in this folder, for looking at.
+    pub(crate) fn reopen(dir: Dir) -> Result<Self, Fault> {
+        let shelves = SHELVES.iter().map(|digit| dir.open_dir(Name::new(*digit)?));
+        Ok(Self::of(shelves.collect::<durable::Result<_>>()?, dir, 0))
+    }
+
+    fn of(shelves: Vec<Dir>, dir: Dir, budget_bytes: u64) -> Self {
         let (renewing, buffers) = (Mutex::new(()), Mutex::new(Vec::new()));
-        Ok(Self { dir, shelves, budget_bytes, new_bytes: AtomicU64::new(0), renewing, buffers })
+        Self { dir, shelves, budget_bytes, new_bytes: AtomicU64::new(0), renewing, buffers }
     }
 
     /// The folder that they stand in.
@@ -162,7 +171,8 @@ impl Shelves {
         Ok(())
     }
 
-    fn place(&self, content: Content) -> (&Dir, String) {
+    /// Where this content lies, if it was brought.
+    pub(crate) fn place(&self, content: Content) -> (&Dir, String) {
         let [first, ..] = content.hash.as_bytes();
         let shelf = self.shelves.get(usize::from(first >> 4)).unwrap_or(&self.dir);
         (shelf, format!("{}-{:x}", content.hash, content.size))

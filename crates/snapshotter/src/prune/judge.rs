@@ -5,7 +5,7 @@ use std::fmt;
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use formats::Root;
-use history::{Log, Snapshot, SnapshotName};
+use history::{Log, Rotten, Snapshot, SnapshotName};
 
 use super::settings::PruneSettings;
 use crate::retain::{Policy, Rule, retain};
@@ -77,6 +77,7 @@ pub(crate) enum Refusal {
     OtherLog { line: u64 },
     Short { known: u64, found: u64 },
     Missing { name: SnapshotName, count: usize },
+    Rotten { count: usize },
     NeverVerified,
     VerifyOverdue { days: i64 },
     Standing { why: String },
@@ -206,7 +207,16 @@ fn unfit(facts: &Facts<'_>) -> Option<Refusal> {
         Some(Err(why)) => Some(Refusal::Standing { why: why.to_owned() }),
         _ => None,
     };
-    verify(facts).or_else(unread)
+    rotten(facts).or_else(|| verify(facts)).or_else(unread)
+}
+
+/// As long as a verify counts, the host has time to bring what is lost, and a person to look what else has it.
+fn rotten(facts: &Facts<'_>) -> Option<Refusal> {
+    let is_new = |rotten: &&Rotten| {
+        time(&rotten.time).is_none_or(|since| facts.now - since <= facts.settings.verify_within())
+    };
+    let count = facts.log.rotten().values().filter(is_new).count();
+    (count > 0).then_some(Refusal::Rotten { count })
 }
 
 fn verify(facts: &Facts<'_>) -> Option<Refusal> {
@@ -273,6 +283,9 @@ impl fmt::Display for Refusal {
             }
             Refusal::Missing { name, count } => {
                 write!(f, "{count} snapshots of the log are not all there, the first is {name}")
+            }
+            Refusal::Rotten { count } => {
+                write!(f, "{count} contents have rotted and are wanted from the host")
             }
             Refusal::NeverVerified => {
                 f.write_str("it was never verified, up to now: run `snapshotter verify`")

@@ -135,6 +135,7 @@ impl<'a> Looking<'a> {
             drill: self.published.drill(host),
             unreadable,
             is_spent: false,
+            rotten: log.map_or(0, |log| log.rotten().len()),
         }
     }
 

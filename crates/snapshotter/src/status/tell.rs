@@ -169,6 +169,7 @@ impl Told {
             "hold": log.and_then(Log::hold),
             "holds": log.map(|log| log.holds().iter().map(hold).collect::<Vec<_>>()),
             "verified": log.and_then(Log::verified).map(|verified| &verified.time),
+            "rotten": log.map_or(0, |log| log.rotten().len()),
             "pruned": log.map_or(0, |log| log.pruned().len()),
             "alarms": alarms.collect::<Vec<_>>(),
             "base": log.and_then(Log::base).map(|root| root.to_string()),

@@ -41,6 +41,8 @@ pub(crate) struct Facts {
     pub(crate) unreadable: Vec<&'static str>,
     /// Whether the budget of its history is used up.
     pub(crate) is_spent: bool,
+    /// Contents that its history has lost.
+    pub(crate) rotten: usize,
 }
 
 /// Whether anybody pushes under this id.
@@ -113,6 +115,7 @@ pub(crate) enum Late {
     DamagedIce { vault: String },
     NoDrill,
     BudgetSpent,
+    Rotten { count: usize },
 }
 
 impl Late {
@@ -131,6 +134,7 @@ impl Late {
             Late::DamagedIce { .. } => "damaged-ice",
             Late::NoDrill => "no-drill",
             Late::BudgetSpent => "budget-spent",
+            Late::Rotten { .. } => "rotten",
         }
     }
 }
@@ -156,6 +160,7 @@ impl fmt::Display for Late {
             }
             Late::DamagedIce { vault } => write!(f, "a drill has found damage in the ice in {vault}"),
             Late::NoDrill => f.write_str("no drill within 6 months"),
+            Late::Rotten { count } => write!(f, "{count} contents rotten, wanted from the host"),
             Late::BudgetSpent => f.write_str("history budget used up: its pushes are refused"),
         }
     }
@@ -176,6 +181,9 @@ pub(crate) fn judge(now: DateTime<Utc>, facts: &Facts) -> Verdict {
     verdict.late.extend(facts.unreadable.iter().map(|what| Late::Unreadable { what }));
     if facts.is_spent {
         verdict.late.push(Late::BudgetSpent);
+    }
+    if facts.rotten > 0 {
+        verdict.late.push(Late::Rotten { count: facts.rotten });
     }
     pushes(now, facts, &mut verdict);
     ice(now, facts, &mut verdict);

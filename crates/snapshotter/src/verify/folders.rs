@@ -11,13 +11,24 @@ pub(super) struct Folders {
 #[derive(Debug)]
 struct Folder {
     path: Vec<u8>,
-    names: BTreeSet<Vec<u8>>,
+    /// None if it is not looked into.
+    names: Option<BTreeSet<Vec<u8>>>,
+}
+
+/// Whether a folder has a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Claim {
+    There,
+    Missing,
+    /// Nobody has looked.
+    Unlisted,
 }
 
 impl Folders {
-    /// A folder begins, with all its names.
-    pub(super) fn enter(&mut self, path: &[u8], names: Vec<Vec<u8>>) {
-        self.open.push(Folder { path: path.to_vec(), names: names.into_iter().collect() });
+    /// A folder begins, with all its names; none if it is not looked into.
+    pub(super) fn enter(&mut self, path: &[u8], names: Option<Vec<Vec<u8>>>) {
+        let names = names.map(|names| names.into_iter().collect());
+        self.open.push(Folder { path: path.to_vec(), names });
     }
 
     /// Leaves the folders that are not above `path` and tells what was left over in them.
@@ -32,9 +43,19 @@ impl Folders {
         }
     }
 
-    /// The deepest folder has this name, and an entry claims it.
-    pub(super) fn claim(&mut self, name: &[u8]) -> bool {
-        self.open.last_mut().is_some_and(|folder| folder.names.remove(name))
+    /// Whether the deepest folder has this name; an entry claims it.
+    pub(super) fn claim(&mut self, name: &[u8]) -> Claim {
+        match self.open.last_mut().map(|folder| folder.names.as_mut()) {
+            Some(None) => Claim::Unlisted,
+            Some(Some(names)) => {
+                if names.remove(name) {
+                    Claim::There
+                } else {
+                    Claim::Missing
+                }
+            }
+            None => Claim::Missing,
+        }
     }
 
     /// The walk is over.
@@ -46,7 +67,7 @@ impl Folders {
 
     fn close(&mut self, extra: &mut dyn FnMut(&[u8])) {
         let Some(folder) = self.open.pop() else { return };
-        for name in folder.names {
+        for name in folder.names.unwrap_or_default() {
             let mut path = folder.path.clone();
             if !path.is_empty() {
                 path.push(b'/');

@@ -11,10 +11,11 @@ use durable::Dir;
 use formats::HostId;
 use formats::limits::LINE_BYTES;
 use formats::records::log::Event;
-use history::{History, LogAppender};
+use history::{History, LogAppender, layout};
 use sandbox::{Confinement, Profile, Threads};
 use serde::{Deserialize, Serialize};
 
+use super::cycle::Cycle;
 use crate::account::this_program;
 use crate::settings::Settings;
 use crate::trouble::Trouble;
@@ -38,6 +39,15 @@ pub(super) struct Note {
     pub(super) newest: String,
     pub(super) snapshots: u64,
     pub(super) read_bytes: u64,
+}
+
+/// What is written down.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Word {
+    /// In the log: all of a history was read again, and is well.
+    Verified(Note),
+    /// Beside it: how far a cycle has come; none that it is over.
+    Cycle(HostId, Option<Cycle>),
 }
 
 /// Whether it was noted.
@@ -66,9 +76,9 @@ impl Scribe {
     }
 
     /// Has it noted; tells why not, if so.
-    pub(super) fn note(&mut self, note: &Note) -> Result<(), String> {
+    pub(super) fn note(&mut self, word: &Word) -> Result<(), String> {
         let mut told = || -> std::io::Result<Answer> {
-            let mut line = serde_json::to_vec(note)?;
+            let mut line = serde_json::to_vec(word)?;
             line.push(b'\n');
             self.to.write_all(&line)?;
             let mut answer = String::new();
@@ -103,19 +113,40 @@ pub(crate) fn child(run: &mut Run, settings: &Settings) -> Result<Exit, Failed> 
         if read.map_err(Trouble::stream("reading what was verified"))? == 0 {
             return Ok(Exit::WHOLE);
         }
-        let note: Note =
+        let word: Word =
             serde_json::from_str(&line).map_err(|error| Failed::bug("reading what was verified", error))?;
-        let trouble = write(&history, note).err().map(|trouble| Failed::from(trouble).chain());
+        let trouble = write(&history, word).err().map(|trouble| Failed::from(trouble).chain());
         let answer = serde_json::to_string(&Answer { trouble });
         run.line(&answer.map_err(|error| Failed::bug("answering", error))?);
     }
 }
 
-fn write(history: &History, note: Note) -> Result<(), Trouble> {
-    let Note { host, newest, snapshots, read_bytes } = note;
-    let at = || Trouble::history(&host);
-    let place = history.host(&host).map_err(at())?;
+fn write(history: &History, word: Word) -> Result<(), Trouble> {
+    let host = match &word {
+        Word::Verified(note) => &note.host,
+        Word::Cycle(host, _) => host,
+    };
+    let at = || Trouble::history(host);
+    let place = history.host(host).map_err(at())?;
     let alone = turn::write_within(&place, PATIENCE)?;
-    let mut log = LogAppender::open(&place, &alone).map_err(at())?;
-    log.append(Event::Verify { newest, snapshots, read_bytes }, Utc::now()).map_err(at())
+    match &word {
+        Word::Verified(Note { newest, snapshots, read_bytes, .. }) => {
+            let (newest, snapshots, read_bytes) = (newest.clone(), *snapshots, *read_bytes);
+            let mut log = LogAppender::open(&place, &alone).map_err(at())?;
+            log.append(Event::Verify { newest, snapshots, read_bytes }, Utc::now()).map_err(at())
+        }
+        Word::Cycle(_, cycle) => {
+            let doing = || Trouble::folder(format!("noting how far the verify of {host} has come"));
+            place.dir().remove_unfinished().map_err(doing())?;
+            let text = cycle.as_ref().map(serde_json::to_vec).transpose();
+            let text = text.map_err(|error| Trouble::Machine { what: error.to_string() })?;
+            match text {
+                Some(text) => place.dir().write_whole(layout::VERIFY, &text, 0o640).map_err(doing()),
+                None => match place.dir().unlink(layout::VERIFY) {
+                    Err(error) if !error.is_not_found() => Err(doing()(error)),
+                    _ => place.dir().sync().map_err(doing()),
+                },
+            }
+        }
+    }
 }

@@ -1,18 +1,21 @@
 //! A tree against its manifest, name by name in both directions, every content hashed.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{self, Read};
 
 use cli::Task;
 use durable::{Dir, FileKind, Name, Stat};
 use formats::entry::{Body, Entry, Kind};
+use formats::limits::WANTED;
 use formats::manifest::ManifestError;
 use formats::{ContentHash, PathDigest, RelPath};
 use history::{Manifest, Snapshot, Tree};
 
 use super::defect::What;
-use super::folders::Folders;
+use super::folders::{Claim, Folders};
+use super::pace::Pace;
+use super::share::Share;
 use crate::stack::Stack;
 use crate::trouble::Trouble;
 
@@ -20,11 +23,20 @@ use crate::trouble::Trouble;
 const TARGET_SURE_BYTES: usize = 1_023;
 const PIECE_BYTES: usize = 1 << 20;
 
-/// Contents hashed so far, by inode: one file with many names is read once.
-#[derive(Debug, Default)]
+/// What one reading of a history has seen: contents hashed so far, by inode, as one file with many names is read once.
+#[derive(Debug)]
 pub(super) struct Seen {
     hashes: HashMap<(u64, u64), ContentHash>,
     read_bytes: u64,
+    pace: Pace,
+    /// What is read.
+    share: Share,
+    /// The parts of it with a defect that the log does not have.
+    bad: Share,
+    /// Contents that the log calls rotten.
+    noted: BTreeSet<ContentHash>,
+    /// Contents of the other defects; as many as can be asked for at once.
+    lost: BTreeSet<ContentHash>,
 }
 
 /// Reading went wrong; that says nothing about the snapshot.
@@ -61,7 +73,7 @@ struct Compare<'a> {
     /// Tens of millions, if a host is hostile: of each a digest of its path and no more than a hash.
     firsts: HashMap<PathDigest, First>,
     seen: &'a mut Seen,
-    found: &'a mut dyn FnMut(What, &str),
+    found: &'a mut dyn FnMut(What, Option<&[u8]>, &str),
 }
 
 /// Compares, and tells each defect to `found`.
@@ -71,11 +83,12 @@ pub(super) fn compare(
     snapshot: &Snapshot,
     seen: &mut Seen,
     task: &Task,
-    found: &mut dyn FnMut(What, &str),
+    found: &mut dyn FnMut(What, Option<&[u8]>, &str),
 ) -> Result<(), Unread> {
     let top = tree.dir().try_clone().map_err(Unread::Folder)?;
     let mut folders = Folders::default();
-    folders.enter(b"", top.names().map_err(Unread::Folder)?);
+    let names = seen.share.has(Share::folder_part(b"")).then(|| top.names()).transpose();
+    folders.enter(b"", names.map_err(Unread::Folder)?);
     let mut compare = Compare { files: Stack::new(top), folders, firsts: HashMap::new(), seen, found };
     for entry in manifest.by_ref() {
         match entry {
@@ -83,7 +96,7 @@ pub(super) fn compare(
             Err(ManifestError::Io(source)) => return Err(Unread::Stream(source)),
             Err(error) => {
                 // What follows is not known, so what is left over in the tree says nothing.
-                (compare.found)(What::Record, &format!("its manifest is damaged: {error}"));
+                (compare.found)(What::Record, None, &format!("its manifest is damaged: {error}"));
                 return Ok(());
             }
         }
@@ -92,7 +105,7 @@ pub(super) fn compare(
     compare.finish();
     let sum = manifest.summary();
     if !sum.is_some_and(|sum| sum.root == snapshot.root && sum.entries == snapshot.entries) {
-        found(What::Record, "its manifest is another one than the log says");
+        found(What::Record, None, "its manifest is another one than the log says");
     }
     Ok(())
 }
@@ -100,31 +113,31 @@ pub(super) fn compare(
 impl Compare<'_> {
     fn entry(&mut self, entry: &Entry) -> Result<(), Unread> {
         let path = &entry.path;
-        let found = &mut self.found;
-        self.folders.leave(path.as_bytes(), &mut |extra| found(What::Files, &extra_text(extra)));
-        let is_there = self.folders.claim(path.file_name());
+        let Self { found, seen, .. } = self;
+        self.folders.leave(path.as_bytes(), &mut |extra| too_many(*found, seen, extra));
+        let claim = self.folders.claim(path.file_name());
         let links = entry.node().map_or(1, |node| node.meta.links);
         match &entry.body {
             Body::Node(node) => match &node.kind {
-                Kind::Folder => self.folder(path, is_there),
+                Kind::Folder => self.folder(path, claim),
                 Kind::File { size, content } => {
                     self.note(path, links, || First::File(*size, *content));
-                    self.file(path, is_there, *size, *content)
+                    self.file(path, claim, *size, *content)
                 }
                 Kind::Symlink { target } => {
                     let target = Target::of(target);
                     self.note(path, links, || First::Symlink(target));
-                    self.symlink(path, is_there, target)
+                    self.symlink(path, claim, target)
                 }
                 Kind::Fifo | Kind::Socket | Kind::CharDevice { .. } | Kind::BlockDevice { .. } => {
                     self.note(path, links, || First::Unmade);
-                    self.unmade(path, is_there)
+                    self.unmade(path, claim)
                 }
             },
             Body::Link(first) => match self.firsts.get(&first.digest()).copied() {
-                Some(First::File(size, content)) => self.file(path, is_there, size, content),
-                Some(First::Symlink(target)) => self.symlink(path, is_there, target),
-                Some(First::Unmade) | None => self.unmade(path, is_there),
+                Some(First::File(size, content)) => self.file(path, claim, size, content),
+                Some(First::Symlink(target)) => self.symlink(path, claim, target),
+                Some(First::Unmade) | None => self.unmade(path, claim),
             },
         }
     }
@@ -136,42 +149,54 @@ impl Compare<'_> {
     }
 
     /// A folder that cannot be entered holds nothing, so all that should be in it will be missing too.
-    fn folder(&mut self, path: &RelPath, is_there: bool) -> Result<(), Unread> {
-        let names = match self.here(path, is_there, FileKind::Folder)? {
+    fn folder(&mut self, path: &RelPath, claim: Claim) -> Result<(), Unread> {
+        if claim != Claim::Missing && !self.seen.share.has(Share::folder_part(path.as_bytes())) {
+            self.folders.enter(path.as_bytes(), None);
+            return Ok(());
+        }
+        let names = match self.here(path, claim, FileKind::Folder)? {
             Some(_) => {
                 self.files.folder(Some(path.as_bytes())).and_then(Dir::names).map_err(Unread::Folder)?
             }
             None => Vec::new(),
         };
-        self.folders.enter(path.as_bytes(), names);
+        self.folders.enter(path.as_bytes(), Some(names));
         Ok(())
     }
 
-    fn file(
-        &mut self,
-        path: &RelPath,
-        is_there: bool,
-        size: u64,
-        content: ContentHash,
-    ) -> Result<(), Unread> {
-        let Some(stat) = self.here(path, is_there, FileKind::File)? else { return Ok(()) };
+    fn file(&mut self, path: &RelPath, claim: Claim, size: u64, content: ContentHash) -> Result<(), Unread> {
+        if claim == Claim::Missing {
+            self.tell_lost(path, content, "is missing");
+            return Ok(());
+        }
+        if !self.seen.share.has(Share::part(&content)) {
+            return Ok(());
+        }
+        let stat = match self.stat(path) {
+            Err(error) if claim == Claim::Unlisted && error.is_not_found() => {
+                self.tell_lost(path, content, "is missing");
+                return Ok(());
+            }
+            stat => stat,
+        };
+        let Some(stat) = self.fits(path, claim, FileKind::File, stat)? else { return Ok(()) };
         if stat.size != size {
-            self.tell(path, "has another size");
+            self.tell_lost(path, content, "has another size");
             return Ok(());
         }
         match self.hash(path, &stat) {
             Ok(hash) if hash == content => {}
-            Ok(_) => self.tell(path, "does not have its hash"),
-            Err(error) => self.tell(path, &format!("cannot be read: {error}")),
+            Ok(_) => self.tell_lost(path, content, "does not have its hash"),
+            Err(error) => self.tell_lost(path, content, &format!("cannot be read: {error}")),
         }
         Ok(())
     }
 
-    fn symlink(&mut self, path: &RelPath, is_there: bool, target: Target) -> Result<(), Unread> {
-        if !is_there && target.bytes > TARGET_SURE_BYTES {
+    fn symlink(&mut self, path: &RelPath, claim: Claim, target: Target) -> Result<(), Unread> {
+        if claim == Claim::Unlisted || claim == Claim::Missing && target.bytes > TARGET_SURE_BYTES {
             return Ok(());
         }
-        if self.here(path, is_there, FileKind::Symlink)?.is_some() {
+        if self.here(path, claim, FileKind::Symlink)?.is_some() {
             let name = Name::new(path.file_name()).map_err(Unread::Folder)?;
             let found = self.files.folder(path.parent()).and_then(|dir| dir.read_link(name));
             if Target::of(&found.map_err(Unread::Folder)?) != target {
@@ -181,21 +206,43 @@ impl Compare<'_> {
         Ok(())
     }
 
-    fn unmade(&mut self, path: &RelPath, is_there: bool) -> Result<(), Unread> {
-        if is_there {
+    fn unmade(&mut self, path: &RelPath, claim: Claim) -> Result<(), Unread> {
+        if claim == Claim::There {
             self.tell(path, "should be in the manifest only");
         }
         Ok(())
     }
 
     /// The facts of a name that is there and of the right kind; anything else is told.
-    fn here(&mut self, path: &RelPath, is_there: bool, kind: FileKind) -> Result<Option<Stat>, Unread> {
-        if !is_there {
+    fn here(&mut self, path: &RelPath, claim: Claim, kind: FileKind) -> Result<Option<Stat>, Unread> {
+        if claim == Claim::Missing {
             self.tell(path, "is missing");
             return Ok(None);
         }
-        let name = Name::new(path.file_name()).map_err(Unread::Folder)?;
-        let stat = self.files.folder(path.parent()).and_then(|dir| dir.stat(name)).map_err(Unread::Folder)?;
+        let stat = self.stat(path);
+        self.fits(path, claim, kind, stat)
+    }
+
+    fn stat(&mut self, path: &RelPath) -> durable::Result<Stat> {
+        let name = Name::new(path.file_name())?;
+        self.files.folder(path.parent()).and_then(|dir| dir.stat(name))
+    }
+
+    fn fits(
+        &mut self,
+        path: &RelPath,
+        claim: Claim,
+        kind: FileKind,
+        stat: durable::Result<Stat>,
+    ) -> Result<Option<Stat>, Unread> {
+        let stat = match stat {
+            // Nobody has looked whether its folder is there.
+            Err(error) if claim == Claim::Unlisted => {
+                self.tell(path, &format!("cannot be reached: {error}"));
+                return Ok(None);
+            }
+            stat => stat.map_err(Unread::Folder)?,
+        };
         if stat.kind != kind {
             self.tell(path, "is of another kind");
             return Ok(None);
@@ -212,26 +259,64 @@ impl Compare<'_> {
             return Ok(*hash);
         }
         let file = self.files.folder(path.parent())?.open_read(Name::new(path.file_name())?)?;
-        let (hash, bytes) = hash(file)?;
+        let (hash, bytes) = hash(file, &mut self.seen.pace)?;
         self.seen.read_bytes += bytes;
         self.seen.hashes.insert((stat.device, stat.inode), hash);
         Ok(hash)
     }
 
     fn finish(&mut self) {
-        let found = &mut self.found;
-        self.folders.finish(&mut |extra| found(What::Files, &extra_text(extra)));
+        let Self { found, seen, .. } = self;
+        self.folders.finish(&mut |extra| too_many(*found, seen, extra));
     }
 
+    /// Something is wrong with a name, and no content would mend it.
     fn tell(&mut self, path: &RelPath, what: &str) {
-        (self.found)(What::Files, &format!("{} {what}", cli::shown(path.as_bytes())));
+        self.seen.bad.add(Share::folder_part(path.parent().unwrap_or_default()));
+        (self.found)(What::Files, Some(path.as_bytes()), what);
+    }
+
+    /// A name does not have its content.
+    fn tell_lost(&mut self, path: &RelPath, content: ContentHash, what: &str) {
+        if self.seen.noted.contains(&content) {
+            let what = format!("{what}: it has rotted, and is wanted from the host");
+            (self.found)(What::Noted(content), Some(path.as_bytes()), &what);
+            return;
+        }
+        self.seen.bad.add(Share::part(&content));
+        self.seen.bad.add(Share::folder_part(path.parent().unwrap_or_default()));
+        if self.seen.lost.len() < WANTED {
+            self.seen.lost.insert(content);
+        }
+        (self.found)(What::Content(content), Some(path.as_bytes()), what);
     }
 }
 
 impl Seen {
+    /// Nothing yet; this is to be read, so fast.
+    pub(super) fn new(share: Share, pace: Pace, noted: BTreeSet<ContentHash>) -> Self {
+        let (bad, lost) = (Share::default(), BTreeSet::new());
+        Self { hashes: HashMap::new(), read_bytes: 0, pace, share, bad, noted, lost }
+    }
+
     /// Bytes read so far.
     pub(super) fn read_bytes(&self) -> u64 {
         self.read_bytes
+    }
+
+    /// The parts with a defect that the log does not have.
+    pub(super) fn bad(&self) -> Share {
+        self.bad
+    }
+
+    /// Nobody can tell what else is wrong.
+    pub(super) fn all_bad(&mut self) {
+        self.bad = Share::ALL;
+    }
+
+    /// Contents that names do not have, and that the log does not have either.
+    pub(super) fn into_lost(self) -> BTreeSet<ContentHash> {
+        self.lost
     }
 }
 
@@ -245,11 +330,13 @@ impl Unread {
     }
 }
 
-fn extra_text(path: &[u8]) -> String {
-    format!("{} is not in the manifest", cli::shown(path))
+fn too_many(found: &mut dyn FnMut(What, Option<&[u8]>, &str), seen: &mut Seen, path: &[u8]) {
+    let parent = path.iter().rposition(|byte| *byte == b'/').and_then(|end| path.get(..end));
+    seen.bad.add(Share::folder_part(parent.unwrap_or_default()));
+    found(What::Files, Some(path), "is not in the manifest");
 }
 
-fn hash(mut file: File) -> io::Result<(ContentHash, u64)> {
+fn hash(mut file: File, pace: &mut Pace) -> io::Result<(ContentHash, u64)> {
     let mut hasher = blake3::Hasher::new();
     let mut piece = vec![0; PIECE_BYTES];
     let mut bytes = 0;
@@ -261,5 +348,6 @@ fn hash(mut file: File) -> io::Result<(ContentHash, u64)> {
         }
         hasher.update(data);
         bytes += data.len() as u64;
+        pace.step(data.len() as u64);
     }
 }

@@ -204,6 +204,18 @@ pub(crate) fn inject_into(
     how: &str,
     words: &[&str],
 ) -> Output {
+    command_of(world, strace, follow, call, how, words).output().unwrap()
+}
+
+/// The command of [`inject_into`].
+pub(crate) fn command_of(
+    world: &World,
+    strace: &Path,
+    follow: &[&str],
+    call: &str,
+    how: &str,
+    words: &[&str],
+) -> Command {
     let trace = world.path("trace");
     let mut command = Command::new(strace);
     command.args(follow).args(["-qq", "-o"]).arg(&trace).args(["-e", &format!("trace={call},execve")]);
@@ -212,7 +224,7 @@ pub(crate) fn inject_into(
     if is_root() {
         command.uid(NOBODY).gid(NOBODY);
     }
-    command.output().unwrap()
+    command
 }
 
 /// The program as an open descriptor that children inherit: nobody may not reach its path.

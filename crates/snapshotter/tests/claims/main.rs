@@ -14,6 +14,8 @@ mod disk;
 mod edges;
 mod finding;
 mod finding_many;
+mod heal;
+mod heal_kill;
 mod holdings;
 mod hostile;
 mod hosts;

@@ -10,6 +10,7 @@ mod many_cuts;
 mod queues;
 mod refusals;
 mod retired;
+mod rot;
 mod sequences;
 mod sources;
 mod two_hosts;

@@ -25,6 +25,7 @@ fn well(started: &str) -> Facts {
         drill: Some(None),
         unreadable: vec![],
         is_spent: false,
+        rotten: 0,
     }
 }
 

@@ -1,0 +1,264 @@
+//! Gives contents back to the names that should have them, or takes what has rotted from them.
+//!
+//! Nothing that was found or said before is believed: every file is hashed here before it is lent or loses its name.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+
+use chrono::Utc;
+use durable::{Dir, Name, Stat};
+use formats::ContentHash;
+use formats::records::log::{Event, Healer};
+use history::{HostHistory, LogAppender, Writing};
+use serde::{Deserialize, Serialize};
+
+use super::aside::Aside;
+use super::names::{self, Place, Proof, There};
+use crate::ingest_host::fault::Fault;
+use crate::ingest_host::room::Room;
+use crate::ingest_host::shelves::{Content, Shelves};
+
+/// What is known of one content.
+#[derive(Debug, Clone, Default)]
+struct Case {
+    size: u64,
+    /// Where a good file comes from, if there is one.
+    good: Option<Healer>,
+    /// Names that do not have it, and the snapshots that they are in.
+    lacking: u64,
+    snapshots: u64,
+    newest: u64,
+    /// Names that it cannot be given to.
+    out_of_reach: u64,
+    given: u64,
+}
+
+/// Whether an inode has a content.
+type Judged = HashMap<(u64, u64, ContentHash), bool>;
+
+/// What came of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Mended {
+    /// Noted as lost, with how many names and snapshots.
+    pub(crate) lost: Vec<(ContentHash, u64, u64)>,
+    /// Healed, with how many names were given it.
+    pub(crate) healed: Vec<(ContentHash, u64)>,
+    /// What the history still does not have.
+    pub(crate) open: u64,
+    /// Bytes of rotten files that are gone.
+    pub(crate) freed_bytes: u64,
+}
+
+/// A few contents of one history.
+#[derive(Debug)]
+pub(crate) struct Mender<'a> {
+    history: &'a HostHistory,
+    aside: Aside,
+    room: &'a Room<'a>,
+    cases: BTreeMap<ContentHash, Case>,
+    judged: Judged,
+    /// Snapshots that have a name of one of them.
+    touched: Vec<u64>,
+    /// Snapshots of which nobody knows what they name.
+    unread: u64,
+}
+
+impl<'a> Mender<'a> {
+    /// Of these contents.
+    pub(crate) fn new(
+        history: &'a HostHistory,
+        room: &'a Room<'a>,
+        _alone: &Writing,
+        contents: impl Iterator<Item = ContentHash>,
+    ) -> Result<Self, Fault> {
+        let aside = Aside::open(history)?;
+        let cases = contents.map(|content| (content, Case::default())).collect();
+        let (judged, touched) = (HashMap::new(), Vec::new());
+        Ok(Self { history, aside, room, cases, judged, touched, unread: 0 })
+    }
+
+    /// Takes what a push has brought, of those that the log calls lost.
+    pub(crate) fn take_from(&mut self, shelves: &Shelves, log: &LogAppender) -> Result<(), Fault> {
+        for (hash, rotten) in log.log().rotten() {
+            let content = Content { hash: *hash, size: rotten.size };
+            let (shelf, name) = shelves.place(content);
+            let name = Name::new(name.as_bytes())?;
+            match shelf.stat(name) {
+                Ok(_) => self.aside.lend(content, shelf, name, self.room)?,
+                Err(error) if error.is_not_found() => continue,
+                Err(error) => return Err(error.into()),
+            }
+            let good = Some(Healer::Push);
+            self.cases.insert(*hash, Case { size: rotten.size, good, ..Case::default() });
+        }
+        Ok(())
+    }
+
+    /// All of it: looks at every name, notes what is lost, mends, notes what is healed, and removes what nobody needs any more, also of a run that was
+    /// killed.
+    pub(crate) fn mend(mut self, log: &mut LogAppender) -> Result<Mended, Fault> {
+        self.survey(log)?;
+        let mut mended = Mended::default();
+        for (hash, case) in &self.cases {
+            if case.lacking > 0 && !log.log().rotten().contains_key(hash) {
+                let Case { size, lacking: names, snapshots, .. } = *case;
+                log.append(Event::Rot { content: *hash, size, names, snapshots }, Utc::now())?;
+                mended.lost.push((*hash, names, snapshots));
+            }
+        }
+        self.act(log)?;
+        self.history.dir().sync_file_system()?;
+        for (hash, case) in &self.cases {
+            let is_open = log.log().rotten().contains_key(hash);
+            if let (true, Some(by)) = (is_open, self.healer(case)) {
+                log.append(Event::Healed { content: *hash, names: case.given, by }, Utc::now())?;
+                mended.healed.push((*hash, case.given));
+            }
+        }
+        self.aside.forget_good()?;
+        mended.open = log.log().rotten().len() as u64;
+        mended.freed_bytes = self.forget(log)?;
+        Ok(mended)
+    }
+
+    /// Who healed it; none if it is not.
+    fn healer(&self, case: &Case) -> Option<Healer> {
+        let is_whole = case.out_of_reach == 0 && self.unread == 0;
+        let by = case.good.or((case.lacking == 0).then_some(Healer::Nobody));
+        by.filter(|_| is_whole)
+    }
+
+    /// What is healed need not be kept. A reader may have its inode in mind, so not while there is one: the next run does it then.
+    fn forget(&self, log: &mut LogAppender) -> Result<u64, Fault> {
+        let Some(_unread) = self.history.removal_lock()? else { return Ok(0) };
+        let bytes = self.aside.forget_rotten(log.log().rotten())?;
+        if bytes > 0 {
+            log.append(Event::Freed { bytes }, Utc::now())?;
+        }
+        Ok(bytes)
+    }
+
+    /// Finds out which names lack their content, and a good file of each. Changes nothing.
+    fn survey(&mut self, log: &LogAppender) -> Result<(), Fault> {
+        if self.cases.is_empty() {
+            return Ok(());
+        }
+        let hashes: Vec<ContentHash> = self.cases.keys().copied().collect();
+        let is_one = |hash: &ContentHash| hashes.binary_search(hash).is_ok();
+        for snapshot in log.log().snapshots() {
+            let Self { cases, judged, aside, room, .. } = self;
+            let mut names = 0u64;
+            let proof = names::of(self.history, snapshot, &is_one, &mut |mut place| {
+                names += 1;
+                let content = place.content;
+                let Some(case) = cases.get_mut(&content.hash) else { return Ok(()) };
+                case.size = content.size;
+                match state(&mut place, judged)? {
+                    State::Good if case.good.is_none() => {
+                        let (folder, name) = place.at()?;
+                        aside.lend(content, folder, name, room)?;
+                        case.good = Some(Healer::History);
+                    }
+                    State::Good => {}
+                    State::Rotten(_) | State::Missing => {
+                        case.lacking += 1;
+                        case.snapshots += u64::from(case.newest != snapshot.sequence);
+                        case.newest = snapshot.sequence;
+                    }
+                    State::OutOfReach => case.out_of_reach += 1,
+                }
+                Ok(())
+            })?;
+            match proof {
+                Proof::Proved if names > 0 => self.touched.push(snapshot.sequence),
+                Proof::Proved => {}
+                Proof::Missing => self.unread += 1,
+            }
+        }
+        Ok(())
+    }
+
+    fn act(&mut self, log: &LogAppender) -> Result<(), Fault> {
+        let lacking = self.cases.iter().filter(|(_, case)| case.lacking > 0).map(|(hash, _)| *hash);
+        let lacking: Vec<ContentHash> = lacking.collect();
+        let is_one = |hash: &ContentHash| lacking.binary_search(hash).is_ok();
+        // What is lent is on the disk before anything is replaced by it.
+        self.history.dir().sync_file_system()?;
+        for snapshot in log.log().snapshots() {
+            if self.touched.binary_search(&snapshot.sequence).is_err() {
+                continue;
+            }
+            let Self { cases, judged, aside, room, .. } = self;
+            let _ = names::of(self.history, snapshot, &is_one, &mut |mut place| {
+                let content = place.content;
+                let Some(case) = cases.get_mut(&content.hash) else { return Ok(()) };
+                let found = state(&mut place, judged)?;
+                let (folder, name) = match found {
+                    State::Good | State::OutOfReach => return Ok(()),
+                    State::Rotten(_) | State::Missing => place.at()?,
+                };
+                if let State::Rotten(stat) = found {
+                    aside.keep(content, folder, name, &stat)?;
+                }
+                if case.good.is_some() {
+                    aside.give(content, folder, name, room)?;
+                    case.given += 1;
+                } else if let State::Rotten(_) = found {
+                    folder.unlink(name)?;
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// How a name stands.
+#[derive(Debug, Clone, Copy)]
+enum State {
+    Good,
+    Rotten(Stat),
+    Missing,
+    OutOfReach,
+}
+
+fn state(place: &mut Place<'_>, judged: &mut Judged) -> Result<State, Fault> {
+    let stat = match place.look()? {
+        There::File(stat) => stat,
+        There::Nothing => return Ok(State::Missing),
+        There::Other => return Ok(State::OutOfReach),
+    };
+    let content = place.content;
+    let inode = (stat.device, stat.inode, content.hash);
+    let is_good = match judged.get(&inode) {
+        Some(is_good) => *is_good,
+        None => {
+            let (folder, name) = place.at()?;
+            let is_good = stat.size == content.size && has(folder, name, content)?;
+            judged.insert(inode, is_good);
+            is_good
+        }
+    };
+    Ok(if is_good { State::Good } else { State::Rotten(stat) })
+}
+
+/// Whether the file has this content. What the disk does not give back any more has not; anything else that goes wrong says nothing about it.
+fn has(folder: &Dir, name: Name<'_>, content: Content) -> Result<bool, Fault> {
+    let file: File = match folder.open_read(name) {
+        Ok(file) => file,
+        Err(error) if error.raw_os_error().is_some_and(is_lost) => return Ok(false),
+        Err(error) => return Err(error.into()),
+    };
+    let mut hasher = blake3::Hasher::new();
+    match hasher.update_reader(&file) {
+        Ok(_) => Ok(hasher.finalize().as_bytes() == content.hash.as_bytes()),
+        Err(error) if error.raw_os_error().is_some_and(is_lost) => Ok(false),
+        Err(error) => Err(Fault::stream("reading a file of the history")(error)),
+    }
+}
+
+/// What a disk or a file system answers that has lost something.
+fn is_lost(errno: i32) -> bool {
+    use rustix::io::Errno;
+    [Errno::IO, Errno::UCLEAN, Errno::BADMSG].map(Errno::raw_os_error).contains(&errno)
+}

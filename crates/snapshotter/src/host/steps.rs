@@ -8,6 +8,7 @@ use std::rc::Rc;
 use formats::HostId;
 
 use super::account_name::{account_name, comment};
+use super::appliance;
 use super::key::PublicKey;
 use super::readers::Readers;
 use super::record::{self, HostRecord};
@@ -67,11 +68,24 @@ pub(super) fn with_accounts(
     }
     steps.push(Step::HostAccount { name: account.clone(), home: jail.clone(), comment: comment(host) });
     steps.push(roots(settings.jails.join(POOL)));
-    steps.extend(["", "bin", "slots", "spool"].map(|name| roots(join(&jail, name))));
-    steps.push(slots(settings, &jail));
-    steps.extend(
-        ["spool/incoming", "spool/sealed"].map(|name| folder(jail.join(name), &account, owner, 0o2770)),
-    );
+    if record.appliance.is_some() {
+        let group = appliance::group(settings);
+        steps.push(Step::Group { name: group.clone() });
+        steps.push(Step::Member { account: account.clone(), group });
+        steps.extend(["", "spool"].map(|name| roots(join(&jail, name))));
+        // The account brings no push file: only who takes what it drops does.
+        steps.extend(
+            ["spool/incoming", "spool/sealed"].map(|name| folder(jail.join(name), owner, owner, 0o2770)),
+        );
+        steps.push(folder(jail.join(appliance::LEAVING), "root", "root", 0o700));
+        steps.push(folder(jail.join(appliance::DROP), "root", &account, 0o730));
+    } else {
+        steps.extend(["", "bin", "slots", "spool"].map(|name| roots(join(&jail, name))));
+        steps.push(slots(settings, &jail));
+        steps.extend(
+            ["spool/incoming", "spool/sealed"].map(|name| folder(jail.join(name), &account, owner, 0o2770)),
+        );
+    }
     steps.push(folder(jail.join("state"), owner, &account, 0o2750));
     steps.push(folder(settings.history.join(host.as_str()), owner, readers, 0o2750));
     let own = Readers::new(settings, host, record.readers.as_ref());
@@ -79,7 +93,9 @@ pub(super) fn with_accounts(
     if record.readers.is_some() || !own.are_right()? {
         steps.push(Step::Readers(own));
     }
-    steps.push(Step::Receiver { path: jail.join("bin/receiver"), source: Rc::clone(receiver) });
+    if record.appliance.is_none() {
+        steps.push(Step::Receiver { path: jail.join("bin/receiver"), source: Rc::clone(receiver) });
+    }
     let bytes = key.restricted(&record.from).into_bytes();
     steps.push(Step::File { path: settings.keys.join(&account), bytes, owner: Some(ROOT) });
     Ok(steps)

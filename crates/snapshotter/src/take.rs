@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
+use chrono::Utc;
 use cli::{Exit, Failed, Run};
 use durable::{Dir, Name};
 use formats::HostId;
@@ -108,6 +109,10 @@ fn chosen(
 
 fn of_host(run: &mut Run, settings: &Settings, host: &HostId, asked: &Asked) -> Result<Exit, Failed> {
     let at = || Trouble::folder(format!("opening the folder in which the files of {host} are kept"));
+    if let Some(seconds) = rests(settings, host)? {
+        run.line(&format!("{host}: what it drops waits for {seconds} seconds more, by its interval_seconds"));
+        return Ok(Exit::WHOLE);
+    }
     let scratch = Scratch::open(&asked.staging, host, Part::First, asked.push_client.as_deref())?;
     let Some(_alone) = scratch.dir().try_lock(LOCK).map_err(at())? else {
         return Err(Trouble::Busy { host: host.clone() }.into());
@@ -130,6 +135,15 @@ fn of_host(run: &mut Run, settings: &Settings, host: &HostId, asked: &Asked) -> 
         return Ok(exit);
     }
     Ok(worse(exit, push(run, settings, host, &scratch)?))
+}
+
+/// How long it is until the next snapshot may come. A clock that was put back is no reason to wait.
+fn rests(settings: &Settings, host: &HostId) -> Result<Option<i64>, Failed> {
+    let record = HostRecord::read(settings, host)?;
+    let interval = i64::from(settings.allowed(&record.limits).admission.interval_seconds);
+    let Some(newest) = latest(settings, host)?.filter(|_| interval > 0) else { return Ok(None) };
+    let passed = (Utc::now() - newest.name.time()).num_seconds();
+    Ok((0..interval).contains(&passed).then_some(interval - passed))
 }
 
 /// Moves out what is quiet, and copies it when nobody can have it open any more.

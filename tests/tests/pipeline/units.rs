@@ -20,7 +20,7 @@ const UNITS: [(&str, Option<f64>); 15] = [
     ("firn-status.timer", None),
     ("firn-prune.service", Some(2.0)),
     ("firn-prune.timer", None),
-    ("firn-take.service", Some(2.9)),
+    ("firn-take.service", Some(2.0)),
     ("firn-take.timer", None),
     ("firn-verify.service", Some(2.0)),
     ("firn-verify.timer", None),

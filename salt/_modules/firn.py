@@ -37,7 +37,7 @@ LIST_MAX = 1_000
 TEXT_MAX = 4_096
 HOURS = [2, 10, 18]
 # Accounts and groups of the server itself: no host may be called so.
-RESERVED = ("ice", "read", "rendezvous")
+RESERVED = ("drop", "ice", "read", "rendezvous")
 # Keys of server.toml that accounts, jails and sshd stand on: another value would shut every host out.
 FORMULAS = ("account_prefix", "owner", "readers", "hosts", "jails", "history", "views", "keys", "receiver", "hours")
 # What `snapshotter host add --limit` takes besides push_hours: the key, its least and its most.
@@ -271,6 +271,7 @@ def _server(value, what):
         "hosts_min": given.take("hosts_min", lambda item, where: number(item, where, 0, MINIONS_MAX), 1),
         "from": given.take("from", _table_of(host_id, _list_of(network, FROM_MAX, 1)), {}),
         "limits_of": given.take("limits_of", _table_of(host_id, limits), {}),
+        "appliances": given.take("appliances", _table_of(host_id, _appliance), {}),
         "networks": given.take("networks", _list_of(network), []),
         "ignored_minions": given.take("ignored_minions", _list_of(minion_id), []),
         "settings": given.take("settings", _any, {}),
@@ -306,6 +307,16 @@ def _rendezvous(value, what):
         "hosts": given.take("hosts", _table_of(host_id, _called), {}),
     }
     given.end()
+    return found
+
+
+def _appliance(value, what):
+    """One that runs no minion: what the Mine has of others is the pillar's word here."""
+    given = _Table(value, what)
+    found = {"key": given.take("key", key), "from": given.take("from", _list_of(network, FROM_MAX, 1))}
+    given.end()
+    if found["key"] is None or found["from"] is None:
+        raise Refused(f"pillar {what}: key and from are needed")
     return found
 
 

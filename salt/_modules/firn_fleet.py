@@ -89,11 +89,13 @@ def plan(mine, hosts, found):
             claims.append(claim(minion, value, found))
         except Refused as error:
             reasons.append(f"minion {__salt__['firn.shown'](minion)}: {error}")
+    mined = len({one["host"] for one in claims} - set(found["retired"]))
+    claims += [_dropping(host, about) for host, about in sorted(found["server"]["appliances"].items())]
     gone = set(found["retired"])
     notes += [f"{one['host']} is retired, and {one['known_as']} is still a minion that claims it" for one in claims if one["host"] in gone]
     claims = [one for one in claims if one["host"] not in gone]
     records = {record["host"]: record for record in hosts}
-    reasons += _twice(claims) + _others(claims, records) + _missing(claims, records, found, ignored)
+    reasons += _twice(claims) + _others(claims, records) + _missing(claims, records, found, ignored, mined)
     if reasons:
         more = f" (and {len(reasons) - REASONS_SHOWN} more)" if len(reasons) > REASONS_SHOWN else ""
         raise Refused("nothing was changed: " + "; ".join(reasons[:REASONS_SHOWN]) + more)
@@ -111,6 +113,11 @@ def plan(mine, hosts, found):
     # Last, what `host add` may fail at: it keeps no other from its turn.
     add.sort(key=lambda one: one["host"] in records and not records[one["host"]]["complete"])
     return {"add": add, "retire": to_retire(hosts, found), "same": same, "notes": notes, "unread": unread}
+
+
+def _dropping(host, about):
+    """An appliance, which is known as itself."""
+    return {"host": host, "key": about["key"], "from": __salt__["firn.ascending"](about["from"]), "known_as": host, "appliance": True}
 
 
 def to_retire(hosts, found):
@@ -159,7 +166,7 @@ def _others(claims, records):
     return reasons
 
 
-def _missing(claims, records, found, ignored):
+def _missing(claims, records, found, ignored, mined):
     """An empty or shrunken Mine must never look like a fleet that got smaller."""
     claimed = {one["host"] for one in claims}
     reasons = []
@@ -167,8 +174,8 @@ def _missing(claims, records, found, ignored):
         expected = record["known_as"] is not None and not record["retired"] and record["known_as"] not in ignored
         if expected and host not in claimed and host not in found["retired"]:
             reasons.append(f"{host} ({record['known_as']}) is not in the Mine, and pillar firn:retired does not name it")
-    if len(claimed) < found["server"]["hosts_min"]:
-        reasons.append(f"the Mine tells of {len(claimed)} hosts, and pillar firn:server:hosts_min asks for {found['server']['hosts_min']}")
+    if mined < found["server"]["hosts_min"]:
+        reasons.append(f"the Mine tells of {mined} hosts, and pillar firn:server:hosts_min asks for {found['server']['hosts_min']}")
     return reasons
 
 
@@ -183,7 +190,7 @@ def _limits(host, record, found):
 
 
 def _differs(one, record):
-    return record is None or not record["complete"] or any(record[word] != one[word] for word in ("key", "from", "hours", "known_as"))
+    return record is None or not record["complete"] or one.get("appliance", False) != record["appliance"] or any(record[word] != one[word] for word in ("key", "from", "hours", "known_as"))
 
 
 def read_hosts(output, code=0):
@@ -209,6 +216,7 @@ def _record(host, code):
         "known_as": host["known_as"],
         "limits": dict(host.get("limits") or {}),
         "retired": bool(host["retired"]),
+        "appliance": host.get("appliance") is True,
         "complete": complete,
         # Its record may be what was not read, and then it may be anybody's, or retired.
         "unread": code == LEFT_OUT and not complete and host["known_as"] is None and not host["retired"],
@@ -377,6 +385,8 @@ def server():
         "package": _package(found, "backup-server"),
         "settings": __salt__["firn.toml"](settings),
         "listen": "\n".join(lines) + "\n",
+        # What is taken from appliances is read by push-client.
+        "appliances": _package(found, "push-client") if found["server"]["appliances"] else None,
     }
 
 

@@ -107,6 +107,7 @@ def _add(host):
         words = ["--key", path, "--from", ",".join(host["from"])]
         words += ["--hours", ",".join(str(hour) for hour in host["hours"]), "--known-as", host["known_as"]]
         words += [word for limit in host["limits"] for word in ("--limit", limit)]
+        words += ["--appliance"] if host.get("appliance") else []
         return _run("snapshotter", "host", "add", host["host"], *words)
     finally:
         os.unlink(path)

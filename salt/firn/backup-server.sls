@@ -71,6 +71,29 @@ firn-verify.timer:
       - file: /etc/firn/server.toml
       - pkg: {{ firn.package.name }}
 
+{% if firn.appliances %}
+# What is taken from appliances is read by push-client. Not by the name of the package: the machine may be a host of another server.
+firn_client_for_appliances:
+  pkg.installed:
+    {%- if firn.appliances.source %}
+    - sources:
+      - {{ firn.appliances.name }}: {{ firn.appliances.source | json }}
+    {%- else %}
+    - name: {{ firn.appliances.name }}
+    {%- if firn.appliances.version %}
+    - version: {{ firn.appliances.version | json }}
+    {%- endif %}
+    {%- endif %}
+
+firn-take.timer:
+  service.running:
+    - enable: true
+    - require:
+      - file: /etc/firn/server.toml
+      - pkg: {{ firn.package.name }}
+      - pkg: firn_client_for_appliances
+{% endif %}
+
 firn-prune.timer:
   service.running:
     - enable: true

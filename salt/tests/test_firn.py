@@ -105,7 +105,7 @@ class World:
         assert os.stat(said["--key"]).st_mode & 0o777 == 0o600 and line.count("\n") == 1
         host = {"host": words[3], "account": "a", "key": {"line": "restrict " + line.strip()}, "from": said["--from"].split(","),
                 "hours": [int(hour) for hour in said["--hours"].split(",")], "known_as": said["--known-as"],
-                "limits": self.limited(words), "retired": None, "history": True, "complete": True}
+                "limits": self.limited(words), "appliance": "--appliance" in words, "retired": None, "history": True, "complete": True}
         self.hosts = [one for one in self.hosts if one["host"] != words[3]] + [host]
 
 
@@ -502,6 +502,33 @@ class Good(unittest.TestCase):
             host["limits"] = {}
         self.assertIs(state.hosts("firn_hosts")["result"], True)
         self.assertEqual(world.ran[0].count("--limit"), len(wanted))
+
+    def test_appliances_are_the_pillars_word_and_added_as_such(self):
+        world = World()
+        pillar("server", "appliances", to={"fw1": {"key": KEYS[6], "from": ["192.0.2.1"]}})(world)
+        pillar("hours_of", to={"fw1": [2]})(world)
+        done = state.hosts("firn_hosts")
+        self.assertEqual((done["result"], list(done["changes"])), (True, ["fw1"]), done)
+        self.assertEqual(world.ran[0][6:], ["--from", "192.0.2.1", "--hours", "2", "--known-as", "fw1", "--appliance"])
+        world.ran.clear()
+        self.assertEqual((state.hosts("firn_hosts")["changes"], world.ran), ({}, []))
+        # Taken out of the pillar it is missed, until the pillar calls it retired.
+        pillar("server", "appliances", to={})(world)
+        self.assertIs(state.hosts("firn_hosts")["result"], False)
+        pillar("retired", to=["fw1"])(world)
+        self.assertEqual(state.hosts("firn_hosts")["changes"], {"fw1": "retired"})
+
+    def test_no_minion_can_be_an_appliance_and_no_key_serves_both(self):
+        for about in ({"web01": {"key": KEYS[6], "from": ["192.0.2.1"]}}, {"fw1": {"key": KEYS[0], "from": ["192.0.2.1"]}},
+                      {"fw1": {"key": KEYS[6]}}, {"fw1": {"key": KEYS[6], "from": ["192.0.2.1"], "shell": "yes"}}, {"drop": {"key": KEYS[6], "from": ["192.0.2.1"]}}):
+            world = World()
+            pillar("server", "appliances", to=about)(world)
+            done = state.hosts("firn_hosts")
+            self.assertEqual((done["result"], world.ran), (False, []), about)
+        # Appliances do not make up for minions that the Mine lost.
+        world = World(mine={}, hosts=[])
+        pillar("server", "appliances", to={"fw1": {"key": KEYS[6], "from": ["192.0.2.1"]}})(world)
+        self.assertEqual((state.hosts("firn_hosts")["result"], world.ran), (False, []))
 
     def test_a_dry_run_only_says(self):
         world = World(hosts=[], test=True)

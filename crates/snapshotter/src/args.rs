@@ -10,7 +10,7 @@ use crate::hold::{Reason, Target};
 use crate::host::args::HostVerb;
 use crate::prune::Step;
 use crate::when::When;
-use crate::{diff, find, import, restore};
+use crate::{diff, find, import, restore, take};
 
 /// The program's name, in reports.
 pub(crate) const PROGRAM: &str = "snapshotter";
@@ -243,6 +243,9 @@ pub(crate) enum Verb {
         #[command(subcommand)]
         of: ImportOf,
     },
+    /// Take what appliances have dropped, and make a snapshot of each
+    #[command(after_help = take::EXAMPLES)]
+    Take(take::Asked),
     /// Add, list and retire hosts
     Host {
         #[command(subcommand)]
@@ -284,6 +287,16 @@ pub(crate) enum Verb {
         /// The snapshot was made then, by another program; seconds since 1970
         #[arg(long, requires = "from_input", allow_negative_numbers = true)]
         imported_at: Option<i64>,
+    },
+    /// One step with what an appliance has dropped, confined; started by `take`
+    #[command(hide = true)]
+    TakeHost {
+        /// Whose
+        host: HostId,
+        /// What to do
+        step: take::Step,
+        /// Where to
+        scratch: PathBuf,
     },
     /// One history, confined; started by `prune`
     #[command(hide = true)]
@@ -357,6 +370,8 @@ impl Verb {
             Verb::HealHost { .. } => "heal-host",
             Verb::Views { .. } => "views",
             Verb::Import { .. } => "import rsnapshot",
+            Verb::Take(_) => "take",
+            Verb::TakeHost { .. } => "take-host",
             Verb::Host { verb } => verb.word(),
             Verb::Status { .. } => "status",
             Verb::Audit { .. } => "audit",

@@ -5,7 +5,6 @@
 //! rsnapshot is only read.
 
 mod folders;
-mod pushed;
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -19,10 +18,10 @@ use crate::account;
 use crate::host::record::HostRecord;
 use crate::ingest::{hosts, process, tell};
 use crate::ingest_host::outcome::{End, Outcome};
+use crate::pushed::{Part, Scratch};
 use crate::settings::Settings;
 use crate::trouble::Trouble;
 use folders::Folder;
-use pushed::{Part, Scratch};
 
 /// What was asked for.
 #[derive(Debug, Clone, clap::Args)]
@@ -73,7 +72,7 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, asked: &Asked) -> Result<E
     let mut root = latest(settings, &asked.host)?.map(|snapshot| snapshot.root.to_string());
     let mut exit = Exit::WHOLE;
     for folder in found.folders.iter().skip(first) {
-        let pushed = scratch.push(folder, root.as_deref())?;
+        let pushed = scratch.push(&folder.files, &folder.name, root.as_deref())?;
         for path in &pushed.left_out {
             run.leave_out(path.as_bytes(), &format!("in {}", folder.name));
         }
@@ -108,7 +107,7 @@ fn judge(
     process(settings, host, &["--from-input", "--imported-at", &time], Stdio::from(scratch.pushed()?))
 }
 
-fn rejected(outcome: &Outcome) -> Exit {
+pub(crate) fn rejected(outcome: &Outcome) -> Exit {
     let number = outcome.code.as_ref().map(|(number, _)| *number);
     number
         .and_then(|number| formats::session::Code::from_number(number).ok())
@@ -158,7 +157,7 @@ fn log(settings: &Settings, host: &HostId) -> Result<Option<Log>, Trouble> {
     place.log().map(Some).map_err(Trouble::history(host))
 }
 
-fn latest(settings: &Settings, host: &HostId) -> Result<Option<Snapshot>, Trouble> {
+pub(crate) fn latest(settings: &Settings, host: &HostId) -> Result<Option<Snapshot>, Trouble> {
     Ok(log(settings, host)?.and_then(|log| log.latest().cloned()))
 }
 

@@ -4,9 +4,9 @@
 //! parsed and expanded by a child that holds only descriptors ([`decode`]). [`verify`] reads everything again and names what is not as it should
 //! be, and [`heal`] brings it back. [`retain`] says which snapshots are kept, and [`prune`] removes others, after a plan has waited; [`hold`] stops it. [`host`] makes and
 //! closes jails. [`list`], [`show`], [`find`], [`diff`] and [`status`] look. [`views`] keeps the names people know. [`restore`](mod@restore) brings
-//! back. [`audit`] tries what must not be possible.
+//! back. [`take`] is for appliances that drop files and cannot push. [`audit`] tries what must not be possible.
 //!
-//! This program never works as root (only `host add`, `host retire`, `import`, `audit` and `restore` into a folder are root's), never follows a name
+//! This program never works as root (only `host add`, `host retire`, `import`, `take`, `audit` and `restore` into a folder are root's), never follows a name
 //! that a host chose out of its folder, and removes a snapshot only in [`prune`].
 
 mod account;
@@ -27,6 +27,7 @@ mod ingest_host;
 mod limits;
 mod list;
 mod prune;
+mod pushed;
 mod restore;
 mod retain;
 mod settings;
@@ -34,6 +35,7 @@ mod show;
 mod stack;
 mod standing;
 mod status;
+mod take;
 mod trouble;
 mod turn;
 mod verbs;

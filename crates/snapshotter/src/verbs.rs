@@ -12,7 +12,7 @@ use crate::prune::{self, Step};
 use crate::settings::{SETTINGS_FILE, Settings};
 use crate::{
     account, audit, by_file, decode, diff, find, heal, host, import, ingest, ingest_host, list, restore,
-    show, status, verify, views, watch,
+    show, status, take, verify, views, watch,
 };
 
 /// Files that are made are for the account and its group only.
@@ -41,6 +41,8 @@ fn verb(run: &mut Run, args: &Args) -> Result<Exit, Failed> {
     match &args.verb {
         Verb::Host { verb } => host::run(run, &settings, verb),
         Verb::Import { of: ImportOf::Rsnapshot(asked) } => import::run(run, &settings, asked),
+        Verb::Take(asked) => take::run(run, &settings, asked),
+        Verb::TakeHost { host, step, scratch } => take::child(&settings, host, *step, scratch),
         Verb::Audit { all, with, with_salt } => {
             audit::run(run, &settings, &audit::Asked::new(*all, with, with_salt))
         }
@@ -105,6 +107,8 @@ fn unprivileged(run: &mut Run, settings: &Settings, verb: &Verb) -> Result<Exit,
         Verb::AuditHistory => audit::past::child(settings),
         Verb::Host { .. }
         | Verb::Import { .. }
+        | Verb::Take(_)
+        | Verb::TakeHost { .. }
         | Verb::Restore(_)
         | Verb::Decode(_)
         | Verb::Manual(_)

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+/// Appliances, which drop files and cannot push.
+mod appliances;
 /// Each of the twelve requirements, broken on a real server: exactly that line fails.
 mod audit;
 /// The checker finds what it is there to find.

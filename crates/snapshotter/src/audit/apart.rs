@@ -12,6 +12,7 @@ use formats::records::audit::{Finding, Requirement, Verdict};
 use super::attempt::{Attempt, Came, How, attempts};
 use super::facts::{Host, Hosts, identity};
 use super::{shown, sshd};
+use crate::host::appliance::{DROP, LEAVING};
 use crate::settings::Settings;
 
 /// So many others are tried by each host.
@@ -110,22 +111,27 @@ fn first_file(folder: &Path) -> Option<std::path::PathBuf> {
 /// Owners and modes of a jail, which must be those that `host add` made.
 fn jail(finding: &mut Finding, host: &Host, owner: Option<u32>) {
     let user = host.passwd.as_ref().map(|account| account.user);
-    let folders = [
-        ("", Some(0)),
-        ("bin", Some(0)),
-        ("spool", Some(0)),
-        ("spool/incoming", user),
-        ("spool/sealed", user),
-    ];
+    let folders = match host.record.appliance {
+        None => [("bin", Some(0)), ("spool/incoming", user), ("spool/sealed", user)],
+        // Its account brings no push file, and cannot list what it drops.
+        Some(_) => [(DROP, Some(0)), ("spool/incoming", owner), ("spool/sealed", owner)],
+    };
+    let folders = folders.into_iter().chain([("", Some(0)), ("spool", Some(0))]);
+    let leaving = host.record.appliance.is_some().then_some((LEAVING, Some(0)));
     // A jail from before there were slots has none.
     let slots = host.jail.join("slots").exists().then_some(("slots", Some(0)));
-    for (name, of) in folders.into_iter().chain([("state", owner)]).chain(slots) {
+    for (name, of) in folders.chain([("state", owner)]).chain(slots).chain(leaving) {
         let path = host.jail.join(name);
         let Ok(meta) = fs::symlink_metadata(&path) else {
             finding.add(Verdict::Unknown, format!("{} cannot be looked at", shown(&path)));
             continue;
         };
-        let forbidden = if of == Some(0) { 0o022 } else { 0o007 };
+        let forbidden = match name {
+            DROP => 0o047,
+            LEAVING => 0o077,
+            _ if of == Some(0) => 0o022,
+            _ => 0o007,
+        };
         if of.is_some_and(|of| of != meta.uid()) {
             finding.add(Verdict::Fail, format!("{} belongs to number {}", shown(&path), meta.uid()));
         }

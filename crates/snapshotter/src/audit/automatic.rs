@@ -39,6 +39,8 @@ const UNITS: [(&str, Role); 10] = [
     ("firn-verify.service", Role::ByTimer),
     ("firn-ice.service", Role::ByTimer),
 ];
+/// And what takes from appliances, where there are any.
+const TAKING: [(&str, Role); 2] = [("firn-take.timer", Role::Always), ("firn-take.service", Role::ByTimer)];
 const PROPERTIES: [&str; 4] = ["LoadState", "UnitFileState", "ActiveState", "Result"];
 /// A host that is due three times a day has not pushed for so long only if nothing makes it.
 const SILENT_DAYS: i64 = 2;
@@ -55,7 +57,9 @@ pub(super) fn judge(
 ) -> Finding {
     let mut finding = Finding::new(Requirement::R10);
     if systemd::is_here() {
-        for (unit, role) in UNITS {
+        let taking =
+            if hosts.active().any(|host| host.record.appliance.is_some()) { &TAKING[..] } else { &[] };
+        for (unit, role) in UNITS.iter().chain(taking).copied() {
             let unit = if unit == OWN_SSHD && settings.audit.sshd_config == Path::new(USUAL) {
                 USUAL_SSHD
             } else {
@@ -76,7 +80,10 @@ pub(super) fn judge(
                 let (pushes, zone) = past
                     .map_or(([].as_slice(), None), |past| (past.pushes.as_slice(), Some(past.zone.as_str())));
                 let schedule = Schedule::new(&host.id, host.record.due(settings), zone);
-                let (verdict, text) = pushed(pushes, &schedule, now);
+                let (verdict, text) = match host.record.appliance {
+                    None => pushed(pushes, &schedule, now),
+                    Some(_) => dropped(pushes, now),
+                };
                 finding.add(verdict, format!("{} {text}", host.id));
             }
         }
@@ -127,6 +134,15 @@ fn pushed(pushes: &[Push], schedule: &Schedule, now: i64) -> (Verdict, String) {
         () => {
             (Verdict::Unknown, format!("pushed when due, at minute {minute}, in {due} of {all} times only"))
         }
+    }
+}
+
+/// An appliance drops when it likes; what it drops is taken within minutes.
+fn dropped(pushes: &[Push], now: i64) -> (Verdict, String) {
+    match pushes.last().map(|last| (now - last.accepted) / 86_400) {
+        None => (Verdict::Unknown, "has dropped nothing yet".to_owned()),
+        Some(days) if days >= SILENT_DAYS => (Verdict::Fail, format!("has dropped nothing for {days} days")),
+        Some(_) => (Verdict::Pass, format!("dropped something in the last {SILENT_DAYS} days")),
     }
 }
 

@@ -9,10 +9,13 @@ use formats::records::audit::{Finding, Requirement, Verdict};
 use super::attempt::{Attempt, Came, How, attempts};
 use super::facts::{Host, Hosts};
 use super::shown;
+use crate::host::appliance::{DROP, LEAVING};
 use crate::settings::Settings;
 
 /// What a jail holds.
 const IN_A_JAIL: [&str; 4] = ["bin", "slots", "spool", "state"];
+/// What the jail of an appliance holds.
+const IN_A_DROP: [&str; 4] = [DROP, LEAVING, "spool", "state"];
 /// More names than a jail has.
 const NAMES_MAX: usize = 32;
 /// More than there are slots.
@@ -43,8 +46,9 @@ fn contents(finding: &mut Finding, host: &Host) {
         finding.add(Verdict::Unknown, format!("the jail of {} cannot be read", host.id));
         return;
     };
+    let holds = if host.record.appliance.is_some() { IN_A_DROP } else { IN_A_JAIL };
     for entry in entries.take(NAMES_MAX).flatten() {
-        let known = entry.file_name().to_str().is_some_and(|name| IN_A_JAIL.contains(&name));
+        let known = entry.file_name().to_str().is_some_and(|name| holds.contains(&name));
         if !known || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             finding.add(Verdict::Fail, format!("{} does not belong in a jail", shown(&entry.path())));
         }
@@ -101,7 +105,7 @@ fn outside(finding: &mut Finding, settings: &Settings, host: &Host) {
 /// As the session that sshd gives it.
 fn inside(finding: &mut Finding, settings: &Settings, host: &Host) {
     let Some(identity) = host.identity.as_ref().filter(|_| host.has_jail) else { return };
-    let tries = vec![
+    let mut tries = vec![
         Attempt::new(How::List, &settings.history),
         Attempt::new(How::List, &host.history),
         Attempt::new(How::List, "/history"),
@@ -110,6 +114,13 @@ fn inside(finding: &mut Finding, settings: &Settings, host: &Host) {
         Attempt::new(How::List, "/proc/1/root"),
         Attempt::new(How::Write, "/"),
     ];
+    if host.record.appliance.is_some() {
+        // What waits there is on its way into the history.
+        tries.extend(
+            ["/drop", "/leaving", "/spool/incoming", "/spool/sealed"]
+                .map(|path| Attempt::new(How::List, path)),
+        );
+    }
     match attempts(identity, Some(&host.jail), tries.clone()) {
         Err(error) => finding.add(Verdict::Unknown, error.to_string()),
         Ok(came) => judge(finding, host, &tries, &came, &[Came::Refused, Came::Absent]),

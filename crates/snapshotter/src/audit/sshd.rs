@@ -11,6 +11,7 @@ use formats::records::audit::{Evidence, Verdict};
 use super::command::run;
 use super::facts::Host;
 use super::shown;
+use crate::host::appliance;
 use crate::settings::Settings;
 
 const SECONDS_MAX: u64 = 10;
@@ -20,8 +21,7 @@ const DOORS_MAX: usize = 32;
 pub(super) const NOBODYS_ADDRESS: &str = "192.0.2.1";
 
 /// What must be, and why. `no` and `none` are what sshd says.
-const MUST: [(&str, &[&str], &str); 12] = [
-    ("forcecommand", &["receive"], "it could run commands"),
+const MUST: [(&str, &[&str], &str); 11] = [
     ("disableforwarding", &["yes"], "it could reach the server's network"),
     ("permittty", &["no"], "it gets a terminal"),
     ("permituserrc", &["no"], "a file could run in its name"),
@@ -34,6 +34,9 @@ const MUST: [(&str, &[&str], &str); 12] = [
     ("permitemptypasswords", &["no"], "it could be let in without a key"),
     ("strictmodes", &["yes"], "key files that others can write would count"),
 ];
+
+/// What sshd runs for those that push.
+const RECEIVE: &str = "receive";
 
 /// Effective settings: key to values, both as `sshd -T` writes them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -61,6 +64,10 @@ impl Effective {
     /// What is not as it must be for the account of a host, in words.
     fn breaches(&self, who: &Who<'_>, jail: &Path, keys: &Path) -> Vec<String> {
         let mut breaches = Vec::new();
+        let forced = self.get("forcecommand").unwrap_or("not set");
+        if forced != who.command {
+            breaches.push(format!("forcecommand is {forced}: it could run other commands"));
+        }
         for (key, good, why) in MUST {
             let value = self.get(key).unwrap_or("not set");
             if !good.contains(&value) {
@@ -127,12 +134,15 @@ struct Who<'a> {
     user: u32,
     /// sshd's `%h`, wherever the jail may be.
     home: &'a str,
+    /// All that it may run.
+    command: &'static str,
 }
 
 impl<'a> Who<'a> {
     fn of(host: &'a Host) -> Option<Self> {
         let account = host.passwd.as_ref()?;
-        Some(Self { name: &host.account, user: account.user, home: &account.home })
+        let command = if host.record.appliance.is_some() { appliance::COMMAND } else { RECEIVE };
+        Some(Self { name: &host.account, user: account.user, home: &account.home, command })
     }
 
     /// A path with sshd's tokens; none if one of them is not known.
@@ -262,7 +272,7 @@ mod tests {
         trustedusercakeys none\nhostbasedauthentication no\npermitemptypasswords no\nstrictmodes yes\nauthorizedkeysfile /etc/firn/keys/%u\n";
 
     fn at_home(text: &str, home: &str) -> Vec<String> {
-        let who = Who { name: "firn-web01", user: 990, home };
+        let who = Who { name: "firn-web01", user: 990, home, command: RECEIVE };
         let jail = Path::new("/srv/firn/jails/web01");
         Effective::parse(text).breaches(&who, jail, Path::new("/etc/firn/keys"))
     }
@@ -279,7 +289,7 @@ mod tests {
     #[test]
     fn each_setting_that_is_changed_or_absent_is_one_breach() {
         let lines: Vec<&str> = GOOD.lines().filter(|line| !line.starts_with("port")).collect();
-        assert_eq!(lines.len(), MUST.len() + 2);
+        assert_eq!(lines.len(), MUST.len() + 3);
         for line in lines {
             let key = line.split(' ').next().unwrap();
             let [absent] = &breaches(&GOOD.replace(&format!("{line}\n"), ""))[..] else { panic!("{key}") };
@@ -297,7 +307,8 @@ mod tests {
         let text =
             "authorizedkeysfile .ssh/authorized_keys .ssh/authorized_keys2\nauthorizedkeyscommand none\n";
         let effective = Effective::parse(text);
-        let who = Who { name: "firn-web01", user: 990, home: home.path().to_str().unwrap() };
+        let at = home.path().to_str().unwrap();
+        let who = Who { name: "firn-web01", user: 990, home: at, command: RECEIVE };
         assert!(effective.is_shut(&who));
         assert!(!Effective::parse(&format!("{text}trustedusercakeys /etc/ca\n")).is_shut(&who));
         std::fs::create_dir(home.path().join(".ssh")).unwrap();
@@ -311,14 +322,14 @@ mod tests {
         assert!(elsewhere.contains("%h, and its home /home/firn-web01"), "{elsewhere}");
         let named = GOOD.replace("chrootdirectory %h", "chrootdirectory /srv/firn/jails/web01");
         assert_eq!(at_home(&named, "/home/firn-web01"), Vec::<String>::new());
-        let who = Who { name: "u", user: 7, home: "/h" };
+        let who = Who { name: "u", user: 7, home: "/h", command: RECEIVE };
         assert_eq!(who.expand("%h/%u-%U-%%h"), Some(PathBuf::from("/h/u-7-%h")));
         assert_eq!((who.expand("/a/%k"), who.expand("/a/%")), (None, None));
     }
 
     #[test]
     fn an_own_sshd_that_does_not_answer_is_not_known_to_be_shut() {
-        let who = Who { name: "firn-web01", user: 990, home: "/nowhere" };
+        let who = Who { name: "firn-web01", user: 990, home: "/nowhere", command: RECEIVE };
         let (jail, keys) = (Path::new("/srv/firn/jails/web01"), Path::new("/etc/firn/keys"));
         let door =
             |text: &str| Door { at: (Ipv4Addr::LOCALHOST, 22).into(), effective: Effective::parse(text) };

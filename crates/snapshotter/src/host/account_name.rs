@@ -2,6 +2,7 @@
 
 use formats::HostId;
 
+use super::appliance;
 use crate::settings::Settings;
 use crate::trouble::Trouble;
 
@@ -17,7 +18,9 @@ pub(crate) fn account_name(settings: &Settings, host: &HostId) -> Result<String,
         let advice = Some("choose a shorter `account_prefix` in the settings".to_owned());
         return Err(Trouble::Usage { what: format!("no account can be named for host {host}"), advice });
     };
-    if [settings.owner.as_str(), settings.readers.as_str(), ICE, RENDEZVOUS].contains(&name.as_str()) {
+    if [settings.owner.as_str(), settings.readers.as_str(), ICE, RENDEZVOUS, &appliance::group(settings)]
+        .contains(&name.as_str())
+    {
         let advice = Some("choose another `account_prefix` in the settings, or another host id".to_owned());
         return Err(Trouble::Usage {
             what: format!("the account of host {host} would be {name}, which has another use"),

@@ -7,6 +7,7 @@ use formats::HostId;
 
 use super::account_name::account_name;
 use super::alone::alone;
+use super::appliance::TypedAppliance;
 use super::args::Add;
 use super::book::Book;
 use super::extent::Extent;
@@ -36,7 +37,17 @@ pub(crate) struct Asked<'a> {
     readers: Option<&'a str>,
     limits: &'a [LimitChange],
     accounts: Accounts,
+    kind: Kind,
     extent: Extent,
+}
+
+/// What a host that is added anew is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// One that pushes, or what it is already.
+    Usual,
+    /// One that drops files.
+    Appliance,
 }
 
 /// Who keeps the hosts apart.
@@ -61,6 +72,7 @@ impl<'a> Asked<'a> {
             readers: typed.readers.as_deref(),
             limits: &typed.limits,
             accounts: if typed.user_mode { Accounts::None } else { Accounts::Own },
+            kind: if typed.appliance { Kind::Appliance } else { Kind::Usual },
             extent: Extent::new(typed.dry_run),
         })
     }
@@ -89,6 +101,7 @@ impl<'a> Asked<'a> {
         if record.known_as.is_none() && self.known_as.is_some() && self.accounts == Accounts::Own {
             self.adopts(settings, key)?;
         }
+        self.becomes(settings, &mut record)?;
         if let Some(from) = &self.from {
             record.from.clone_from(from);
         }
@@ -102,6 +115,29 @@ impl<'a> Asked<'a> {
         let source = record.limits.check(&record::path(settings, host), Place::Record);
         source.map_err(|source| Trouble::Record { host: host.clone(), source })?;
         Ok(record)
+    }
+
+    /// A jail is made for the one or for the other, and never turned into it.
+    fn becomes(&self, settings: &Settings, record: &mut HostRecord) -> Result<(), Trouble> {
+        let host = self.host;
+        let refused =
+            |what: String, advice: &str| Err(Trouble::Usage { what, advice: Some(advice.to_owned()) });
+        let is_there = settings.jails.join(host.as_str()).symlink_metadata().is_ok();
+        match (self.kind, &record.appliance) {
+            (Kind::Appliance, None) if is_there => {
+                let what = format!("host {host} is one that pushes, and not an appliance");
+                refused(what, "add the appliance under an id of its own")
+            }
+            (Kind::Appliance, None) => {
+                record.appliance = Some(TypedAppliance::default());
+                Ok(())
+            }
+            (_, Some(_)) if self.accounts == Accounts::None => refused(
+                format!("host {host} is an appliance, which needs an account"),
+                "run it without --user-mode",
+            ),
+            _ => Ok(()),
+        }
     }
 
     /// Only those whom the kernel can tell apart can be let in one by one.

@@ -16,6 +16,7 @@ const ADD_EXAMPLES: &str = "Examples:
   snapshotter host add web01 --key web01.pub --readers web-admins
   snapshotter host add web01 --key web01.pub --dry-run
   snapshotter host add web01 --key web01.pub --user-mode
+  snapshotter host add fw1 --key fw1.pub --from 192.0.2.1 --hours 2 --appliance
 
 As root it makes the host's account, its jail, its key file and its history. Running it again changes only what is not as it should be;
 another key replaces the old one. The account is the prefix of the settings and the host id, '.' written as '_'; above 32 bytes it is cut
@@ -23,6 +24,9 @@ and ends in 8 digits of the id's hash.
 
 --readers lets the members of a group of this machine read the whole history of this host, as root of the host could, and no other host's:
 docs/views.md. What is there already is gone through once, which takes its time; meanwhile this host's pushes wait.
+
+--appliance is for what cannot run push-client, a firewall or a switch: its account may do nothing but write files into the folder `drop` of its jail, by
+SFTP or `scp -s`. `snapshotter take` makes snapshots of them. A host stays what it was added as. docs/appliances.md.
 
 --from, --hours, --known-as, --readers and --limit are kept in the host's record in the folder `hosts` of the settings; one that is not given stays as
 the record has it. The limits are those of `limits` in the settings; push_hours are UTC, and those in which a push may begin. A host known as another machine, and a retired host, are refused with code 2, and nothing is changed; so is --known-as for a host that
@@ -100,6 +104,9 @@ pub(crate) struct Add {
     /// A limit of this host alone; `KEY=` takes it out again
     #[arg(long = "limit", value_name = "KEY=VALUE")]
     pub(super) limits: Vec<LimitChange>,
+    /// It cannot run push-client: let it drop files by SFTP
+    #[arg(long, conflicts_with = "user_mode")]
+    pub(super) appliance: bool,
     /// Make no accounts: print the key line with a forced command instead
     #[arg(long)]
     pub(super) user_mode: bool,

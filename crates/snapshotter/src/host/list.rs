@@ -114,6 +114,7 @@ impl Server<'_> {
             "readers": record.readers,
             "limits": record.limits.json(),
             "retired": record.retired.map(record::stamp),
+            "appliance": record.appliance.is_some(),
             "history": has_history,
             "complete": missing.is_empty(),
             "missing": missing,
@@ -182,6 +183,9 @@ fn line(
     }
     if let Some(group) = &record.readers {
         line.push_str(&format!(", readable by group {group}"));
+    }
+    if record.appliance.is_some() {
+        line.push_str(", an appliance");
     }
     if let Some(since) = record.retired {
         line.push_str(&format!(", retired since {}", record::stamp(since)));

@@ -8,6 +8,7 @@ use durable::{Dir, Name};
 use formats::HostId;
 use serde::Deserialize;
 
+use super::appliance::TypedAppliance;
 use super::network::Network;
 use crate::hours::Hours;
 use crate::limits::{Place, TypedLimits};
@@ -40,6 +41,8 @@ pub(crate) struct HostRecord {
     pub(crate) limits: TypedLimits,
     /// What is kept of its history, if not what the settings say.
     pub(crate) retain: TypedRetain,
+    /// It drops files, and does not push.
+    pub(crate) appliance: Option<TypedAppliance>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -54,6 +57,7 @@ struct Typed {
     limits: TypedLimits,
     #[serde(default)]
     retain: TypedRetain,
+    appliance: Option<TypedAppliance>,
 }
 
 impl HostRecord {
@@ -100,6 +104,7 @@ impl HostRecord {
         // A table goes on to the next one.
         text.push_str(&self.limits.text());
         text.push_str(&self.retain.text());
+        text.push_str(&self.appliance.as_ref().map(TypedAppliance::text).unwrap_or_default());
         text
     }
 }
@@ -125,6 +130,7 @@ impl Typed {
         });
         self.limits.check(path, Place::Record)?;
         self.retain.check(path)?;
+        self.appliance.as_ref().map_or(Ok(()), |appliance| appliance.check(path))?;
         let from = self.from.map(|from| meant_from(path, &from)).transpose()?.unwrap_or_default();
         Ok(HostRecord {
             from,
@@ -134,6 +140,7 @@ impl Typed {
             retired: retired.transpose()?,
             limits: self.limits,
             retain: self.retain,
+            appliance: self.appliance,
         })
     }
 }

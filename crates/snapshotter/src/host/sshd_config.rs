@@ -5,6 +5,7 @@ use std::path::Path;
 use cli::{Exit, Failed, Run};
 
 use super::account_name::ICE;
+use super::appliance;
 use crate::settings::Settings;
 use crate::trouble::Trouble;
 
@@ -38,7 +39,8 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, shape: Shape) -> Result<Ex
 /// A jail is the home of its account, so one block serves all.
 fn block(settings: &Settings) -> String {
     format!(
-        "# Firn: every account whose name begins with {prefix} is a host's, and may do nothing but push.
+        "{of_appliances}
+# Firn: every account whose name begins with {prefix} is a host's, and may do nothing but push.
 Match User {prefix}*
     AuthorizedKeysFile {keys}/%u
     AuthenticationMethods publickey
@@ -51,6 +53,30 @@ Match User {prefix}*
     MaxSessions 1
     ClientAliveInterval 30
 ",
+        of_appliances = of_appliances(settings),
+        prefix = settings.account_prefix,
+        keys = settings.keys.display(),
+    )
+}
+
+/// Before the block of those that push: the first value of an option is the one that counts.
+fn of_appliances(settings: &Settings) -> String {
+    format!(
+        "# Firn: those of them that are appliances (`host add --appliance`) may do nothing but write files into a folder of their jail.
+Match User {prefix}* Group {group}
+    AuthorizedKeysFile {keys}/%u
+    AuthenticationMethods publickey
+    PubkeyAcceptedAlgorithms ssh-ed25519
+    ChrootDirectory %h
+    ForceCommand {command}
+    DisableForwarding yes
+    PermitTTY no
+    PermitUserRC no
+    MaxSessions 1
+    ClientAliveInterval 30
+",
+        group = appliance::group(settings),
+        command = appliance::COMMAND,
         prefix = settings.account_prefix,
         keys = settings.keys.display(),
     )
@@ -77,7 +103,9 @@ PidFile none
 AllowUsers {prefix}*
 DenyUsers root {owner} {readers} {ICE}
 AuthorizedKeysFile {keys}/%u
-{LOGIN}{SESSION}",
+{LOGIN}{SESSION}
+{of_appliances}",
+        of_appliances = of_appliances(settings),
         folder = folder.display(),
         keys = settings.keys.display(),
         prefix = settings.account_prefix,
@@ -137,6 +165,7 @@ const SESSION: &str = "
 # A session is one push: the login shell of the account, which is the receiver, in its jail.
 ChrootDirectory %h
 ForceCommand receive
+Subsystem sftp internal-sftp
 MaxSessions 1
 DisableForwarding yes
 AllowAgentForwarding no

@@ -12,6 +12,7 @@ use super::book::Book;
 use super::readers::Readers;
 use super::slots::Slots;
 use super::steps::Receiver;
+use crate::account::getent;
 use crate::trouble::Trouble;
 
 /// The shell inside the jail: the receiver itself.
@@ -48,6 +49,13 @@ pub(crate) enum Step {
         home: PathBuf,
         /// Whose it is.
         comment: String,
+    },
+    /// That an account is in a group beside its own.
+    Member {
+        /// Which account.
+        account: String,
+        /// Which group.
+        group: String,
     },
     /// A folder with its owner.
     Folder {
@@ -103,6 +111,7 @@ impl Step {
             Step::HostAccount { name, home, .. } => {
                 format!("the account {name} with the jail {} as its home and the shell {SHELL}", shown(home))
             }
+            Step::Member { account, group } => format!("the account {account} a member of the group {group}"),
             Step::Folder { path, owner: Some((user, group)), mode } => {
                 format!("the folder {} of {user}:{group}, mode {mode:04o}", shown(path))
             }
@@ -126,6 +135,7 @@ impl Step {
             Step::Group { name } => Ok(book.group(name)?.is_some()),
             Step::Owner { name } => Ok(book.account(name)?.is_some()),
             Step::HostAccount { name, home, comment } => is_account(book, name, home, comment),
+            Step::Member { account, group } => is_member(account, group),
             Step::Folder { path, owner, mode } => is_folder(book, path, owner.as_ref(), *mode),
             Step::File { path, bytes, owner } => {
                 let Some(meta) = facts(path)? else { return Ok(false) };
@@ -157,6 +167,7 @@ impl Step {
                 Some(_) => usermod(name, home)?,
                 None => useradd(name, home, SHELL, comment)?,
             },
+            Step::Member { account, group } => command("usermod", &["--append", "--groups", group, account])?,
             Step::Folder { path, owner, mode } => make_folder(book, path, owner.as_ref(), *mode)?,
             Step::File { path, bytes, .. } => make_file(path, bytes, FILE_MODE)?,
             Step::Slots(slots) => slots.make()?,
@@ -259,6 +270,13 @@ fn is_account(book: &Book, name: &str, home: &Path, comment: &str) -> Result<boo
         return refused(format!("the account {name} is locked, as `host retire` leaves it"), advice);
     }
     Ok(Path::new(&found.home) == home && found.shell == SHELL)
+}
+
+/// The last field of a group are its further members.
+fn is_member(account: &str, group: &str) -> Result<bool, Trouble> {
+    let line = getent("group", &[group])?;
+    let members = line.trim_end().rsplit(':').next().unwrap_or_default();
+    Ok(members.split(',').any(|name| name == account))
 }
 
 /// Only what a login begins with: nothing of what lies there is moved.

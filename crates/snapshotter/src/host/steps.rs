@@ -8,6 +8,7 @@ use std::rc::Rc;
 use formats::HostId;
 
 use super::account_name::{account_name, comment};
+use super::appliance;
 use super::key::PublicKey;
 use super::readers::Readers;
 use super::record::{self, HostRecord};
@@ -40,12 +41,7 @@ pub(super) fn with_accounts(
     let account = account_name(settings, host)?;
     let jail = settings.jails.join(host.as_str());
     let Settings { owner, readers, .. } = settings;
-    let folder = |path: PathBuf, user: &str, group: &str, mode| Step::Folder {
-        path,
-        owner: Some((user.to_owned(), group.to_owned())),
-        mode,
-    };
-    let roots = |path: PathBuf| folder(path, "root", "root", 0o755);
+    let roots = |path: PathBuf| owned(path, "root", "root", 0o755);
     let mut steps = vec![Step::Group { name: readers.clone() }, Step::Owner { name: owner.clone() }];
     // Before the account and the key: whose id it is, and from where it may come, holds before anything can be used.
     let written = of_record(settings, host, record, Some(ROOT));
@@ -58,31 +54,62 @@ pub(super) fn with_accounts(
     let mut histories = missing_parents(&settings.history);
     let history = histories.pop();
     steps.extend(histories.into_iter().map(&roots));
-    steps.extend(history.map(|path| folder(path, owner, readers, 0o2750)));
+    steps.extend(history.map(|path| owned(path, owner, readers, 0o2750)));
     if let Some(path) = &settings.views {
         let mut missing = missing_parents(path);
         let views = missing.pop();
         steps.extend(missing.into_iter().map(&roots));
-        steps.extend(views.map(|path| folder(path, owner, readers, 0o2750)));
+        steps.extend(views.map(|path| owned(path, owner, readers, 0o2750)));
     }
     steps.push(Step::HostAccount { name: account.clone(), home: jail.clone(), comment: comment(host) });
     steps.push(roots(settings.jails.join(POOL)));
-    steps.extend(["", "bin", "slots", "spool"].map(|name| roots(join(&jail, name))));
-    steps.push(slots(settings, &jail));
-    steps.extend(
-        ["spool/incoming", "spool/sealed"].map(|name| folder(jail.join(name), &account, owner, 0o2770)),
-    );
-    steps.push(folder(jail.join("state"), owner, &account, 0o2750));
-    steps.push(folder(settings.history.join(host.as_str()), owner, readers, 0o2750));
+    steps.extend(match record.appliance {
+        Some(_) => drop_of(settings, &jail, &account),
+        None => spool_of(settings, &jail, &account),
+    });
+    steps.push(owned(jail.join("state"), owner, &account, 0o2750));
+    steps.push(owned(settings.history.join(host.as_str()), owner, readers, 0o2750));
     let own = Readers::new(settings, host, record.readers.as_ref());
     // Nobody's is the usual, and only said where it is to be made so.
     if record.readers.is_some() || !own.are_right()? {
         steps.push(Step::Readers(own));
     }
-    steps.push(Step::Receiver { path: jail.join("bin/receiver"), source: Rc::clone(receiver) });
+    if record.appliance.is_none() {
+        steps.push(Step::Receiver { path: jail.join("bin/receiver"), source: Rc::clone(receiver) });
+    }
     let bytes = key.restricted(&record.from).into_bytes();
     steps.push(Step::File { path: settings.keys.join(&account), bytes, owner: Some(ROOT) });
     Ok(steps)
+}
+
+fn owned(path: PathBuf, user: &str, group: &str, mode: u32) -> Step {
+    Step::Folder { path, owner: Some((user.to_owned(), group.to_owned())), mode }
+}
+
+/// What is in the jail of a host that pushes.
+fn spool_of(settings: &Settings, jail: &Path, account: &str) -> Vec<Step> {
+    let roots = |name| owned(join(jail, name), "root", "root", 0o755);
+    let mut steps: Vec<_> = ["", "bin", "slots", "spool"].into_iter().map(roots).collect();
+    steps.push(slots(settings, jail));
+    let spools = ["spool/incoming", "spool/sealed"];
+    steps.extend(spools.map(|name| owned(jail.join(name), account, &settings.owner, 0o2770)));
+    steps
+}
+
+/// What is in the jail of an appliance, and the group by which sshd knows it.
+fn drop_of(settings: &Settings, jail: &Path, account: &str) -> Vec<Step> {
+    let (group, owner) = (appliance::group(settings), &settings.owner);
+    let mut steps = vec![
+        Step::Group { name: group.clone() },
+        Step::Member { account: account.to_owned(), group },
+        owned(jail.to_owned(), "root", "root", 0o755),
+        owned(jail.join("spool"), "root", "root", 0o755),
+    ];
+    // The account brings no push file: only who takes what it drops does.
+    steps.extend(["spool/incoming", "spool/sealed"].map(|name| owned(jail.join(name), owner, owner, 0o2770)));
+    steps.push(owned(jail.join(appliance::LEAVING), "root", "root", 0o700));
+    steps.push(owned(jail.join(appliance::DROP), "root", account, 0o730));
+    steps
 }
 
 /// A host of a server without accounts.

@@ -85,6 +85,37 @@ fn the_block_for_sshd_names_keys_and_chroot() {
 }
 
 #[test]
+fn an_appliance_gets_a_drop_and_no_receiver_and_is_held_to_sftp_without_reading() {
+    let (world, key) = with_key(KEY);
+    let config = fs::read_to_string(&world.config).unwrap();
+    let named = "account_prefix = \"firntest-\"\nreaders = \"firntest-read\"\n";
+    fs::write(&world.config, format!("{named}{config}")).unwrap();
+    let would = world.run(&["host", "add", "fw1", "--key", &key, "--appliance", "--dry-run"]);
+    assert_eq!(would.code, 0, "{would:?}");
+    assert!(would.out.contains("a member of the group firntest-drop"), "{would:?}");
+    assert!(would.out.contains("fw1/drop of root:firntest-fw1, mode 0730"), "{would:?}");
+    assert!(!would.out.contains("bin/receiver"), "{would:?}");
+    let usual = world.run(&["host", "add", "fw1", "--key", &key, "--dry-run"]);
+    assert!(usual.out.contains("bin/receiver") && !usual.out.contains("drop"), "control: {usual:?}");
+    assert_eq!(world.run(&["host", "add", "fw1", "--key", &key, "--appliance", "--user-mode"]).code, 2);
+    assert_eq!(world.run(&["host", "add", "drop", "--key", &key, "--dry-run"]).code, 2);
+    for words in [&["host", "sshd-config"][..], &["host", "sshd-config", "--dedicated"]] {
+        let text = world.run(words).out;
+        let (_, block) = text.split_once("Match User firntest-* Group firntest-drop\n").unwrap();
+        let forced = block.lines().find(|line| line.contains("ForceCommand")).unwrap();
+        let (_, allowed) = forced.split_once(" -p ").unwrap();
+        let allowed: Vec<&str> = allowed.split(',').collect();
+        assert!(allowed.contains(&"write") && !allowed.contains(&"read"), "{forced}");
+        for no in ["opendir", "readdir", "remove", "mkdir", "symlink", "hardlink", "setstat", "copy-data"] {
+            assert!(!allowed.contains(&no), "{no}: {forced}");
+        }
+    }
+    // The first value counts: the appliances' block comes before that of all.
+    let text = world.run(&["host", "sshd-config"]).out;
+    assert!(text.find("Group firntest-drop") < text.find("Match User firntest-*\n"), "{text}");
+}
+
+#[test]
 fn settings_it_does_not_know_are_refused_by_name() {
     let world = World::new();
     let config = fs::read_to_string(&world.config).unwrap();

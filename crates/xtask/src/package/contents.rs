@@ -64,6 +64,8 @@ pub(crate) const PACKAGES: &[Package] = &[
             Item::Unit("firn-ingest.service"),
             Item::Unit("firn-prune.service"),
             Item::Unit("firn-prune.timer"),
+            Item::Unit("firn-take.service"),
+            Item::Unit("firn-take.timer"),
             Item::Unit("firn-verify.service"),
             Item::Unit("firn-verify.timer"),
             Item::Unit("firn-status.service"),

@@ -9,17 +9,16 @@ use cli::{Exit, Failed};
 use durable::{Dir, Name, Stat};
 use formats::HostId;
 
-use super::folders::Folder;
 use crate::trouble::Trouble;
 
 const SETTINGS: Name<'static> = Name::literal("push.toml");
-const PUSHED: Name<'static> = Name::literal("import.push");
+const PUSHED: Name<'static> = Name::literal("made.push");
 /// No server is called; what is said of it has to be whole all the same.
 const NO_SERVER: &str = "[server]\nkey = \"/nonexistent\"\naddress = \"localhost\"\nhost_key = \"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"\n";
 
-/// Where push-client works for one import.
+/// Where push-client works for one host.
 #[derive(Debug)]
-pub(super) struct Scratch {
+pub(crate) struct Scratch {
     host: HostId,
     parent: Dir,
     dir: Dir,
@@ -27,9 +26,9 @@ pub(super) struct Scratch {
     push_client: PathBuf,
 }
 
-/// Whether something was imported before.
+/// Whether something was taken over before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Part {
+pub(crate) enum Part {
     /// Nothing was.
     First,
     /// It needs what push-client remembers of the first.
@@ -38,24 +37,24 @@ pub(super) enum Part {
 
 /// What became a push file.
 #[derive(Debug)]
-pub(super) struct Pushed {
+pub(crate) struct Pushed {
     /// Root of the state it brings.
-    pub(super) root: String,
+    pub(crate) root: String,
     /// What could not be read, as far as it is named.
-    pub(super) left_out: Vec<String>,
+    pub(crate) left_out: Vec<String>,
     /// How much.
-    pub(super) left_out_count: u64,
+    pub(crate) left_out_count: u64,
 }
 
 impl Scratch {
     /// Opens or makes the folder. An import that goes on needs what the first part of it remembered.
-    pub(super) fn open(
+    pub(crate) fn open(
         top: &Path,
         host: &HostId,
         part: Part,
         push_client: Option<&Path>,
     ) -> Result<Self, Trouble> {
-        let at = || Trouble::folder("opening the scratch folder of the import");
+        let at = || Trouble::folder("opening the folder in which push-client works");
         let top = std::path::absolute(top).map_err(Trouble::stream("finding the scratch folder"))?;
         let path = top.join(host.as_str());
         if part == Part::Further && path.join("state").symlink_metadata().is_err() {
@@ -88,15 +87,15 @@ impl Scratch {
         Ok(Self { host: host.clone(), parent, dir, path, push_client })
     }
 
-    /// Writes the push file of one folder, against the state with this root.
-    pub(super) fn push(&self, folder: &Folder, accepted: Option<&str>) -> Result<Pushed, Failed> {
+    /// Writes the push file of the folder `files`, which is called `name`, against the state with this root.
+    pub(crate) fn push(&self, files: &Path, name: &str, accepted: Option<&str>) -> Result<Pushed, Failed> {
         self.done()?;
-        let text = self.settings(folder)?;
+        let text = self.settings(files)?;
         let written = self.dir.write_whole(SETTINGS, text.as_bytes(), 0o600);
         written.map_err(Trouble::folder("writing push-client's settings"))?;
         let mut command = Command::new(&self.push_client);
         command.arg("--config").arg(self.path.join("push.toml")).args(["--json", "run", "--to-file"]);
-        command.arg(self.path.join("import.push"));
+        command.arg(self.path.join("made.push"));
         if let Some(root) = accepted {
             command.args(["--accepted", root]);
         }
@@ -110,8 +109,8 @@ impl Scratch {
             Some(pushed) if output.status.code() == Some(sealed) => Ok(pushed),
             _ => {
                 let what = format!(
-                    "push-client could not read {} ({}); nothing of it was taken over",
-                    folder.name, output.status
+                    "push-client could not read {name} ({}); nothing of it was taken over",
+                    output.status
                 );
                 Err(Trouble::Machine { what }.into())
             }
@@ -119,12 +118,22 @@ impl Scratch {
     }
 
     /// The push file, open.
-    pub(super) fn pushed(&self) -> Result<File, Trouble> {
+    pub(crate) fn pushed(&self) -> Result<File, Trouble> {
         self.dir.open_read(PUSHED).map_err(Trouble::folder("opening the push file"))
     }
 
+    /// The folder, as root knows it.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The folder, held.
+    pub(crate) fn dir(&self) -> &Dir {
+        &self.dir
+    }
+
     /// The push file is not needed any more.
-    pub(super) fn done(&self) -> Result<(), Trouble> {
+    pub(crate) fn done(&self) -> Result<(), Trouble> {
         match self.dir.unlink(PUSHED) {
             Err(error) if !error.is_not_found() => Err(Trouble::folder("removing the push file")(error)),
             _ => Ok(()),
@@ -132,12 +141,12 @@ impl Scratch {
     }
 
     /// All is taken over.
-    pub(super) fn remove(self) -> Result<(), Trouble> {
+    pub(crate) fn remove(self) -> Result<(), Trouble> {
         let removed = Name::new(self.host.as_str().as_bytes()).and_then(|name| self.parent.remove_tree(name));
         removed.map_err(Trouble::folder("removing the scratch folder of the import"))
     }
 
-    fn settings(&self, folder: &Folder) -> Result<String, Trouble> {
+    fn settings(&self, files: &Path) -> Result<String, Trouble> {
         let wrong = |path: &Path| Trouble::Usage {
             what: format!("{} cannot stand in a settings file", cli::shown(path.as_os_str().as_bytes())),
             advice: None,
@@ -151,7 +160,7 @@ impl Scratch {
             "host = \"{}\"\nstate = \"{}\"\nrehash_days = 0\none_file_system = true\n[[root]]\npath = \"/\"\nread_at = \"{}\"\n{NO_SERVER}",
             self.host,
             text(&self.path.join("state"))?,
-            text(&folder.files)?,
+            text(files)?,
         ))
     }
 }

@@ -8,17 +8,17 @@ mod alone;
 pub(crate) mod args;
 mod book;
 mod extent;
-mod key;
+pub(crate) mod key;
 mod list;
 mod network;
 mod readers;
 pub(crate) mod record;
 mod retire;
-mod sessions;
+pub(crate) mod sessions;
 mod slots;
 mod sshd_config;
-mod step;
-mod steps;
+pub(crate) mod step;
+pub(crate) mod steps;
 
 pub(crate) use list::known;
 

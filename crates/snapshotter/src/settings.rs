@@ -7,6 +7,7 @@ use formats::published::{Limits, Sandbox};
 use serde::Deserialize;
 
 use crate::audit::settings::AuditSettings;
+use crate::grant::settings::GrantSettings;
 use crate::hours::Hours;
 use crate::limits::{Allowed, Place, TypedLimits};
 use crate::prune::settings::PruneSettings;
@@ -59,6 +60,8 @@ pub(crate) struct Settings {
     typed_retain: TypedRetain,
     /// What stands before the end of a snapshot.
     pub(crate) prune: PruneSettings,
+    /// Whether a host can be granted a copy of its own history, and how.
+    pub(crate) grants: GrantSettings,
     /// Where what the audit looks at lies.
     pub(crate) audit: AuditSettings,
     /// The static binary that is copied into each jail.
@@ -103,6 +106,8 @@ struct Typed {
     retain: TypedRetain,
     #[serde(default)]
     prune: PruneSettings,
+    #[serde(default)]
+    grants: GrantSettings,
     #[serde(default)]
     audit: AuditSettings,
     #[serde(default = "Typed::account_prefix")]
@@ -204,6 +209,8 @@ impl Settings {
         }
         let hours = Hours::new(&typed.hours).map_err(|wrong| SettingsError::value(path, "hours", wrong))?;
         typed.audit.check(path)?;
+        let apart = [&typed.jails, &typed.history, &typed.keys];
+        typed.grants.check(path, &typed.account_prefix, &apart)?;
         typed.retain.check(path)?;
         typed.limits.check(path, Place::Settings)?;
         let Allowed { limits, .. } = typed.limits.meant(typed.sandbox.meant());
@@ -228,6 +235,7 @@ impl Settings {
             keep_days: typed.keep_days,
             typed_retain: typed.retain,
             prune: typed.prune,
+            grants: typed.grants,
             audit: typed.audit,
             account_prefix: typed.account_prefix,
             owner: typed.owner,

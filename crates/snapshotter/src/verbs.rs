@@ -11,8 +11,8 @@ use crate::hold::{self, Change};
 use crate::prune::{self, Step};
 use crate::settings::{SETTINGS_FILE, Settings};
 use crate::{
-    account, audit, by_file, decode, diff, find, host, import, ingest, ingest_host, list, restore, show,
-    status, verify, views, watch,
+    account, audit, by_file, decode, diff, find, grant, host, import, ingest, ingest_host, list, restore,
+    show, status, verify, views, watch,
 };
 
 /// Files that are made are for the account and its group only.
@@ -40,6 +40,7 @@ fn verb(run: &mut Run, args: &Args) -> Result<Exit, Failed> {
     let settings = Settings::load(args.common.config_or(SETTINGS_FILE))?;
     match &args.verb {
         Verb::Host { verb } => host::run(run, &settings, verb),
+        Verb::Grant { verb } => grant::run(run, &settings, verb),
         Verb::Import { of: ImportOf::Rsnapshot(asked) } => import::run(run, &settings, asked),
         Verb::Audit { all, with, with_salt } => {
             audit::run(run, &settings, &audit::Asked::new(*all, with, with_salt))
@@ -83,6 +84,7 @@ fn unprivileged(run: &mut Run, settings: &Settings, verb: &Verb) -> Result<Exit,
         }
         Verb::Verify { host } => verify::run(run, settings, host.as_ref()),
         Verb::NoteVerified => verify::scribe::child(run, settings),
+        Verb::NoteGrant { host } => grant::note::child(settings, host),
         Verb::Prune { hosts, plan, execute } => {
             let step = match (plan, execute) {
                 (true, true) => Step::Both,
@@ -98,6 +100,7 @@ fn unprivileged(run: &mut Run, settings: &Settings, verb: &Verb) -> Result<Exit,
         Verb::Status { hosts } => status::run(run, settings, hosts),
         Verb::AuditHistory => audit::past::child(settings),
         Verb::Host { .. }
+        | Verb::Grant { .. }
         | Verb::Import { .. }
         | Verb::Restore(_)
         | Verb::Decode(_)

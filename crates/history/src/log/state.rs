@@ -216,6 +216,8 @@ impl Log {
             | Event::Release { .. }
             | Event::Verify { .. }
             | Event::Prune { .. }
+            | Event::Grant(_)
+            | Event::GrantEnd { .. }
             | Event::Freed { .. } => self.kept.take(line),
         }
     }

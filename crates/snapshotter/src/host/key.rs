@@ -6,6 +6,7 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use chrono::{DateTime, Utc};
 use durable::{Dir, Name};
 use sha2::{Digest, Sha256};
 
@@ -78,6 +79,12 @@ impl PublicKey {
     /// The line for a key file: the key may do nothing but what sshd forces on it, from nowhere but these networks.
     pub(crate) fn restricted(&self, from: &[Network]) -> String {
         format!("restrict{} {}\n", option(from), self.0)
+    }
+
+    /// The line for the key file of an outbox: sshd refuses it from that time on, a chroot and a program are forced on it.
+    pub(crate) fn fetching(&self, from: &[Network], until: DateTime<Utc>) -> String {
+        let until = until.format("%Y%m%d%H%M%SZ");
+        format!("restrict,expiry-time=\"{until}\",command=\"fetch\"{} {}\n", option(from), self.0)
     }
 
     /// The line for an ordinary user's own key file.

@@ -11,7 +11,7 @@ use pipeline_tests::machine::workspace;
 use crate::rig;
 
 /// Every unit, with the most that `systemd-analyze security` may say of a service. systemd/README.md says why it is what it is.
-const UNITS: [(&str, Option<f64>); 13] = [
+const UNITS: [(&str, Option<f64>); 15] = [
     ("firn-push.service", Some(2.7)),
     ("firn-push.timer", None),
     ("firn-sshd.service", Some(2.9)),
@@ -22,6 +22,8 @@ const UNITS: [(&str, Option<f64>); 13] = [
     ("firn-prune.timer", None),
     ("firn-verify.service", Some(2.0)),
     ("firn-verify.timer", None),
+    ("firn-grants.service", Some(2.0)),
+    ("firn-grants.timer", None),
     ("firn-ice.service", Some(2.0)),
     ("firn-ice.timer", None),
     ("firn-rendezvous@.service", Some(2.0)),

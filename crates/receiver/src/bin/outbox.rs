@@ -39,6 +39,7 @@ Hands out the archive of one grant, once. Started by sshd, not by hand.
 
 usage:
   outbox -c ANYTHING       as the login shell of a chrooted account: the outbox is /
+  outbox --outbox DIR      the same for the outbox DIR, without a chroot
   outbox --help | --version
 
 It writes to standard output, reads out/until and out/files.tar, and leaves mark/fetched when all was taken. Nothing of what the other side
@@ -62,7 +63,6 @@ fn main() -> ExitCode {
         None if is_login => serve(Path::new("/")),
         Some(b"--help" | b"-h") => print(HELP),
         Some(b"--version") => print(concat!("outbox ", env!("CARGO_PKG_VERSION"), "\n")),
-        // For tests: the rest of the machine is there then.
         Some(b"--outbox") => match words.next() {
             Some(folder) => serve(Path::new(&folder)),
             None => Err(Refusal(USAGE, "usage: see outbox --help")),

@@ -145,6 +145,16 @@ mod tests {
     }
 
     #[test]
+    fn the_line_of_an_outbox_ends_with_its_grant() {
+        let from = ["10.77.0.11"].map(|text| text.parse().unwrap());
+        let until = DateTime::from_timestamp(1_767_322_930, 0).unwrap();
+        assert_eq!(
+            PublicKey::parse(KEY).unwrap().fetching(&from, until),
+            format!("restrict,expiry-time=\"20260102030210Z\",command=\"fetch\",from=\"10.77.0.11\" {KEY}\n")
+        );
+    }
+
+    #[test]
     fn a_key_file_longer_than_any_key_is_refused_whole_and_not_read_as_its_beginning() {
         let long = format!("{KEY} {}", "a".repeat(16 * 1024));
         assert_eq!(read_text(long.as_bytes()).unwrap(), None);

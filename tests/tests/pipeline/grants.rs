@@ -267,6 +267,24 @@ fn what_is_over_is_refused_by_sshd_and_by_the_outbox_and_removed() {
     world.grant(0, &["expire"]).expect_code(&[0]).unwrap();
     assert_eq!(world.events().last().unwrap()["event"]["how"], "expired");
     assert!(!world.archive().exists() && !key_file.exists() && !record.exists());
+    // A run that was killed between the log and the record: what was never whole is withdrawn.
+    world.request(&file, "1").expect_code(&[0]).unwrap();
+    let asked = fs::read(&record).unwrap();
+    world.grant(5001, &["approve", HOST]).expect_code(&[0]).unwrap();
+    fs::write(&record, asked).unwrap();
+    world.grant(0, &["expire"]).expect_code(&[0]).unwrap();
+    assert_eq!(world.events().last().unwrap()["event"]["how"], "withdrawn");
+    assert!(!world.archive().exists() && !key_file.exists() && !record.exists());
+    // Killed after the log was told of the end: the rest is removed, and the log is not told again.
+    world.request(&file, "1").expect_code(&[0]).unwrap();
+    world.grant(5001, &["approve", HOST]).expect_code(&[0]).unwrap();
+    let opened = fs::read(&record).unwrap();
+    world.grant(5001, &["withdraw", HOST]).expect_code(&[0]).unwrap();
+    let told = world.events().len();
+    fs::write(&record, opened).unwrap();
+    world.grant(0, &["expire"]).expect_code(&[0]).unwrap();
+    assert_eq!(world.events().len(), told);
+    assert!(!record.exists());
     // What no grant explains is found.
     fs::write(&key_file, &line).unwrap();
     assert_eq!(r4(&world), "fail");

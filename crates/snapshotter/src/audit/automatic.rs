@@ -39,6 +39,8 @@ const UNITS: [(&str, Role); 10] = [
     ("firn-verify.service", Role::ByTimer),
     ("firn-ice.service", Role::ByTimer),
 ];
+/// What runs it besides, where hosts are granted something.
+const GRANTS: (&str, Role) = ("firn-grants.timer", Role::Always);
 const PROPERTIES: [&str; 4] = ["LoadState", "UnitFileState", "ActiveState", "Result"];
 /// A host that is due three times a day has not pushed for so long only if nothing makes it.
 const SILENT_DAYS: i64 = 2;
@@ -55,7 +57,7 @@ pub(super) fn judge(
 ) -> Finding {
     let mut finding = Finding::new(Requirement::R10);
     if systemd::is_here() {
-        for (unit, role) in UNITS {
+        for (unit, role) in UNITS.into_iter().chain(settings.grants.enabled.then_some(GRANTS)) {
             let unit = if unit == OWN_SSHD && settings.audit.sshd_config == Path::new(USUAL) {
                 USUAL_SSHD
             } else {

@@ -74,9 +74,11 @@ impl Outbox {
         format!("firn outbox {}", self.host)
     }
 
-    /// The folder of the archive.
+    /// The folder of the archive, without what a run that was killed has left half-written. For whoever is alone with the grant.
     pub(super) fn out(&self) -> Result<Dir, Trouble> {
-        Dir::open_root(&self.folder.join("out")).map_err(self.at())
+        let out = Dir::open_root(&self.folder.join("out")).map_err(self.at())?;
+        out.remove_unfinished().map_err(self.at())?;
+        Ok(out)
     }
 
     /// A file that the account will read, once it has its name.

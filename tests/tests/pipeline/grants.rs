@@ -275,6 +275,9 @@ fn what_is_over_is_refused_by_sshd_and_by_the_outbox_and_removed() {
     assert_eq!(r4(&world), "fail");
     fs::write(&key_file, &line).unwrap();
     assert_eq!(r4(&world), "pass");
+    let (code, _, said) = world.fetch(&world.host, &[]);
+    assert_eq!(code, 0, "the control: {said}");
+    fs::remove_file(world.scratch.folder.join("outboxes").join(HOST).join("mark/fetched")).unwrap();
     // Its time passes: the record says so, and the next run removes all of it.
     let record = world.scratch.folder.join("grants/web01.json");
     let text = fs::read_to_string(&record).unwrap();

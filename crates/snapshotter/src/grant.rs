@@ -165,7 +165,7 @@ fn approve(run: &mut Run, settings: &Settings, host: &HostId) -> Result<Exit, Fa
     }
     let bytes = Amount::Bytes(None).describe(packed.bytes);
     run.line(&format!("{host} may fetch {bytes} once, until {}:", stamp(until)));
-    run.line(&format!("  ssh -i KEY {}@SERVER > files.tar", outbox.account));
+    run.line(&format!("  ssh -T -i KEY {}@SERVER > files.tar", outbox.account));
     run.report().count("archive_bytes", packed.bytes);
     run.report().detail("account", outbox.account);
     run.report().detail("until", stamp(until));

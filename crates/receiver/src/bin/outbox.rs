@@ -46,7 +46,7 @@ It writes to standard output, reads out/until and out/files.tar, and leaves mark
 says is read.
 
 example, on the host that was given a grant:
-  ssh -i /etc/firn/push_ed25519 firnout-web01@backup.example.org > files.tar
+  ssh -T -i /etc/firn/push_ed25519 firnout-web01@backup.example.org > files.tar
 
 It ends with 0 when all was handed out, with 43 when there is no grant, or it is over or was used, with 10 while another session fetches.
 ";

@@ -17,7 +17,7 @@ const EXAMPLES: &str = "Examples:
 Root's work, and off unless [grants] of the settings says `enabled = true`. One person asks, another approves (who, is told by the login that they came
 by; with `two_persons = false` it may be the same). Then an archive of PATH lies in the host's outbox, an account of its own which reads no history, and
 the host fetches it with the key that it pushes with, once, until the hours are over:
-  ssh -i /etc/firn/push_ed25519 firnout-web01@backup.example.org > files.tar
+  ssh -T -i /etc/firn/push_ed25519 firnout-web01@backup.example.org > files.tar
 
 PATH keeps what `restore --tar` keeps. Each grant and its end are lines of the host's log, and `snapshotter audit` names those that are open. A host has one at
 a time. `snapshotter grant expire` removes what is fetched or over; firn-grants.timer runs it. docs/restore.md tells all of it.";

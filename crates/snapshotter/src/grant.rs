@@ -1,10 +1,10 @@
-//! A grant: a host may fetch one path of one snapshot of its own, once, until a time. One person asks, another approves; both, and how it ended, are in
-//! the log.
+//! A grant: a host may fetch one path of one snapshot of its own, once, until a time. One person asks, another approves; both, and how it
+//! ended, are in the log.
 //!
-//! No process that a network reaches opens a history: `approve` has an archive made by the account of the histories ([`archive`]) and lays it into the
-//! host's [`outbox`], an account of its own that can read that file and nothing else. The order makes a run that is killed at any moment
-//! one that only has to be run again: first the archive, without a name; then the line of the log; then the record; then the names; last the key. It ends the
-//! other way round: key, sessions, archive, line, record.
+//! No process that a network reaches opens a history: `approve` has an archive made by the account of the histories ([`archive`]) and lays it
+//! into the host's [`outbox`], an account of its own that can read that file and nothing else. The order makes a run that is killed at any moment
+//! one that only has to be run again: first the archive, without a name; then the line of the log; then the record; then the names; last the
+//! key. It ends the other way round: key, sessions, archive, line, record.
 
 mod archive;
 pub(crate) mod args;

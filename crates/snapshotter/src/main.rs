@@ -6,8 +6,8 @@
 //! closes jails. [`list`], [`show`], [`find`], [`diff`] and [`status`] look. [`views`] keeps the names people know. [`restore`](mod@restore) brings
 //! back, [`grant`] lets a host fetch. [`audit`] tries what must not be possible.
 //!
-//! This program never works as root (only `host add`, `host retire`, `grant`, `import`, `audit` and `restore` into a folder are root's), never follows a name
-//! that a host chose out of its folder, and removes a snapshot only in [`prune`].
+//! This program never works as root (only `host add`, `host retire`, `grant`, `import`, `audit` and `restore` into a folder are root's), never
+//! follows a name that a host chose out of its folder, and removes a snapshot only in [`prune`].
 
 mod account;
 mod args;

@@ -1,5 +1,5 @@
-//! A grant, through a real sshd: the host fetches the one archive with the key that it pushes with, once, until its time is over; nobody else does, and
-//! the outbox leads nowhere.
+//! A grant, through a real sshd: the host fetches the one archive with the key that it pushes with, once, until its time is over; nobody else
+//! does, and the outbox leads nowhere.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;

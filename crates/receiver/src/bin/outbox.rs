@@ -1,8 +1,8 @@
 //! The login shell of an outbox: hands out one archive, once, until a time, and does nothing else.
 //!
 //! sshd starts it in a chroot that holds this program, `out` (root's: the archive, and until when it may be had) and `mark` (its own: that it was
-//! fetched). It takes no path, name or option from the network, reads no standard input, and has no way to a history: there is none in the chroot, and
-//! its account may read none outside of it. Document: docs/decisions/0030.
+//! fetched). It takes no path, name or option from the network, reads no standard input, and has no way to a history: there is none in the
+//! chroot, and its account may read none outside of it. Document: docs/decisions/0030.
 
 use std::fs::File;
 use std::io::{Read, Write};

@@ -1,4 +1,5 @@
-//! The archive of a grant: what `restore --tar` writes, taken from a child that is the account of the histories. Root passes bytes on, and reads none.
+//! The archive of a grant: what `restore --tar` writes, taken from a child that is the account of the histories. Root passes bytes on, and reads
+//! none.
 
 use std::fs::File;
 use std::io::{Read, Write};

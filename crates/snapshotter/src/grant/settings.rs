@@ -44,8 +44,8 @@ impl Default for GrantSettings {
 }
 
 impl GrantSettings {
-    /// Refuses what cannot be meant; `path` is the settings file, `hosts` what the accounts of hosts begin with. An outbox is nowhere where hosts, keys
-    /// or histories are.
+    /// Refuses what cannot be meant; `path` is the settings file, `hosts` what the accounts of hosts begin with. An outbox is nowhere where hosts,
+    /// keys or histories are.
     pub(crate) fn check(&self, path: &Path, hosts: &str, apart: &[&PathBuf]) -> Result<(), SettingsError> {
         let wrong = |key, what: &str| Err(SettingsError::value(path, key, what));
         for (key, folder) in [("grants.outboxes", &self.outboxes), ("grants.records", &self.records)] {

@@ -25,7 +25,7 @@ pub struct Programs {
     receiver: PathBuf,
 }
 
-/// The programs that are built as they are; the receiver is built apart, as a static binary for the jails.
+/// The programs that are built as they are; the receiver is built apart, as a static binary for the jails, and with it that of an outbox.
 pub const PROGRAMS: [&str; 4] = ["push-client", "snapshotter", "iceboxer", "restore-drill"];
 
 impl Programs {
@@ -73,7 +73,8 @@ impl Programs {
         };
         let receiver = static_folder().join(host_triple()?).join(name).join("receiver");
         let programs = Programs { folder: target_folder().join(name), receiver };
-        let all = PROGRAMS.iter().map(|program| programs.path(program)).chain([programs.receiver.clone()]);
+        let fixed = [programs.receiver.clone(), programs.outbox()];
+        let all = PROGRAMS.iter().map(|program| programs.path(program)).chain(fixed);
         for path in all {
             if !path.is_file() {
                 return Err(RigError::State(format!("{} was not built", path.display())));
@@ -82,13 +83,14 @@ impl Programs {
         Ok(programs)
     }
 
-    /// Copies all five into `folder`, where everyone may run them.
+    /// Copies all of them into `folder`, where everyone may run them.
     ///
     /// # Errors
     /// If one cannot be copied.
     pub fn install(&self, folder: &Path) -> Result<()> {
         fs::create_dir_all(folder).at("create", folder)?;
-        let sources = PROGRAMS.iter().map(|program| self.path(program)).chain([self.receiver.clone()]);
+        let fixed = [self.receiver.clone(), self.outbox()];
+        let sources = PROGRAMS.iter().map(|program| self.path(program)).chain(fixed);
         for source in sources {
             let name = source.file_name().unwrap_or_default();
             // Whole or not at all, and also while the old one runs.
@@ -104,6 +106,12 @@ impl Programs {
     #[must_use]
     pub fn path(&self, program: &str) -> PathBuf {
         self.folder.join(program)
+    }
+
+    /// Where the static program of an outbox lies: it is built with the receiver.
+    #[must_use]
+    pub fn outbox(&self) -> PathBuf {
+        self.receiver.with_file_name("outbox")
     }
 
     /// Where the static receiver lies.

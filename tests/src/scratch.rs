@@ -201,6 +201,25 @@ impl Scratch {
         self.accounts.adopt(&self.names.host_prefix, make)
     }
 
+    /// Runs what makes accounts whose names begin with `prefix`; they end with the server.
+    ///
+    /// # Errors
+    /// What `make` returns.
+    pub fn adopted_as(&self, prefix: &str, make: impl FnOnce() -> Result<Outcome>) -> Result<Outcome> {
+        self.accounts.adopt(prefix, make)
+    }
+
+    /// Starts sshd again for its hosts and these accounts, with what the settings say now.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub fn let_in(&mut self, accounts: &[String]) -> Result<()> {
+        self.sshd.hosts_block = self.sshd_config(&["host", "sshd-config"])?;
+        let logins = [self.logins(), accounts.to_vec()].concat();
+        self.sshd.start(&logins)?;
+        self.write_hosts_settings()
+    }
+
     /// Adds an account that is no host's, which ends with the server.
     ///
     /// # Errors

@@ -30,7 +30,7 @@ mod tree;
 pub use error::{Error, LogDefect, Result};
 pub use host::{HostHistory, Manifest, Reading, Removing, Writing};
 pub use log::append::LogAppender;
-pub use log::kept::{Held, Pruned, Verified};
+pub use log::kept::{Held, OpenGrant, Pruned, Verified};
 pub use log::reader::{LogReader, RawLine};
 pub use log::rot::Rotten;
 pub use log::state::{Answered, Log, RaisedAlarm, RejectedPush};

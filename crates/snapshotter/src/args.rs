@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use cli::{Common, Manual};
 use formats::HostId;
 
+use crate::grant::args::GrantVerb;
 use crate::hold::{Reason, Target};
 use crate::host::args::HostVerb;
 use crate::prune::Step;
@@ -36,7 +37,7 @@ const EXAMPLES: &str = "Examples:
   snapshotter verify
   snapshotter status
 
-Started as root, every verb but `host`, `audit` and `restore` into a folder goes on as the account `owner` of the settings.";
+Started as root, every verb but `host`, `grant`, `audit` and `restore` into a folder goes on as the account `owner` of the settings.";
 
 const INGEST_EXAMPLES: &str = "Examples:
   snapshotter ingest
@@ -251,6 +252,11 @@ pub(crate) enum Verb {
         #[command(subcommand)]
         verb: HostVerb,
     },
+    /// Let a host fetch one path of one snapshot of its own, once, until a time
+    Grant {
+        #[command(subcommand)]
+        verb: GrantVerb,
+    },
     /// Tell how each host stands, and what is late or missing
     #[command(after_help = STATUS_EXAMPLES)]
     Status {
@@ -305,6 +311,12 @@ pub(crate) enum Verb {
         host: HostId,
         /// What to do
         step: Step,
+    },
+    /// Notes in a log that a grant began or ended; started by `grant`
+    #[command(hide = true)]
+    NoteGrant {
+        /// Whose
+        host: HostId,
     },
     /// Notes in logs what was verified; started by `verify`
     #[command(hide = true)]
@@ -373,6 +385,8 @@ impl Verb {
             Verb::Take(_) => "take",
             Verb::TakeHost { .. } => "take-host",
             Verb::Host { verb } => verb.word(),
+            Verb::Grant { verb } => verb.word(),
+            Verb::NoteGrant { .. } => "note-grant",
             Verb::Status { .. } => "status",
             Verb::Audit { .. } => "audit",
             Verb::AuditAttempts => "audit-attempts",

@@ -10,6 +10,7 @@ mod automatic;
 mod calls;
 mod command;
 mod facts;
+mod grants;
 mod halves;
 mod ice;
 mod kept;
@@ -65,7 +66,7 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, asked: &Asked<'_>) -> Resu
     }
     let hosts = Hosts::read(settings, asked.extent)?;
     let halves = halves::read(asked.with, asked.with_salt, &hosts)?;
-    let mut findings = probe(run, settings, &hosts);
+    let Probed { mut findings, grants } = probe(run, settings, &hosts);
     halves::add(&mut findings, &halves, &hosts, Utc::now().timestamp());
     let audit = Audit {
         format: Audit::format(),
@@ -78,10 +79,12 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, asked: &Asked<'_>) -> Resu
         run.line(&finding.line());
         details(run, finding);
     }
+    grants.iter().for_each(|grant| run.line(&format!("open grant: {grant}")));
     let exit = exit(audit.verdict());
     let value = serde_json::to_value(&audit).map_err(|error| Failed::bug("telling what was found", error))?;
     run.report().count("hosts", hosts.all.len() as u64);
     run.report().detail("audit", value);
+    run.report().detail("open_grants", grants);
     Ok(exit)
 }
 
@@ -104,8 +107,15 @@ fn exit(verdict: Verdict) -> Exit {
     }
 }
 
-/// All twelve, in order.
-fn probe(run: &Run, settings: &Settings, hosts: &Hosts) -> Vec<Finding> {
+/// What was found.
+struct Probed {
+    /// All twelve, in order.
+    findings: Vec<Finding>,
+    /// What hosts may fetch right now, in words.
+    grants: Vec<String>,
+}
+
+fn probe(run: &Run, settings: &Settings, hosts: &Hosts) -> Probed {
     let console = run.console();
     let now = Utc::now().timestamp();
     let ice = ice::settings(settings);
@@ -123,11 +133,13 @@ fn probe(run: &Run, settings: &Settings, hosts: &Hosts) -> Vec<Finding> {
     let (retention, deletion) = locks::judge(&ice, &ask(&["prove-lock"]));
     let known = Known { settings: &ice, standing: &standing };
     console.info("trying what must be refused");
-    vec![
+    let mut own_history = own_history::probe(settings, hosts);
+    let grants = grants::probe(&mut own_history, settings, hosts, &pasts);
+    let findings = vec![
         apart::probe(settings, hosts),
         reach::probe(settings, hosts),
         versions::judge(hosts, &pasts, now),
-        own_history::probe(settings, hosts),
+        own_history,
         off_site::stored(&known, hosts, &pasts, now),
         retention,
         deletion,
@@ -136,7 +148,8 @@ fn probe(run: &Run, settings: &Settings, hosts: &Hosts) -> Vec<Finding> {
         automatic::judge(settings, hosts, &pasts, now),
         off_site::costs(&known, &ask(&["cost"])),
         load::judge(hosts, &pasts),
-    ]
+    ];
+    Probed { findings, grants }
 }
 
 fn shown(path: &Path) -> String {

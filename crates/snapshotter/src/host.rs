@@ -9,7 +9,7 @@ pub(crate) mod appliance;
 pub(crate) mod args;
 mod book;
 mod extent;
-mod key;
+pub(crate) mod key;
 mod list;
 mod network;
 mod readers;
@@ -18,8 +18,8 @@ mod retire;
 pub(crate) mod sessions;
 mod slots;
 mod sshd_config;
-mod step;
-mod steps;
+pub(crate) mod step;
+pub(crate) mod steps;
 
 pub(crate) use list::known;
 

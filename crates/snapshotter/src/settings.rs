@@ -7,6 +7,7 @@ use formats::published::{Limits, Sandbox};
 use serde::Deserialize;
 
 use crate::audit::settings::AuditSettings;
+use crate::grant::settings::GrantSettings;
 use crate::hours::Hours;
 use crate::limits::{Allowed, Place, TypedLimits};
 use crate::prune::settings::PruneSettings;
@@ -62,6 +63,8 @@ pub(crate) struct Settings {
     pub(crate) prune: PruneSettings,
     /// How fast histories are read again.
     pub(crate) verify: VerifySettings,
+    /// Whether a host can be granted a copy of its own history, and how.
+    pub(crate) grants: GrantSettings,
     /// Where what the audit looks at lies.
     pub(crate) audit: AuditSettings,
     /// The static binary that is copied into each jail.
@@ -108,6 +111,7 @@ struct Typed {
     prune: PruneSettings,
     #[serde(default)]
     verify: VerifySettings,
+    grants: GrantSettings,
     #[serde(default)]
     audit: AuditSettings,
     #[serde(default = "Typed::account_prefix")]
@@ -209,6 +213,8 @@ impl Settings {
         }
         let hours = Hours::new(&typed.hours).map_err(|wrong| SettingsError::value(path, "hours", wrong))?;
         typed.audit.check(path)?;
+        let apart = [&typed.jails, &typed.history, &typed.keys];
+        typed.grants.check(path, &typed.account_prefix, &apart)?;
         typed.retain.check(path)?;
         typed.verify.check(path)?;
         typed.limits.check(path, Place::Settings)?;
@@ -235,6 +241,7 @@ impl Settings {
             typed_retain: typed.retain,
             prune: typed.prune,
             verify: typed.verify,
+            grants: typed.grants,
             audit: typed.audit,
             account_prefix: typed.account_prefix,
             owner: typed.owner,

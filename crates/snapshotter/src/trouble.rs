@@ -136,6 +136,14 @@ pub(crate) enum Trouble {
         /// Of which snapshot.
         snapshot: String,
     },
+    /// A process that was started for it did not do it, and has said why.
+    #[error("{what}")]
+    Child {
+        /// What was not done.
+        what: String,
+        /// How it ended.
+        exit: Exit,
+    },
     /// What was asked for cannot be done.
     #[error("{what}")]
     Usage {
@@ -188,7 +196,7 @@ impl Failure for Trouble {
             Trouble::Stranger { .. } | Trouble::Plan { .. } | Trouble::OtherManifest { .. } => Exit::DAMAGED,
             Trouble::Differs { .. } => Exit::SNAPSHOT_DIFFERS,
             Trouble::Absent { .. } => Exit::NOTHING,
-            Trouble::Defects { exit, .. } => *exit,
+            Trouble::Defects { exit, .. } | Trouble::Child { exit, .. } => *exit,
             Trouble::Busy { .. } | Trouble::Locked { .. } => Exit::BUSY,
             Trouble::NoRoom { .. } | Trouble::NoInodes { .. } => Exit::NO_ROOM,
             Trouble::NoHost { .. } | Trouble::Usage { .. } | Trouble::Record { .. } => Exit::USAGE,

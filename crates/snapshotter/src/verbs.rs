@@ -11,8 +11,8 @@ use crate::hold::{self, Change};
 use crate::prune::{self, Step};
 use crate::settings::{SETTINGS_FILE, Settings};
 use crate::{
-    account, audit, by_file, decode, diff, find, heal, host, import, ingest, ingest_host, list, restore,
-    show, status, take, verify, views, watch,
+    account, audit, by_file, decode, diff, find, grant, heal, host, import, ingest, ingest_host, list,
+    restore, show, status, take, verify, views, watch,
 };
 
 /// Files that are made are for the account and its group only.
@@ -40,6 +40,7 @@ fn verb(run: &mut Run, args: &Args) -> Result<Exit, Failed> {
     let settings = Settings::load(args.common.config_or(SETTINGS_FILE))?;
     match &args.verb {
         Verb::Host { verb } => host::run(run, &settings, verb),
+        Verb::Grant { verb } => grant::run(run, &settings, verb),
         Verb::Import { of: ImportOf::Rsnapshot(asked) } => import::run(run, &settings, asked),
         Verb::Take(asked) => take::run(run, &settings, asked),
         Verb::TakeHost { host, step, scratch } => take::child(&settings, host, *step, scratch),
@@ -91,6 +92,7 @@ fn unprivileged(run: &mut Run, settings: &Settings, verb: &Verb) -> Result<Exit,
         Verb::HealHosts => heal::foreman::child(run, settings),
         Verb::HealHost { host } => heal::host::run(run, settings, host),
         Verb::NoteVerified => verify::scribe::child(run, settings),
+        Verb::NoteGrant { host } => grant::note::child(settings, host),
         Verb::Prune { hosts, plan, execute } => {
             let step = match (plan, execute) {
                 (true, true) => Step::Both,
@@ -106,6 +108,7 @@ fn unprivileged(run: &mut Run, settings: &Settings, verb: &Verb) -> Result<Exit,
         Verb::Status { hosts } => status::run(run, settings, hosts),
         Verb::AuditHistory => audit::past::child(settings),
         Verb::Host { .. }
+        | Verb::Grant { .. }
         | Verb::Import { .. }
         | Verb::Take(_)
         | Verb::TakeHost { .. }

@@ -23,6 +23,8 @@ mod fleet;
 mod from_history;
 /// The document for a new admin, run on machines of its own.
 mod getting_started;
+/// A host fetches what it was granted, once, and nothing else.
+mod grants;
 /// A host that breaks every rule harms nobody, not even its own past.
 mod hostile;
 /// The history of another program, taken over.

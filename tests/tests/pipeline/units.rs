@@ -24,6 +24,8 @@ const UNITS: [(&str, Option<f64>); 15] = [
     ("firn-take.timer", None),
     ("firn-verify.service", Some(2.0)),
     ("firn-verify.timer", None),
+    ("firn-grants.service", Some(2.0)),
+    ("firn-grants.timer", None),
     ("firn-ice.service", Some(2.0)),
     ("firn-ice.timer", None),
     ("firn-rendezvous@.service", Some(2.0)),

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::grant::{GrantEnded, Granted};
 use super::record::{Record, RecordVersion};
 use crate::id::{ContentHash, HostId, InstallationId, PushId, Root};
 use crate::version::Version;
@@ -9,7 +10,7 @@ use crate::version::Version;
 /// One line of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogLine {
-    /// `firn.log/1.0`; `firn.log/1.1`, `1.2`, `1.3`, `1.5` or `2.0` where the event says something that the one before does not have. See
+    /// `firn.log/1.0`; `firn.log/1.1`, `1.2`, `1.3`, `1.5`, `1.8` or `2.0` where the event says something that the one before does not have. See
     /// [`LogLine::format_for`].
     pub format: RecordVersion,
     /// Counts from 1.
@@ -38,6 +39,7 @@ impl LogLine {
             return RecordVersion::of(Self::NAME, SECOND);
         }
         let minor = match event {
+            Event::Grant(_) | Event::GrantEnd { .. } => 8,
             Event::Rot { .. } | Event::Healed { .. } => 5,
             Event::Ingest(Ingest { imported: true, .. }) => 3,
             Event::Ingest(Ingest { long_entry_bytes: 1.., .. }) => 2,
@@ -149,6 +151,15 @@ pub enum Event {
         names: u64,
         /// Where it came from.
         by: Healer,
+    },
+    /// A copy of one path of one snapshot lies in the outbox of the host.
+    Grant(Granted),
+    /// It does not any more.
+    GrantEnd {
+        /// Line of the log that opened it.
+        grant: u64,
+        /// How it ended.
+        how: GrantEnded,
     },
 }
 

@@ -1,8 +1,9 @@
-//! The JSON records: one object a line, `format` first. Documents: docs/formats/snapshot-log.md, prune-plan.md, ice.md, drill-record.md,
-//! standing.md.
+//! The JSON records: one object a line, `format` first. Documents: docs/formats/snapshot-log.md, prune-plan.md, grant.md, ice.md,
+//! drill-record.md, standing.md.
 
 pub mod audit;
 pub mod drill;
+pub mod grant;
 pub mod ice;
 pub mod ice_id;
 pub mod ledger;

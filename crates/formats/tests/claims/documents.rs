@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use formats::limits::*;
 use formats::records::drill::DRILL_RECORD_BYTES;
+use formats::records::grant::GRANT_HOURS;
 use formats::records::ice::{FIRST_SEGMENT_BYTES, ICE_RECORD_BYTES};
 use formats::records::ledger::LEDGER_LINE_BYTES;
 use formats::records::plan::{PLAN_BYTES, PLANNED};
@@ -56,6 +57,7 @@ fn every_limit_stands_in_its_document() {
     assert!(document("ice.md").contains("at\nmost 32 MiB") && LEDGER_LINE_BYTES == 32 << 20);
     assert!(document("ice.md").contains("its first 4,096 bytes") && FIRST_SEGMENT_BYTES == 4_096);
     assert!(document("standing.md").contains("at most 32 MiB") && STANDING_BYTES == 32 << 20);
+    assert!(document("grant.md").contains("1 to 168") && GRANT_HOURS == 168);
     let plan = document("prune-plan.md");
     assert!(plan.contains("at most 4 MiB") && PLAN_BYTES == 4 << 20);
     assert!(plan.contains("at most 10,000") && PLANNED == 10_000);

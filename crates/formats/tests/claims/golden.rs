@@ -9,6 +9,7 @@ use formats::holdings::Head;
 use formats::push::{self, Block, Codec, FrameKind, Seal, Tally};
 use formats::records::audit::Half;
 use formats::records::drill::DrillResult;
+use formats::records::grant::GrantEnded;
 use formats::records::ice::IceRecord;
 use formats::records::ledger::LedgerLine;
 use formats::records::log::{Alarm, Event, Healer, Ingest, LogLine};
@@ -163,6 +164,24 @@ fn second_log() -> Vec<u8> {
     lines(&HostId::parse("web01").unwrap(), events)
 }
 
+/// The events that came with version 1.8.
+fn granted_log() -> Vec<u8> {
+    let LogLine { event: first, .. } =
+        LogLine::from_line(log().split_inclusive(|b| *b == b'\n').next().unwrap()).unwrap();
+    let grant = Event::Grant(records::granted());
+    let end = |grant, how| Event::GrantEnd { grant, how };
+    let events = vec![
+        first,
+        grant.clone(),
+        end(2, GrantEnded::Fetched),
+        grant.clone(),
+        end(4, GrantEnded::Expired),
+        grant,
+        end(6, GrantEnded::Withdrawn),
+    ];
+    lines(&HostId::parse("web01").unwrap(), events)
+}
+
 /// The field that came with version 1.2, alone and in an emergency.
 fn newest_log() -> Vec<u8> {
     let LogLine { event, .. } =
@@ -285,6 +304,8 @@ fn the_golden_files_are_what_this_program_writes() {
         ("log-1.2", newest_log()),
         ("log-1.3", imported_log()),
         ("log-1.5", healing_log()),
+        ("log-1.8", granted_log()),
+        ("grant.json", line(&records::grant())),
         ("lock.json", line(&records::lock())),
         ("drill-proved.json", line(&records::drill(DrillResult::Proved))),
         ("drill-failed.json", line(&records::drill(DrillResult::Failed))),

@@ -5,6 +5,7 @@ use formats::records::audit::{Audit, Finding, Half, Requirement, Verdict};
 use formats::records::drill::{
     DrillFailure, DrillRecord, DrillResult, DrilledSnapshot, FromManifest, Supplied,
 };
+use formats::records::grant::{GrantRecord, Granted, OpenedGrant, Person};
 use formats::records::ice::{IceRecord, IceSnapshot, Image, Segment};
 use formats::records::ice_id::IceId;
 use formats::records::ledger::{LedgerLine, LedgerReceipt};
@@ -99,6 +100,38 @@ pub(crate) fn plan() -> PrunePlan {
         snapshots: 12,
         refused: None,
         remove: vec![planned(1), planned(3)],
+    }
+}
+
+fn person(user: u32, name: &str) -> Person {
+    Person { user, name: name.into() }
+}
+
+pub(crate) fn grant() -> GrantRecord {
+    GrantRecord {
+        format: GrantRecord::format(),
+        host: ice_id().host().clone(),
+        snapshot: "20260102T030405Z-0000000001".into(),
+        root: Root::from_bytes([9; 32]),
+        path: "srv/www".into(),
+        hours: 24,
+        reason: "case 4711: www was emptied".into(),
+        requested: TIME.into(),
+        requested_by: person(1000, "alice"),
+        opened: Some(OpenedGrant { until: LATER.into(), approved_by: person(1001, "bob") }),
+    }
+}
+
+pub(crate) fn granted() -> Granted {
+    Granted {
+        snapshot: "20260102T030405Z-0000000001".into(),
+        path: "srv/www".into(),
+        until: LATER.into(),
+        bytes: 10_240,
+        archive: ContentHash::from_bytes([6; 32]),
+        requested_by: person(1000, "alice"),
+        approved_by: person(1001, "bob"),
+        reason: "case 4711: www was emptied".into(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The snapshots that a log comes to: which exist, which were pruned, what is held and what was verified.
 
 use formats::Root;
+use formats::records::grant::Granted;
 use formats::records::log::{Event, LogLine};
 
 use super::state::Log;
@@ -39,6 +40,17 @@ pub struct Verified {
     pub time: String,
 }
 
+/// A copy that a host may fetch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenGrant {
+    /// What, until when, and by whom.
+    pub granted: Granted,
+    /// Since when, by the server's clock.
+    pub time: String,
+    /// Line of the log that says so.
+    pub line: u64,
+}
+
 /// The state.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Kept {
@@ -48,6 +60,7 @@ pub(super) struct Kept {
     pruned: Vec<Pruned>,
     holds: Vec<Held>,
     verified: Option<Verified>,
+    grant: Option<OpenGrant>,
     released_line: u64,
     new_bytes: u64,
     freed_bytes: u64,
@@ -82,6 +95,11 @@ impl Kept {
                 self.verified = Some(Verified { newest: newest.sequence(), time: line.time.clone() });
             }
             Event::Prune { sequence, name, root, .. } => self.prune(line, (*sequence, name, *root))?,
+            Event::Grant(granted) => self.open(line, granted)?,
+            Event::GrantEnd { grant, .. } => match &self.grant {
+                Some(open) if open.line == *grant => self.grant = None,
+                _ => return Err(LogDefect::Snapshot("ends a grant that is not open")),
+            },
             Event::Freed { bytes } => self.freed_bytes = self.freed_bytes.saturating_add(*bytes),
             Event::Ingest(_)
             | Event::Reject { .. }
@@ -112,6 +130,17 @@ impl Kept {
         }
         let snapshot = self.snapshots.remove(place);
         self.pruned.push(Pruned { snapshot, time: line.time.clone(), line: line.line });
+        Ok(())
+    }
+
+    fn open(&mut self, line: &LogLine, granted: &Granted) -> std::result::Result<(), LogDefect> {
+        if self.grant.is_some() {
+            return Err(LogDefect::Snapshot("opens a second grant"));
+        }
+        if !self.snapshots.iter().any(|known| known.name.as_str() == granted.snapshot) {
+            return Err(LogDefect::Snapshot("grants a snapshot that is not there"));
+        }
+        self.grant = Some(OpenGrant { granted: granted.clone(), time: line.time.clone(), line: line.line });
         Ok(())
     }
 
@@ -214,6 +243,12 @@ impl Log {
     pub fn newest_verified(&self) -> Option<&Snapshot> {
         let newest = self.verified()?.newest;
         self.snapshots().iter().rev().find(|snapshot| snapshot.sequence <= newest)
+    }
+
+    /// The grant that is open. There is no more than one.
+    #[must_use]
+    pub fn grant(&self) -> Option<&OpenGrant> {
+        self.kept.grant.as_ref()
     }
 
     /// The last line by which the whole history was released: what is before it, a person has looked at. 0 if there is none.

@@ -223,6 +223,8 @@ impl Log {
             | Event::Release { .. }
             | Event::Verify { .. }
             | Event::Prune { .. }
+            | Event::Grant(_)
+            | Event::GrantEnd { .. }
             | Event::Freed { .. } => self.kept.take(line),
         }
     }

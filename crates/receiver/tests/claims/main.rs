@@ -14,6 +14,7 @@ mod faults;
 mod hostile;
 mod manners;
 mod offers;
+mod outbox;
 mod pushes;
 mod refusals;
 mod rig;

@@ -41,6 +41,8 @@ const UNITS: [(&str, Role); 10] = [
 ];
 /// And what takes from appliances, where there are any.
 const TAKING: [(&str, Role); 2] = [("firn-take.timer", Role::Always), ("firn-take.service", Role::ByTimer)];
+/// What runs it besides, where hosts are granted something.
+const GRANTS: (&str, Role) = ("firn-grants.timer", Role::Always);
 const PROPERTIES: [&str; 4] = ["LoadState", "UnitFileState", "ActiveState", "Result"];
 /// A host that is due three times a day has not pushed for so long only if nothing makes it.
 const SILENT_DAYS: i64 = 2;
@@ -59,7 +61,8 @@ pub(super) fn judge(
     if systemd::is_here() {
         let taking =
             if hosts.active().any(|host| host.record.appliance.is_some()) { &TAKING[..] } else { &[] };
-        for (unit, role) in UNITS.iter().chain(taking).copied() {
+        let granting = settings.grants.enabled.then_some(&GRANTS);
+        for (unit, role) in UNITS.iter().chain(taking).chain(granting).copied() {
             let unit = if unit == OWN_SSHD && settings.audit.sshd_config == Path::new(USUAL) {
                 USUAL_SSHD
             } else {

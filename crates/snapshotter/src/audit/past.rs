@@ -56,6 +56,8 @@ pub(super) struct Past {
     pub(super) latest: String,
     /// Of the snapshots that are the newest in some vault, those that hold the same as the newest here.
     pub(super) same: Vec<String>,
+    /// The grant that its log says is open, in words.
+    pub(super) grant: Option<String>,
     /// When the first and the newest were accepted, seconds since 1970.
     pub(super) first: i64,
     pub(super) newest: i64,
@@ -151,6 +153,11 @@ fn of(history: &History, host: &HostId, iced: &[String], now: i64) -> Past {
         let _reading = place.read_lock()?;
         let log = place.log()?;
         past.same = same(&log, iced);
+        past.grant = log.grant().map(|open| {
+            let granted = &open.granted;
+            let path = cli::shown(granted.path.as_bytes());
+            cut(format!("{path} of {}, until {}", granted.snapshot, granted.until))
+        });
         tell(&mut past, &place, &log, now)
     });
     if let Err(error) = read {
@@ -290,6 +297,7 @@ mod tests {
             zone: "Z".repeat(64),
             same: vec!["20260102T030405Z-0000000001".to_owned(); VAULTS_MAX],
             spoiled: vec![text(); NAMED_MAX],
+            grant: Some(text()),
             ..Past::default()
         }
     }

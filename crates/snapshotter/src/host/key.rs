@@ -6,6 +6,7 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use chrono::{DateTime, Utc};
 use durable::{Dir, Name};
 use sha2::{Digest, Sha256};
 
@@ -80,6 +81,12 @@ impl PublicKey {
         format!("restrict{} {}\n", option(from), self.0)
     }
 
+    /// The line for the key file of an outbox: sshd refuses it from that time on, a chroot and a program are forced on it.
+    pub(crate) fn fetching(&self, from: &[Network], until: DateTime<Utc>) -> String {
+        let until = until.format("%Y%m%d%H%M%SZ");
+        format!("restrict,expiry-time=\"{until}\",command=\"fetch\"{} {}\n", option(from), self.0)
+    }
+
     /// The line for an ordinary user's own key file.
     pub(crate) fn forced(&self, from: &[Network], command: &str) -> String {
         format!("restrict{},command=\"{command}\" {}", option(from), self.0)
@@ -135,6 +142,16 @@ mod tests {
             format!("restrict,from=\"10.77.0.11,fd00::/8\",command=\"receive\" {KEY}")
         );
         assert_eq!(key.fingerprint(), "SHA256:gQffEygjSHwwUm+o7HuLyW93NbypQcOYdoTXFTzrQAw");
+    }
+
+    #[test]
+    fn the_line_of_an_outbox_ends_with_its_grant() {
+        let from = ["10.77.0.11"].map(|text| text.parse().unwrap());
+        let until = DateTime::from_timestamp(1_767_322_930, 0).unwrap();
+        assert_eq!(
+            PublicKey::parse(KEY).unwrap().fetching(&from, until),
+            format!("restrict,expiry-time=\"20260102030210Z\",command=\"fetch\",from=\"10.77.0.11\" {KEY}\n")
+        );
     }
 
     #[test]

@@ -22,6 +22,7 @@ use super::sessions;
 use super::step::{NO_SHELL, Step, command};
 use super::steps::{is_without_accounts, missing_parents, of_record};
 use crate::account::{Account, getent, is_root, leave_root};
+use crate::grant;
 use crate::settings::Settings;
 use crate::trouble::Trouble;
 
@@ -44,6 +45,9 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, host: &HostId, extent: Ext
         return Err(Trouble::NoHost { host: host.to_string() }.into());
     }
     let _held = (extent == Extent::Do).then(|| alone(run, settings)).transpose()?;
+    if is_root() {
+        grant::refuse_open(settings, host)?;
+    }
     // Looked at again: it may have been made, or changed, while this waited.
     let account = own_account(&Book::Machine, host, &name)?;
     let mut record = HostRecord::read(settings, host)?;

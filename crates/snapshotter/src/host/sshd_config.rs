@@ -38,10 +38,15 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, shape: Shape) -> Result<Ex
 
 /// A jail is the home of its account, so one block serves all.
 fn block(settings: &Settings) -> String {
+    let outboxes = if settings.grants.enabled {
+        format!("; {}* are outboxes, which hand out what was granted", settings.grants.account_prefix)
+    } else {
+        String::new()
+    };
     format!(
         "{of_appliances}
-# Firn: every account whose name begins with {prefix} is a host's, and may do nothing but push.
-Match User {prefix}*
+# Firn: every account whose name begins with {prefix} is a host's, and may do nothing but push{outboxes}.
+Match User {users}
     AuthorizedKeysFile {keys}/%u
     AuthenticationMethods publickey
     PubkeyAcceptedAlgorithms ssh-ed25519
@@ -54,7 +59,9 @@ Match User {prefix}*
     ClientAliveInterval 30
 ",
         of_appliances = of_appliances(settings),
+        users = users(settings).join(","),
         prefix = settings.account_prefix,
+        outboxes = outboxes,
         keys = settings.keys.display(),
     )
 }
@@ -82,6 +89,12 @@ Match User {prefix}* Group {group}
     )
 }
 
+/// Who may log in, as patterns: hosts, and outboxes where there may be any.
+fn users(settings: &Settings) -> Vec<String> {
+    let outboxes = settings.grants.enabled.then_some(&settings.grants.account_prefix);
+    std::iter::once(&settings.account_prefix).chain(outboxes).map(|prefix| format!("{prefix}*")).collect()
+}
+
 /// Only what OpenSSH 8.7 knows: one line that an older sshd does not know, and it does not start.
 fn dedicated(settings: &Settings) -> Result<String, Trouble> {
     let folder =
@@ -100,7 +113,7 @@ HostKey {folder}/ssh_host_ed25519_key
 PidFile none
 {DEFENCE}
 # Who, and with what.
-AllowUsers {prefix}*
+AllowUsers {users}
 DenyUsers root {owner} {readers} {ICE}
 AuthorizedKeysFile {keys}/%u
 {LOGIN}{SESSION}
@@ -108,7 +121,7 @@ AuthorizedKeysFile {keys}/%u
         of_appliances = of_appliances(settings),
         folder = folder.display(),
         keys = settings.keys.display(),
-        prefix = settings.account_prefix,
+        users = users(settings).join(" "),
         owner = settings.owner,
         readers = settings.readers,
     ))

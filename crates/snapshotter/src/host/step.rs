@@ -16,7 +16,7 @@ use crate::account::getent;
 use crate::trouble::Trouble;
 
 /// The shell inside the jail: the receiver itself.
-const SHELL: &str = "/bin/receiver";
+pub(super) const SHELL: &str = "/bin/receiver";
 pub(super) const NO_SHELL: &str = "/usr/sbin/nologin";
 
 /// How closely to look.
@@ -47,6 +47,8 @@ pub(crate) enum Step {
         name: String,
         /// Its jail.
         home: PathBuf,
+        /// The program in the jail that a login starts.
+        shell: &'static str,
         /// Whose it is.
         comment: String,
     },
@@ -108,8 +110,8 @@ impl Step {
         match self {
             Step::Group { name } => format!("the group {name}"),
             Step::Owner { name } => format!("the account {name}"),
-            Step::HostAccount { name, home, .. } => {
-                format!("the account {name} with the jail {} as its home and the shell {SHELL}", shown(home))
+            Step::HostAccount { name, home, shell, .. } => {
+                format!("the account {name} with the jail {} as its home and the shell {shell}", shown(home))
             }
             Step::Member { account, group } => format!("the account {account} a member of the group {group}"),
             Step::Folder { path, owner: Some((user, group)), mode } => {
@@ -134,7 +136,9 @@ impl Step {
         match self {
             Step::Group { name } => Ok(book.group(name)?.is_some()),
             Step::Owner { name } => Ok(book.account(name)?.is_some()),
-            Step::HostAccount { name, home, comment } => is_account(book, name, home, comment),
+            Step::HostAccount { name, home, shell, comment } => {
+                is_account(book, name, (home, shell), comment)
+            }
             Step::Member { account, group } => is_member(account, group),
             Step::Folder { path, owner, mode } => is_folder(book, path, owner.as_ref(), *mode),
             Step::File { path, bytes, owner } => {
@@ -163,9 +167,9 @@ impl Step {
         match self {
             Step::Group { name } => command("groupadd", &["--system", name])?,
             Step::Owner { name } => useradd(name, Path::new("/"), NO_SHELL, "firn")?,
-            Step::HostAccount { name, home, comment } => match book.account(name)? {
-                Some(_) => usermod(name, home)?,
-                None => useradd(name, home, SHELL, comment)?,
+            Step::HostAccount { name, home, shell, comment } => match book.account(name)? {
+                Some(_) => usermod(name, home, shell)?,
+                None => useradd(name, home, shell, comment)?,
             },
             Step::Member { account, group } => command("usermod", &["--append", "--groups", group, account])?,
             Step::Folder { path, owner, mode } => make_folder(book, path, owner.as_ref(), *mode)?,
@@ -245,7 +249,7 @@ fn split(path: &Path) -> Result<(&Path, &[u8]), Trouble> {
 }
 
 /// Whether the account is there, and is at home in its jail. What no login of a host may be is refused: somebody made it so, and has to look at it.
-fn is_account(book: &Book, name: &str, home: &Path, comment: &str) -> Result<bool, Trouble> {
+fn is_account(book: &Book, name: &str, (home, shell): (&Path, &str), comment: &str) -> Result<bool, Trouble> {
     let group = book.group(name)?;
     let Some(found) = book.account(name)? else {
         return if group.is_some() { Err(taken("group", name)) } else { Ok(false) };
@@ -265,11 +269,11 @@ fn is_account(book: &Book, name: &str, home: &Path, comment: &str) -> Result<boo
     }
     if found.shell == NO_SHELL {
         let advice = format!(
-            "a retired id is never used again: give the machine another one. If it was not retired: `usermod --unlock --expiredate '' --shell {SHELL} {name}`"
+            "a retired id is never used again: give the machine another one. If it was not retired: `usermod --unlock --expiredate '' --shell {shell} {name}`"
         );
         return refused(format!("the account {name} is locked, as `host retire` leaves it"), advice);
     }
-    Ok(Path::new(&found.home) == home && found.shell == SHELL)
+    Ok(Path::new(&found.home) == home && found.shell == shell)
 }
 
 /// The last field of a group are its further members.
@@ -280,8 +284,8 @@ fn is_member(account: &str, group: &str) -> Result<bool, Trouble> {
 }
 
 /// Only what a login begins with: nothing of what lies there is moved.
-fn usermod(name: &str, home: &Path) -> Result<(), Trouble> {
-    command("usermod", &["--home", utf8(home)?, "--shell", SHELL, name])
+fn usermod(name: &str, home: &Path, shell: &str) -> Result<(), Trouble> {
+    command("usermod", &["--home", utf8(home)?, "--shell", shell, name])
 }
 
 fn utf8(path: &Path) -> Result<&str, Trouble> {
@@ -341,6 +345,7 @@ mod tests {
         let step = Step::HostAccount {
             name: NAME.to_owned(),
             home: HOME.into(),
+            shell: SHELL,
             comment: "firn host web01".to_owned(),
         };
         step.is_done(&book(account), Look::Dates)

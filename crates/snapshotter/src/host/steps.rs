@@ -13,7 +13,7 @@ use super::key::PublicKey;
 use super::readers::Readers;
 use super::record::{self, HostRecord};
 use super::slots::{POOL, Slots};
-use super::step::Step;
+use super::step::{SHELL, Step};
 use crate::settings::Settings;
 use crate::trouble::Trouble;
 
@@ -61,7 +61,12 @@ pub(super) fn with_accounts(
         steps.extend(missing.into_iter().map(&roots));
         steps.extend(views.map(|path| owned(path, owner, readers, 0o2750)));
     }
-    steps.push(Step::HostAccount { name: account.clone(), home: jail.clone(), comment: comment(host) });
+    steps.push(Step::HostAccount {
+        name: account.clone(),
+        home: jail.clone(),
+        shell: SHELL,
+        comment: comment(host),
+    });
     steps.push(roots(settings.jails.join(POOL)));
     steps.extend(match record.appliance {
         Some(_) => drop_of(settings, &jail, &account),
@@ -143,7 +148,7 @@ pub(super) fn of_record(
 }
 
 /// The folder and those above it that are not there, from the top. One that is there stays as its administrator made it.
-pub(super) fn missing_parents(path: &Path) -> Vec<PathBuf> {
+pub(crate) fn missing_parents(path: &Path) -> Vec<PathBuf> {
     let mut missing: Vec<_> =
         path.ancestors().take_while(|path| !path.exists()).map(Path::to_owned).collect();
     missing.reverse();
@@ -165,12 +170,17 @@ pub(super) fn is_without_accounts(settings: &Settings, host: &HostId) -> bool {
 
 /// Reads the program.
 pub(super) fn receiver(settings: &Settings) -> Result<Rc<Receiver>, Trouble> {
-    let shown = cli::shown(settings.receiver.as_os_str().as_encoded_bytes());
-    let at = || Trouble::stream(format!("reading the receiver {shown}"));
-    let meta = fs::metadata(&settings.receiver).map_err(at())?;
+    program(&settings.receiver)
+}
+
+/// Reads a static program that is copied into chroots.
+pub(crate) fn program(path: &Path) -> Result<Rc<Receiver>, Trouble> {
+    let shown = cli::shown(path.as_os_str().as_encoded_bytes());
+    let at = || Trouble::stream(format!("reading the program {shown}"));
+    let meta = fs::metadata(path).map_err(at())?;
     if meta.len() > RECEIVER_BYTES_MAX {
-        return Err(Trouble::Machine { what: format!("{shown} is too large for a receiver") });
+        return Err(Trouble::Machine { what: format!("{shown} is too large for such a program") });
     }
-    let bytes = fs::read(&settings.receiver).map_err(at())?;
+    let bytes = fs::read(path).map_err(at())?;
     Ok(Rc::new(Receiver { bytes, changed: (meta.ctime(), meta.ctime_nsec()) }))
 }

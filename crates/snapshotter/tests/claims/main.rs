@@ -14,6 +14,7 @@ mod disk;
 mod edges;
 mod finding;
 mod finding_many;
+mod grants;
 mod heal;
 mod heal_kill;
 mod holdings;

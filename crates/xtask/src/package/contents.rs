@@ -31,6 +31,8 @@ pub(crate) enum Item {
     Folder(&'static str, u32),
     /// The static receiver, which is copied into jails.
     Receiver,
+    /// The static program that is copied into outboxes.
+    Outbox,
     /// What snapshotter says a whole sshd_config must be.
     SshdConfig,
 }
@@ -60,6 +62,7 @@ pub(crate) const PACKAGES: &[Package] = &[
         programs: &["snapshotter", "iceboxer"],
         items: &[
             Item::Receiver,
+            Item::Outbox,
             Item::Unit("firn-sshd.service"),
             Item::Unit("firn-ingest.service"),
             Item::Unit("firn-prune.service"),
@@ -70,6 +73,8 @@ pub(crate) const PACKAGES: &[Package] = &[
             Item::Unit("firn-verify.timer"),
             Item::Unit("firn-status.service"),
             Item::Unit("firn-status.timer"),
+            Item::Unit("firn-grants.service"),
+            Item::Unit("firn-grants.timer"),
             Item::Unit("firn-ice.service"),
             Item::Unit("firn-ice.timer"),
             Item::Unit("firn-rendezvous@.service"),
@@ -116,6 +121,7 @@ pub(crate) fn lay(package: &Package, programs: &Programs, release: &Release, tre
             Item::File { from, to } => tree.copy(to, &workspace().join(from), 0o644)?,
             Item::Folder(path, mode) => tree.folder(path, *mode)?,
             Item::Receiver => tree.copy("usr/lib/firn/receiver", programs.receiver(), 0o755)?,
+            Item::Outbox => tree.copy("usr/lib/firn/outbox", &programs.outbox(), 0o755)?,
             Item::SshdConfig => {
                 tree.file("etc/firn/sshd_config", sshd_config(programs)?.as_bytes(), 0o644)?
             }

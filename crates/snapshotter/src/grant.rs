@@ -1,0 +1,320 @@
+//! A grant: a host may fetch one path of one snapshot of its own, once, until a time. One person asks, another approves; both, and how it
+//! ended, are in the log.
+//!
+//! No process that a network reaches opens a history: `approve` has an archive made by the account of the histories ([`archive`]) and lays it
+//! into the host's [`outbox`], an account of its own that can read that file and nothing else. The order makes a run that is killed at any moment
+//! one that only has to be run again: first the archive, without a name; then the line of the log; then the record; then the names; last the
+//! key. It ends the other way round: key, sessions, archive, line, record.
+
+mod archive;
+pub(crate) mod args;
+pub(crate) mod book;
+pub(crate) mod note;
+pub(crate) mod outbox;
+mod person;
+pub(crate) mod settings;
+
+use std::ffi::OsStr;
+
+use chrono::{DateTime, SecondsFormat, SubsecRound, TimeDelta, Utc};
+use cli::{Amount, Exit, Failed, Monitor, Run, shown};
+use formats::HostId;
+use formats::records::Record;
+use formats::records::grant::{GrantEnded, GrantRecord, Granted, OpenedGrant, Person};
+use restore::Selection;
+
+use crate::account::is_root;
+use crate::hold::Reason;
+use crate::host::record::HostRecord;
+use crate::ingest::worse;
+use crate::list::open;
+use crate::settings::Settings;
+use crate::trouble::Trouble;
+use crate::when::When;
+use args::GrantVerb;
+use book::Book;
+use note::{Note, note};
+use outbox::Outbox;
+
+/// After so long, nobody remembers what was asked for.
+const REQUEST_DAYS_MAX: i64 = 7;
+
+/// Runs one of the verbs.
+pub(crate) fn run(run: &mut Run, settings: &Settings, verb: &GrantVerb) -> Result<Exit, Failed> {
+    if !is_root() {
+        let advice = Some("run it as root, by sudo from an account of your own".to_owned());
+        return Err(Trouble::Usage { what: "grants are root's".to_owned(), advice }.into());
+    }
+    if matches!(verb, GrantVerb::Request { .. } | GrantVerb::Approve { .. }) && !settings.grants.enabled {
+        let advice =
+            Some("`enabled = true` in [grants] of the settings, if hosts shall be given them".to_owned());
+        return Err(Trouble::Usage { what: "there are no grants on this server".to_owned(), advice }.into());
+    }
+    match verb {
+        GrantVerb::Request { host, when, path, hours, reason } => {
+            let asked = Asked { host, when, path, hours: *hours, reason };
+            request(run, settings, &asked)
+        }
+        GrantVerb::Approve { host } => approve(run, settings, host),
+        GrantVerb::Withdraw { host } => withdraw(run, settings, host),
+        GrantVerb::List => list(run, settings),
+        GrantVerb::Expire => expire(run, settings),
+    }
+}
+
+struct Asked<'a> {
+    host: &'a HostId,
+    when: &'a When,
+    path: &'a OsStr,
+    hours: u32,
+    reason: &'a Reason,
+}
+
+fn request(run: &mut Run, settings: &Settings, asked: &Asked<'_>) -> Result<Exit, Failed> {
+    let host = asked.host;
+    let by = person::here()?;
+    let path = path(asked.path)?;
+    outbox::key(settings, host, &HostRecord::read(settings, host)?)?;
+    let at = || Trouble::history(host);
+    let place = open(settings)?.host(host).map_err(at())?;
+    let log = place.log().map_err(at())?;
+    let snapshot = asked.when.find(&log)?;
+    let book = Book::make(settings)?;
+    let _alone = book.alone(host)?;
+    settle(settings, &book, host)?;
+    if let Some(there) = book.read(host)? {
+        let advice = Some(format!("`snapshotter grant withdraw {host}` takes it back"));
+        return Err(
+            Trouble::Usage { what: format!("there is one already: {}", words(&there)), advice }.into()
+        );
+    }
+    let record = GrantRecord {
+        format: GrantRecord::format(),
+        host: host.clone(),
+        snapshot: snapshot.name.to_string(),
+        root: snapshot.root,
+        path,
+        hours: asked.hours,
+        reason: asked.reason.to_string(),
+        requested: stamp(Utc::now()),
+        requested_by: by,
+        opened: None,
+    };
+    book.write(&record)?;
+    run.line(&words(&record));
+    run.line(&format!("`snapshotter grant approve {host}` makes it so"));
+    Ok(Exit::WHOLE)
+}
+
+/// One name and all beneath it, as text: it is in records that people read.
+fn path(typed: &OsStr) -> Result<String, Failed> {
+    let refused = |what: &str| {
+        let advice = Some("name the folder above it".to_owned());
+        Failed::from(Trouble::Usage { what: format!("{}: {what}", shown(typed.as_encoded_bytes())), advice })
+    };
+    match Selection::parse(Some(typed))? {
+        Selection::All => Err(refused("a grant is for one file or folder, and not for all of a host")),
+        Selection::Beneath(path) => match std::str::from_utf8(path.as_bytes()) {
+            Ok(text) => Ok(text.to_owned()),
+            Err(_) => Err(refused("a grant names what is text, and this is not UTF-8")),
+        },
+    }
+}
+
+fn approve(run: &mut Run, settings: &Settings, host: &HostId) -> Result<Exit, Failed> {
+    let by = person::here()?;
+    let nothing = || Trouble::Usage {
+        what: format!("nothing was asked for {host}"),
+        advice: Some("`snapshotter grant request` asks".to_owned()),
+    };
+    let book = Book::open(settings)?.ok_or_else(nothing)?;
+    let _alone = book.alone(host)?;
+    settle(settings, &book, host)?;
+    let mut record = book.read(host)?.ok_or_else(nothing)?;
+    require_fresh(&record)?;
+    if settings.grants.two_persons {
+        person::require_two(&record.requested_by, &by)?;
+    }
+    run.line(&words(&record));
+    let of_host = HostRecord::read(settings, host)?;
+    let key = outbox::key(settings, host, &of_host)?;
+    let outbox = Outbox::of(settings, host)?;
+    outbox.make(settings)?;
+    let out = outbox.out()?;
+    let archive = outbox.begin(&out)?;
+    let packed = archive::pack(settings, &record, archive.file())?;
+    let until = Utc::now().trunc_subsecs(0) + TimeDelta::hours(i64::from(record.hours));
+    let granted = Granted {
+        snapshot: record.snapshot.clone(),
+        path: record.path.clone(),
+        until: stamp(until),
+        bytes: packed.bytes,
+        archive: packed.hash,
+        requested_by: record.requested_by.clone(),
+        approved_by: by.clone(),
+        reason: record.reason.clone(),
+    };
+    archive.file().sync_all().map_err(Trouble::stream("bringing the archive to the disk"))?;
+    note(settings, host, &Note::Opened(granted))?;
+    record.opened = Some(OpenedGrant { until: stamp(until), approved_by: by });
+    let opened = book.write(&record).and_then(|()| outbox.open(archive, &out, (&key, &of_host), until));
+    if let Err(trouble) = opened {
+        // Whatever of it was done: better none than half of one. What cannot be undone now, `grant expire` undoes.
+        let _ = end(settings, &book, host, GrantEnded::Withdrawn);
+        return Err(trouble.into());
+    }
+    let bytes = Amount::Bytes(None).describe(packed.bytes);
+    run.line(&format!("{host} may fetch {bytes} once, until {}:", stamp(until)));
+    run.line(&format!("  ssh -T -i KEY {}@SERVER > files.tar", outbox.account));
+    run.report().count("archive_bytes", packed.bytes);
+    run.report().detail("account", outbox.account);
+    run.report().detail("until", stamp(until));
+    run.report().detail("archive", packed.hash.to_string());
+    Ok(packed.exit)
+}
+
+fn require_fresh(record: &GrantRecord) -> Result<(), Trouble> {
+    let host = &record.host;
+    let refused = |what: String, advice: String| Err(Trouble::Usage { what, advice: Some(advice) });
+    if record.opened.is_some() {
+        return refused(
+            format!("it is granted already: {}", words(record)),
+            format!("`snapshotter grant withdraw {host}` takes it back"),
+        );
+    }
+    let asked = DateTime::parse_from_rfc3339(&record.requested).map(|time| time.with_timezone(&Utc));
+    let age = asked.map(|asked| Utc::now() - asked);
+    match age {
+        Ok(age) if age.num_days() < REQUEST_DAYS_MAX && age >= TimeDelta::hours(-1) => Ok(()),
+        _ => refused(
+            format!("what was asked for is not of the last {REQUEST_DAYS_MAX} days: {}", words(record)),
+            format!("`snapshotter grant withdraw {host}`, and ask anew"),
+        ),
+    }
+}
+
+fn withdraw(run: &mut Run, settings: &Settings, host: &HostId) -> Result<Exit, Failed> {
+    // Also without a record: whatever lies there goes.
+    let book = Book::make(settings)?;
+    let _alone = book.alone(host)?;
+    let known = book.read(host).ok().flatten();
+    end(settings, &book, host, GrantEnded::Withdrawn)?;
+    match known {
+        Some(record) => run.line(&format!("withdrawn: {}", words(&record))),
+        None => run.line(&format!("{host} has no grant, and nothing in its outbox")),
+    }
+    Ok(Exit::WHOLE)
+}
+
+fn list(run: &mut Run, settings: &Settings) -> Result<Exit, Failed> {
+    let mut listed = Vec::new();
+    if let Some(book) = Book::open(settings)? {
+        for host in book.hosts()? {
+            let Some(record) = book.read(&host)? else { continue };
+            run.line(&words(&record));
+            listed
+                .push(serde_json::to_value(&record).map_err(|error| Failed::bug("telling a grant", error))?);
+        }
+    }
+    run.report().detail("grants", listed);
+    Ok(Exit::WHOLE)
+}
+
+fn expire(run: &mut Run, settings: &Settings) -> Result<Exit, Failed> {
+    let Some(book) = Book::open(settings)? else { return Ok(Exit::WHOLE) };
+    let mut worst = Exit::WHOLE;
+    for host in book.hosts()? {
+        let settled =
+            book.alone(&host).map_err(Failed::from).and_then(|_alone| settle(settings, &book, &host));
+        match settled {
+            Ok(Some(how)) => run.line(&format!("{host}: the grant is over: {}", word(how))),
+            Ok(None) => {}
+            Err(failed) => {
+                run.console().warn(&format!("{host}: {}", failed.chain()));
+                worst = worse(worst, failed.exit());
+            }
+        }
+    }
+    Ok(worst)
+}
+
+/// Ends what is over: fetched, past its time, of a host that is retired, or cut short by a run that was killed.
+fn settle(settings: &Settings, book: &Book, host: &HostId) -> Result<Option<GrantEnded>, Failed> {
+    let Some(record) = book.read(host)? else { return Ok(None) };
+    let at = || Trouble::history(host);
+    let log = open(settings)?.host(host).map_err(at())?.log().map_err(at())?;
+    let Some(how) = over(settings, &record, log.grant().is_some())? else { return Ok(None) };
+    end(settings, book, host, how)?;
+    Ok(Some(how))
+}
+
+fn over(settings: &Settings, record: &GrantRecord, is_in_log: bool) -> Result<Option<GrantEnded>, Trouble> {
+    let Some(opened) = &record.opened else { return Ok(is_in_log.then_some(GrantEnded::Withdrawn)) };
+    let until = DateTime::parse_from_rfc3339(&opened.until);
+    // A time that cannot be read is over.
+    let lasts = until.is_ok_and(|until| until > Utc::now());
+    let how = if Outbox::of(settings, &record.host)?.is_fetched() {
+        GrantEnded::Fetched
+    } else if !lasts {
+        GrantEnded::Expired
+    } else if !is_in_log || HostRecord::read(settings, &record.host)?.retired.is_some() {
+        GrantEnded::Withdrawn
+    } else {
+        return Ok(None);
+    };
+    Ok(Some(how))
+}
+
+/// Shuts the outbox, then says so in the log, then forgets it. Killed anywhere, it is done again.
+fn end(settings: &Settings, book: &Book, host: &HostId, how: GrantEnded) -> Result<(), Failed> {
+    let outbox = Outbox::of(settings, host)?;
+    outbox.close()?;
+    note(settings, host, &Note::Ended(how))?;
+    outbox.forget()?;
+    book.remove(host)?;
+    Ok(())
+}
+
+/// A host that pushes no more is not left with a way to fetch.
+pub(crate) fn refuse_open(settings: &Settings, host: &HostId) -> Result<(), Trouble> {
+    let record = match Book::open(settings)? {
+        Some(book) => book.read(host)?,
+        None => None,
+    };
+    match record.filter(|record| record.opened.is_some()) {
+        None => Ok(()),
+        Some(record) => Err(Trouble::Usage {
+            what: format!("it has a grant: {}", words(&record)),
+            advice: Some(format!("`snapshotter grant withdraw {host}` first")),
+        }),
+    }
+}
+
+/// A grant as people read it.
+pub(crate) fn words(record: &GrantRecord) -> String {
+    let GrantRecord { host, snapshot, path, hours, reason, requested, requested_by, opened, .. } = record;
+    let asked = format!("asked for by {} at {requested}", who(requested_by));
+    let state = match opened {
+        Some(OpenedGrant { until, approved_by }) => {
+            format!("open until {until}, {asked}, approved by {}", who(approved_by))
+        }
+        None => format!("not approved yet, for {hours} hours, {asked}"),
+    };
+    format!("{host}: {} of {snapshot}: {state}: {}", shown(path.as_bytes()), shown(reason.as_bytes()))
+}
+
+fn who(person: &Person) -> String {
+    format!("{} ({})", shown(person.name.as_bytes()), person.user)
+}
+
+fn word(how: GrantEnded) -> &'static str {
+    match how {
+        GrantEnded::Fetched => "fetched",
+        GrantEnded::Expired => "expired",
+        GrantEnded::Withdrawn => "withdrawn",
+    }
+}
+
+fn stamp(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Secs, true)
+}

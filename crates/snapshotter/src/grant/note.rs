@@ -1,0 +1,81 @@
+//! Lines of a log that say of a grant that it began or ended. Root asks, and a child that is the account of the histories writes.
+
+use std::io::{Read, Write};
+use std::process::Stdio;
+use std::time::Duration;
+
+use chrono::Utc;
+use cli::{Exit, Failed};
+use durable::Dir;
+use formats::HostId;
+use formats::limits::LINE_BYTES;
+use formats::records::grant::{GrantEnded, Granted};
+use formats::records::log::Event;
+use history::{History, LogAppender};
+use sandbox::{Confinement, Profile, Threads};
+use serde::{Deserialize, Serialize};
+
+use crate::account::this_program;
+use crate::ingest::exit_of;
+use crate::settings::Settings;
+use crate::trouble::Trouble;
+use crate::turn;
+
+/// How long it is waited for an ingest.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What happened.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Note {
+    Opened(Granted),
+    /// The one that is open, if one is.
+    Ended(GrantEnded),
+}
+
+/// Has it noted.
+pub(super) fn note(settings: &Settings, host: &HostId, note: &Note) -> Result<(), Failed> {
+    let bytes = serde_json::to_vec(note).map_err(|error| Failed::bug("telling of a grant", error))?;
+    let mut child = this_program()
+        .arg("--config")
+        .arg(&settings.file)
+        .args(["note-grant", host.as_str()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .map_err(Trouble::stream("starting the process that writes the log"))?;
+    let told = match child.stdin.take() {
+        Some(mut to) => to.write_all(&bytes),
+        None => Err(std::io::ErrorKind::BrokenPipe.into()),
+    };
+    let status = child.wait().map_err(Trouble::stream("waiting for the process that writes the log"))?;
+    match exit_of(status) {
+        Exit::WHOLE => Ok(told.map_err(Trouble::stream("telling of a grant"))?),
+        exit => Err(Trouble::Child { what: format!("the log of {host} was not written"), exit }.into()),
+    }
+}
+
+/// The child.
+pub(crate) fn child(settings: &Settings, host: &HostId) -> Result<Exit, Failed> {
+    let dir =
+        Dir::open_root(&settings.history).map_err(Trouble::folder("opening the folder of histories"))?;
+    let history = History::open(&settings.history).map_err(Trouble::Histories)?;
+    let confinement = Confinement::new(Profile::Ingest).landlock(settings.landlock()).threads(Threads::One);
+    let _in_force = confinement.write_files_beneath(&dir).apply().map_err(Trouble::from)?;
+    let mut bytes = Vec::new();
+    let read = std::io::stdin().lock().take(LINE_BYTES as u64).read_to_end(&mut bytes);
+    read.map_err(Trouble::stream("reading what to note"))?;
+    let note: Note =
+        serde_json::from_slice(&bytes).map_err(|error| Failed::bug("reading what to note", error))?;
+    let at = || Trouble::history(host);
+    let place = history.host(host).map_err(at())?;
+    let alone = turn::write_within(&place, PATIENCE)?;
+    let mut log = LogAppender::open(&place, &alone).map_err(at())?;
+    let event = match (note, log.log().grant()) {
+        (Note::Opened(granted), _) => Event::Grant(granted),
+        (Note::Ended(how), Some(open)) => Event::GrantEnd { grant: open.line, how },
+        // A run that was killed has noted it before.
+        (Note::Ended(_), None) => return Ok(Exit::WHOLE),
+    };
+    log.append(event, Utc::now()).map_err(at())?;
+    Ok(Exit::WHOLE)
+}

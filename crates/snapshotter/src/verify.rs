@@ -187,7 +187,8 @@ impl Verify<'_> {
         strangers(run, &place, &log, &present, &mut self.defects);
         verify(run, &place, &log, &mut self.defects, &mut seen)?;
         run.report().count("read_bytes", seen.read_bytes());
-        let well = self.defects.counted().new == before.new;
+        let after = self.defects.counted();
+        let (well, records) = (after.new == before.new, after.records - before.records);
         match &mut cycle {
             None => {
                 if let (true, Some(newest)) = (well, log.latest()) {
@@ -195,7 +196,8 @@ impl Verify<'_> {
                 }
             }
             Some(cycle) => {
-                cycle.advance(PartsRead { share, bad: seen.bad(), bytes: seen.read_bytes() });
+                let (bad, bytes) = (seen.bad(), seen.read_bytes());
+                cycle.advance(PartsRead { share, bad, records, bytes });
                 run.line(&format!("{host}: {}", cycle.told()));
                 let is_over = cycle.ends(now, days);
                 if is_over && well && cycle.is_whole() {

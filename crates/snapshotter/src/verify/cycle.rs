@@ -32,6 +32,8 @@ pub(super) struct Cycle {
     newest: String,
     /// What was read, and was as it should be, or is noted as rotten.
     done: Share,
+    /// Whether a manifest could not be read once: nobody knows which parts it names.
+    is_unsound: bool,
     read_bytes: u64,
 }
 
@@ -41,6 +43,8 @@ pub(super) struct PartsRead {
     pub(super) share: Share,
     /// Parts with a defect that nobody has noted.
     pub(super) bad: Share,
+    /// Defects of manifests.
+    pub(super) records: u64,
     pub(super) bytes: u64,
 }
 
@@ -51,7 +55,14 @@ impl Cycle {
         let is_known = |name: &str| name.parse::<SnapshotName>().is_ok_and(|name| log.known(&name).is_some());
         let under_way = read(dir).filter(|cycle| cycle.started <= now.timestamp() && is_known(&cycle.newest));
         let (format, done) = (FORMAT.to_owned(), Share::default());
-        Some(under_way.unwrap_or(Self { format, started: now.timestamp(), newest, done, read_bytes: 0 }))
+        Some(under_way.unwrap_or(Self {
+            format,
+            started: now.timestamp(),
+            newest,
+            done,
+            is_unsound: false,
+            read_bytes: 0,
+        }))
     }
 
     /// What is to be read now.
@@ -75,11 +86,12 @@ impl Cycle {
     /// After a run.
     pub(super) fn advance(&mut self, read: PartsRead) {
         self.done = self.done.and(read.share.without(read.bad));
+        self.is_unsound |= read.records > 0;
         self.read_bytes = self.read_bytes.saturating_add(read.bytes);
     }
 
     pub(super) fn is_whole(&self) -> bool {
-        self.done == Share::ALL
+        self.done == Share::ALL && !self.is_unsound
     }
 
     pub(super) fn newest(&self) -> &str {
@@ -112,7 +124,14 @@ mod tests {
 
     fn began(now: DateTime<Utc>) -> Cycle {
         let (format, newest) = (FORMAT.to_owned(), String::new());
-        Cycle { format, started: now.timestamp(), newest, done: Share::default(), read_bytes: 0 }
+        Cycle {
+            format,
+            started: now.timestamp(),
+            newest,
+            done: Share::default(),
+            is_unsound: false,
+            read_bytes: 0,
+        }
     }
 
     /// Runs after so many days from the start; how many parts each of them reads.
@@ -121,7 +140,7 @@ mod tests {
         let read = days.iter().map(|day| {
             let now = DateTime::UNIX_EPOCH + TimeDelta::days(*day);
             let share = cycle.share(now, cycle_days);
-            cycle.advance(PartsRead { share, bad, bytes: 1 });
+            cycle.advance(PartsRead { share, bad, records: 0, bytes: 1 });
             share.count()
         });
         let read = read.collect();

@@ -38,8 +38,8 @@ pub(super) struct Defects {
 pub(super) struct Counted {
     /// Nobody has noted these.
     pub(super) new: u64,
-    /// These are in the log.
-    pub(super) noted: u64,
+    /// Of those: logs and manifests.
+    pub(super) records: u64,
 }
 
 impl Defects {
@@ -77,7 +77,7 @@ impl Defects {
 
     /// How many there are so far.
     pub(super) fn counted(&self) -> Counted {
-        Counted { new: self.count - self.noted, noted: self.noted }
+        Counted { new: self.count - self.noted, records: self.records }
     }
 
     /// The end: fine, or how bad it is.

@@ -9,7 +9,7 @@ use formats::published::Verdict;
 use formats::records::log::{Event, Healer};
 use formats::session::Code;
 
-use crate::pruned::place;
+use crate::pruned::{NOTHING, place, world as old_world};
 use crate::push::Push;
 use crate::state::{Item, State, file, inode};
 use crate::world::World;
@@ -234,6 +234,21 @@ fn what_no_snapshot_names_any_more_is_not_wanted_any_more() {
     assert_eq!(ended.code, 0, "{ended:?}");
     assert!(world.log().rotten().is_empty() && world.published().wanted.is_empty());
     assert_eq!(rot_folder(&world), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn nothing_is_pruned_while_a_content_is_lost() {
+    let world = old_world(4, &format!("{NOTHING}keep_min = 1\n"));
+    assert_eq!(world.run(&["verify"]).code, 0);
+    let planned = world.run(&["prune", "--plan"]);
+    assert!(planned.code == 0 && planned.out.contains("plans to remove"), "{planned:?}");
+    let own = world.tree(1).join("own");
+    let mut bytes = fs::read(&own).unwrap();
+    bytes[99] ^= 1;
+    fs::write(own, bytes).unwrap();
+    assert_eq!(world.run(&["verify", "--repair"]).code, 29);
+    let refused = world.run(&["prune", "--plan"]);
+    assert!(refused.code == 3 && refused.err.contains("1 contents have rotted"), "{refused:?}");
 }
 
 #[test]

@@ -11,6 +11,7 @@ use crate::hours::Hours;
 use crate::limits::{Allowed, Place, TypedLimits};
 use crate::prune::settings::PruneSettings;
 use crate::retain::{Policy, TypedRetain};
+use crate::tripwire::{TypedTripwires, Wires};
 
 /// Where the settings are, unless `--config` says otherwise.
 pub(crate) const SETTINGS_FILE: &str = "/etc/firn/server.toml";
@@ -57,6 +58,8 @@ pub(crate) struct Settings {
     pub(crate) keep_days: u32,
     /// What is kept of a history whose record does not say.
     typed_retain: TypedRetain,
+    /// What is an alarm for a host whose record does not say.
+    typed_tripwires: TypedTripwires,
     /// What stands before the end of a snapshot.
     pub(crate) prune: PruneSettings,
     /// Where what the audit looks at lies.
@@ -101,6 +104,8 @@ struct Typed {
     keep_days: u32,
     #[serde(default)]
     retain: TypedRetain,
+    #[serde(default)]
+    tripwires: TypedTripwires,
     #[serde(default)]
     prune: PruneSettings,
     #[serde(default)]
@@ -205,6 +210,7 @@ impl Settings {
         let hours = Hours::new(&typed.hours).map_err(|wrong| SettingsError::value(path, "hours", wrong))?;
         typed.audit.check(path)?;
         typed.retain.check(path)?;
+        typed.tripwires.check(path)?;
         typed.limits.check(path, Place::Settings)?;
         let Allowed { limits, .. } = typed.limits.meant(typed.sandbox.meant());
         typed.prune.check(path, limits.session_seconds)?;
@@ -227,6 +233,7 @@ impl Settings {
             receiver: typed.receiver,
             keep_days: typed.keep_days,
             typed_retain: typed.retain,
+            typed_tripwires: typed.tripwires,
             prune: typed.prune,
             audit: typed.audit,
             account_prefix: typed.account_prefix,
@@ -246,6 +253,11 @@ impl Settings {
     /// What is kept of the history of a host whose record says this about it.
     pub(crate) fn policy(&self, of_host: &TypedRetain) -> Policy {
         of_host.meant(&self.typed_retain, self.keep_days)
+    }
+
+    /// What is an alarm for a host whose record says this about it.
+    pub(crate) fn wires(&self, of_host: &TypedTripwires) -> Wires {
+        of_host.meant(&self.typed_tripwires)
     }
 
     /// Whether a process may work where the kernel has no Landlock.

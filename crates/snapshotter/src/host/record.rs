@@ -13,6 +13,7 @@ use crate::hours::Hours;
 use crate::limits::{Place, TypedLimits};
 use crate::retain::TypedRetain;
 use crate::settings::Settings;
+use crate::tripwire::TypedTripwires;
 use crate::trouble::Trouble;
 
 /// Longest record.
@@ -40,6 +41,8 @@ pub(crate) struct HostRecord {
     pub(crate) limits: TypedLimits,
     /// What is kept of its history, if not what the settings say.
     pub(crate) retain: TypedRetain,
+    /// What is an alarm about it, if not what the settings say.
+    pub(crate) tripwires: TypedTripwires,
 }
 
 #[derive(Debug, Deserialize)]
@@ -54,6 +57,8 @@ struct Typed {
     limits: TypedLimits,
     #[serde(default)]
     retain: TypedRetain,
+    #[serde(default)]
+    tripwires: TypedTripwires,
 }
 
 impl HostRecord {
@@ -100,6 +105,7 @@ impl HostRecord {
         // A table goes on to the next one.
         text.push_str(&self.limits.text());
         text.push_str(&self.retain.text());
+        text.push_str(&self.tripwires.text());
         text
     }
 }
@@ -125,6 +131,7 @@ impl Typed {
         });
         self.limits.check(path, Place::Record)?;
         self.retain.check(path)?;
+        self.tripwires.check(path)?;
         let from = self.from.map(|from| meant_from(path, &from)).transpose()?.unwrap_or_default();
         Ok(HostRecord {
             from,
@@ -134,6 +141,7 @@ impl Typed {
             retired: retired.transpose()?,
             limits: self.limits,
             retain: self.retain,
+            tripwires: self.tripwires,
         })
     }
 }

@@ -12,7 +12,7 @@ const PLAIN_BITS: f64 = 7.0;
 const NOISE_BITS: f64 = 7.9;
 /// In a small piece noise has fewer: not all values can be there equally often. What it lacks is about 184 bits for each byte of its length; the
 /// rest is for chance.
-const LACKING_BITS: f64 = 240.0;
+const LACKING_BITS: f64 = 260.0;
 
 /// Where to look at a file of this size.
 pub(crate) fn places(size: u64) -> impl Iterator<Item = u64> {

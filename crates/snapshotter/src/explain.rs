@@ -16,9 +16,9 @@ pub(crate) const EXAMPLES: &str = "Examples:
   snapshotter explain web01/20260102T030405Z-0000000017
   snapshotter explain web01 --json
 
-An alarm refuses nothing: the push is a snapshot, and nothing of the history is removed until somebody has looked and says so (`release`). This tells what the alarms
-since the last release saw, with some of the paths, which snapshot is the last before them, and how it is brought back. Of a snapshot it tells
-what its push raised, and whether it is on hold itself. docs/history.md tells what each tripwire measures.";
+An alarm refuses nothing: the push is a snapshot, and nothing of the history is removed until somebody has looked and says so (`release`).
+This tells what the alarms since the last release saw, with some of the paths, which snapshot is the last before them, and how it is brought
+back. Of a snapshot it tells what its push raised, and whether it is on hold itself. docs/history.md tells what each tripwire measures.";
 
 /// Alarms that are told to people; the report has all.
 const TOLD_MAX: usize = 12;

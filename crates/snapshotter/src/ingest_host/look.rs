@@ -1,5 +1,5 @@
-//! Compares what was built with what the host had, before it is committed: the newest snapshot of its history, whatever base the push named; and, where
-//! many small steps add up, the one of ten pushes ago. What cannot be compared is said, and holds no push up.
+//! Compares what was built with what the host had, before it is committed: the newest snapshot of its history, whatever base the push named; and,
+//! where many small steps add up, the one of ten pushes ago. What cannot be compared is said, and holds no push up.
 
 use std::collections::HashSet;
 use std::fs::File;

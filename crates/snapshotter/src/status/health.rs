@@ -35,8 +35,8 @@ pub(crate) struct Use {
 }
 
 impl Use {
-    /// Of the host whose newest snapshot has so many different contents, where that is known. What has no content of its own (folders, symbolic links) is made anew
-    /// in each snapshot; what was pruned gave its back.
+    /// Of the host whose newest snapshot has so many different contents, where that is known. What has no content of its own (folders, symbolic
+    /// links) is made anew in each snapshot; what was pruned gave its back.
     pub(crate) fn of(now: DateTime<Utc>, log: &Log, contents: Option<u64>) -> Self {
         let is_recent =
             |text: &str| time(text).is_some_and(|time| time <= now && now - time < TimeDelta::days(DAYS));

@@ -105,8 +105,8 @@ fn short(mut text: String) -> String {
 }
 
 impl Past {
-    /// What may be usual for this host between what is compared, in hundredths of a per cent. The middle of the last pushes: a few that were not like the
-    /// others neither raise nor lower it.
+    /// What may be usual for this host between what is compared, in hundredths of a per cent. The middle of the last pushes: a few that were not
+    /// like the others neither raise nor lower it.
     fn usual(&self, of: fn(&Measured) -> u64) -> u64 {
         let share = |one: &Measured| {
             let share = u128::from(of(one)) * u128::from(WHOLE) / u128::from(one.files.max(1));

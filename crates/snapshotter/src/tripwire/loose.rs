@@ -1,5 +1,5 @@
-//! What git does to its own files: objects lie in files of their own until `git gc` packs thousands of them into one. Then they are gone, and nothing is
-//! lost. So loose objects that went do not count if a new pack came in the same store.
+//! What git does to its own files: objects lie in files of their own until `git gc` packs thousands of them into one. Then they are gone, and
+//! nothing is lost. So loose objects that went do not count if a new pack came in the same store.
 
 /// The first digits of an object's name, which are its folder, and the rest, of SHA-1 and of SHA-256.
 const FOLDER_HEX: usize = 2;

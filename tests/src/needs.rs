@@ -79,6 +79,8 @@ pub const NEEDS: &[Need] = &[
     need("attr", Purpose::Test, Check::Program("setfattr")),
     need("acl", Purpose::Test, Check::Program("setfacl")),
     need("libcap2-bin", Purpose::Test, Check::Program("setcap")),
+    // its loose objects are packed, which is no alarm
+    need("git", Purpose::Test, Check::Program("git")),
     // a history to take over
     need("rsnapshot", Purpose::Test, Check::Program("rsnapshot")),
     // clocks that are wrong

@@ -1,7 +1,7 @@
 //! One accepted state of one host, as the log tells it.
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use formats::records::log::{Ingest, LogLine};
+use formats::records::log::{Ingest, LogLine, Measured};
 use formats::{InstallationId, PushId, Root};
 
 use crate::error::LogDefect;
@@ -40,6 +40,8 @@ pub struct Snapshot {
     pub long_entry_bytes: u64,
     /// Whether it was taken over from another program's history.
     pub imported: bool,
+    /// How it differs from the one before it, where that was measured and is not nothing.
+    pub measured: Option<Measured>,
     /// When it was accepted, by the server's clock, `2026-01-02T03:04:05Z`; of an imported one, when it was made.
     pub accepted: String,
     /// Line of the log that says so.
@@ -73,6 +75,7 @@ impl Snapshot {
             changes: ingest.changes,
             long_entry_bytes: ingest.long_entry_bytes,
             imported: ingest.imported,
+            measured: ingest.measured,
             accepted: if ingest.imported { written(name.time()) } else { line.time.clone() },
             name,
             line: line.line,

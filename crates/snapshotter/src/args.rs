@@ -11,7 +11,7 @@ use crate::hold::{Reason, Target};
 use crate::host::args::HostVerb;
 use crate::prune::Step;
 use crate::when::When;
-use crate::{diff, find, import, restore, take};
+use crate::{diff, explain, find, import, restore, take};
 
 /// The program's name, in reports.
 pub(crate) const PROGRAM: &str = "snapshotter";
@@ -91,7 +91,8 @@ const HOLD_EXAMPLES: &str = "Examples:
   snapshotter hold web01/20260102T030405Z-0000000017 --reason 'before the migration'
   snapshotter release web01 --reason 'case 4711 is closed'
 
-A hold on a host keeps all of its history, a hold on a snapshot that one. `snapshotter list` names them.";
+A hold on a host keeps all of its history, a hold on a snapshot that one. `snapshotter list` names them, and `snapshotter explain` says why there is one
+that nobody asked for.";
 
 const VIEWS_EXAMPLES: &str = "Examples:
   snapshotter views
@@ -232,6 +233,12 @@ pub(crate) enum Verb {
         /// Why, in one line
         #[arg(long)]
         reason: Reason,
+    },
+    /// Say why a host is on hold: what was seen, what was there before, and what to do
+    #[command(after_help = explain::EXAMPLES)]
+    Explain {
+        /// HOST, or HOST/SNAPSHOT
+        target: Target,
     },
     /// Make the links anew by which snapshots are found: `latest`, `daily.0`, `weekly.3`, `monthly.11`
     #[command(after_help = VIEWS_EXAMPLES)]
@@ -376,6 +383,7 @@ impl Verb {
             Verb::Prune { .. } => "prune",
             Verb::Hold { .. } => "hold",
             Verb::Release { .. } => "release",
+            Verb::Explain { .. } => "explain",
             Verb::PruneHost { .. } => "prune-host",
             Verb::NoteVerified => "note-verified",
             Verb::HealHosts => "heal-hosts",

@@ -79,6 +79,18 @@ impl fmt::Display for Target {
     }
 }
 
+impl Target {
+    /// Whose.
+    pub(crate) fn host(&self) -> &HostId {
+        &self.host
+    }
+
+    /// Which snapshot; none for all of the history.
+    pub(crate) fn snapshot(&self) -> Option<&str> {
+        self.snapshot.as_deref()
+    }
+}
+
 /// Runs the verb.
 pub(crate) fn run(
     run: &mut Run,

@@ -152,6 +152,9 @@ pub(crate) fn tell(run: &mut Run, host: &HostId, outcome: &Outcome) {
     for alarm in &outcome.alarms {
         console.warn(&format!("{host}: {alarm}; the push is kept, and expiry is on hold"));
     }
+    if let Some(why) = &outcome.unmeasured {
+        console.warn(&format!("{host}: the push could not be compared with what was there before: {why}; no tripwire could see it"));
+    }
     if let Some(why) = &outcome.views {
         views::warn(&console, host, why);
     }

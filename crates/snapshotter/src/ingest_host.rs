@@ -15,6 +15,7 @@ mod groups;
 mod hand;
 mod holdings;
 mod judge;
+mod look;
 mod moved;
 pub(crate) mod outcome;
 pub(crate) mod publish;
@@ -41,6 +42,7 @@ use crate::host::record::HostRecord;
 use crate::import;
 use crate::limits::Allowed;
 use crate::settings::Settings;
+use crate::tripwire::Wires;
 use crate::trouble::Trouble;
 use crate::turn;
 use crate::views::{self, Views};
@@ -66,6 +68,7 @@ struct Places {
 #[derive(Debug, Clone, Copy)]
 struct Order<'a> {
     allowed: &'a Allowed,
+    wires: &'a Wires,
     /// When the snapshot was made, if it is imported.
     made: Option<DateTime<Utc>>,
 }
@@ -102,7 +105,8 @@ impl Source {
 /// Runs the verb: repairs what an earlier run left, judges at most one push, publishes. The outcome is the last line of standard output.
 pub(crate) fn run(run: &mut Run, settings: &Settings, host: &HostId, source: Source) -> Result<Exit, Failed> {
     // Before anything is looked at: what cannot be read lets nobody in.
-    let allowed = settings.allowed(&HostRecord::read(settings, host)?.limits);
+    let record = HostRecord::read(settings, host)?;
+    let (allowed, wires) = (settings.allowed(&record.limits), settings.wires(&record.tripwires));
     let places = open(settings, host)?;
     let alone = turn::write_within(&places.history, PATIENCE)?;
     let queue = Queue::read(&places.sealed, host)?;
@@ -120,7 +124,7 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, host: &HostId, source: Sou
         None => None,
     };
     confine(settings, &places, incoming.as_ref())?;
-    let order = Order { allowed: &allowed, made: source.made() };
+    let order = Order { allowed: &allowed, wires: &wires, made: source.made() };
     let outcome = confined(&order, &places, &alone, &queue, incoming, &run.console())?;
     let line = serde_json::to_string(&outcome).map_err(|error| Failed::bug("telling the outcome", error))?;
     run.line(&line);
@@ -188,11 +192,11 @@ fn confined(
     state.remove_unfinished().map_err(Trouble::folder(format!("tidying the state of {host}")))?;
     let log = LogAppender::open(history, alone).map_err(Trouble::history(host))?;
     building::repair(history, log.log())?;
-    let Order { allowed, made } = *order;
+    let Order { allowed, wires, made } = *order;
     if let Some(time) = made {
         import::may_come(log.log(), host, time)?;
     }
-    let mut desk = Desk { host, allowed, sealed, state, history, made, alone, log };
+    let mut desk = Desk { host, allowed, wires, sealed, state, history, made, alone, log };
     let lost = desk.settle()?;
     desk.turn_away(&queue.foreign)?;
     let of_jail = incoming.as_ref().is_some_and(|incoming| incoming.sealed.is_of_jail());

@@ -12,6 +12,7 @@ use crate::hours::Hours;
 use crate::limits::{Allowed, Place, TypedLimits};
 use crate::prune::settings::PruneSettings;
 use crate::retain::{Policy, TypedRetain};
+use crate::tripwire::{TypedTripwires, Wires};
 use crate::verify::settings::VerifySettings;
 
 /// Where the settings are, unless `--config` says otherwise.
@@ -59,6 +60,8 @@ pub(crate) struct Settings {
     pub(crate) keep_days: u32,
     /// What is kept of a history whose record does not say.
     typed_retain: TypedRetain,
+    /// What is an alarm for a host whose record does not say.
+    typed_tripwires: TypedTripwires,
     /// What stands before the end of a snapshot.
     pub(crate) prune: PruneSettings,
     /// How fast histories are read again.
@@ -107,6 +110,8 @@ struct Typed {
     keep_days: u32,
     #[serde(default)]
     retain: TypedRetain,
+    #[serde(default)]
+    tripwires: TypedTripwires,
     #[serde(default)]
     prune: PruneSettings,
     #[serde(default)]
@@ -217,6 +222,7 @@ impl Settings {
         typed.grants.check(path, &typed.account_prefix, &apart)?;
         typed.retain.check(path)?;
         typed.verify.check(path)?;
+        typed.tripwires.check(path)?;
         typed.limits.check(path, Place::Settings)?;
         let Allowed { limits, .. } = typed.limits.meant(typed.sandbox.meant());
         typed.prune.check(path, limits.session_seconds)?;
@@ -239,6 +245,7 @@ impl Settings {
             receiver: typed.receiver,
             keep_days: typed.keep_days,
             typed_retain: typed.retain,
+            typed_tripwires: typed.tripwires,
             prune: typed.prune,
             verify: typed.verify,
             grants: typed.grants,
@@ -260,6 +267,11 @@ impl Settings {
     /// What is kept of the history of a host whose record says this about it.
     pub(crate) fn policy(&self, of_host: &TypedRetain) -> Policy {
         of_host.meant(&self.typed_retain, self.keep_days)
+    }
+
+    /// What is an alarm for a host whose record says this about it.
+    pub(crate) fn wires(&self, of_host: &TypedTripwires) -> Wires {
+        of_host.meant(&self.typed_tripwires)
     }
 
     /// Whether a process may work where the kernel has no Landlock.

@@ -2,6 +2,7 @@
 
 pub(crate) mod due;
 mod facts;
+mod health;
 mod ice;
 mod manners;
 mod tell;
@@ -56,7 +57,7 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, only: &[HostId]) -> Result
         run.line(&host.line(now));
         late += host.late();
     }
-    tell::end(run, now, &told);
+    tell::end(run, now, &told, looking.free());
     match first_trouble {
         Some(failed) => Err(failed),
         None if late > 0 => Ok(Exit::OVERDUE),

@@ -11,8 +11,8 @@ use crate::hold::{self, Change};
 use crate::prune::{self, Step};
 use crate::settings::{SETTINGS_FILE, Settings};
 use crate::{
-    account, audit, by_file, decode, diff, find, grant, heal, host, import, ingest, ingest_host, list,
-    restore, show, status, take, verify, views, watch,
+    account, audit, by_file, decode, diff, explain, find, grant, heal, host, import, ingest, ingest_host,
+    list, restore, show, status, take, verify, views, watch,
 };
 
 /// Files that are made are for the account and its group only.
@@ -104,6 +104,7 @@ fn unprivileged(run: &mut Run, settings: &Settings, verb: &Verb) -> Result<Exit,
         Verb::PruneHost { host, step } => prune::host::run(run, settings, host, *step),
         Verb::Hold { target, reason } => hold::run(run, settings, target, reason, Change::Hold),
         Verb::Release { target, reason } => hold::run(run, settings, target, reason, Change::Release),
+        Verb::Explain { target } => explain::run(run, settings, target),
         Verb::Views { host } => views::run(run, settings, host.as_ref()),
         Verb::Status { hosts } => status::run(run, settings, hosts),
         Verb::AuditHistory => audit::past::child(settings),

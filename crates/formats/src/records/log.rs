@@ -10,7 +10,7 @@ use crate::version::Version;
 /// One line of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogLine {
-    /// `firn.log/1.0`; `firn.log/1.1`, `1.2`, `1.3`, `1.5`, `1.8` or `2.0` where the event says something that the one before does not have. See
+    /// `firn.log/1.0`; `firn.log/1.1`, `1.2`, `1.3`, `1.4`, `1.5`, `1.8` or `2.0` where the event says something that the one before does not have. See
     /// [`LogLine::format_for`].
     pub format: RecordVersion,
     /// Counts from 1.
@@ -41,6 +41,7 @@ impl LogLine {
         let minor = match event {
             Event::Grant(_) | Event::GrantEnd { .. } => 8,
             Event::Rot { .. } | Event::Healed { .. } => 5,
+            Event::Ingest(Ingest { measured: Some(_), .. }) | Event::Alarm { tripwire: Some(_), .. } => 4,
             Event::Ingest(Ingest { imported: true, .. }) => 3,
             Event::Ingest(Ingest { long_entry_bytes: 1.., .. }) => 2,
             Event::Ingest(Ingest { emergency: true, .. }) | Event::Reject { emergency: true, .. } => 1,
@@ -85,6 +86,9 @@ pub enum Event {
         push: PushId,
         /// From which installation.
         installation: InstallationId,
+        /// What was measured, if it is one of a tripwire.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tripwire: Option<Box<Tripped>>,
     },
     /// Nothing is removed from this host's history, or this snapshot is not.
     Hold {
@@ -224,6 +228,24 @@ pub struct Ingest {
     /// Whether it was taken over from another program's history: the time in its name is the one that it had there.
     #[serde(default, skip_serializing_if = "is_false")]
     pub imported: bool,
+    /// How it differs from the snapshot before it; none where it differs in none of that, or was not compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured: Option<Measured>,
+}
+
+/// How a snapshot differs from the one before it, in regular files.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Measured {
+    /// Files of the one before.
+    pub files: u64,
+    /// Of these, what has other bytes now.
+    pub changed: u64,
+    /// What is not there any more.
+    pub deleted: u64,
+    /// What has other bytes, and less than a quarter of its size.
+    pub shrunken: u64,
+    /// What was not like noise and is now; an estimate where there were many to look at.
+    pub noise: u64,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
@@ -244,4 +266,41 @@ pub enum Alarm {
     SecondInstallation,
     /// The installation used a counter twice: it was cloned or set back.
     CounterReused,
+    /// Many files have other bytes.
+    Changed,
+    /// Many files are gone.
+    Deleted,
+    /// Many files are much smaller.
+    Shrunken,
+    /// Many files that were not like noise are like it now.
+    Noise,
+    /// Many files were replaced by such with one ending that the host never had.
+    Extension,
+    /// A file that nobody has to touch was touched.
+    Canary,
+}
+
+/// What a tripwire measured, and what it may be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tripped {
+    /// Name of the snapshot that the push was compared with.
+    pub compared: String,
+    /// How many files.
+    pub found: u64,
+    /// Of how many.
+    pub of: u64,
+    /// From how many on it is an alarm.
+    pub limit: u64,
+    /// The ending, of an alarm about one, as text that can be shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extension: Option<String>,
+    /// Some of the paths, as text that can be shown: at most [`Tripped::PATHS_MAX`] of [`Tripped::PATH_BYTES_MAX`] bytes.
+    pub paths: Vec<String>,
+}
+
+impl Tripped {
+    /// Most paths.
+    pub const PATHS_MAX: usize = 5;
+    /// Longest path; what is longer is cut, and ends in `...`.
+    pub const PATH_BYTES_MAX: usize = 200;
 }

@@ -12,7 +12,7 @@ use formats::records::drill::DrillResult;
 use formats::records::grant::GrantEnded;
 use formats::records::ice::IceRecord;
 use formats::records::ledger::LedgerLine;
-use formats::records::log::{Alarm, Event, Healer, Ingest, LogLine};
+use formats::records::log::{Alarm, Event, Healer, Ingest, LogLine, Measured, Tripped};
 use formats::records::{Record, RecordError};
 use formats::session::{ClientMessage, ServerMessage};
 use formats::version::VersionError;
@@ -98,8 +98,9 @@ fn log() -> Vec<u8> {
             long_entry_bytes: 0,
             emergency: false,
             imported: false,
+            measured: None,
         }),
-        Event::Alarm { what: Alarm::SecondInstallation, push, installation },
+        Event::Alarm { what: Alarm::SecondInstallation, push, installation, tripwire: None },
         Event::Hold { reason: "second installation".into(), snapshot: None },
         Event::Release { reason: "checked by hand".into(), snapshot: None },
         Event::Reject {
@@ -227,6 +228,42 @@ fn healing_log() -> Vec<u8> {
     lines(&HostId::parse("web01").unwrap(), events)
 }
 
+/// The fields that came with version 1.4.
+fn tripwire_log() -> Vec<u8> {
+    let LogLine { event, .. } =
+        LogLine::from_line(log().split_inclusive(|b| *b == b'\n').next().unwrap()).unwrap();
+    let Event::Ingest(usual) = event else { panic!("the first event is a snapshot") };
+    let measured = Measured { files: 9, changed: 8, deleted: 1, shrunken: 2, noise: 8 };
+    let name = "20260103T030405Z-0000000002".to_owned();
+    let second =
+        Ingest { sequence: 2, name, long_entry_bytes: 70_000, measured: Some(measured), ..usual.clone() };
+    let compared = usual.name.clone();
+    let alarm = |what, extension: Option<&str>| Event::Alarm {
+        what,
+        push: usual.push,
+        installation: usual.installation,
+        tripwire: Some(Box::new(Tripped {
+            compared: compared.clone(),
+            found: 8,
+            of: 9,
+            limit: 5,
+            extension: extension.map(str::to_owned),
+            paths: vec!["home/a".into(), "home/\\xff".into()],
+        })),
+    };
+    let events = vec![
+        Event::Ingest(usual.clone()),
+        alarm(Alarm::Changed, None),
+        alarm(Alarm::Deleted, None),
+        alarm(Alarm::Shrunken, None),
+        alarm(Alarm::Noise, None),
+        alarm(Alarm::Extension, Some("locked")),
+        alarm(Alarm::Canary, None),
+        Event::Ingest(second),
+    ];
+    lines(&HostId::parse("web01").unwrap(), events)
+}
+
 fn lines(host: &HostId, events: Vec<Event>) -> Vec<u8> {
     let mut previous = LogLine::first_previous(host);
     let mut bytes = Vec::new();
@@ -303,6 +340,7 @@ fn the_golden_files_are_what_this_program_writes() {
         ("prune-plan.json", line(&records::plan())),
         ("log-1.2", newest_log()),
         ("log-1.3", imported_log()),
+        ("log-1.4", tripwire_log()),
         ("log-1.5", healing_log()),
         ("log-1.8", granted_log()),
         ("grant.json", line(&records::grant())),

@@ -29,6 +29,8 @@ pub struct Held {
     pub reason: String,
     /// Since when, by the server's clock.
     pub time: String,
+    /// Line of the log that says so.
+    pub line: u64,
 }
 
 /// All that there was, read again and found as it should be.
@@ -64,6 +66,8 @@ pub(super) struct Kept {
     released_line: u64,
     new_bytes: u64,
     freed_bytes: u64,
+    /// When, and how much.
+    freed: Vec<(String, u64)>,
 }
 
 impl Kept {
@@ -81,7 +85,7 @@ impl Kept {
                 self.require(snapshot.as_deref())?;
                 self.holds.retain(|held| held.snapshot != *snapshot);
                 let (snapshot, reason) = (snapshot.clone(), reason.clone());
-                self.holds.push(Held { snapshot, reason, time: line.time.clone() });
+                self.holds.push(Held { snapshot, reason, time: line.time.clone(), line: line.line });
             }
             Event::Release { snapshot, .. } => {
                 self.holds.retain(|held| held.snapshot != *snapshot);
@@ -100,7 +104,10 @@ impl Kept {
                 Some(open) if open.line == *grant => self.grant = None,
                 _ => return Err(LogDefect::Snapshot("ends a grant that is not open")),
             },
-            Event::Freed { bytes } => self.freed_bytes = self.freed_bytes.saturating_add(*bytes),
+            Event::Freed { bytes } => {
+                self.freed_bytes = self.freed_bytes.saturating_add(*bytes);
+                self.freed.push((line.time.clone(), *bytes));
+            }
             Event::Ingest(_)
             | Event::Reject { .. }
             | Event::Alarm { .. }
@@ -261,6 +268,13 @@ impl Log {
     #[must_use]
     pub fn content_bytes(&self) -> u64 {
         self.kept.new_bytes.saturating_sub(self.kept.freed_bytes)
+    }
+
+    /// Bytes that pruned snapshots had for themselves and that left the disk at times, by the server's clock, that are wanted.
+    #[must_use]
+    pub fn freed_since(&self, is_wanted: impl Fn(&str) -> bool) -> u64 {
+        let freed = self.kept.freed.iter().filter(|(time, _)| is_wanted(time));
+        freed.fold(0, |sum, (_, bytes)| sum.saturating_add(*bytes))
     }
 
     /// The sequence of the next snapshot.

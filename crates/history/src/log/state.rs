@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use formats::published::Verdict;
-use formats::records::log::{Alarm, Event, LogLine};
+use formats::records::log::{Alarm, Event, LogLine, Tripped};
 use formats::session::Code;
 use formats::{ContentHash, HostId, InstallationId, PushId, Root};
 
@@ -46,6 +46,10 @@ pub struct RaisedAlarm {
     pub push: PushId,
     /// When, by the server's clock.
     pub time: String,
+    /// Line of the log that says so.
+    pub line: u64,
+    /// What was measured, if it is one of a tripwire.
+    pub tripwire: Option<Box<Tripped>>,
 }
 
 /// A whole log, checked.
@@ -207,8 +211,9 @@ impl Log {
                 self.answer_with(*push, *installation, *counter, Verdict::Rejected { code })
             }
             Event::Reject { push: None, .. } => Ok(()),
-            Event::Alarm { what, push, .. } => {
-                self.alarms.push(RaisedAlarm { what: *what, push: *push, time: line.time.clone() });
+            Event::Alarm { what, push, tripwire, .. } => {
+                let (time, tripwire) = (line.time.clone(), tripwire.clone());
+                self.alarms.push(RaisedAlarm { what: *what, push: *push, time, line: line.line, tripwire });
                 Ok(())
             }
             Event::Reset { .. } => {

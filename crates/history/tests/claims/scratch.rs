@@ -60,6 +60,7 @@ pub(crate) fn ingest(sequence: u64) -> Event {
         long_entry_bytes: 0,
         emergency: false,
         imported: false,
+        measured: None,
     })
 }
 
@@ -80,6 +81,7 @@ pub(crate) fn alarm(id: u8) -> Event {
         what: Alarm::CounterReused,
         push: push(id),
         installation: InstallationId::from_bytes([1; 16]),
+        tripwire: None,
     }
 }
 

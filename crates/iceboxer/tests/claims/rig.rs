@@ -322,6 +322,7 @@ fn ingest(name: &SnapshotName, root: Root, entries: u64) -> Ingest {
         long_entry_bytes: 0,
         emergency: false,
         imported: false,
+        measured: None,
     }
 }
 

@@ -14,6 +14,7 @@ use crate::hours::Hours;
 use crate::limits::{Place, TypedLimits};
 use crate::retain::TypedRetain;
 use crate::settings::Settings;
+use crate::tripwire::TypedTripwires;
 use crate::trouble::Trouble;
 
 /// Longest record.
@@ -43,6 +44,8 @@ pub(crate) struct HostRecord {
     pub(crate) retain: TypedRetain,
     /// It drops files, and does not push.
     pub(crate) appliance: Option<TypedAppliance>,
+    /// What is an alarm about it, if not what the settings say.
+    pub(crate) tripwires: TypedTripwires,
 }
 
 #[derive(Debug, Deserialize)]
@@ -58,6 +61,8 @@ struct Typed {
     #[serde(default)]
     retain: TypedRetain,
     appliance: Option<TypedAppliance>,
+    #[serde(default)]
+    tripwires: TypedTripwires,
 }
 
 impl HostRecord {
@@ -105,6 +110,7 @@ impl HostRecord {
         text.push_str(&self.limits.text());
         text.push_str(&self.retain.text());
         text.push_str(&self.appliance.as_ref().map(TypedAppliance::text).unwrap_or_default());
+        text.push_str(&self.tripwires.text());
         text
     }
 }
@@ -131,6 +137,7 @@ impl Typed {
         self.limits.check(path, Place::Record)?;
         self.retain.check(path)?;
         self.appliance.as_ref().map_or(Ok(()), |appliance| appliance.check(path))?;
+        self.tripwires.check(path)?;
         let from = self.from.map(|from| meant_from(path, &from)).transpose()?.unwrap_or_default();
         Ok(HostRecord {
             from,
@@ -141,6 +148,7 @@ impl Typed {
             limits: self.limits,
             retain: self.retain,
             appliance: self.appliance,
+            tripwires: self.tripwires,
         })
     }
 }

@@ -10,13 +10,15 @@
 use chrono::{DateTime, Utc};
 use durable::Name;
 use formats::push::Header;
-use formats::records::log::{Alarm, Event, Ingest};
+use formats::records::log::{Alarm, Event, Ingest, Tripped};
 use formats::session::Role;
 use history::{HostHistory, Log, LogAppender, SnapshotName, layout};
 
 use super::build::{Built, MANIFEST, SNAPSHOT};
 use super::building::Building;
 use super::fault::Fault;
+use super::look::Looked;
+use crate::tripwire::words;
 
 /// What a commit came to.
 #[derive(Debug)]
@@ -24,16 +26,18 @@ pub(crate) struct Committed {
     /// The snapshot's name.
     pub(crate) name: SnapshotName,
     /// What a person should look at.
-    pub(crate) alarms: Vec<Alarm>,
+    pub(crate) alarms: Vec<String>,
 }
 
 /// How the push came.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Arrival {
+pub(crate) struct Arrival<'a> {
     /// As what it was admitted.
     pub(crate) role: Role,
     /// When the state was made, if it comes from another program's history.
     pub(crate) imported: Option<DateTime<Utc>>,
+    /// How it differs from what the host had.
+    pub(crate) looked: &'a Looked,
 }
 
 /// Commits what was built.
@@ -43,7 +47,7 @@ pub(crate) fn commit(
     log: &mut LogAppender,
     header: &Header,
     built: &Built,
-    arrival: &Arrival,
+    arrival: &Arrival<'_>,
 ) -> Result<Committed, Fault> {
     let now = Utc::now();
     let sequence = log.log().next_sequence();
@@ -56,9 +60,14 @@ pub(crate) fn commit(
     building.dir().rename_new(MANIFEST, &manifests, Name::new(file.as_bytes())?)?;
     building.dir().rename_new(SNAPSHOT, history.dir(), Name::new(name.as_str().as_bytes())?)?;
     let imported = arrival.imported.is_some();
-    let alarms = if imported { Vec::new() } else { alarm(log, header, now)? };
+    let alarms = if imported { Vec::new() } else { alarm(log, header, arrival.looked, now)? };
     let emergency = arrival.role == Role::Emergency;
-    let event = Ingest { emergency, imported, ..event(sequence, &name, header, built) };
+    let event = Ingest {
+        emergency,
+        imported,
+        measured: arrival.looked.measured,
+        ..event(sequence, &name, header, built)
+    };
     log.append(Event::Ingest(event), now)?;
     Ok(Committed { name, alarms })
 }
@@ -81,26 +90,36 @@ fn event(sequence: u64, name: &SnapshotName, header: &Header, built: &Built) -> 
         long_entry_bytes: built.cost.long_entry_bytes,
         emergency: false,
         imported: false,
+        measured: None,
     }
 }
 
 /// What is odd about a good push goes into the log before the push itself: it is kept, but expiry stops until a person has looked.
-fn alarm(log: &mut LogAppender, header: &Header, now: DateTime<Utc>) -> Result<Vec<Alarm>, Fault> {
-    let odd = odd(log.log(), header);
-    for what in &odd {
+fn alarm(
+    log: &mut LogAppender,
+    header: &Header,
+    looked: &Looked,
+    now: DateTime<Utc>,
+) -> Result<Vec<String>, Fault> {
+    let touched = looked.alarms.iter().map(|(what, tripwire)| (*what, Some(tripwire)));
+    let alarms: Vec<(Alarm, Option<&Tripped>)> =
+        odd(log.log(), header).into_iter().map(|what| (what, None)).chain(touched).collect();
+    for (what, tripwire) in &alarms {
         // A run that was killed right after this has raised it already.
         if log.log().alarms().iter().any(|raised| raised.what == *what && raised.push == header.push) {
             continue;
         }
         let (push, installation) = (header.push, header.installation);
-        log.append(Event::Alarm { what: *what, push, installation }, now)?;
+        let tripwire = tripwire.map(|tripwire| Box::new(tripwire.clone()));
+        log.append(Event::Alarm { what: *what, push, installation, tripwire }, now)?;
     }
-    if let Some(what) = odd.first()
+    let alarms: Vec<String> = alarms.into_iter().map(|(what, tripwire)| words(what, tripwire)).collect();
+    if let Some(reason) = alarms.first()
         && log.log().hold().is_none()
     {
-        log.append(Event::Hold { reason: reason(*what).to_owned(), snapshot: None }, now)?;
+        log.append(Event::Hold { reason: reason.clone(), snapshot: None }, now)?;
     }
-    Ok(odd)
+    Ok(alarms)
 }
 
 fn odd(log: &Log, header: &Header) -> Vec<Alarm> {
@@ -108,13 +127,5 @@ fn odd(log: &Log, header: &Header) -> Vec<Alarm> {
         Some(highest) if header.counter <= highest => vec![Alarm::CounterReused],
         None if log.installations() > 0 => vec![Alarm::SecondInstallation],
         _ => Vec::new(),
-    }
-}
-
-/// Fixed words for an alarm.
-pub(crate) fn reason(what: Alarm) -> &'static str {
-    match what {
-        Alarm::SecondInstallation => "another installation pushes under this host's name",
-        Alarm::CounterReused => "the installation used a push counter twice: it was cloned or set back",
     }
 }

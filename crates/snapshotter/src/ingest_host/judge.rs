@@ -12,8 +12,9 @@ use history::{Answered, HostHistory, LogAppender, Snapshot, Writing};
 
 use super::build::{Basis, Built, CONTENTS, Ground, build};
 use super::building::Building;
-use super::commit::{Arrival, Committed, commit, reason};
+use super::commit::{Arrival, Committed, commit};
 use super::fault::{Fault, Here};
+use super::look::{Comparison, Looked, look};
 use super::outcome::{End, Outcome};
 use super::queue::Sealed;
 use super::room::Room;
@@ -23,6 +24,7 @@ use crate::decoder::Decoder;
 use crate::heal::aside;
 use crate::heal::mend::{Mended, Mender};
 use crate::limits::Allowed;
+use crate::tripwire::Wires;
 use crate::trouble::Trouble;
 
 /// A sealed push file, and the decoder that reads it.
@@ -35,6 +37,7 @@ pub(crate) struct Incoming {
 pub(crate) struct Desk<'a> {
     pub(crate) host: &'a HostId,
     pub(crate) allowed: &'a Allowed,
+    pub(crate) wires: &'a Wires,
     pub(crate) sealed: &'a Dir,
     pub(crate) state: &'a Dir,
     pub(crate) history: &'a HostHistory,
@@ -167,11 +170,12 @@ impl Desk<'_> {
         if built.cost.bytes() > left_bytes {
             return Err(Fault::Push(Code::OverBudget));
         }
+        let looked = self.look(building);
         // Before the snapshot exists: a run that is killed in between finds the push again, and with it what it brings.
         let healed = self.heal(dir);
-        let arrival = Arrival { role: sealed.role(), imported: self.made };
+        let arrival = Arrival { role: sealed.role(), imported: self.made, looked: &looked };
         let committed = commit(self.history, building, &mut self.log, header, &built, &arrival)?;
-        let outcome = accepted(&built, &committed);
+        let outcome = Outcome { unmeasured: looked.unmeasured, ..accepted(&built, &committed) };
         Ok(match healed {
             Ok(healed) => Outcome { healed, ..outcome },
             Err(why) => Outcome { unhealed: Some(why), ..outcome },
@@ -197,6 +201,15 @@ impl Desk<'_> {
             Err(Fault::Base(what)) => Err(what),
             Err(Fault::Push(code)) => Err(code.text().to_owned()),
         }
+    }
+
+    /// What another program kept is as old as it is, and was not pushed by the host.
+    fn look(&self, building: &Building<'_>) -> Looked {
+        if self.made.is_some() {
+            return Looked::default();
+        }
+        let (history, log) = (self.history, self.log.log());
+        look(&Comparison { history, built: building.dir(), log, wires: self.wires })
     }
 
     /// What the history may still grow by; refused at once if that is nothing, or less than is declared.
@@ -297,7 +310,7 @@ fn accepted(built: &Built, committed: &Committed) -> Outcome {
         changes: built.changes,
         new_bytes: built.cost.new_bytes,
         left_out: built.seal.left_out,
-        alarms: committed.alarms.iter().map(|what| reason(*what).to_owned()).collect(),
+        alarms: committed.alarms.clone(),
         ..Outcome::default()
     }
 }

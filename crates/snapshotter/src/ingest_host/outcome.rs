@@ -26,6 +26,9 @@ pub(crate) struct Outcome {
     pub(crate) is_emergency: bool,
     /// Alarms that the push raised.
     pub(crate) alarms: Vec<String>,
+    /// Why it could not be compared with what the host had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) unmeasured: Option<String>,
     /// What the history was found to have lost.
     pub(crate) lost: Option<String>,
     /// Contents that the history had lost, and has again everywhere.

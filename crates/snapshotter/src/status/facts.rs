@@ -1,19 +1,26 @@
 //! Gathers what is known about one host.
 
+use std::os::unix::fs::FileExt;
+
 use chrono::{DateTime, Utc};
 use durable::{Dir, Name};
 use formats::attempt::Attempt;
+use formats::holdings::Head;
 use formats::{Body, HostId, Kind};
 use history::{History, HostHistory, Log, Snapshot};
 
 use super::due::Schedule;
+use super::health::Free;
 use super::ice::{Published, time};
 use super::manners::{Manners, attempts};
 use super::verdict::{Facts, Life, Pushed};
 use crate::host::record::HostRecord;
 use crate::ingest_host::queue::Queue;
+use crate::limits::{Allowed, TypedLimits};
 use crate::settings::Settings;
 use crate::trouble::Trouble;
+
+const HOLDINGS: Name<'static> = Name::literal("holdings");
 
 /// Whether the newest manifest is read, to tell how large the host is. That takes long for many hosts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +56,8 @@ pub(crate) struct Subject {
     pub(crate) queued: usize,
     pub(crate) logical_bytes: Option<u64>,
     pub(crate) manners: Manners,
+    /// Different contents of its base, as its jail was told.
+    pub(crate) contents: Option<u64>,
 }
 
 /// What waits in a jail.
@@ -58,6 +67,7 @@ struct Jail {
     queued: usize,
     since: Option<DateTime<Utc>>,
     attempts: Option<Vec<Attempt>>,
+    contents: Option<u64>,
 }
 
 impl<'a> Looking<'a> {
@@ -70,6 +80,17 @@ impl<'a> Looking<'a> {
     ) -> Result<Self, Trouble> {
         let jails = Dir::open_root(&settings.jails).map_err(Trouble::folder("opening the jails"))?;
         Ok(Self { settings, history, published, sizes, jails })
+    }
+
+    /// What the file system of the history still has for pushes.
+    pub(crate) fn free(&self) -> Free {
+        let Ok(dir) = Dir::open_root(&self.settings.history) else { return Free::default() };
+        let Allowed { limits, free_inodes, .. } = self.settings.allowed(&TypedLimits::default());
+        let left = |free: u64, kept: u64| free.saturating_sub(kept);
+        Free {
+            bytes: dir.free_bytes().ok().map(|free| left(free, limits.free_bytes)),
+            inodes: dir.free_inodes().ok().flatten().map(|free| left(free, free_inodes)),
+        }
     }
 
     /// Looks at one host. What cannot be read is named, and the rest is told all the same.
@@ -105,6 +126,7 @@ impl<'a> Looking<'a> {
                 queued: jail.queued,
                 logical_bytes,
                 manners,
+                contents: jail.contents,
             },
         }
     }
@@ -178,8 +200,15 @@ impl<'a> Looking<'a> {
             None => None,
         };
         let added = added.or(Some(DateTime::UNIX_EPOCH));
-        Ok(Jail { added, queued: files.len(), since, attempts: attempts(&jail) })
+        Ok(Jail { added, queued: files.len(), since, attempts: attempts(&jail), contents: contents(&jail) })
     }
+}
+
+/// How many different contents the base has, by the list that its jail has of them.
+fn contents(jail: &Dir) -> Option<u64> {
+    let file = jail.open_beneath(b"state").ok()?.open_read(HOLDINGS).ok()?;
+    let bytes = file.metadata().ok()?.len();
+    Head::read(bytes, |buffer, offset| file.read_exact_at(buffer, offset)).map(|head| head.count)
 }
 
 fn pushed(newest: &Snapshot) -> Option<Pushed> {

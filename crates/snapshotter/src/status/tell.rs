@@ -8,6 +8,7 @@ use history::{Held, Log};
 use serde_json::{Value, json};
 
 use super::facts::Subject;
+use super::health::{self, Free, Use};
 use super::ice::{Published, time};
 use super::verdict::{Late, Life, VaultIce, Verdict, judge, stamp};
 
@@ -43,7 +44,7 @@ pub(crate) fn fleet(run: &mut Run, now: DateTime<Utc>, published: &Published) ->
 }
 
 /// The summary, and the report.
-pub(crate) fn end(run: &mut Run, now: DateTime<Utc>, told: &[Told]) {
+pub(crate) fn end(run: &mut Run, now: DateTime<Utc>, told: &[Told], free: Free) {
     let count = |is: fn(&Told) -> bool| told.iter().filter(|told| is(told)).count();
     let (late, retired) = (count(|told| told.late() > 0), count(Told::is_retired));
     let unknown = count(|told| !told.verdict.unknown.is_empty());
@@ -56,6 +57,11 @@ pub(crate) fn end(run: &mut Run, now: DateTime<Utc>, told: &[Told]) {
             summary.push_str(&format!(", {number} {what}"));
         }
     }
+    let a_day = told.iter().map(|told| told.a_day(now)).fold(Use::default(), Use::and);
+    for soon in health::soon(free, a_day) {
+        run.line(&format!("SOON     all hosts: {soon}"));
+    }
+    run.report().detail("forecast", health::forecast(free, a_day));
     run.line(&summary);
     for (name, number) in [("hosts", told.len()), ("late", late), ("retired", retired), ("unknown", unknown)]
     {
@@ -83,6 +89,11 @@ impl Told {
         let held = self.subject.log.as_ref().is_some_and(|log| log.hold().is_some());
         let (missed, late) = (self.verdict.missed, self.late());
         (Reverse(late > 0), Reverse(missed), Reverse(late), Reverse(held), self.subject.host.to_string())
+    }
+
+    fn a_day(&self, now: DateTime<Utc>) -> Use {
+        let Subject { log, contents, .. } = &self.subject;
+        log.as_ref().map(|log| Use::of(now, log, *contents)).unwrap_or_default()
     }
 
     fn is_retired(&self) -> bool {
@@ -116,10 +127,7 @@ impl Told {
         );
         parts.extend(facts.drill.flatten().map(|drill| format!("drill {} days", (now - drill).num_days())));
         parts.extend(manners.parts(now, log.as_ref(), *logical_bytes));
-        let alarms = log.as_ref().map_or(0, |log| log.alarms().len());
-        if alarms > 0 {
-            parts.push(format!("{alarms} alarms"));
-        }
+        parts.extend(log.iter().flat_map(health::parts));
         parts.extend(log.as_ref().and_then(Log::hold).map(|reason| format!("on hold: {reason}")));
         let held =
             log.as_ref().map_or(0, |log| log.holds().iter().filter(|held| held.snapshot.is_some()).count());
@@ -136,7 +144,7 @@ impl Told {
     }
 
     fn json(&self, now: DateTime<Utc>) -> Value {
-        let Subject { host, facts, record, log, queued, logical_bytes, manners } = &self.subject;
+        let Subject { host, facts, record, log, queued, logical_bytes, manners, .. } = &self.subject;
         let log = log.as_ref();
         let newest = log.and_then(Log::latest);
         let alarms = log.into_iter().flat_map(Log::alarms).map(
@@ -171,6 +179,7 @@ impl Told {
             "verified": log.and_then(Log::verified).map(|verified| &verified.time),
             "rotten": log.map_or(0, |log| log.rotten().len()),
             "pruned": log.map_or(0, |log| log.pruned().len()),
+            "health": health::json(now, log, manners.allowed.as_ref(), self.a_day(now)),
             "alarms": alarms.collect::<Vec<_>>(),
             "base": log.and_then(Log::base).map(|root| root.to_string()),
             "log_head": log.map(|log| log.log_head().to_string()),

@@ -87,6 +87,7 @@ fn history(world: &World, snapshots: u64, files: usize) -> u64 {
                 long_entry_bytes: 0,
                 emergency: false,
                 imported: false,
+                measured: None,
             }),
             now,
         )

@@ -35,6 +35,7 @@ mod room;
 mod state;
 mod status;
 mod stories;
+mod tripwires;
 mod verify;
 mod views;
 mod watch;

@@ -232,6 +232,7 @@ fn ingested(sequence: u64, time: DateTime<Utc>) -> Event {
     Event::Ingest(Ingest {
         emergency: false,
         imported: false,
+        measured: None,
         sequence,
         name: format!("{}-{sequence:010}", time.format("%Y%m%dT%H%M%SZ")),
         root: Root::from_bytes([7; 32]),

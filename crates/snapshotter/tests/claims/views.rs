@@ -136,6 +136,7 @@ fn days(world: &World, count: u64) -> Vec<SnapshotName> {
             long_entry_bytes: 0,
             emergency: false,
             imported: false,
+            measured: None,
         };
         log.append(Event::Ingest(ingest), time).unwrap();
         names.push(name);

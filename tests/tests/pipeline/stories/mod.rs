@@ -1,6 +1,7 @@
 //! What happens to people: each story a test, told with the real client over a real sshd.
 
 mod adopted;
+mod attacks;
 mod crowd;
 mod cuts;
 mod dedicated;

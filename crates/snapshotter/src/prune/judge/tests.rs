@@ -143,6 +143,7 @@ fn ingest(sequence: i64, time: DateTime<Utc>) -> Event {
         changes: 1,
         emergency: false,
         imported: false,
+        measured: None,
         long_entry_bytes: 0,
     })
 }

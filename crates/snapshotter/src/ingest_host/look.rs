@@ -1,0 +1,175 @@
+//! Compares what was built with what the host had, before it is committed: the newest snapshot of its history, whatever base the push named; and,
+//! where many small steps add up, the one of ten pushes ago. What cannot be compared is said, and holds no push up.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::hash::{BuildHasher, RandomState};
+use std::io::BufReader;
+use std::os::unix::fs::FileExt;
+
+use durable::Dir;
+use formats::entry::Entry;
+use formats::manifest::ManifestReader;
+use formats::records::log::{Alarm, Measured, Tripped};
+use formats::{ContentHash, RelPath};
+use history::{HostHistory, Log, Snapshot, layout};
+
+use super::build::{MANIFEST, SNAPSHOT};
+use crate::tripwire::judge::adds_up;
+use crate::tripwire::measure::file;
+use crate::tripwire::noise::{PIECE_BYTES, places, rises};
+use crate::tripwire::{Finding, Meter, Past, Wires, compare, judge};
+
+const READ_BYTES: usize = 256 * 1024;
+/// So many pushes are the host's past.
+const PAST: usize = 10;
+
+/// What is compared.
+#[derive(Debug)]
+pub(crate) struct Comparison<'a> {
+    pub(crate) history: &'a HostHistory,
+    /// The building folder.
+    pub(crate) built: &'a Dir,
+    pub(crate) log: &'a Log,
+    pub(crate) wires: &'a Wires,
+}
+
+/// What that came to.
+#[derive(Debug, Default)]
+pub(crate) struct Looked {
+    /// How it differs from the newest snapshot; none if in nothing that is measured.
+    pub(crate) measured: Option<Measured>,
+    /// The tripwires that are touched.
+    pub(crate) alarms: Vec<(Alarm, Tripped)>,
+    /// Why it could not be compared.
+    pub(crate) unmeasured: Option<String>,
+}
+
+/// Why something cannot be compared: nobody needs more than the words.
+type Blind = String;
+
+/// Compares. Memory and reads are bounded, whatever the manifests hold.
+pub(crate) fn look(comparison: &Comparison<'_>) -> Looked {
+    let mut looked = Looked::default();
+    if let Err(why) = comparison.look(&mut looked) {
+        looked.unmeasured = Some(why);
+    }
+    looked
+}
+
+impl Comparison<'_> {
+    fn look(&self, looked: &mut Looked) -> Result<(), Blind> {
+        let snapshots = self.log.snapshots();
+        let Some(newest) = snapshots.last() else { return Ok(()) };
+        let last = |from: usize| snapshots.iter().skip(from).map(|one| one.measured.unwrap_or_default());
+        let past = Past { pushes: last(snapshots.len().saturating_sub(PAST)).collect(), between: 1 };
+        let (measured, findings) = self.against(newest, &past)?;
+        let is_any = measured != Measured { files: measured.files, ..Measured::default() };
+        looked.measured = is_any.then_some(measured);
+        looked.add(newest, findings);
+        if !looked.alarms.is_empty() || self.log.hold().is_some() {
+            return Ok(());
+        }
+        let from = self.long_ago();
+        let steps = last(from.saturating_add(1)).chain([measured]);
+        if let Some(old) = snapshots.get(from).filter(|old| old.sequence < newest.sequence)
+            && adds_up(steps, self.wires)
+        {
+            let between = (snapshots.len() - from) as u64;
+            let (_, findings) = self.against(old, &Past { between, ..past })?;
+            looked.add(old, findings);
+        }
+        Ok(())
+    }
+
+    /// Ten pushes back, but not beyond what a person has looked at and released.
+    fn long_ago(&self) -> usize {
+        let snapshots = self.log.snapshots();
+        let released = snapshots.partition_point(|one| one.line < self.log.released_line());
+        snapshots.len().saturating_sub(PAST).max(released.saturating_sub(1))
+    }
+
+    fn against(&self, old: &Snapshot, past: &Past) -> Result<(Measured, Vec<Finding>), Blind> {
+        let mut meter = Meter::new(&self.wires.canaries, RandomState::new().hash_one(old.sequence));
+        let entries = self.history.open_manifest(old).map_err(blind(old.name.as_str()))?;
+        compare(
+            &mut meter,
+            entries.map(|entry| entry.map_err(blind(old.name.as_str()))),
+            self.new_entries()?,
+        )?;
+        self.listen(&mut meter, old)?;
+        let mut findings = judge(&meter, self.wires, past);
+        let is_loss = |one: &Finding| !matches!(one.what, Alarm::Noise | Alarm::Canary);
+        if findings.iter().any(is_loss) {
+            // What was only moved is not lost: one more reading, which an ordinary push does not cost.
+            meter.survived(self.survivors(&meter.wanted())?);
+            findings = judge(&meter, self.wires, past);
+        }
+        Ok((meter.measured(), findings))
+    }
+
+    fn new_entries(&self) -> Result<impl Iterator<Item = Result<Entry, Blind>> + use<>, Blind> {
+        let file = self.built.open_read(MANIFEST).map_err(blind(NEW))?;
+        let reader = ManifestReader::new(BufReader::with_capacity(READ_BYTES, file)).map_err(blind(NEW))?;
+        Ok(reader.map(|entry| entry.map_err(blind(NEW))))
+    }
+
+    /// Which of these the host still has.
+    fn survivors(&self, wanted: &HashSet<ContentHash>) -> Result<HashSet<ContentHash>, Blind> {
+        let mut found = HashSet::new();
+        for entry in self.new_entries()? {
+            if let Some((_, (_, content))) = file(&entry?)
+                && wanted.contains(&content)
+            {
+                found.insert(content);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Looks for noise in a sample of the files that have other bytes.
+    fn listen(&self, meter: &mut Meter<'_>, old: &Snapshot) -> Result<(), Blind> {
+        let before = self.history.tree(old).map_err(blind(old.name.as_str()))?;
+        let after = self.built.open_dir(SNAPSHOT).and_then(|new| new.open_dir(layout::TREE));
+        let after = after.map_err(blind(NEW))?;
+        for pair in meter.pairs().to_vec() {
+            let (was, is) = pair.sizes;
+            let old = pieces(before.dir(), &pair.path, was);
+            if !old.is_empty() && rises(&old, &pieces(&after, &pair.path, is)) {
+                meter.noisy(pair.path);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Looked {
+    fn add(&mut self, compared: &Snapshot, findings: Vec<Finding>) {
+        self.alarms.extend(findings.into_iter().map(
+            |Finding { what, found, of, limit, extension, paths }| {
+                let compared = compared.name.to_string();
+                (what, Tripped { compared, found, of, limit, extension, paths })
+            },
+        ));
+    }
+}
+
+const NEW: &str = "the new one";
+
+fn blind<E: std::error::Error + 'static>(of: &str) -> impl Fn(E) -> Blind + use<E> {
+    let of = of.to_owned();
+    move |error| format!("{of}: {}", cli::chain(&error))
+}
+
+/// The places of a file that are looked at; none if it cannot be read. Its size is what the manifest says, so no read goes beyond a piece.
+fn pieces(tree: &Dir, path: &RelPath, size: u64) -> Vec<Vec<u8>> {
+    let Ok(file) = tree.open_read_beneath(path.as_bytes()) else { return Vec::new() };
+    places(size).filter_map(|place| piece(&file, place, size)).collect()
+}
+
+fn piece(file: &File, place: u64, size: u64) -> Option<Vec<u8>> {
+    let length = usize::try_from(size.saturating_sub(place).min(PIECE_BYTES)).ok()?;
+    let mut piece = vec![0; length];
+    file.read_exact_at(&mut piece, place).ok()?;
+    Some(piece)
+}

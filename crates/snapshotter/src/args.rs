@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use cli::{Common, Manual};
-use formats::HostId;
+use formats::{ContentHash, HostId};
 
 use crate::hold::{Reason, Target};
 use crate::host::args::HostVerb;
@@ -58,10 +58,16 @@ could not be judged is said on standard error and tried again, after a minute an
 const VERIFY_EXAMPLES: &str = "Examples:
   snapshotter verify
   snapshotter verify web01
+  snapshotter verify --log
+  snapshotter verify --log web01 --certificate /media/signing-key.asc
 
 Reads the log, every manifest and every file again, and changes nothing. Where all of a history is well, that is noted in its log: `prune` wants to see it;
 ends with 3 if it could not be noted. Ends with 28 if a log or a manifest is damaged, with 29 if a
-snapshot's files differ from its manifest.";
+snapshot's files differ from its manifest.
+
+With --log only the logs are read: each line against the one before, what lies there against the log, and the log against its newest line that the server's key has
+signed. A log that was shortened or written anew since is damage, 28; one that is not signed ends with 3. --certificate takes a copy that was kept elsewhere, as
+whoever broke in here has the key, too; --head takes the hash that an ice record names as `log_head`. docs/history.md tells more.";
 
 const PRUNE_EXAMPLES: &str = "Examples:
   snapshotter prune --plan
@@ -186,6 +192,15 @@ pub(crate) enum Verb {
     Verify {
         /// Only this host
         host: Option<HostId>,
+        /// Only the logs, and what the server's key has signed of them
+        #[arg(long)]
+        log: bool,
+        /// Believe signatures by this certificate, not by the one beside the key
+        #[arg(long, value_name = "FILE", requires = "log")]
+        certificate: Option<PathBuf>,
+        /// This hash, from an ice or a note elsewhere, must be one of the host's log
+        #[arg(long, value_name = "HASH", requires_all = ["log", "host"])]
+        head: Option<ContentHash>,
     },
     /// Remove snapshots that no rule keeps, after a plan has waited
     #[command(after_help = PRUNE_EXAMPLES)]
@@ -278,9 +293,12 @@ pub(crate) enum Verb {
         /// What to do
         step: Step,
     },
-    /// Notes in logs what was verified; started by `verify`
+    /// Notes in logs what was read; started by `verify` and `restore`
     #[command(hide = true)]
-    NoteVerified,
+    Note,
+    /// Signs logs and plans with the server's key; started by all that writes logs
+    #[command(hide = true)]
+    Sign,
     /// The child that expands a push file; started by `ingest-host`
     #[command(hide = true)]
     Decode(Budget),
@@ -328,7 +346,8 @@ impl Verb {
             Verb::Hold { .. } => "hold",
             Verb::Release { .. } => "release",
             Verb::PruneHost { .. } => "prune-host",
-            Verb::NoteVerified => "note-verified",
+            Verb::Note => "note",
+            Verb::Sign => "sign",
             Verb::Views { .. } => "views",
             Verb::Import { .. } => "import rsnapshot",
             Verb::Host { verb } => verb.word(),

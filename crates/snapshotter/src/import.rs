@@ -15,12 +15,12 @@ use cli::{Exit, Failed, Monitor, Run};
 use formats::HostId;
 use history::{History, Log, Snapshot};
 
-use crate::account;
 use crate::host::record::HostRecord;
 use crate::ingest::{hosts, process, tell};
 use crate::ingest_host::outcome::{End, Outcome};
 use crate::settings::Settings;
 use crate::trouble::Trouble;
+use crate::{account, sign};
 use folders::Folder;
 use pushed::{Part, Scratch};
 
@@ -87,6 +87,7 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, asked: &Asked) -> Result<E
             return Ok(rejected(&outcome));
         }
         scratch.done()?;
+        sign::logs(&run.console(), settings, std::iter::once(&asked.host));
         root = Some(pushed.root);
         run.report().count("imported", 1);
         if pushed.left_out_count > 0 {

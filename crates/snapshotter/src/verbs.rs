@@ -11,8 +11,8 @@ use crate::hold::{self, Change};
 use crate::prune::{self, Step};
 use crate::settings::{SETTINGS_FILE, Settings};
 use crate::{
-    account, audit, by_file, decode, diff, find, host, import, ingest, ingest_host, list, restore, show,
-    status, verify, views, watch,
+    account, audit, by_file, decode, diff, find, host, import, ingest, ingest_host, list, restore, scribe,
+    show, sign, status, verify, views, watch,
 };
 
 /// Files that are made are for the account and its group only.
@@ -81,8 +81,13 @@ fn unprivileged(run: &mut Run, settings: &Settings, verb: &Verb) -> Result<Exit,
         Verb::Diff { host, first, second, path } => {
             diff::run(run, settings, host, (first, second), path.as_deref())
         }
-        Verb::Verify { host } => verify::run(run, settings, host.as_ref()),
-        Verb::NoteVerified => verify::scribe::child(run, settings),
+        Verb::Verify { host, log: true, certificate, head } => {
+            let (host, certificate) = (host.as_ref(), certificate.as_ref());
+            verify::log::run(run, settings, &verify::log::Asked { host, certificate, head: *head })
+        }
+        Verb::Verify { host, .. } => verify::run(run, settings, host.as_ref()),
+        Verb::Note => scribe::child(settings),
+        Verb::Sign => sign::child(settings),
         Verb::Prune { hosts, plan, execute } => {
             let step = match (plan, execute) {
                 (true, true) => Step::Both,

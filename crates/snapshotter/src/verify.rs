@@ -3,7 +3,7 @@
 
 mod defect;
 mod folders;
-pub(crate) mod scribe;
+pub(crate) mod log;
 mod tree;
 
 use std::collections::BTreeSet;
@@ -15,10 +15,11 @@ use history::{History, HostHistory, Log, Snapshot, SnapshotName, layout};
 use sandbox::{Confinement, Profile, Threads};
 
 use crate::list::hosts;
+use crate::scribe::{Note, Scribe};
 use crate::settings::Settings;
+use crate::sign::{Kind, Refused, Signing};
 use crate::trouble::Trouble;
 use defect::{Defects, What};
-use scribe::{Note, Scribe};
 use tree::Seen;
 
 /// Runs the verb.
@@ -27,7 +28,9 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, only: Option<&HostId>) -> 
         Dir::open_root(&settings.history).map_err(Trouble::folder("opening the folder of histories"))?;
     let history = History::open(&settings.history).map_err(Trouble::Histories)?;
     let mut scribe = Scribe::start(settings).map_err(Trouble::stream("starting what writes to the log"))?;
-    confine(settings, &dir, &scribe)?;
+    let mut signing = Signing::start(settings);
+    let children = [Some(scribe.id()), signing.as_ref().ok().map(Signing::id)];
+    confine(settings, &dir, &children)?;
     let mut defects = Defects::default();
     run.report().count("read_bytes", 0);
     for host in hosts(&history, only)? {
@@ -44,7 +47,7 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, only: Option<&HostId>) -> 
                 strangers(run, &place, &log, &present, &mut defects);
                 verify(run, &place, &log, &mut defects, &mut seen)?;
                 if let (true, Some(newest)) = (defects.count() == defects_before, log.latest()) {
-                    let note = Note {
+                    let note = Note::Verified {
                         host: host.clone(),
                         newest: newest.name.to_string(),
                         snapshots: log.snapshots().len() as u64,
@@ -61,17 +64,34 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, only: Option<&HostId>) -> 
             }
             Err(error) => return Err(at()(error).into()),
         }
+        if let Err(Refused { why, kind }) =
+            signing.as_mut().map_or_else(|refused| Err(refused.clone()), |signing| signing.log(&host))
+        {
+            match kind {
+                Kind::Damage => defects.add(run, What::Record, &host, None, &why),
+                Kind::Moment => {
+                    run.leave_out(host.as_str().as_bytes(), &format!("its log is not signed: {why}"))
+                }
+            }
+        }
         run.report().count("hosts", 1);
         run.report().count("read_bytes", seen.read_bytes());
     }
     scribe.finish();
+    if let Ok(signing) = signing {
+        signing.finish();
+    }
     defects.end(run)
 }
 
 /// What is read here came from hosts, once.
-fn confine(settings: &Settings, dir: &Dir, scribe: &Scribe) -> Result<(), Trouble> {
-    let confinement = Confinement::new(Profile::Ingest).landlock(settings.landlock()).threads(Threads::More);
-    let _in_force = confinement.read_beneath(dir).child(scribe.id()).apply()?;
+fn confine(settings: &Settings, dir: &Dir, children: &[Option<u32>]) -> Result<(), Trouble> {
+    let mut confinement =
+        Confinement::new(Profile::Ingest).landlock(settings.landlock()).threads(Threads::More);
+    for child in children.iter().flatten() {
+        confinement = confinement.child(*child);
+    }
+    let _in_force = confinement.read_beneath(dir).apply()?;
     Ok(())
 }
 

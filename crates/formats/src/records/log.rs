@@ -9,7 +9,7 @@ use crate::version::Version;
 /// One line of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogLine {
-    /// `firn.log/1.0`; `firn.log/1.1`, `1.2`, `1.3` or `2.0` where the event says something that the one before does not have. See
+    /// `firn.log/1.0`; `firn.log/1.1`, `1.2`, `1.3`, `1.6` or `2.0` where the event says something that the one before does not have. See
     /// [`LogLine::format_for`].
     pub format: RecordVersion,
     /// Counts from 1.
@@ -38,6 +38,7 @@ impl LogLine {
             return RecordVersion::of(Self::NAME, SECOND);
         }
         let minor = match event {
+            Event::Restore { .. } => 6,
             Event::Ingest(Ingest { imported: true, .. }) => 3,
             Event::Ingest(Ingest { long_entry_bytes: 1.., .. }) => 2,
             Event::Ingest(Ingest { emergency: true, .. }) | Event::Reject { emergency: true, .. } => 1,
@@ -124,6 +125,22 @@ pub enum Event {
         /// When the plan was made that named it, UTC.
         planned: String,
     },
+    /// A snapshot, or a part of it, was brought out of the history.
+    Restore {
+        /// Name of the snapshot.
+        snapshot: String,
+        /// The file or folder that was asked for, as it is shown; none for all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        path: Option<String>,
+        /// How.
+        way: RestoreWay,
+        /// The account that asked for it, as it is shown.
+        who: String,
+        /// Names that were left out.
+        left_out: u64,
+        /// How it ended.
+        outcome: RestoreOutcome,
+    },
     /// What snapshots that do not exist any more had for themselves is gone from the disk.
     Freed {
         /// Bytes of files.
@@ -190,6 +207,32 @@ fn is_false(value: &bool) -> bool {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
 fn is_zero(value: &u64) -> bool {
     *value == 0
+}
+
+/// Where a restore brought things.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RestoreWay {
+    /// Into a folder of the server.
+    Folder,
+    /// Into an archive, wherever that went.
+    Archive,
+    /// Metadata alone, onto a copy that was made by hand.
+    Metadata,
+}
+
+/// How a restore ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RestoreOutcome {
+    /// All that was asked for came back as it was.
+    Whole,
+    /// Something was left out, or differs from its manifest.
+    Partial,
+    /// It stopped with an error.
+    Failed,
+    /// It was killed.
+    Killed,
 }
 
 /// What an alarm is about.

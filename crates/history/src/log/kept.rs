@@ -83,7 +83,11 @@ impl Kept {
             }
             Event::Prune { sequence, name, root, .. } => self.prune(line, (*sequence, name, *root))?,
             Event::Freed { bytes } => self.freed_bytes = self.freed_bytes.saturating_add(*bytes),
-            Event::Ingest(_) | Event::Reject { .. } | Event::Alarm { .. } | Event::Reset { .. } => {}
+            Event::Ingest(_)
+            | Event::Reject { .. }
+            | Event::Alarm { .. }
+            | Event::Reset { .. }
+            | Event::Restore { .. } => {}
         }
         Ok(())
     }

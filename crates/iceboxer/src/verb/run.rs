@@ -27,7 +27,6 @@ use crate::ledger::Ledger;
 use crate::plan::{Again, Plan};
 use crate::prove;
 use crate::settings::Unchanged;
-use crate::signer::Signer;
 use crate::staging::{HostStaging, StagedImage, Staging};
 use crate::standing::{Lost, Standing};
 use crate::store::{Job, KnownSegments, StoreError, Stored, Target};

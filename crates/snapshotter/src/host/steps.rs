@@ -65,6 +65,10 @@ pub(super) fn with_accounts(
         steps.extend(missing.into_iter().map(&roots));
         steps.extend(views.map(|path| folder(path, owner, readers, 0o2750)));
     }
+    let mut signing = missing_parents(&settings.signing);
+    let folder_of_key = signing.pop();
+    steps.extend(signing.into_iter().map(&roots));
+    steps.extend(folder_of_key.map(|path| folder(path, owner, readers, 0o755)));
     steps.push(Step::HostAccount { name: account.clone(), home: jail.clone(), comment: comment(host) });
     steps.push(roots(settings.jails.join(POOL)));
     steps.extend(["", "bin", "slots", "spool"].map(|name| roots(join(&jail, name))));
@@ -91,7 +95,8 @@ pub(super) fn without_accounts(settings: &Settings, host: &HostId, record: &Host
     let folder = |path, mode| Step::Folder { path, owner: None, mode };
     let written = of_record(settings, host, record, None);
     let hosts = if written.is_none() { Vec::new() } else { missing_parents(&settings.hosts) };
-    let tops = [Some(&settings.jails), Some(&settings.history), settings.views.as_ref()];
+    let tops =
+        [Some(&settings.jails), Some(&settings.history), settings.views.as_ref(), Some(&settings.signing)];
     let tops = tops.into_iter().flatten().flat_map(|path| missing_parents(path));
     let mut steps: Vec<_> = hosts.into_iter().chain(tops).map(|path| folder(path, 0o750)).collect();
     steps.extend(written);

@@ -28,9 +28,10 @@ use crate::ingest_host::publish;
 use crate::limits::Allowed;
 use crate::retain::Policy;
 use crate::settings::Settings;
+use crate::sign::Signing;
 use crate::trouble::Trouble;
 use crate::views::{self, Views};
-use crate::{standing, turn};
+use crate::{sign, standing, turn};
 
 /// How long it is waited for whoever writes or reads.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -70,8 +71,11 @@ enum More {
 /// Runs the verb.
 pub(crate) fn run(run: &mut Run, settings: &Settings, host: &HostId, step: Step) -> Result<Exit, Failed> {
     let mut desk = open(settings, host)?;
-    confine(settings, &desk)?;
-    let mut plans = Plans::open(&desk.history)?;
+    let signing = Signing::start(settings)
+        .map_err(|refused| Trouble::Machine { what: format!("plans cannot be signed: {}", refused.why) })?;
+    let certificate = sign::certificate(settings)?;
+    confine(settings, &desk, &signing)?;
+    let mut plans = Plans::open(&desk.history, signing, &certificate)?;
     let mut outcome = Outcome::default();
     let ended = desk.steps(&mut plans, &mut outcome, step);
     // Whatever went wrong then: what is gone is told.
@@ -113,7 +117,7 @@ fn open<'a>(settings: &'a Settings, host: &HostId) -> Result<Desk<'a>, Trouble> 
     })
 }
 
-fn confine(settings: &Settings, desk: &Desk<'_>) -> Result<(), Trouble> {
+fn confine(settings: &Settings, desk: &Desk<'_>, signing: &Signing) -> Result<(), Trouble> {
     sandbox::limits::limit_core_zero()?;
     sandbox::limits::limit_open_files(OPEN_FILES)?;
     let mut confinement =
@@ -128,7 +132,7 @@ fn confine(settings: &Settings, desk: &Desk<'_>) -> Result<(), Trouble> {
     if let Ok(Some(views)) = &desk.views {
         confinement = confinement.write_tree_beneath(views.dir());
     }
-    let _in_force = confinement.apply()?;
+    let _in_force = confinement.child(signing.id()).apply()?;
     Ok(())
 }
 

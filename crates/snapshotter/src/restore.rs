@@ -22,6 +22,7 @@ use sandbox::{Confinement, Profile, Threads};
 
 use crate::account;
 use crate::list::open;
+use crate::scribe::Restoring;
 use crate::settings::Settings;
 use crate::stack::Stack;
 use crate::trouble::Trouble;
@@ -72,35 +73,36 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, asked: &Asked, json: Json)
     let snapshot = asked.when.find(&log)?.clone();
     run.report().detail("host", host.as_str());
     run.report().detail("snapshot", snapshot.name.as_str());
-    let noted = Noted::begin(settings, &place, asked.noted(&snapshot.name));
-    let powers = asked.powers();
-    let found = Found { place: &place, snapshot, selection, powers, children: noted.children() };
-    let ended = bring(run, settings, found, way, &history);
-    noted.end(run, &ended);
-    ended
-}
-
-fn bring(
-    run: &mut Run,
-    settings: &Settings,
-    found: Found<'_>,
-    way: Way<'_>,
-    history: &Dir,
-) -> Result<Exit, Failed> {
-    let kept = [history, found.place.dir()];
+    let what = asked.noted(&snapshot.name);
+    let found = Found { place: &place, snapshot, selection, powers: asked.powers(), children: Vec::new() };
+    let kept = [&history, place.dir()];
     match way {
         Way::To(path) => {
             let ground = Ground::prepare(path)?;
             keep_out(&ground, path, &kept)?;
-            into_folder(run, settings, found, ground)
+            noting(run, settings, found, what, |run, found| into_folder(run, settings, found, ground))
         }
-        Way::Tar => as_archive(run, settings, found),
+        Way::Tar => noting(run, settings, found, what, |run, found| as_archive(run, settings, found)),
         Way::Onto(path) => {
             let copy = Repair::hold(path)?;
             keep_out(&copy, path, &kept)?;
-            onto_copy(run, settings, found, copy, path)
+            noting(run, settings, found, what, |run, found| onto_copy(run, settings, found, copy, path))
         }
     }
+}
+
+/// Restores, and has it noted in the log. What could not even begin is in no log.
+fn noting(
+    run: &mut Run,
+    settings: &Settings,
+    found: Found<'_>,
+    what: Restoring,
+    restore: impl FnOnce(&mut Run, Found<'_>) -> Result<Exit, Failed>,
+) -> Result<Exit, Failed> {
+    let noted = Noted::begin(settings, found.place, what);
+    let ended = restore(run, Found { children: noted.children(), ..found });
+    noted.end(run, &ended);
+    ended
 }
 
 /// Whether the report goes to standard output.

@@ -174,8 +174,16 @@ pub(crate) fn child(settings: &Settings) -> Result<Exit, Failed> {
     Ok(Exit::WHOLE)
 }
 
+/// What plans are signed with, and read by.
+pub(crate) fn for_plans(settings: &Settings) -> Result<(Signing, Certificate), Trouble> {
+    let wrong =
+        |refused: Refused| Trouble::Machine { what: format!("plans cannot be signed: {}", refused.why) };
+    let signing = Signing::start(settings).map_err(wrong)?;
+    Ok((signing, certificate(settings)?))
+}
+
 /// That of the key, which was made.
-pub(crate) fn certificate(settings: &Settings) -> Result<Certificate, Trouble> {
+fn certificate(settings: &Settings) -> Result<Certificate, Trouble> {
     let read = Certificate::beside(&settings.signing);
     let read = read.map_err(|error| Trouble::Machine { what: cli::chain(&error) })?;
     read.ok_or_else(|| Trouble::Machine { what: "the server's key has no certificate".to_owned() })

@@ -46,6 +46,8 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, only: Option<&HostId>) -> 
                 let defects_before = defects.count();
                 strangers(run, &place, &log, &present, &mut defects);
                 verify(run, &place, &log, &mut defects, &mut seen)?;
+                // Before anything is noted: a log that is another than was signed is no log of a history that is well.
+                let is_signed = sign(run, &mut signing, &host, &mut defects);
                 if let (true, Some(newest)) = (defects.count() == defects_before, log.latest()) {
                     let note = Note::Verified {
                         host: host.clone(),
@@ -56,6 +58,8 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, only: Option<&HostId>) -> 
                     if let Err(why) = scribe.note(&note) {
                         let why = format!("that it is well is not noted in its log: {why}");
                         run.leave_out(host.as_str().as_bytes(), &why);
+                    } else if is_signed {
+                        sign(run, &mut signing, &host, &mut defects);
                     }
                 }
             }
@@ -63,16 +67,6 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, only: Option<&HostId>) -> 
                 defects.add(run, What::Record, &host, None, &Failed::from(at()(error)).chain());
             }
             Err(error) => return Err(at()(error).into()),
-        }
-        if let Err(Refused { why, kind }) =
-            signing.as_mut().map_or_else(|refused| Err(refused.clone()), |signing| signing.log(&host))
-        {
-            match kind {
-                Kind::Damage => defects.add(run, What::Record, &host, None, &why),
-                Kind::Moment => {
-                    run.leave_out(host.as_str().as_bytes(), &format!("its log is not signed: {why}"))
-                }
-            }
         }
         run.report().count("hosts", 1);
         run.report().count("read_bytes", seen.read_bytes());
@@ -82,6 +76,20 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, only: Option<&HostId>) -> 
         signing.finish();
     }
     defects.end(run)
+}
+
+/// Has the log signed; false if it is not. What was signed before must be a line of it.
+fn sign(run: &mut Run, signing: &mut Result<Signing, Refused>, host: &HostId, defects: &mut Defects) -> bool {
+    let signed = match signing {
+        Ok(signing) => signing.log(host),
+        Err(refused) => Err(refused.clone()),
+    };
+    let Err(Refused { why, kind }) = signed else { return true };
+    match kind {
+        Kind::Damage => defects.add(run, What::Record, host, None, &why),
+        Kind::Moment => run.leave_out(host.as_str().as_bytes(), &format!("its log is not signed: {why}")),
+    }
+    false
 }
 
 /// What is read here came from hosts, once.

@@ -13,7 +13,7 @@ use formats::records::Record;
 use formats::records::log::Event;
 use formats::records::plan::{PlannedSnapshot, PrunePlan};
 use formats::records::standing::StandingRecord;
-use history::{History, HostHistory, Log, LogAppender, Snapshot};
+use history::{HostHistory, Log, LogAppender, Snapshot};
 use sandbox::{Confinement, Profile, Threads};
 
 use super::bases::{self, Jail};
@@ -71,24 +71,21 @@ enum More {
 /// Runs the verb.
 pub(crate) fn run(run: &mut Run, settings: &Settings, host: &HostId, step: Step) -> Result<Exit, Failed> {
     let mut desk = open(settings, host)?;
-    let signing = Signing::start(settings)
-        .map_err(|refused| Trouble::Machine { what: format!("plans cannot be signed: {}", refused.why) })?;
-    let certificate = sign::certificate(settings)?;
+    let (signing, certificate) = sign::for_plans(settings)?;
     confine(settings, &desk, &signing)?;
     let mut plans = Plans::open(&desk.history, signing, &certificate)?;
     let mut outcome = Outcome::default();
     let ended = desk.steps(&mut plans, &mut outcome, step);
     // Whatever went wrong then: what is gone is told.
-    let line = serde_json::to_string(&outcome).map_err(|error| Failed::bug("telling the outcome", error))?;
-    run.line(&line);
+    let line = serde_json::to_string(&outcome);
+    run.line(&line.map_err(|error| Failed::bug("telling the outcome", error))?);
     ended?;
     Ok(Exit::WHOLE)
 }
 
 fn open<'a>(settings: &'a Settings, host: &HostId) -> Result<Desk<'a>, Trouble> {
     let record = HostRecord::read(settings, host)?;
-    let history = History::open(&settings.history).and_then(|history| history.host(host));
-    let history = history.map_err(Trouble::history(host))?;
+    let history = crate::list::open(settings)?.host(host).map_err(Trouble::history(host))?;
     let at = || Trouble::folder(format!("opening the jail of {host}"));
     let jails = Dir::open_root(&settings.jails).map_err(at())?;
     let jail = match jails.open_dir(Name::new(host.as_str().as_bytes()).map_err(at())?) {

@@ -14,6 +14,7 @@ use formats::records::ice::segment_lengths;
 use formats::records::standing::DrillsKnown;
 use history::{HostHistory, Snapshot};
 use serde_json::{Value, json};
+use signing::Signer;
 use vault::stamp::utc_text;
 
 use crate::build::{build, wanted};

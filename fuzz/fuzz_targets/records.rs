@@ -6,6 +6,7 @@ use formats::records::ice::IceRecord;
 use formats::records::ledger::LedgerLine;
 use formats::records::lock::LockRecord;
 use formats::records::log::LogLine;
+use formats::records::log_head::LogHead;
 use formats::records::plan::PrunePlan;
 use formats::records::standing::StandingRecord;
 
@@ -19,6 +20,7 @@ fn check<R: Record + PartialEq + std::fmt::Debug>(data: &[u8]) -> Option<R> {
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let _ = check::<LogLine>(data);
+    let _ = check::<LogHead>(data);
     let _ = check::<LedgerLine>(data);
     let _ = check::<LockRecord>(data);
     let _ = check::<PrunePlan>(data);

@@ -107,6 +107,12 @@ pub enum LogDefect {
     /// The hash is not that of the line before.
     #[error("does not follow from the line before")]
     Chain,
+    /// The log is shorter than it was when this line was signed.
+    #[error("it was signed, and is not there any more")]
+    Gone,
+    /// It is another line than the one that was signed.
+    #[error("it is another one than was signed")]
+    Another,
     /// The fields of an ingest contradict each other or the lines before.
     #[error("{0}")]
     Ingest(&'static str),

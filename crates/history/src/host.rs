@@ -1,13 +1,15 @@
 //! The history of one host.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, Read, Seek, SeekFrom};
 
 use durable::{Dir, Lock, Name};
+use formats::limits::LINE_BYTES;
 use formats::manifest::ManifestReader;
-use formats::{HostId, RelPath};
+use formats::records::log_head::LogHead;
+use formats::{ContentHash, HostId, RelPath};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, LogDefect, Result};
 use crate::layout::{LOG, MANIFESTS, READERS, TREE, WRITER, manifest_file};
 use crate::log::reader::LogReader;
 use crate::log::state::Log;
@@ -99,6 +101,30 @@ impl HostHistory {
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// The lines after the one that `head` names, each checked against the one before; that one is read again, and what is before it is not. None if
+    /// there is no log. A log of which nothing is known is read from its beginning.
+    pub fn log_reader_after(&self, head: Option<&LogHead>) -> Result<Option<LogReader<BufReader<File>>>> {
+        let Some(head) = head else { return self.log_reader() };
+        let host = || self.host.to_string();
+        let failed = |source| Error::Stream { doing: "read the snapshot log", host: host(), source };
+        let defect = |source| Error::Log { host: host(), line: head.line, source };
+        let mut file = match self.dir.open_read(LOG) {
+            Err(error) if error.is_not_found() => return Ok(None),
+            answer => answer?,
+        };
+        let length = head.line_bytes.min(LINE_BYTES as u64);
+        file.seek(SeekFrom::Start(head.bytes.saturating_sub(length))).map_err(failed)?;
+        let mut line = Vec::new();
+        (&mut file).take(length).read_to_end(&mut line).map_err(failed)?;
+        if (line.len() as u64) < length {
+            return Err(defect(LogDefect::Gone));
+        }
+        if ContentHash::of(&line) != head.hash {
+            return Err(defect(LogDefect::Another));
+        }
+        Ok(Some(LogReader::after(&self.host, BufReader::new(file), head.line, head.hash)))
     }
 
     /// Opens a snapshot's manifest. Its root is proved when the last entry has been read, and then still has to be compared with the

@@ -32,7 +32,6 @@ pub mod seal;
 mod seipd1;
 pub mod settings;
 pub mod setup;
-pub mod signer;
 pub mod staging;
 mod standing;
 pub mod store;

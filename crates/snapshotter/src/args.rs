@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use cli::{Common, Manual};
-use formats::HostId;
+use formats::{ContentHash, HostId};
 
 use crate::grant::args::GrantVerb;
 use crate::hold::{Reason, Target};
@@ -62,6 +62,8 @@ const VERIFY_EXAMPLES: &str = "Examples:
   snapshotter verify --rolling
   snapshotter verify --rolling --repair
   snapshotter verify web01 --repair
+  snapshotter verify --log
+  snapshotter verify --log web01 --certificate /media/signing-key.asc
 
 Reads the log, every manifest and every file again, and changes nothing. A file with many names is read once, and every snapshot and path that has it is named if it
 has rotted. Where all of a history is well, that is noted in its log: `prune` wants to see it; ends with 3 if it could not be noted. Ends with 28 if a log or a
@@ -71,7 +73,11 @@ With --rolling it reads the logs and manifests, and of the files and folders a s
 When a cycle is over and was well, that is noted in the log. `bytes_per_second` keeps it slow.
 
 With --repair what has rotted is noted in the log and taken out of all snapshots, into the folder .rot of the history. Where another file of the same history has the
-content, every name gets that at once; else the host is asked for it, and its next push brings it back to every name. docs/history.md tells all of it.";
+content, every name gets that at once; else the host is asked for it, and its next push brings it back to every name. docs/history.md tells all of it.
+
+With --log only the logs are read: each line against the one before, what lies there against the log, and the log against its newest line that the server's key has
+signed. A log that was shortened or written anew since is damage, 28; one that is not signed ends with 3. --certificate takes a copy that was kept elsewhere, as
+whoever broke in here has the key, too; --head takes the hash that an ice record names as `log_head`. docs/history.md tells more.";
 
 const PRUNE_EXAMPLES: &str = "Examples:
   snapshotter prune --plan
@@ -203,6 +209,15 @@ pub(crate) enum Verb {
         /// Take what has rotted out of the snapshots, ask the host for it, and mend what can be mended at once
         #[arg(long)]
         repair: bool,
+        /// Only the logs, and what the server's key has signed of them
+        #[arg(long, conflicts_with_all = ["rolling", "repair"])]
+        log: bool,
+        /// Believe signatures by this certificate, not by the one beside the key
+        #[arg(long, value_name = "FILE", requires = "log")]
+        certificate: Option<PathBuf>,
+        /// This hash, from an ice or a note elsewhere, must be one of the host's log
+        #[arg(long, value_name = "HASH", requires_all = ["log", "host"])]
+        head: Option<ContentHash>,
     },
     /// Remove snapshots that no rule keeps, after a plan has waited
     #[command(after_help = PRUNE_EXAMPLES)]
@@ -325,9 +340,12 @@ pub(crate) enum Verb {
         /// Whose
         host: HostId,
     },
-    /// Notes in logs what was verified; started by `verify`
+    /// Notes in logs what was read; started by `verify` and `restore`
     #[command(hide = true)]
-    NoteVerified,
+    Note,
+    /// Signs logs and plans with the server's key; started by all that writes logs
+    #[command(hide = true)]
+    Sign,
     /// Starts one process a host that mends; started by `verify --repair`
     #[command(hide = true)]
     HealHosts,
@@ -385,7 +403,8 @@ impl Verb {
             Verb::Release { .. } => "release",
             Verb::Explain { .. } => "explain",
             Verb::PruneHost { .. } => "prune-host",
-            Verb::NoteVerified => "note-verified",
+            Verb::Note => "note",
+            Verb::Sign => "sign",
             Verb::HealHosts => "heal-hosts",
             Verb::HealHost { .. } => "heal-host",
             Verb::Views { .. } => "views",

@@ -23,6 +23,7 @@ mod private_keys;
 mod reach;
 mod rulers;
 pub(crate) mod settings;
+mod signature;
 mod sshd;
 mod standing;
 mod systemd;

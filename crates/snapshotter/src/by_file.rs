@@ -10,12 +10,12 @@ use cli::{Exit, Failed, Run};
 use formats::HostId;
 use formats::session::Code;
 
-use crate::account;
 use crate::host::record::HostRecord;
 use crate::ingest::{hosts, process, tell, told};
 use crate::ingest_host::outcome::{End, Outcome};
 use crate::settings::Settings;
 use crate::trouble::Trouble;
+use crate::{account, sign};
 
 /// How long a push of the same host that is just being judged is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -59,6 +59,7 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, brought: &Brought<'_>) -> 
             return Ok(exit);
         };
         tell(run, host, &outcome);
+        sign::logs(&run.console(), settings, std::iter::once(host));
         let value = told(host, &outcome)?;
         run.report().detail("pushes", vec![value]);
         return Ok(if exit == Exit::WHOLE { exit_of(&outcome) } else { exit });

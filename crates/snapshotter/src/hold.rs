@@ -13,7 +13,7 @@ use history::LogAppender;
 use crate::list::open;
 use crate::settings::Settings;
 use crate::trouble::Trouble;
-use crate::turn;
+use crate::{sign, turn};
 
 const REASON_BYTES_MAX: usize = 1_000;
 /// How long it is waited for an ingest.
@@ -119,6 +119,8 @@ pub(crate) fn run(
         Change::Release => Event::Release { reason, snapshot },
     };
     log.append(event, Utc::now()).map_err(at())?;
+    drop((log, alone));
+    sign::logs(&run.console(), settings, std::iter::once(host));
     let word = if change == Change::Hold { "on hold" } else { "released" };
     run.line(&format!("{target}: {word}"));
     Ok(Exit::WHOLE)

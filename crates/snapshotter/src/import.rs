@@ -14,13 +14,13 @@ use cli::{Exit, Failed, Monitor, Run};
 use formats::HostId;
 use history::{History, Log, Snapshot};
 
-use crate::account;
 use crate::host::record::HostRecord;
 use crate::ingest::{hosts, process, tell};
 use crate::ingest_host::outcome::{End, Outcome};
 use crate::pushed::{Part, Scratch};
 use crate::settings::Settings;
 use crate::trouble::Trouble;
+use crate::{account, sign};
 use folders::Folder;
 
 /// What was asked for.
@@ -86,6 +86,7 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, asked: &Asked) -> Result<E
             return Ok(rejected(&outcome));
         }
         scratch.done()?;
+        sign::logs(&run.console(), settings, std::iter::once(&asked.host));
         root = Some(pushed.root);
         run.report().count("imported", 1);
         if pushed.left_out_count > 0 {

@@ -1,6 +1,7 @@
 //! Judges what waits, for all hosts or for some: one process for each push, one push of each host after another, so that no host waits for all of
 //! another's.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Stdio};
@@ -13,7 +14,7 @@ use crate::account::this_program;
 use crate::ingest_host::outcome::{End, Outcome};
 use crate::settings::Settings;
 use crate::trouble::Trouble;
-use crate::views;
+use crate::{sign, views};
 
 /// Most names in a folder that has one for each host: more than any server has, and no more than memory takes.
 pub(crate) const HOSTS_MAX: usize = 1_000_000;
@@ -29,6 +30,7 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, only: &[HostId]) -> Result
     let mut waiting = if only.is_empty() { all } else { only.to_vec() };
     let mut worst = Exit::WHOLE;
     let mut pushes = Vec::new();
+    let mut written = BTreeSet::new();
     while !waiting.is_empty() {
         let mut again = Vec::new();
         for host in waiting {
@@ -46,6 +48,7 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, only: &[HostId]) -> Result
             };
             tell(run, &host, &outcome);
             if outcome.end != End::Idle {
+                written.insert(host.clone());
                 pushes.push(told(&host, &outcome)?);
             }
             if outcome.waiting > 0 && outcome.end != End::Idle {
@@ -54,6 +57,7 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, only: &[HostId]) -> Result
         }
         waiting = again;
     }
+    sign::logs(&run.console(), settings, written.iter());
     run.report().detail("pushes", pushes);
     Ok(worst)
 }

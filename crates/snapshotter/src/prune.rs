@@ -23,7 +23,7 @@ use crate::ingest::{exit_of, worse};
 use crate::list::{hosts, open};
 use crate::settings::Settings;
 use crate::trouble::Trouble;
-use crate::views;
+use crate::{sign, views};
 use outcome::{Outcome, Why};
 
 /// What is asked for.
@@ -53,10 +53,10 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, only: &[HostId], step: Ste
     let mut worst = Exit::WHOLE;
     let mut told = Vec::new();
     let only = if only.is_empty() { hosts(&history, None)? } else { only.to_vec() };
-    for host in only {
-        let (exit, outcome) = one(settings, &host, step)?;
+    for host in &only {
+        let (exit, outcome) = one(settings, host, step)?;
         if let Some(outcome) = &outcome {
-            tell(run, &host, outcome);
+            tell(run, host, outcome);
         }
         let exit = match outcome.as_ref().and_then(|outcome| outcome.why) {
             Some(Why::Damaged) => Exit::DAMAGED,
@@ -72,6 +72,7 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, only: &[HostId], step: Ste
         }
         told.push(fields);
     }
+    sign::logs(&run.console(), settings, only.iter());
     run.report().detail("hosts", told);
     Ok(worst)
 }

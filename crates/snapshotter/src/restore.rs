@@ -9,6 +9,7 @@
 
 pub(crate) mod args;
 mod in_tree;
+mod noted;
 
 use std::io::IsTerminal;
 use std::path::Path;
@@ -21,11 +22,13 @@ use sandbox::{Confinement, Profile, Threads};
 
 use crate::account;
 use crate::list::open;
+use crate::scribe::Restoring;
 use crate::settings::Settings;
 use crate::stack::Stack;
 use crate::trouble::Trouble;
 use args::{Asked, Way};
 use in_tree::{InTree, Listed};
+use noted::Noted;
 
 /// How much of an archive is written at a time.
 const WRITE_BYTES: usize = 1 << 20;
@@ -36,6 +39,8 @@ struct Found<'a> {
     snapshot: Snapshot,
     selection: Selection,
     powers: Powers,
+    /// What notes this restore.
+    children: Vec<u32>,
 }
 
 /// Runs the verb.
@@ -43,7 +48,7 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, asked: &Asked, json: Json)
     let way = asked.way();
     if let Way::Tar = way {
         check_output(json)?;
-        account::leave_root(settings)?;
+        noted::leave_root(settings)?;
     }
     let selection = Selection::parse(asked.path.as_deref())?;
     let history = Dir::open_root(&settings.history).map_err(Trouble::folder("opening the histories"))?;
@@ -68,20 +73,36 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, asked: &Asked, json: Json)
     let snapshot = asked.when.find(&log)?.clone();
     run.report().detail("host", host.as_str());
     run.report().detail("snapshot", snapshot.name.as_str());
-    let found = Found { place: &place, snapshot, selection, powers: asked.powers() };
+    let what = asked.noted(&snapshot.name);
+    let found = Found { place: &place, snapshot, selection, powers: asked.powers(), children: Vec::new() };
+    let kept = [&history, place.dir()];
     match way {
         Way::To(path) => {
             let ground = Ground::prepare(path)?;
-            keep_out(&ground, path, &[&history, place.dir()])?;
-            into_folder(run, settings, found, ground)
+            keep_out(&ground, path, &kept)?;
+            noting(run, settings, found, what, |run, found| into_folder(run, settings, found, ground))
         }
-        Way::Tar => as_archive(run, settings, found),
+        Way::Tar => noting(run, settings, found, what, |run, found| as_archive(run, settings, found)),
         Way::Onto(path) => {
             let copy = Repair::hold(path)?;
-            keep_out(&copy, path, &[&history, place.dir()])?;
-            onto_copy(run, settings, found, copy, path)
+            keep_out(&copy, path, &kept)?;
+            noting(run, settings, found, what, |run, found| onto_copy(run, settings, found, copy, path))
         }
     }
+}
+
+/// Restores, and has it noted in the log. What could not even begin is in no log.
+fn noting(
+    run: &mut Run,
+    settings: &Settings,
+    found: Found<'_>,
+    what: Restoring,
+    restore: impl FnOnce(&mut Run, Found<'_>) -> Result<Exit, Failed>,
+) -> Result<Exit, Failed> {
+    let noted = Noted::begin(settings, found.place, what);
+    let ended = restore(run, Found { children: noted.children(), ..found });
+    noted.end(run, &ended);
+    ended
 }
 
 /// Whether the report goes to standard output.
@@ -124,10 +145,10 @@ fn survey(place: &HostHistory, snapshot: &Snapshot, selection: &Selection) -> Re
 }
 
 fn into_folder(run: &mut Run, settings: &Settings, found: Found<'_>, ground: Ground) -> Result<Exit, Failed> {
-    let Found { place, snapshot, selection, powers } = found;
+    let Found { place, snapshot, selection, powers, children } = found;
     let to = shown(ground.name());
     let mut files = Stack::new(tree(place, &snapshot)?);
-    confine_writer(settings, place, &ground)?;
+    confine_writer(settings, place, &ground, &children)?;
     let survey = survey(place, &snapshot, &selection)?;
     let free = ground.free_bytes()?;
     if survey.bytes > free {
@@ -157,9 +178,13 @@ fn into_folder(run: &mut Run, settings: &Settings, found: Found<'_>, ground: Gro
 }
 
 fn as_archive(run: &mut Run, settings: &Settings, found: Found<'_>) -> Result<Exit, Failed> {
-    let Found { place, snapshot, selection, powers } = found;
+    let Found { place, snapshot, selection, powers, children } = found;
     let mut files = Stack::new(tree(place, &snapshot)?);
-    let confinement = Confinement::new(Profile::Ingest).landlock(settings.landlock()).threads(Threads::More);
+    let mut confinement =
+        Confinement::new(Profile::Ingest).landlock(settings.landlock()).threads(Threads::More);
+    for child in children {
+        confinement = confinement.child(child);
+    }
     let _in_force = confinement.read_beneath(place.dir()).apply().map_err(Trouble::Sandbox)?;
     let survey = survey(place, &snapshot, &selection)?;
     let task = run.console().task("packing", Amount::Bytes(Some(survey.bytes)));
@@ -183,8 +208,8 @@ fn onto_copy(
     copy: Dir,
     path: &Path,
 ) -> Result<Exit, Failed> {
-    let Found { place, snapshot, selection, .. } = found;
-    confine_writer(settings, place, &copy)?;
+    let Found { place, snapshot, selection, children, .. } = found;
+    confine_writer(settings, place, &copy, &children)?;
     let survey = survey(place, &snapshot, &selection)?;
     let task = run.console().task("comparing", Amount::Bytes(Some(survey.bytes)));
     let mut repair = Repair::new(run, copy, path, survey);
@@ -213,8 +238,13 @@ fn confine_writer(
     settings: &Settings,
     place: &HostHistory,
     target: &impl std::os::fd::AsFd,
+    children: &[u32],
 ) -> Result<(), Trouble> {
-    let confinement = Confinement::new(Profile::Restore).landlock(settings.landlock()).threads(Threads::More);
+    let mut confinement =
+        Confinement::new(Profile::Restore).landlock(settings.landlock()).threads(Threads::More);
+    for child in children {
+        confinement = confinement.child(*child);
+    }
     let confinement = confinement.keep(sandbox::Keep::Metadata).read_beneath(place.dir());
     let _in_force = confinement.write_all_beneath(target).apply()?;
     Ok(())

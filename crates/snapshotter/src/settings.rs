@@ -48,6 +48,8 @@ pub(crate) struct Settings {
     pub(crate) history: PathBuf,
     /// Folder of the views, one for each host; none if there are none.
     pub(crate) views: Option<PathBuf>,
+    /// Folder of the server's signing key, and of what it has signed.
+    pub(crate) signing: PathBuf,
     /// Folder of the authorized keys, one file an account.
     pub(crate) keys: PathBuf,
     /// Folder of the host records, one file a host.
@@ -98,6 +100,7 @@ struct Typed {
     jails: PathBuf,
     history: PathBuf,
     views: Option<PathBuf>,
+    signing: Option<PathBuf>,
     keys: PathBuf,
     #[serde(default = "Typed::hosts")]
     hosts: PathBuf,
@@ -157,6 +160,22 @@ impl Typed {
         Ok(())
     }
 
+    /// Beside the histories, unless named. Inside of them or of a jail it would be taken for a host's, or be in a host's reach.
+    fn signing(&self, path: &Path) -> Result<PathBuf, SettingsError> {
+        let beside = || self.history.parent().unwrap_or(&self.history).join("signing");
+        let signing = self.signing.clone().unwrap_or_else(beside);
+        let wrong = |what: String| Err(SettingsError::value(path, "signing", what));
+        if !signing.is_absolute() {
+            return wrong("must be an absolute path".to_owned());
+        }
+        for (key, other) in [("jails", &self.jails), ("history", &self.history), ("keys", &self.keys)] {
+            if signing.starts_with(other) {
+                return wrong(format!("must lie outside of `{key}`"));
+            }
+        }
+        Ok(signing)
+    }
+
     fn hosts() -> PathBuf {
         PathBuf::from("/etc/firn/hosts")
     }
@@ -208,6 +227,7 @@ impl Settings {
             }
         }
         typed.check_views(path)?;
+        let signing = typed.signing(path)?;
         let names =
             [("account_prefix", &typed.account_prefix), ("owner", &typed.owner), ("readers", &typed.readers)];
         for (key, name) in names {
@@ -238,6 +258,7 @@ impl Settings {
             jails: typed.jails,
             history: typed.history,
             views: typed.views,
+            signing,
             keys: typed.keys,
             hosts: typed.hosts,
             hours,

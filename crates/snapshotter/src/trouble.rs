@@ -101,6 +101,14 @@ pub(crate) enum Trouble {
         /// What is wrong with it.
         why: String,
     },
+    /// A log is not what the server's key has signed, or what was signed cannot be believed.
+    #[error("signed head of the log of {host}: {why}")]
+    Head {
+        /// Whose log.
+        host: HostId,
+        /// What is wrong.
+        why: String,
+    },
     /// This process cannot be confined.
     #[error("confining the process")]
     Sandbox(#[from] sandbox::SandboxError),
@@ -193,7 +201,10 @@ impl Failure for Trouble {
             | Trouble::History { .. }
             | Trouble::Histories(_) => Exit::MACHINE,
             Trouble::Machine { .. } | Trouble::Sandbox(_) => Exit::MACHINE,
-            Trouble::Stranger { .. } | Trouble::Plan { .. } | Trouble::OtherManifest { .. } => Exit::DAMAGED,
+            Trouble::Stranger { .. }
+            | Trouble::Plan { .. }
+            | Trouble::Head { .. }
+            | Trouble::OtherManifest { .. } => Exit::DAMAGED,
             Trouble::Differs { .. } => Exit::SNAPSHOT_DIFFERS,
             Trouble::Absent { .. } => Exit::NOTHING,
             Trouble::Defects { exit, .. } | Trouble::Child { exit, .. } => *exit,
@@ -216,6 +227,9 @@ impl Failure for Trouble {
             }
             Trouble::Defects { .. } => {
                 "remove nothing. `snapshotter verify --repair` has the next push bring what the host still has; ice of these snapshots has the rest"
+            }
+            Trouble::Head { .. } => {
+                "nothing was signed. `snapshotter verify --log` tells more; ice and their ledger hold the log's head of their time"
             }
             Trouble::Plan { .. } => {
                 "nothing is removed while it lies there; take it away if nobody needs it: a new plan waits anew"

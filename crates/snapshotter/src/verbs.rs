@@ -12,7 +12,7 @@ use crate::prune::{self, Step};
 use crate::settings::{SETTINGS_FILE, Settings};
 use crate::{
     account, audit, by_file, decode, diff, explain, find, grant, heal, host, import, ingest, ingest_host,
-    list, restore, show, status, take, verify, views, watch,
+    list, restore, scribe, show, sign, status, take, verify, views, watch,
 };
 
 /// Files that are made are for the account and its group only.
@@ -84,14 +84,19 @@ fn unprivileged(run: &mut Run, settings: &Settings, verb: &Verb) -> Result<Exit,
         Verb::Diff { host, first, second, path } => {
             diff::run(run, settings, host, (first, second), path.as_deref())
         }
-        Verb::Verify { host, rolling, repair } => {
+        Verb::Verify { host, log: true, certificate, head, .. } => {
+            let (host, certificate) = (host.as_ref(), certificate.as_ref());
+            verify::log::run(run, settings, &verify::log::Asked { host, certificate, head: *head })
+        }
+        Verb::Verify { host, rolling, repair, .. } => {
             let extent = if *rolling { verify::Extent::Due } else { verify::Extent::Whole };
             let repair = if *repair { verify::Repair::Asked } else { verify::Repair::Never };
             verify::run(run, settings, verify::Asked { host: host.as_ref(), extent, repair })
         }
         Verb::HealHosts => heal::foreman::child(run, settings),
         Verb::HealHost { host } => heal::host::run(run, settings, host),
-        Verb::NoteVerified => verify::scribe::child(run, settings),
+        Verb::Note => scribe::child(settings),
+        Verb::Sign => sign::child(settings),
         Verb::NoteGrant { host } => grant::note::child(settings, host),
         Verb::Prune { hosts, plan, execute } => {
             let step = match (plan, execute) {

@@ -1,11 +1,11 @@
 //! Reads everything again: the log, every manifest, every file, or a share of the files each day. Changes nothing, and could not: that all was well,
 //! and how far a cycle has come, is noted by a process apart, and what is lost is mended by others.
 
-mod cycle;
+pub(crate) mod cycle;
 mod defect;
 mod folders;
+pub(crate) mod log;
 mod pace;
-pub(crate) mod scribe;
 pub(crate) mod settings;
 mod share;
 mod tree;
@@ -22,12 +22,13 @@ use sandbox::{Confinement, Profile, Threads};
 use crate::heal::aside;
 use crate::heal::foreman::{Foreman, Order};
 use crate::list::hosts;
+use crate::scribe::{Note, Scribe};
 use crate::settings::Settings;
+use crate::sign::{Kind, Refused, Signing};
 use crate::trouble::Trouble;
 use cycle::{Cycle, PartsRead};
 use defect::{Defects, What};
 use pace::Pace;
-use scribe::{Note, Scribe, Word};
 use share::Share;
 use tree::Seen;
 
@@ -59,6 +60,7 @@ struct Verify<'a> {
     settings: &'a Settings,
     extent: Extent,
     scribe: Scribe,
+    signing: Result<Signing, Refused>,
     defects: Defects,
 }
 
@@ -88,8 +90,11 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, asked: Asked<'_>) -> Resul
         Repair::Never => None,
         Repair::Asked => Some(Foreman::start(settings).map_err(Trouble::stream("starting what mends"))?),
     };
-    confine(settings, &dir, &scribe, foreman.as_ref())?;
-    let mut verify = Verify { settings, extent: asked.extent, scribe, defects: Defects::default() };
+    let signing = Signing::start(settings);
+    let children =
+        [Some(scribe.id()), signing.as_ref().ok().map(Signing::id), foreman.as_ref().map(Foreman::id)];
+    confine(settings, &dir, &children)?;
+    let mut verify = Verify { settings, extent: asked.extent, scribe, signing, defects: Defects::default() };
     let mut mended = Vec::new();
     run.report().count("read_bytes", 0);
     for host in hosts(&history, asked.host)? {
@@ -97,13 +102,17 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, asked: Asked<'_>) -> Resul
         run.report().count("hosts", 1);
         run.report().count("rotten", (found.lost.len() + found.noted) as u64);
         if let (Some(foreman), true) = (&mut foreman, found.is_any()) {
-            mended.push(mend(run, foreman, host, found.lost)?);
+            mended.push(mend(run, foreman, host.clone(), found.lost)?);
+            verify.sign(run, &host);
         }
     }
     verify.scribe.finish();
     if let Some(foreman) = foreman {
         foreman.finish();
         run.report().detail("mended", mended);
+    }
+    if let Ok(signing) = verify.signing {
+        signing.finish();
     }
     verify.defects.end(run)
 }
@@ -142,18 +151,13 @@ fn mend(
 }
 
 /// What is read here came from hosts, once.
-fn confine(
-    settings: &Settings,
-    dir: &Dir,
-    scribe: &Scribe,
-    foreman: Option<&Foreman>,
-) -> Result<(), Trouble> {
-    let confinement = Confinement::new(Profile::Ingest).landlock(settings.landlock()).threads(Threads::More);
-    let mut confinement = confinement.read_beneath(dir).child(scribe.id());
-    if let Some(foreman) = foreman {
-        confinement = confinement.child(foreman.id());
+fn confine(settings: &Settings, dir: &Dir, children: &[Option<u32>]) -> Result<(), Trouble> {
+    let mut confinement =
+        Confinement::new(Profile::Ingest).landlock(settings.landlock()).threads(Threads::More);
+    for child in children.iter().flatten() {
+        confinement = confinement.child(*child);
     }
-    let _in_force = confinement.apply()?;
+    let _in_force = confinement.read_beneath(dir).apply()?;
     Ok(())
 }
 
@@ -187,6 +191,8 @@ impl Verify<'_> {
         strangers(run, &place, &log, &present, &mut self.defects);
         verify(run, &place, &log, &mut self.defects, &mut seen)?;
         run.report().count("read_bytes", seen.read_bytes());
+        // Before anything is noted: a log that is another than was signed is no log of a history that is well.
+        self.sign(run, host);
         let after = self.defects.counted();
         let (well, records) = (after.new == before.new, after.records - before.records);
         match &mut cycle {
@@ -203,8 +209,8 @@ impl Verify<'_> {
                 if is_over && well && cycle.is_whole() {
                     self.note(run, host, &log, cycle.newest(), cycle.read_bytes());
                 }
-                let word = Word::Cycle(host.clone(), (!is_over).then(|| cycle.clone()));
-                self.say(run, host, &word, "how far it has come is not noted");
+                let note = Note::Cycle(host.clone(), (!is_over).then(|| cycle.clone()));
+                self.say(run, host, &note, "how far it has come is not noted");
             }
         }
         let is_aside = aside::is_any(&place).map_err(Trouble::folder("looking at what lies aside"))?;
@@ -215,12 +221,30 @@ impl Verify<'_> {
         let (host, newest) = (host.clone(), newest.to_owned());
         let last = newest.parse::<SnapshotName>().map_or(u64::MAX, |name| name.sequence());
         let snapshots = log.snapshots().iter().filter(|one| one.sequence <= last).count();
-        let note = Note { host: host.clone(), newest, snapshots: snapshots as u64, read_bytes };
-        self.say(run, &host, &Word::Verified(note), "that it is well is not noted in its log");
+        let note = Note::Verified { host: host.clone(), newest, snapshots: snapshots as u64, read_bytes };
+        self.say(run, &host, &note, "that it is well is not noted in its log");
+        self.sign(run, &host);
     }
 
-    fn say(&mut self, run: &mut Run, host: &HostId, word: &Word, otherwise: &str) {
-        if let Err(why) = self.scribe.note(word) {
+    /// Has the log signed. What was signed before must be a line of it.
+    fn sign(&mut self, run: &mut Run, host: &HostId) {
+        let signed = match &mut self.signing {
+            Ok(signing) => signing.log(host),
+            Err(refused) => Err(refused.clone()),
+        };
+        match signed {
+            Ok(()) => {}
+            Err(Refused { why, kind: Kind::Damage }) => {
+                self.defects.add(run, What::Record, (host, None), None, &why);
+            }
+            Err(Refused { why, kind: Kind::Moment }) => {
+                run.leave_out(host.as_str().as_bytes(), &format!("its log is not signed: {why}"));
+            }
+        }
+    }
+
+    fn say(&mut self, run: &mut Run, host: &HostId, note: &Note, otherwise: &str) {
+        if let Err(why) = self.scribe.note(note) {
             run.leave_out(host.as_str().as_bytes(), &format!("{otherwise}: {why}"));
         }
     }

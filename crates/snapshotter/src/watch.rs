@@ -15,10 +15,10 @@ use std::time::{Duration, Instant};
 use cli::{Console, Exit, Failed, Monitor, Run};
 use formats::HostId;
 
-use crate::ingest;
 use crate::ingest_host::outcome::{End, Outcome};
 use crate::settings::Settings;
 use crate::trouble::Trouble;
+use crate::{ingest, sign};
 use eyes::Eyes;
 use jails::Jails;
 use stop::Stop;
@@ -200,6 +200,9 @@ impl Watch {
         let came = match ingest::one(settings, host) {
             Ok((_, Some(outcome))) => {
                 ingest::tell(run, host, &outcome);
+                if outcome.end != End::Idle {
+                    sign::logs(&self.console, settings, std::iter::once(host));
+                }
                 came(&turn, &outcome)
             }
             Ok((exit, None)) => {

@@ -10,7 +10,7 @@ use crate::version::Version;
 /// One line of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogLine {
-    /// `firn.log/1.0`; `firn.log/1.1`, `1.2`, `1.3`, `1.4`, `1.5`, `1.8` or `2.0` where the event says something that the one before does not have. See
+    /// `firn.log/1.0`; `firn.log/1.1`, `1.2`, `1.3`, `1.4`, `1.5`, `1.6`, `1.8` or `2.0` where the event says something that the one before does not have. See
     /// [`LogLine::format_for`].
     pub format: RecordVersion,
     /// Counts from 1.
@@ -40,6 +40,7 @@ impl LogLine {
         }
         let minor = match event {
             Event::Grant(_) | Event::GrantEnd { .. } => 8,
+            Event::Restore { .. } => 6,
             Event::Rot { .. } | Event::Healed { .. } => 5,
             Event::Ingest(Ingest { measured: Some(_), .. }) | Event::Alarm { tripwire: Some(_), .. } => 4,
             Event::Ingest(Ingest { imported: true, .. }) => 3,
@@ -130,6 +131,22 @@ pub enum Event {
         root: Root,
         /// When the plan was made that named it, UTC.
         planned: String,
+    },
+    /// A snapshot, or a part of it, was brought out of the history.
+    Restore {
+        /// Name of the snapshot.
+        snapshot: String,
+        /// The file or folder that was asked for, as it is shown; none for all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        path: Option<String>,
+        /// How.
+        way: RestoreWay,
+        /// The account that asked for it, as it is shown.
+        who: String,
+        /// Names that were left out.
+        left_out: u64,
+        /// How it ended.
+        outcome: RestoreOutcome,
     },
     /// What snapshots that do not exist any more had for themselves is gone from the disk.
     Freed {
@@ -256,6 +273,32 @@ fn is_false(value: &bool) -> bool {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
 fn is_zero(value: &u64) -> bool {
     *value == 0
+}
+
+/// Where a restore brought things.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RestoreWay {
+    /// Into a folder of the server.
+    Folder,
+    /// Into an archive, wherever that went.
+    Archive,
+    /// Metadata alone, onto a copy that was made by hand.
+    Metadata,
+}
+
+/// How a restore ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RestoreOutcome {
+    /// All that was asked for came back as it was.
+    Whole,
+    /// Something was left out, or differs from its manifest.
+    Partial,
+    /// It stopped with an error.
+    Failed,
+    /// It was killed.
+    Killed,
 }
 
 /// What an alarm is about.

@@ -1,4 +1,4 @@
-//! The JSON records: one object a line, `format` first. Documents: docs/formats/snapshot-log.md, prune-plan.md, grant.md, ice.md,
+//! The JSON records: one object a line, `format` first. Documents: docs/formats/snapshot-log.md, log-head.md, prune-plan.md, grant.md, ice.md,
 //! drill-record.md, standing.md.
 
 pub mod audit;
@@ -9,6 +9,7 @@ pub mod ice_id;
 pub mod ledger;
 pub mod lock;
 pub mod log;
+pub mod log_head;
 pub mod plan;
 mod record;
 pub mod standing;

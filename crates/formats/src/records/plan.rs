@@ -1,19 +1,23 @@
-//! What a prune of one host's history may remove, once it has waited. Document: docs/formats/prune-plan.md.
+//! What a prune of one host's history may remove, once it has waited; the server's key signs it. Document: docs/formats/prune-plan.md.
 
 use serde::{Deserialize, Serialize};
 
 use super::record::{Record, RecordVersion};
 use crate::id::{ContentHash, HostId, Root};
+use crate::version::Version;
 
 /// Most snapshots in one plan.
 pub const PLANNED: usize = 10_000;
 /// Longest plan.
 pub const PLAN_BYTES: usize = 4 * 1024 * 1024;
 
+/// Of plans that are signed.
+const SECOND: Version = Version { major: 2, minor: 0 };
+
 /// One plan. Nothing is removed that no plan names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PrunePlan {
-    /// `firn.prune-plan/1.0`.
+    /// `firn.prune-plan/2.0`; one of 1.0 was not signed, and names nothing any more.
     pub format: RecordVersion,
     /// Whose history.
     pub host: HostId,
@@ -48,5 +52,7 @@ pub struct PlannedSnapshot {
 
 impl Record for PrunePlan {
     const NAME: &'static str = "firn.prune-plan";
+    const VERSION: Version = SECOND;
+    const READS: &'static [Version] = &[Version::ONE, SECOND];
     const LONGEST_BYTES: usize = PLAN_BYTES;
 }

@@ -12,7 +12,10 @@ use formats::records::drill::DrillResult;
 use formats::records::grant::GrantEnded;
 use formats::records::ice::IceRecord;
 use formats::records::ledger::LedgerLine;
-use formats::records::log::{Alarm, Event, Healer, Ingest, LogLine, Measured, Tripped};
+use formats::records::log::{
+    Alarm, Event, Healer, Ingest, LogLine, Measured, RestoreOutcome, RestoreWay, Tripped,
+};
+use formats::records::plan::PrunePlan;
 use formats::records::{Record, RecordError};
 use formats::session::{ClientMessage, ServerMessage};
 use formats::version::VersionError;
@@ -264,6 +267,25 @@ fn tripwire_log() -> Vec<u8> {
     lines(&HostId::parse("web01").unwrap(), events)
 }
 
+/// The event that came with version 1.6.
+fn restored_log() -> Vec<u8> {
+    let restore = |path: Option<&str>, way, left_out, outcome| Event::Restore {
+        snapshot: "20260102T030405Z-0000000001".into(),
+        path: path.map(str::to_owned),
+        way,
+        who: "ada".into(),
+        left_out,
+        outcome,
+    };
+    let events = vec![
+        restore(Some("etc/nginx"), RestoreWay::Folder, 0, RestoreOutcome::Whole),
+        restore(None, RestoreWay::Archive, 2, RestoreOutcome::Partial),
+        restore(None, RestoreWay::Metadata, 0, RestoreOutcome::Failed),
+        restore(Some("srv"), RestoreWay::Archive, 0, RestoreOutcome::Killed),
+    ];
+    lines(&HostId::parse("web01").unwrap(), events)
+}
+
 fn lines(host: &HostId, events: Vec<Event>) -> Vec<u8> {
     let mut previous = LogLine::first_previous(host);
     let mut bytes = Vec::new();
@@ -337,11 +359,12 @@ fn the_golden_files_are_what_this_program_writes() {
         ("holdings", holdings()),
         ("log", log()),
         ("log-1.1", later_log()),
-        ("prune-plan.json", line(&records::plan())),
         ("log-1.2", newest_log()),
         ("log-1.3", imported_log()),
         ("log-1.4", tripwire_log()),
         ("log-1.5", healing_log()),
+        ("log-1.6", restored_log()),
+        ("log-head.json", line(&records::log_head())),
         ("log-1.8", granted_log()),
         ("grant.json", line(&records::grant())),
         ("lock.json", line(&records::lock())),
@@ -358,10 +381,23 @@ fn the_golden_files_are_what_this_program_writes() {
         ("ledger", line(&records::ledger())),
         ("push-file", push_file(push::VERSION)),
         ("log", second_log()),
+        ("prune-plan.json", line(&records::plan())),
         ("published-state", published_with_admission().encode().unwrap()),
     ];
-    compare("v1", &first, &["everything.manifest", "empty.manifest", "ice.json", "ledger"]);
+    compare(
+        "v1",
+        &first,
+        &["everything.manifest", "empty.manifest", "ice.json", "ledger", "prune-plan.json"],
+    );
     compare("v2", &second, &[]);
+}
+
+#[test]
+fn a_plan_of_version_1_is_read_as_what_it_was() {
+    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1/prune-plan.json");
+    let plan = PrunePlan::from_line(&std::fs::read(file).unwrap()).unwrap();
+    assert_ne!(plan.format, PrunePlan::format(), "it was not signed, and a reader can tell");
+    assert_eq!(PrunePlan { format: PrunePlan::format(), ..plan }, records::plan());
 }
 
 #[test]

@@ -10,6 +10,7 @@ use formats::records::ice::{IceRecord, IceSnapshot, Image, Segment};
 use formats::records::ice_id::IceId;
 use formats::records::ledger::{LedgerLine, LedgerReceipt};
 use formats::records::lock::LockRecord;
+use formats::records::log_head::LogHead;
 use formats::records::plan::{PlannedSnapshot, PrunePlan};
 use formats::records::standing::{Damage, DrillsKnown, StandingIce, StandingProved, StandingRecord};
 use formats::{ContentHash, Root};
@@ -81,6 +82,18 @@ pub(crate) fn lock() -> LockRecord {
         hash: ContentHash::from_bytes([2; 32]),
         stored: TIME.into(),
         retain_until: LATER.into(),
+    }
+}
+
+pub(crate) fn log_head() -> LogHead {
+    LogHead {
+        format: LogHead::format(),
+        host: ice_id().host().clone(),
+        line: 17,
+        bytes: 9_876,
+        line_bytes: 321,
+        hash: ContentHash::from_bytes([6; 32]),
+        time: TIME.into(),
     }
 }
 

@@ -113,7 +113,8 @@ impl Kept {
             | Event::Alarm { .. }
             | Event::Reset { .. }
             | Event::Rot { .. }
-            | Event::Healed { .. } => {}
+            | Event::Healed { .. }
+            | Event::Restore { .. } => {}
         }
         Ok(())
     }

@@ -39,6 +39,11 @@ impl<R: BufRead> LogReader<R> {
         Self { host: host.to_string(), from, number: 0, previous, torn_bytes: 0, done: false }
     }
 
+    /// Goes on after line `number`, whose hash is `previous`; `from` stands at its end.
+    pub fn after(host: &HostId, from: R, number: u64, previous: ContentHash) -> Self {
+        Self { host: host.to_string(), from, number, previous, torn_bytes: 0, done: false }
+    }
+
     /// Bytes after the last newline, known once the iterator has ended.
     pub fn torn_bytes(&self) -> u64 {
         self.torn_bytes

@@ -210,7 +210,7 @@ impl Log {
                 self.rejected = Some(RejectedPush { code, time: line.time.clone(), line: line.line });
                 self.answer_with(*push, *installation, *counter, Verdict::Rejected { code })
             }
-            Event::Reject { push: None, .. } => Ok(()),
+            Event::Reject { push: None, .. } | Event::Restore { .. } => Ok(()),
             Event::Alarm { what, push, tripwire, .. } => {
                 let (time, tripwire) = (line.time.clone(), tripwire.clone());
                 self.alarms.push(RaisedAlarm { what: *what, push: *push, time, line: line.line, tripwire });

@@ -28,10 +28,10 @@ use formats::records::Record;
 use formats::records::ice::{IceRecord, Segment, segment_lengths};
 use formats::records::ice_id::{IceId, IceIdError};
 use formats::records::ledger::LedgerReceipt;
+use signing::Signer;
 use vault::{ObjectName, ObjectRef, Vault};
 
 use crate::certificate::Recipient;
-use crate::signer::Signer;
 use crate::staging::{HostStaging, Progress, StagedImage};
 
 use self::busy::Timing;

@@ -14,6 +14,7 @@ use formats::records::ice::segment_lengths;
 use formats::records::standing::DrillsKnown;
 use history::{HostHistory, Snapshot};
 use serde_json::{Value, json};
+use signing::Signer;
 use vault::stamp::utc_text;
 
 use crate::build::{build, wanted};
@@ -27,7 +28,6 @@ use crate::ledger::Ledger;
 use crate::plan::{Again, Plan};
 use crate::prove;
 use crate::settings::Unchanged;
-use crate::signer::Signer;
 use crate::staging::{HostStaging, StagedImage, Staging};
 use crate::standing::{Lost, Standing};
 use crate::store::{Job, KnownSegments, StoreError, Stored, Target};

@@ -14,8 +14,10 @@ use sandbox::{Confinement, Profile, Threads};
 use serde::{Deserialize, Serialize};
 
 use super::command::run_up_to;
+use super::signature::{self, Doubt};
 use crate::account::this_program;
 use crate::settings::Settings;
+use crate::sign::heads::Signed;
 use crate::trouble::Trouble;
 
 /// The hidden verb of the child.
@@ -51,6 +53,8 @@ pub(super) struct Past {
     pub(super) error: Option<String>,
     /// True if that is damage.
     pub(super) damaged: bool,
+    /// Why its log is not all that was signed, or what was signed is not all of it.
+    pub(super) doubt: Option<Doubt>,
     pub(super) snapshots: u64,
     /// Name of the newest.
     pub(super) latest: String,
@@ -132,14 +136,19 @@ pub(crate) fn child(settings: &Settings) -> Result<Exit, Failed> {
     let dir =
         Dir::open_root(&settings.history).map_err(Trouble::folder("opening the folder of histories"))?;
     let history = History::open(&settings.history).map_err(Trouble::Histories)?;
-    let confinement = Confinement::new(Profile::Ingest).landlock(settings.landlock()).threads(Threads::More);
+    let signed = Signed::open(settings, None)?;
+    let mut confinement =
+        Confinement::new(Profile::Ingest).landlock(settings.landlock()).threads(Threads::More);
+    if let Some(heads) = signed.dir() {
+        confinement = confinement.read_beneath(heads);
+    }
     let _in_force = confinement.read_beneath(&dir).apply().map_err(Trouble::from)?;
     let now = Utc::now().timestamp();
     let mut out = BufWriter::new(std::io::stdout().lock());
     for host in history.hosts().map_err(Trouble::Histories)? {
         let iced = iced.get(host.as_str()).map(Vec::as_slice).unwrap_or_default();
-        let mut line =
-            serde_json::to_vec(&of(&history, &host, iced, now)).map_err(|error| answering(error.into()))?;
+        let mut line = serde_json::to_vec(&of(&history, &host, iced, &signed, now))
+            .map_err(|error| answering(error.into()))?;
         line.push(b'\n');
         out.write_all(&line).map_err(answering)?;
     }
@@ -147,7 +156,7 @@ pub(crate) fn child(settings: &Settings) -> Result<Exit, Failed> {
     Ok(Exit::WHOLE)
 }
 
-fn of(history: &History, host: &HostId, iced: &[String], now: i64) -> Past {
+fn of(history: &History, host: &HostId, iced: &[String], signed: &Signed, now: i64) -> Past {
     let mut past = Past { host: host.to_string(), ..Past::default() };
     let read = history.host(host).and_then(|place| {
         let _reading = place.read_lock()?;
@@ -158,6 +167,8 @@ fn of(history: &History, host: &HostId, iced: &[String], now: i64) -> Past {
             let path = cli::shown(granted.path.as_bytes());
             cut(format!("{path} of {}, until {}", granted.snapshot, granted.until))
         });
+        let doubt = (log.lines() > 0).then(|| signature::doubt(&place, signed, now)).flatten();
+        past.doubt = doubt.map(|doubt| Doubt { what: cut(doubt.what), ..doubt });
         tell(&mut past, &place, &log, now)
     });
     if let Err(error) = read {
@@ -292,6 +303,7 @@ mod tests {
         Past {
             host,
             error: Some(cut("\u{2026}".repeat(5000))),
+            doubt: Some(Doubt { what: cut("\u{2026}".repeat(5000)), damaged: false }),
             missing_names: vec![text(); NAMED_MAX],
             pushes: vec![Push { started: i64::MIN, accepted: i64::MIN }; PUSHES_MAX],
             zone: "Z".repeat(64),

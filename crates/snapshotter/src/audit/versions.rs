@@ -31,6 +31,9 @@ fn one(finding: &mut Finding, past: &Past, now: i64) {
     if let Some(error) = &past.error {
         finding.add(if past.damaged { Verdict::Fail } else { Verdict::Unknown }, error);
     }
+    if let Some(doubt) = &past.doubt {
+        finding.add(doubt.verdict(), &doubt.what);
+    }
     for file in &past.spoiled {
         finding.add(Verdict::Fail, format!("{host}: {file} is not what it was when it was pushed"));
     }
@@ -54,6 +57,7 @@ fn one(finding: &mut Finding, past: &Past, now: i64) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::signature::Doubt;
     use super::*;
 
     const NOW: i64 = 1_800_000_000;
@@ -80,5 +84,8 @@ mod tests {
         assert_eq!(verdict(|past| past.spoiled.push("a".to_owned())), Verdict::Fail);
         assert_eq!(verdict(|past| (past.error, past.damaged) = (Some("x".to_owned()), true)), Verdict::Fail);
         assert_eq!(verdict(|past| past.error = Some("busy".to_owned())), Verdict::Unknown);
+        let doubt = |damaged| Some(Doubt { what: "its log is not signed".to_owned(), damaged });
+        assert_eq!(verdict(|past| past.doubt = doubt(false)), Verdict::Unknown);
+        assert_eq!(verdict(|past| past.doubt = doubt(true)), Verdict::Fail);
     }
 }

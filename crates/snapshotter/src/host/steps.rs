@@ -61,6 +61,10 @@ pub(super) fn with_accounts(
         steps.extend(missing.into_iter().map(&roots));
         steps.extend(views.map(|path| owned(path, owner, readers, 0o2750)));
     }
+    let mut signing = missing_parents(&settings.signing);
+    let folder_of_key = signing.pop();
+    steps.extend(signing.into_iter().map(&roots));
+    steps.extend(folder_of_key.map(|path| owned(path, owner, readers, 0o755)));
     steps.push(Step::HostAccount {
         name: account.clone(),
         home: jail.clone(),
@@ -123,7 +127,8 @@ pub(super) fn without_accounts(settings: &Settings, host: &HostId, record: &Host
     let folder = |path, mode| Step::Folder { path, owner: None, mode };
     let written = of_record(settings, host, record, None);
     let hosts = if written.is_none() { Vec::new() } else { missing_parents(&settings.hosts) };
-    let tops = [Some(&settings.jails), Some(&settings.history), settings.views.as_ref()];
+    let tops =
+        [Some(&settings.jails), Some(&settings.history), settings.views.as_ref(), Some(&settings.signing)];
     let tops = tops.into_iter().flatten().flat_map(|path| missing_parents(path));
     let mut steps: Vec<_> = hosts.into_iter().chain(tops).map(|path| folder(path, 0o750)).collect();
     steps.extend(written);

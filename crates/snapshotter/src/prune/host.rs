@@ -13,7 +13,7 @@ use formats::records::Record;
 use formats::records::log::Event;
 use formats::records::plan::{PlannedSnapshot, PrunePlan};
 use formats::records::standing::StandingRecord;
-use history::{History, HostHistory, Log, LogAppender, Snapshot};
+use history::{HostHistory, Log, LogAppender, Snapshot};
 use sandbox::{Confinement, Profile, Threads};
 
 use super::bases::{self, Jail};
@@ -28,9 +28,10 @@ use crate::ingest_host::publish;
 use crate::limits::Allowed;
 use crate::retain::Policy;
 use crate::settings::Settings;
+use crate::sign::Signing;
 use crate::trouble::Trouble;
 use crate::views::{self, Views};
-use crate::{standing, turn};
+use crate::{sign, standing, turn};
 
 /// How long it is waited for whoever writes or reads.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -70,21 +71,21 @@ enum More {
 /// Runs the verb.
 pub(crate) fn run(run: &mut Run, settings: &Settings, host: &HostId, step: Step) -> Result<Exit, Failed> {
     let mut desk = open(settings, host)?;
-    confine(settings, &desk)?;
-    let mut plans = Plans::open(&desk.history)?;
+    let (signing, certificate) = sign::for_plans(settings)?;
+    confine(settings, &desk, &signing)?;
+    let mut plans = Plans::open(&desk.history, signing, &certificate)?;
     let mut outcome = Outcome::default();
     let ended = desk.steps(&mut plans, &mut outcome, step);
     // Whatever went wrong then: what is gone is told.
-    let line = serde_json::to_string(&outcome).map_err(|error| Failed::bug("telling the outcome", error))?;
-    run.line(&line);
+    let line = serde_json::to_string(&outcome);
+    run.line(&line.map_err(|error| Failed::bug("telling the outcome", error))?);
     ended?;
     Ok(Exit::WHOLE)
 }
 
 fn open<'a>(settings: &'a Settings, host: &HostId) -> Result<Desk<'a>, Trouble> {
     let record = HostRecord::read(settings, host)?;
-    let history = History::open(&settings.history).and_then(|history| history.host(host));
-    let history = history.map_err(Trouble::history(host))?;
+    let history = crate::list::open(settings)?.host(host).map_err(Trouble::history(host))?;
     let at = || Trouble::folder(format!("opening the jail of {host}"));
     let jails = Dir::open_root(&settings.jails).map_err(at())?;
     let jail = match jails.open_dir(Name::new(host.as_str().as_bytes()).map_err(at())?) {
@@ -113,7 +114,7 @@ fn open<'a>(settings: &'a Settings, host: &HostId) -> Result<Desk<'a>, Trouble> 
     })
 }
 
-fn confine(settings: &Settings, desk: &Desk<'_>) -> Result<(), Trouble> {
+fn confine(settings: &Settings, desk: &Desk<'_>, signing: &Signing) -> Result<(), Trouble> {
     sandbox::limits::limit_core_zero()?;
     sandbox::limits::limit_open_files(OPEN_FILES)?;
     let mut confinement =
@@ -128,7 +129,7 @@ fn confine(settings: &Settings, desk: &Desk<'_>) -> Result<(), Trouble> {
     if let Ok(Some(views)) = &desk.views {
         confinement = confinement.write_tree_beneath(views.dir());
     }
-    let _in_force = confinement.apply()?;
+    let _in_force = confinement.child(signing.id()).apply()?;
     Ok(())
 }
 

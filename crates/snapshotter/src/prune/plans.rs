@@ -9,7 +9,9 @@ use formats::HostId;
 use formats::records::Record;
 use formats::records::plan::{PLAN_BYTES, PrunePlan};
 use history::{HostHistory, Log, layout};
+use signing::Certificate;
 
+use crate::sign::Signing;
 use crate::trouble::Trouble;
 
 const LOCK: Name<'static> = Name::literal(".lock");
@@ -17,6 +19,8 @@ const SUFFIX: &str = ".plan";
 /// More than ever wait.
 const NAMES_MAX: usize = 10_000;
 const DIGITS: usize = 10;
+/// Longest file of one: signatures add less.
+const FILE_BYTES_MAX: u64 = PLAN_BYTES as u64 + (1 << 20);
 
 /// All plans of a history, for one process at a time.
 #[derive(Debug)]
@@ -24,6 +28,7 @@ pub(crate) struct Plans {
     host: HostId,
     dir: Dir,
     _alone: Lock,
+    signing: Signing,
     /// Ascending by number.
     all: Vec<Numbered>,
 }
@@ -48,7 +53,11 @@ impl Numbered {
 
 impl Plans {
     /// Opens them, and makes their folder where there is none.
-    pub(crate) fn open(history: &HostHistory) -> Result<Self, Trouble> {
+    pub(crate) fn open(
+        history: &HostHistory,
+        signing: Signing,
+        certificate: &Certificate,
+    ) -> Result<Self, Trouble> {
         let host = history.host().clone();
         let at = || Trouble::folder(format!("opening the plans of {host}"));
         let dir = history.dir().make_dir_or_open(layout::PRUNE, 0o750).map_err(at())?;
@@ -58,10 +67,10 @@ impl Plans {
         let mut all = Vec::new();
         for name in dir.names_at_most(NAMES_MAX).map_err(at())? {
             if let Some(number) = number(&name) {
-                all.push(read(&dir, &host, &name, number)?);
+                all.push(read(&dir, &host, &name, number, certificate)?);
             }
         }
-        Ok(Self { host, dir, _alone: alone, all })
+        Ok(Self { host, dir, _alone: alone, signing, all })
     }
 
     /// The newest, also when it was carried out: what was known then.
@@ -124,29 +133,50 @@ impl Plans {
         self.dir.sync().map_err(Trouble::folder(format!("removing plans of {}", self.host)))
     }
 
-    fn write(&self, number: u64, plan: &PrunePlan) -> Result<(), Trouble> {
+    fn write(&mut self, number: u64, plan: &PrunePlan) -> Result<(), Trouble> {
         let at = format!("writing a plan of {}", self.host);
-        let bytes = plan.to_line().map_err(|error| Trouble::Machine { what: format!("{at}: {error}") })?;
+        let signed = self.signing.plan(plan);
+        let bytes = signed.map_err(|refused| Trouble::Machine { what: format!("{at}: {}", refused.why) })?;
         let name = file_name(number);
         let written = Name::new(name.as_bytes()).and_then(|name| self.dir.write_whole(name, &bytes, 0o640));
         written.map_err(Trouble::folder(at))
     }
 }
 
-fn read(dir: &Dir, host: &HostId, name: &[u8], number: u64) -> Result<Numbered, Trouble> {
+fn read(
+    dir: &Dir,
+    host: &HostId,
+    name: &[u8],
+    number: u64,
+    certificate: &Certificate,
+) -> Result<Numbered, Trouble> {
     let shown = cli::shown(name);
     let at = || Trouble::folder(format!("reading plan {shown} of {host}"));
     let file = Name::new(name).and_then(|name| dir.open_read(name)).map_err(at())?;
     let mut bytes = Vec::new();
-    let read = file.take(PLAN_BYTES as u64 + 1).read_to_end(&mut bytes);
+    let read = file.take(FILE_BYTES_MAX).read_to_end(&mut bytes);
     read.map_err(Trouble::stream(format!("reading plan {shown} of {host}")))?;
     let wrong = |why: String| Trouble::Plan { host: host.clone(), name: shown.clone(), why };
-    let plan = PrunePlan::from_line(&bytes).map_err(|error| wrong(error.to_string()))?;
+    let plan = if bytes.starts_with(b"{") {
+        unsigned(&bytes).map_err(wrong)?
+    } else {
+        let text = certificate.check(&bytes, PLAN_BYTES).map_err(|error| wrong(error.to_string()))?;
+        PrunePlan::from_line(text.trim_ascii_end()).map_err(|error| wrong(error.to_string()))?
+    };
     if plan.host != *host {
         return Err(wrong(format!("it is of host {}", plan.host)));
     }
     let written = time(&plan.written).ok_or_else(|| wrong("its time is none".to_owned()))?;
     Ok(Numbered { number, plan, written })
+}
+
+/// One of before plans were signed: what it knew is compared all the same, and what it named is planned anew.
+fn unsigned(bytes: &[u8]) -> Result<PrunePlan, String> {
+    let plan = PrunePlan::from_line(bytes).map_err(|error| error.to_string())?;
+    if plan.format == PrunePlan::format() {
+        return Err("it is not signed".to_owned());
+    }
+    Ok(PrunePlan { remove: Vec::new(), ..plan })
 }
 
 fn file_name(number: u64) -> String {

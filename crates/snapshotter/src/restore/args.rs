@@ -3,9 +3,14 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use cli::shown;
 use formats::HostId;
+use formats::records::log::RestoreWay;
+use history::SnapshotName;
 use restore::Powers;
 
+use super::noted::who;
+use crate::scribe::Restoring;
 use crate::when::When;
 
 pub(crate) const EXAMPLES: &str = "Examples:
@@ -74,6 +79,21 @@ impl Asked {
             (Some(path), _) => Way::To(path),
             (None, Some(path)) => Way::Onto(path),
             (None, None) => Way::Tar,
+        }
+    }
+
+    /// What the log will tell of it.
+    pub(super) fn noted(&self, snapshot: &SnapshotName) -> Restoring {
+        Restoring {
+            host: self.host.clone(),
+            snapshot: snapshot.to_string(),
+            path: self.path.as_ref().map(|path| shown(path.as_encoded_bytes())),
+            way: match self.way() {
+                Way::To(_) => RestoreWay::Folder,
+                Way::Tar => RestoreWay::Archive,
+                Way::Onto(_) => RestoreWay::Metadata,
+            },
+            who: who(),
         }
     }
 

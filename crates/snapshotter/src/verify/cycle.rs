@@ -24,7 +24,7 @@ const SECONDS_MAX: i64 = 1_000 * 86_400;
 /// How far a cycle has come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Cycle {
+pub(crate) struct Cycle {
     format: String,
     /// When it began, by the server's clock, seconds since 1970.
     started: i64,

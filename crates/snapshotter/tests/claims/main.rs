@@ -32,6 +32,7 @@ mod pruned;
 mod push;
 mod records;
 mod room;
+mod signed;
 mod state;
 mod status;
 mod stories;

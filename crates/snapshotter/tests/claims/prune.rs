@@ -161,7 +161,7 @@ fn what_is_odd_keeps_everything_and_is_named() {
         ),
         (
             "a plan that cannot be read",
-            |world| fs::write(&plans(world)[0], "{\"format\":\"firn.prune-plan/2.0\"}").unwrap(),
+            |world| fs::write(&plans(world)[0], "{\"format\":\"firn.prune-plan/3.0\"}").unwrap(),
             28,
             "too new",
         ),

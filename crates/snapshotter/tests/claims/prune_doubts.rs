@@ -5,7 +5,7 @@ use std::path::Path;
 
 use chrono::{TimeDelta, Utc};
 
-use crate::pruned::{NOTHING, copy, execute, planned, plans, redate, sequences, wait, world};
+use crate::pruned::{NOTHING, copy, execute, planned, plans, redate, sequences, sign, text_of, wait, world};
 use crate::world::{World, give_away};
 
 const KEEPING: &str = "[retain]\nevery_days = 99\n[prune]\n";
@@ -27,10 +27,10 @@ fn newest(world: &World) -> std::path::PathBuf {
 }
 
 fn edit(plan: &Path, key: &str, value: serde_json::Value) {
-    let mut record: serde_json::Value = serde_json::from_slice(&fs::read(plan).unwrap()).unwrap();
+    let mut record: serde_json::Value = serde_json::from_slice(&text_of(plan)).unwrap();
     assert!(record.get(key).is_some());
     record[key] = value;
-    fs::write(plan, serde_json::to_string(&record).unwrap()).unwrap();
+    sign(plan, serde_json::to_string(&record).unwrap().as_bytes());
 }
 
 /// Lines of the log are lost: so many are left.
@@ -62,6 +62,10 @@ fn what_no_later_plan_could_tell_stays_odd_until_the_host_is_released() {
             assert_eq!(plan(&world), code, "{what}");
             release(&world);
             assert!(matches!(plan(&world), 0 | 3), "{what}");
+            // Whoever looked takes the log as it is: until then one that is shorter than what was signed is damage to verify.
+            let is_another = world.run(&["verify", "--log", "web01"]).code == 28;
+            assert_eq!(is_another, what == "a log that is shorter now", "{what}");
+            fs::remove_file(world.path("signing/heads/web01.asc")).unwrap();
             assert_eq!(world.run(&["verify"]).code, 0);
             assert_eq!(plan(&world), 0, "{what}");
             assert_eq!(sequences(&world).len(), 5);

@@ -3,10 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::SystemTime;
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use formats::HostId;
+use formats::records::Record;
 use formats::records::log::Event;
+use formats::records::plan::PrunePlan;
 use history::{History, HostHistory, LogAppender, SnapshotName};
 
 use crate::push::Push;
@@ -56,8 +59,8 @@ pub(crate) fn copy(of: &World) -> World {
     let text = fs::read_to_string(&of.config).unwrap();
     let (from, to) = (of.dir.path().to_str().unwrap(), world.dir.path().to_str().unwrap());
     fs::write(&world.config, text.replace(from, to)).unwrap();
-    for folder in ["history", "jails"] {
-        fs::remove_dir_all(world.path(folder)).unwrap();
+    for folder in ["history", "jails", "signing"] {
+        let _ = fs::remove_dir_all(world.path(folder));
         let copied = Command::new("cp").arg("-a").arg(of.path(folder)).arg(world.path(folder)).status();
         assert!(copied.unwrap().success());
     }
@@ -88,11 +91,22 @@ pub(crate) fn plans(world: &World) -> Vec<PathBuf> {
 }
 
 pub(crate) fn redate(plan: &Path, time: DateTime<Utc>) {
-    let mut record: serde_json::Value = serde_json::from_slice(&fs::read(plan).unwrap()).unwrap();
-    record["written"] = time.to_rfc3339_opts(SecondsFormat::Secs, true).into();
-    // The format comes first in a record, as it is written.
-    let text = serde_json::to_string(&record).unwrap();
-    fs::write(plan, text).unwrap();
+    let mut record = PrunePlan::from_line(&text_of(plan)).unwrap();
+    record.written = time.to_rfc3339_opts(SecondsFormat::Secs, true);
+    sign(plan, &record.to_line().unwrap());
+}
+
+/// The text of a plan, whoever signed it.
+pub(crate) fn text_of(plan: &Path) -> Vec<u8> {
+    let signed = fs::read_to_string(plan).unwrap();
+    signed.lines().find(|line| line.starts_with('{')).unwrap().as_bytes().to_vec()
+}
+
+/// Writes it as the server does, which has the key.
+pub(crate) fn sign(plan: &Path, text: &[u8]) {
+    let signing = plan.ancestors().nth(4).unwrap().join("signing");
+    let signer = signing::Signer::open(&signing).unwrap();
+    fs::write(plan, signer.sign(text, SystemTime::now()).unwrap()).unwrap();
 }
 
 pub(crate) fn execute(world: &World, code: i32) -> Ended {
@@ -122,6 +136,8 @@ fn date_back(world: &World, step: TimeDelta) {
     let lines: Vec<_> = host.log_reader().unwrap().unwrap().map(|raw| raw.unwrap().line).collect();
     let count = world.log().snapshots().len();
     fs::remove_file(world.path("history/web01/log")).unwrap();
+    // It was signed, and what is written here instead is another one.
+    fs::remove_file(world.path("signing/heads/web01.asc")).unwrap();
     let alone = host.write_lock().unwrap().unwrap();
     let mut log = LogAppender::open(&host, &alone).unwrap();
     for line in lines {

@@ -14,6 +14,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("restore-drill", 3),
     ("history", 2),
     ("restore", 2),
+    ("signing", 2),
     ("wire", 1),
     ("durable", 1),
     ("sandbox", 1),

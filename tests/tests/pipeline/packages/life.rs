@@ -92,6 +92,7 @@ fn installing_the_server_makes_its_accounts_folders_and_key_and_enables_nothing(
         ("srv/firn/jails", "755 root:root"),
         ("srv/firn/history", "2750 firn:firn-read"),
         ("srv/firn/views", "2750 firn:firn-read"),
+        ("srv/firn/signing", "755 firn:firn-read"),
         ("var/lib/firn/ice", "700 firn-ice:firn-ice"),
         ("var/lib/firn/ice-standing", "755 firn-ice:firn-ice"),
         ("etc/firn/ssh_host_ed25519_key", "600 root:root"),

@@ -197,6 +197,7 @@ const PATHS: &[(&str, &str)] = &[
     ("/srv/firn/jails", "root:root 755 directory"),
     ("/srv/firn/history", "firn:firn-read 2750 directory"),
     ("/srv/firn/views", "firn:firn-read 2750 directory"),
+    ("/srv/firn/signing", "firn:firn-read 755 directory"),
     ("/var/lib/firn/ice", "firn-ice:firn-ice 700 directory"),
 ];
 const OF_HOST: &[(&str, &str)] = &[

@@ -1,9 +1,9 @@
-//! The server's signing key. It says of a catalogue which server wrote it, and nothing more: it opens nothing.
+//! A key. It says which server wrote something, and nothing more: it opens nothing.
 //!
 //! It is made here, once, and never leaves: `signing-key.pgp`, for its owner only. Beside it lies the certificate, `signing-key.asc`, which
-//! the machine that drills is given.
+//! other machines are given.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -16,6 +16,7 @@ use openpgp::cert::{CertBuilder, CipherSuite};
 use openpgp::crypto::KeyPair;
 use openpgp::parse::Parse;
 use openpgp::serialize::SerializeInto;
+use openpgp::serialize::stream;
 use openpgp::types::KeyFlags;
 use sequoia_openpgp as openpgp;
 use zeroize::Zeroizing;
@@ -23,7 +24,7 @@ use zeroize::Zeroizing;
 /// The key, for its owner only.
 const KEY: Name<'static> = Name::literal("signing-key.pgp");
 /// Its certificate, for everybody.
-const CERTIFICATE: Name<'static> = Name::literal("signing-key.asc");
+pub const CERTIFICATE: Name<'static> = Name::literal("signing-key.asc");
 /// Longest file of a key.
 const KEY_BYTES_MAX: u64 = 64 * 1024;
 /// 2020-01-01: a clock that is wrong on the first day must not make a key from the future.
@@ -58,12 +59,15 @@ pub enum Fault {
     /// It could not be made.
     #[error("it could not be made")]
     Make(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// It did not sign.
+    #[error("it did not sign")]
+    Sign(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl Failure for SignerError {
     fn exit(&self) -> Exit {
         match self.source {
-            Fault::Folder(_) | Fault::Read(_) | Fault::Make(_) => Exit::MACHINE,
+            Fault::Folder(_) | Fault::Read(_) | Fault::Make(_) | Fault::Sign(_) => Exit::MACHINE,
             Fault::Open { .. } => Exit::USAGE,
             Fault::Malformed(_) => Exit::DAMAGED,
         }
@@ -73,7 +77,7 @@ impl Failure for SignerError {
         match self.source {
             Fault::Open { .. } => Some("chmod 600 it, and think of who may have copied it".to_owned()),
             Fault::Malformed(_) => Some(
-                "bring it back from a copy; without one, remove it: a new one is made, and its certificate must go to the machine that drills".to_owned(),
+                "bring it back from a copy; without one, remove it: a new one is made, and its certificate must go wherever the old one was given".to_owned(),
             ),
             _ => None,
         }
@@ -82,8 +86,15 @@ impl Failure for SignerError {
 
 /// A key that is ready to sign.
 pub struct Signer {
+    folder: PathBuf,
     pair: KeyPair,
     fingerprint: Fingerprint,
+}
+
+impl std::fmt::Debug for Signer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Signer").field("fingerprint", &self.fingerprint).finish_non_exhaustive()
+    }
 }
 
 impl Signer {
@@ -94,7 +105,26 @@ impl Signer {
     pub fn open(folder: &Path) -> Result<Self, SignerError> {
         let failed = |source| SignerError { folder: folder.to_owned(), source };
         let dir = Dir::open_root(folder).map_err(|error| failed(error.into()))?;
-        read(&dir).and_then(|cert| Self::of(&cert)).map_err(failed)
+        read(&dir).and_then(|cert| Self::of(folder, &cert)).map_err(failed)
+    }
+
+    /// The text - UTF-8, whole lines, none of which begins with a dash - as a clear-signed message of this time.
+    ///
+    /// # Errors
+    /// [`SignerError`].
+    pub fn sign(&self, text: &[u8], at: SystemTime) -> Result<Vec<u8>, SignerError> {
+        let failed = |error: openpgp::anyhow::Error| SignerError {
+            folder: self.folder.clone(),
+            source: Fault::Sign(error.into()),
+        };
+        let mut signed = Vec::new();
+        let message = stream::Message::new(&mut signed);
+        let signer = stream::Signer::new(message, self.pair());
+        let mut message =
+            signer.and_then(|signer| signer.cleartext().creation_time(at).build()).map_err(failed)?;
+        message.write_all(text).map_err(|error| failed(error.into()))?;
+        message.finalize().map_err(failed)?;
+        Ok(signed)
     }
 
     /// Fingerprint of its certificate.
@@ -103,15 +133,18 @@ impl Signer {
         &self.fingerprint
     }
 
-    pub(crate) fn pair(&self) -> KeyPair {
+    /// The key itself, for whoever signs something else than a text.
+    #[must_use]
+    pub fn pair(&self) -> KeyPair {
         self.pair.clone()
     }
 
-    fn of(cert: &Cert) -> Result<Self, Fault> {
+    fn of(folder: &Path, cert: &Cert) -> Result<Self, Fault> {
         let malformed = |error: openpgp::anyhow::Error| Fault::Malformed(error.into());
         let key = cert.primary_key().key().clone().parts_into_secret().map_err(malformed)?;
         let fingerprint = cert.fingerprint().to_hex().parse();
         Ok(Self {
+            folder: folder.to_owned(),
             pair: key.into_keypair().map_err(malformed)?,
             fingerprint: fingerprint.map_err(|_| Fault::Malformed("it is of another version".into()))?,
         })

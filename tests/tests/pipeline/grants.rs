@@ -153,7 +153,7 @@ fn a_host_fetches_what_two_persons_granted_once_and_nothing_else() {
     world.grant(5002, &["approve", HOST]).expect_code(&[0]).unwrap();
     world.let_in();
     assert_eq!(world.events().len(), 1);
-    assert_eq!(world.events()[0]["format"], "firn.log/1.8");
+    assert_eq!(world.events()[0]["format"], "firn.log/2.0");
     outbox_is_confined(&world);
     audit_names_it(&world);
     others_are_refused(&world);

@@ -10,7 +10,7 @@ use crate::version::Version;
 /// One line of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogLine {
-    /// `firn.log/1.0`; `firn.log/1.1`, `1.2`, `1.3`, `1.4`, `1.5`, `1.6`, `1.8` or `2.0` where the event says something that the one before does not have. See
+    /// `firn.log/1.0`; `firn.log/1.1`, `1.2`, `1.3`, `1.4` or `2.0` where the event says something that the one before does not have. See
     /// [`LogLine::format_for`].
     pub format: RecordVersion,
     /// Counts from 1.
@@ -39,10 +39,7 @@ impl LogLine {
             return RecordVersion::of(Self::NAME, SECOND);
         }
         let minor = match event {
-            Event::Grant(_) | Event::GrantEnd { .. } => 8,
-            Event::Restore { .. } => 6,
-            Event::Rot { .. } | Event::Healed { .. } => 5,
-            Event::Ingest(Ingest { measured: Some(_), .. }) | Event::Alarm { tripwire: Some(_), .. } => 4,
+            Event::Ingest(Ingest { measured: Some(_), .. }) => 4,
             Event::Ingest(Ingest { imported: true, .. }) => 3,
             Event::Ingest(Ingest { long_entry_bytes: 1.., .. }) => 2,
             Event::Ingest(Ingest { emergency: true, .. }) | Event::Reject { emergency: true, .. } => 1,
@@ -201,7 +198,15 @@ impl Event {
     fn is_of_second(&self) -> bool {
         match self {
             Event::Hold { snapshot, .. } | Event::Release { snapshot, .. } => snapshot.is_some(),
-            Event::Verify { .. } | Event::Prune { .. } | Event::Freed { .. } => true,
+            Event::Alarm { tripwire, .. } => tripwire.is_some(),
+            Event::Verify { .. }
+            | Event::Prune { .. }
+            | Event::Freed { .. }
+            | Event::Rot { .. }
+            | Event::Healed { .. }
+            | Event::Restore { .. }
+            | Event::Grant(_)
+            | Event::GrantEnd { .. } => true,
             _ => false,
         }
     }

@@ -212,7 +212,7 @@ fn imported_log() -> Vec<u8> {
     lines(&HostId::parse("web01").unwrap(), [imported, long, usual].map(Event::Ingest).into())
 }
 
-/// The events that came with version 1.5, and one that stays 1.0.
+/// What is lost and healed, and an event that stays 1.0.
 fn healing_log() -> Vec<u8> {
     let LogLine { event, .. } =
         LogLine::from_line(log().split_inclusive(|b| *b == b'\n').next().unwrap()).unwrap();
@@ -231,7 +231,7 @@ fn healing_log() -> Vec<u8> {
     lines(&HostId::parse("web01").unwrap(), events)
 }
 
-/// The fields that came with version 1.4.
+/// Alarms of tripwires, and the field that came with version 1.4.
 fn tripwire_log() -> Vec<u8> {
     let LogLine { event, .. } =
         LogLine::from_line(log().split_inclusive(|b| *b == b'\n').next().unwrap()).unwrap();
@@ -267,7 +267,7 @@ fn tripwire_log() -> Vec<u8> {
     lines(&HostId::parse("web01").unwrap(), events)
 }
 
-/// The event that came with version 1.6.
+/// Restores.
 fn restored_log() -> Vec<u8> {
     let restore = |path: Option<&str>, way, left_out, outcome| Event::Restore {
         snapshot: "20260102T030405Z-0000000001".into(),
@@ -361,11 +361,7 @@ fn the_golden_files_are_what_this_program_writes() {
         ("log-1.1", later_log()),
         ("log-1.2", newest_log()),
         ("log-1.3", imported_log()),
-        ("log-1.4", tripwire_log()),
-        ("log-1.5", healing_log()),
-        ("log-1.6", restored_log()),
         ("log-head.json", line(&records::log_head())),
-        ("log-1.8", granted_log()),
         ("grant.json", line(&records::grant())),
         ("lock.json", line(&records::lock())),
         ("drill-proved.json", line(&records::drill(DrillResult::Proved))),
@@ -381,6 +377,10 @@ fn the_golden_files_are_what_this_program_writes() {
         ("ledger", line(&records::ledger())),
         ("push-file", push_file(push::VERSION)),
         ("log", second_log()),
+        ("log-tripwires", tripwire_log()),
+        ("log-rot", healing_log()),
+        ("log-restores", restored_log()),
+        ("log-grants", granted_log()),
         ("prune-plan.json", line(&records::plan())),
         ("published-state", published_with_admission().encode().unwrap()),
     ];

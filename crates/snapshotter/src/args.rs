@@ -4,14 +4,14 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use cli::{Common, Manual};
-use formats::{ContentHash, HostId};
+use formats::HostId;
 
 use crate::grant::args::GrantVerb;
 use crate::hold::{Reason, Target};
 use crate::host::args::HostVerb;
 use crate::prune::Step;
 use crate::when::When;
-use crate::{diff, explain, find, import, restore, take};
+use crate::{diff, explain, find, import, restore, take, verify};
 
 /// The program's name, in reports.
 pub(crate) const PROGRAM: &str = "snapshotter";
@@ -55,29 +55,6 @@ a file before the host's next push over the network is judged: a later one is ta
 With --watch it stays until it is ended (SIGTERM; it finishes the push at work and ends with 0). A host that is added meanwhile is watched too. A push that
 could not be judged is said on standard error and tried again, after a minute and then after longer and longer, up to a quarter of an hour. A host gets at most
 100 processes a minute, and one a minute while what it seals is no push.";
-
-const VERIFY_EXAMPLES: &str = "Examples:
-  snapshotter verify
-  snapshotter verify web01
-  snapshotter verify --rolling
-  snapshotter verify --rolling --repair
-  snapshotter verify web01 --repair
-  snapshotter verify --log
-  snapshotter verify --log web01 --certificate /media/signing-key.asc
-
-Reads the log, every manifest and every file again, and changes nothing. A file with many names is read once, and every snapshot and path that has it is named if it
-has rotted. Where all of a history is well, that is noted in its log: `prune` wants to see it; ends with 3 if it could not be noted. Ends with 28 if a log or a
-manifest is damaged, with 29 if a snapshot's files differ from its manifest, also where that is mended.
-
-With --rolling it reads the logs and manifests, and of the files and folders a share: all of them within `cycle_days` (30), a day that was missed along with the next.
-When a cycle is over and was well, that is noted in the log. `bytes_per_second` keeps it slow.
-
-With --repair what has rotted is noted in the log and taken out of all snapshots, into the folder .rot of the history. Where another file of the same history has the
-content, every name gets that at once; else the host is asked for it, and its next push brings it back to every name. docs/history.md tells all of it.
-
-With --log only the logs are read: each line against the one before, what lies there against the log, and the log against its newest line that the server's key has
-signed. A log that was shortened or written anew since is damage, 28; one that is not signed ends with 3. --certificate takes a copy that was kept elsewhere, as
-whoever broke in here has the key, too; --head takes the hash that an ice record names as `log_head`. docs/history.md tells more.";
 
 const PRUNE_EXAMPLES: &str = "Examples:
   snapshotter prune --plan
@@ -199,26 +176,8 @@ pub(crate) enum Verb {
     #[command(after_help = restore::args::EXAMPLES)]
     Restore(restore::args::Asked),
     /// Read everything again, and name every defect
-    #[command(after_help = VERIFY_EXAMPLES)]
-    Verify {
-        /// Only this host
-        host: Option<HostId>,
-        /// Read what is due today of a cycle of `cycle_days`
-        #[arg(long)]
-        rolling: bool,
-        /// Take what has rotted out of the snapshots, ask the host for it, and mend what can be mended at once
-        #[arg(long)]
-        repair: bool,
-        /// Only the logs, and what the server's key has signed of them
-        #[arg(long, conflicts_with_all = ["rolling", "repair"])]
-        log: bool,
-        /// Believe signatures by this certificate, not by the one beside the key
-        #[arg(long, value_name = "FILE", requires = "log")]
-        certificate: Option<PathBuf>,
-        /// This hash, from an ice or a note elsewhere, must be one of the host's log
-        #[arg(long, value_name = "HASH", requires_all = ["log", "host"])]
-        head: Option<ContentHash>,
-    },
+    #[command(after_help = verify::args::EXAMPLES)]
+    Verify(verify::args::Typed),
     /// Remove snapshots that no rule keeps, after a plan has waited
     #[command(after_help = PRUNE_EXAMPLES)]
     Prune {
@@ -397,7 +356,7 @@ impl Verb {
             Verb::Find { .. } => "find",
             Verb::Diff { .. } => "diff",
             Verb::Restore(_) => "restore",
-            Verb::Verify { .. } => "verify",
+            Verb::Verify(_) => "verify",
             Verb::Prune { .. } => "prune",
             Verb::Hold { .. } => "hold",
             Verb::Release { .. } => "release",

@@ -84,15 +84,7 @@ fn unprivileged(run: &mut Run, settings: &Settings, verb: &Verb) -> Result<Exit,
         Verb::Diff { host, first, second, path } => {
             diff::run(run, settings, host, (first, second), path.as_deref())
         }
-        Verb::Verify { host, log: true, certificate, head, .. } => {
-            let (host, certificate) = (host.as_ref(), certificate.as_ref());
-            verify::log::run(run, settings, &verify::log::Asked { host, certificate, head: *head })
-        }
-        Verb::Verify { host, rolling, repair, .. } => {
-            let extent = if *rolling { verify::Extent::Due } else { verify::Extent::Whole };
-            let repair = if *repair { verify::Repair::Asked } else { verify::Repair::Never };
-            verify::run(run, settings, verify::Asked { host: host.as_ref(), extent, repair })
-        }
+        Verb::Verify(asked) => verify_of(run, settings, asked),
         Verb::HealHosts => heal::foreman::child(run, settings),
         Verb::HealHost { host } => heal::host::run(run, settings, host),
         Verb::Note => scribe::child(settings),
@@ -124,4 +116,15 @@ fn unprivileged(run: &mut Run, settings: &Settings, verb: &Verb) -> Result<Exit,
         | Verb::Audit { .. }
         | Verb::AuditAttempts => Err(Failed::bug("choosing a verb", "it was chosen before")),
     }
+}
+
+/// The logs alone, or all.
+fn verify_of(run: &mut Run, settings: &Settings, typed: &verify::args::Typed) -> Result<Exit, Failed> {
+    let (host, certificate) = (typed.host.as_ref(), typed.certificate.as_ref());
+    if typed.log {
+        return verify::log::run(run, settings, &verify::log::Asked { host, certificate, head: typed.head });
+    }
+    let extent = if typed.rolling { verify::Extent::Due } else { verify::Extent::Whole };
+    let repair = if typed.repair { verify::Repair::Asked } else { verify::Repair::Never };
+    verify::run(run, settings, verify::Asked { host, extent, repair })
 }

@@ -1,6 +1,7 @@
 //! Reads everything again: the log, every manifest, every file, or a share of the files each day. Changes nothing, and could not: that all was well,
 //! and how far a cycle has come, is noted by a process apart, and what is lost is mended by others.
 
+pub(crate) mod args;
 pub(crate) mod cycle;
 mod defect;
 mod folders;

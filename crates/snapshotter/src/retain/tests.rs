@@ -152,6 +152,33 @@ fn the_default_keeps_two_years_and_no_more_than_it_says() {
     assert_eq!((count(Rule::Monthly), count(Rule::Reach)), (24, 0));
 }
 
+/// A host pushes three times a day, and from some push on what somebody else wants. Whenever that begins: a good version is there for two years,
+/// and it is not older than a month; after that the rules keep none.
+#[test]
+fn for_two_years_a_good_snapshot_is_left_whenever_the_garbage_began() {
+    let (mut worst, good_days) = (0, 60);
+    // Every day of a month, with the first push of the day.
+    for begun in (0..=3 * 31).step_by(3) {
+        let first_bad = START + good_days * DAY_SECONDS + begun * 8 * HOUR;
+        let last_good = first_bad - 8 * HOUR;
+        let mut times: Vec<i64> = Vec::new();
+        let mut time = START;
+        while time <= first_bad + 800 * DAY_SECONDS {
+            times.push(time);
+            let mut rules = retain(&times, &DEFAULT).into_iter();
+            times.retain(|_| rules.next().is_some_and(|rule| rule.is_some()));
+            let good = times.iter().rfind(|time| **time < first_bad);
+            if (first_bad..first_bad + 731 * DAY_SECONDS).contains(&time) {
+                worst = worst.max(last_good - good.expect("no good one is left"));
+            }
+            time += 8 * HOUR;
+        }
+        assert!(times[0] >= first_bad, "the control: no rule keeps one for ever");
+    }
+    println!("a good one is left for 731 days, at worst {} days older than the last", worst / DAY_SECONDS);
+    assert!((25 * DAY_SECONDS..=31 * DAY_SECONDS).contains(&worst), "{worst}");
+}
+
 /// By a policy that keeps a week and nothing else: what nobody keeps goes each day, and the history still reaches back.
 #[test]
 fn the_oldest_stays_until_another_is_old_enough() {

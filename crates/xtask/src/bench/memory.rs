@@ -1,4 +1,4 @@
-//! The most memory that a push takes, on both sides.
+//! The most memory that a push takes, on both sides, and what the server does with it afterwards.
 
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,15 +13,20 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 pub(crate) struct Peak {
     pub(crate) client: u64,
     pub(crate) receiver: u64,
+    pub(crate) snapshotter: u64,
 }
 
 impl Peak {
     pub(crate) fn max(self, other: Peak) -> Peak {
-        Peak { client: self.client.max(other.client), receiver: self.receiver.max(other.receiver) }
+        Peak {
+            client: self.client.max(other.client),
+            receiver: self.receiver.max(other.receiver),
+            snapshotter: self.snapshotter.max(other.snapshotter),
+        }
     }
 }
 
-/// Looks at both sides while `work` runs.
+/// Looks at all of them while `work` runs.
 pub(crate) fn watch<T>(work: impl FnOnce() -> Result<T>) -> Result<(T, Peak)> {
     let ended = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -48,6 +53,7 @@ fn look() -> Peak {
         match status.lines().find_map(|line| line.strip_prefix("Name:")).map(str::trim) {
             Some("push-client") => sum.client += mark(&status),
             Some("receiver") => sum.receiver += mark(&status),
+            Some("snapshotter") => sum.snapshotter += mark(&status),
             _ => {}
         }
     }

@@ -9,7 +9,7 @@ pub(crate) mod charge;
 mod commit;
 mod contents;
 mod copy;
-mod crew;
+pub(crate) mod crew;
 mod fault;
 mod groups;
 mod hand;

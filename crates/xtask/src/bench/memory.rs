@@ -1,9 +1,11 @@
 //! The most memory that a push takes, on both sides, and what the server does with it afterwards.
 
 use std::fs;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::disk;
 use crate::trouble::{Result, Trouble};
 
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -53,11 +55,17 @@ fn look() -> Peak {
         match status.lines().find_map(|line| line.strip_prefix("Name:")).map(str::trim) {
             Some("push-client") => sum.client += mark(&status),
             Some("receiver") => sum.receiver += mark(&status),
-            Some("snapshotter") => sum.snapshotter += mark(&status),
+            _ if is_snapshotter(&process.path()) => sum.snapshotter += mark(&status),
             _ => {}
         }
     }
     sum
+}
+
+/// By its file: what it starts of itself has another name to the kernel. Those of others on this machine are passed over.
+fn is_snapshotter(process: &Path) -> bool {
+    let file = fs::read_link(process.join("exe")).unwrap_or_default();
+    file.starts_with(disk::folder()) && file.ends_with("bin/snapshotter")
 }
 
 /// The kernel's own mark of the most resident memory that a process ever had, in bytes, from its `/proc/PID/status`.

@@ -45,8 +45,8 @@ impl Dir {
     }
 
     /// As [`Dir::remove_tree`], and shows each name below `name` to `before` ahead of its removal, with the number of its inode; a folder once all
-    /// that was in it is gone: whoever wants to know what it frees, or not to remove too fast. What `before` returns is dropped when the name is gone.
-    /// An error of `before` ends it.
+    /// that was in it is gone: whoever wants to know what it frees, or not to remove too fast. What `before` returns is dropped when the name is
+    /// gone. An error of `before` ends it.
     pub fn remove_tree_seen<H>(&self, name: Name<'_>, before: Before<'_, H>) -> Result<()> {
         match unlinkat(self.as_fd(), name, AtFlags::empty()) {
             Ok(()) => return Ok(()),

@@ -93,8 +93,8 @@ fn moved(answer: durable::Result<()>) -> durable::Result<()> {
     }
 }
 
-/// Removes what lies in the trash, not while the host is on hold, which may begin at any moment. Adds to `freed_bytes` what files lost their last name,
-/// also if not all of it could be removed. One snapshot on each processor: what takes the time is the kernel's, folder by folder.
+/// Removes what lies in the trash, not while the host is on hold, which may begin at any moment. Adds to `freed_bytes` what files lost their last
+/// name, also if not all of it could be removed. One snapshot on each processor: what takes the time is the kernel's, folder by folder.
 pub(crate) fn empty(
     history: &HostHistory,
     names_per_second: u32,

@@ -3,8 +3,10 @@
 //! What is timed, as wall time of one command, the disk flushed before, warm but for `find`:
 //! - a snapshot: `snapshotter ingest` of a sealed push in which 1 % of the files is new;
 //! - rsnapshot: `rsnapshot alpha` of a folder on the same file system in which the same files are new; it does not sync what it wrote;
-//! - `linkat`: two threads in our own process that make the folders and links of the newest snapshot beside it, from names in memory; `.sync`: and then sync the file system;
-//! - a prune: `snapshotter prune --execute` of ten snapshots of twenty, as fast as it can, until its trash is empty, against `rm -rf` of as many of rsnapshot's;
+//! - `linkat`: two threads in our own process that make the folders and links of the newest snapshot beside it, from names in memory; `.sync`: and
+//!   then sync the file system;
+//! - a prune: `snapshotter prune --execute` of ten snapshots of twenty, as fast as it can, until its trash is empty, against `rm -rf` of as many of
+//!   rsnapshot's;
 //! - interference: an ingest of another host alone, and while such a prune removes as fast as it does by default;
 //! - a search: `snapshotter find` of one path, nothing in the page cache.
 

@@ -58,7 +58,7 @@ fn what_several_threads_free_together_is_counted_once() {
     let has = |number: u8| match number {
         9 => state(9),
         number => (0..SHARED).fold(state(number), |state, n| {
-            state.with(&format!("shared/{n}"), file(vec![7; 1 + usize::try_from(n).unwrap()]))
+            state.with(&format!("etc/shared-{n}"), file(vec![7; 1 + usize::try_from(n).unwrap()]))
         }),
     };
     let world = World::quick();

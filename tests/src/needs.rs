@@ -75,14 +75,14 @@ pub const NEEDS: &[Need] = &[
     need("rsync", Purpose::Server, Check::Program("rsync")),
     // disks, for the tests and the benchmark
     need("e2fsprogs", Purpose::Server, Check::Program("mkfs.ext4")),
+    // a history to take over, and one to be measured against
+    need("rsnapshot", Purpose::Server, Check::Program("rsnapshot")),
     need("strace", Purpose::Test, Check::Program("strace")),
     need("attr", Purpose::Test, Check::Program("setfattr")),
     need("acl", Purpose::Test, Check::Program("setfacl")),
     need("libcap2-bin", Purpose::Test, Check::Program("setcap")),
     // its loose objects are packed, which is no alarm
     need("git", Purpose::Test, Check::Program("git")),
-    // a history to take over
-    need("rsnapshot", Purpose::Test, Check::Program("rsnapshot")),
     // clocks that are wrong
     need("faketime", Purpose::Test, Check::Program("faketime")),
     // machines with an init, a network and disks of their own; tests/rig

@@ -1,8 +1,12 @@
 //! Removing a tree whose content somebody else chose.
 
+use std::mem::MaybeUninit;
 use std::os::fd::AsFd;
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, ResolveFlags, renameat_with, unlinkat};
+use rustix::fs::{
+    AtFlags, FileType, Mode, OFlags, RawDir, RenameFlags, ResolveFlags, SeekFrom, renameat_with, seek,
+    unlinkat,
+};
 use rustix::io::Errno;
 
 use crate::open::FOLDER;
@@ -13,78 +17,95 @@ use crate::{Dir, Error, FileKind, Name, Result, Step};
 /// needs this many descriptors and no recursion.
 const DEPTH_MAX: usize = 32;
 
-/// Names read before they are removed; the folder is read again until it is empty.
-const BATCH: usize = 1_024;
+/// Names read before they are removed, in bytes as the kernel lists them; the folder is read on until it is empty.
+const BATCH_BYTES: usize = 32 * 1_024;
 
 struct Level {
     dir: Dir,
     name: Vec<u8>,
-    pending: Vec<(Vec<u8>, FileType)>,
+    inode: u64,
+    pending: Vec<Child>,
 }
+
+struct Child {
+    name: Vec<u8>,
+    inode: u64,
+    kind: FileType,
+}
+
+/// What sees each name before it goes: the folder, the name in it, and the inode's number as the folder has it.
+type Before<'a, H> = &'a mut dyn FnMut(&Dir, Name<'_>, u64) -> Result<H>;
 
 impl Dir {
     /// Removes `name` and, if it is a folder, everything beneath it. Symbolic links are removed, never followed; a mount
     /// point beneath is refused; folders of one's own that are closed to their owner are opened first. Killed half-way,
     /// the next call removes the rest. Not on the disk before [`Dir::sync`].
     pub fn remove_tree(&self, name: Name<'_>) -> Result<()> {
-        self.remove_tree_seen(name, &mut |_, _| Ok(()))
+        self.remove_tree_seen(name, &mut |_, _, _| Ok(()))
     }
 
-    /// As [`Dir::remove_tree`], and shows each name below `name` to `before` ahead of its removal, a folder once it is empty: whoever wants to know
-    /// what it frees, or not to remove too fast. An error of `before` ends it.
-    pub fn remove_tree_seen(
-        &self,
-        name: Name<'_>,
-        before: &mut dyn FnMut(&Dir, Name<'_>) -> Result<()>,
-    ) -> Result<()> {
+    /// As [`Dir::remove_tree`], and shows each name below `name` to `before` ahead of its removal, with the number of its inode; a folder once all
+    /// that was in it is gone: whoever wants to know what it frees, or not to remove too fast. What `before` returns is dropped when the name is
+    /// gone. An error of `before` ends it.
+    pub fn remove_tree_seen<H>(&self, name: Name<'_>, before: Before<'_, H>) -> Result<()> {
         match unlinkat(self.as_fd(), name, AtFlags::empty()) {
             Ok(()) => return Ok(()),
             Err(errno) if may_be_folder(errno) && self.stat(name)?.kind == FileKind::Folder => {}
             Err(errno) => return Err(Error::new(Step::Remove, name.as_bytes(), errno)),
         }
-        let mut stack = vec![self.enter(name.as_bytes())?];
+        let mut buffer = vec![MaybeUninit::uninit(); BATCH_BYTES];
+        let mut stack = vec![self.enter(name.as_bytes(), 0)?];
         while let Some(level) = stack.last_mut() {
-            if let Some((child, kind)) = level.pending.pop() {
-                if level.dir.remove_or_keep_folder(&child, kind, before)? {
+            if let Some(child) = level.pending.pop() {
+                if level.dir.remove_or_keep_folder(&child, before)? {
                     continue;
                 }
                 if let Some(deeper) = descend(&stack, &child)? {
                     stack.push(deeper);
                 }
-            } else if !level.refill()?
+            } else if !level.refill(&mut buffer)?
                 && let Some(done) = stack.pop()
+                && let Some(again) = self.leave(&stack, done, before)?
             {
-                let name = Name::new(&done.name)?;
-                if let Some(Err(error)) = stack.last().map(|above| before(&above.dir, name))
-                    && !error.is_not_found()
-                {
-                    return Err(error);
-                }
-                let parent = stack.last().map_or(self, |level| &level.dir);
-                parent.remove_dir(name)?;
+                stack.push(again);
             }
         }
         Ok(())
     }
 
+    /// Removes a folder that was read to its end. If it is not empty it comes back, to be read from its start.
+    fn leave<H>(&self, above: &[Level], done: Level, before: Before<'_, H>) -> Result<Option<Level>> {
+        let name = Name::new(&done.name)?;
+        let held = match above.last().map(|level| before(&level.dir, name, done.inode)).transpose() {
+            Err(error) if error.is_not_found() => None,
+            held => held?,
+        };
+        let parent = above.last().map_or(self, |level| &level.dir);
+        let removed = unlinkat(parent.as_fd(), name, AtFlags::REMOVEDIR);
+        drop(held);
+        match removed {
+            Ok(()) => Ok(None),
+            Err(Errno::NOTEMPTY) => {
+                seek(done.dir.as_fd(), SeekFrom::Start(0)).map_err(Error::at(Step::List, &done.name))?;
+                Ok(Some(done))
+            }
+            Err(errno) => Err(Error::new(Step::Remove, name.as_bytes(), errno)),
+        }
+    }
+
     /// Tells whether the child is gone; if not, it is a folder.
-    fn remove_or_keep_folder(
-        &self,
-        child: &[u8],
-        kind: FileType,
-        before: &mut dyn FnMut(&Dir, Name<'_>) -> Result<()>,
-    ) -> Result<bool> {
-        if kind == FileType::Directory {
+    fn remove_or_keep_folder<H>(&self, child: &Child, before: Before<'_, H>) -> Result<bool> {
+        if child.kind == FileType::Directory {
             return Ok(false);
         }
-        match before(self, Name::new(child)?) {
+        let _held = match before(self, Name::new(&child.name)?, child.inode) {
             Err(error) if error.is_not_found() => return Ok(true),
-            answer => answer?,
-        }
-        match unlinkat(self.as_fd(), child, AtFlags::empty()) {
+            held => held?,
+        };
+        match unlinkat(self.as_fd(), child.name.as_slice(), AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(true),
             Err(Errno::ISDIR) => Ok(false),
-            Err(errno) => Err(Error::new(Step::Remove, child, errno)),
+            Err(errno) => Err(Error::new(Step::Remove, &child.name, errno)),
         }
     }
 
@@ -99,9 +120,9 @@ impl Dir {
         }
     }
 
-    fn enter(&self, child: &[u8]) -> Result<Level> {
-        let dir = self.open_even_if_closed(child).map_err(Error::at(Step::Remove, child))?;
-        Ok(Level { dir, name: child.to_vec(), pending: Vec::new() })
+    fn enter(&self, name: &[u8], inode: u64) -> Result<Level> {
+        let dir = self.open_even_if_closed(name).map_err(Error::at(Step::Remove, name))?;
+        Ok(Level { dir, name: name.to_vec(), inode, pending: Vec::new() })
     }
 
     /// Opens a folder of one's own so that it can be emptied, whatever its permissions.
@@ -126,13 +147,13 @@ impl Dir {
 }
 
 /// Enters the child of the deepest level, or moves it up to the first level when too many are held already.
-fn descend(stack: &[Level], child: &[u8]) -> Result<Option<Level>> {
+fn descend(stack: &[Level], child: &Child) -> Result<Option<Level>> {
     let (Some(top), Some(deepest)) = (stack.first(), stack.last()) else { return Ok(None) };
-    match deepest.dir.enter(child) {
+    match deepest.dir.enter(&child.name, child.inode) {
         Ok(level) if stack.len() < DEPTH_MAX => Ok(Some(level)),
         Ok(level) => {
             drop(level); // entered only to be made usable: moving a folder needs write permission on it
-            deepest.dir.move_up(child, &top.dir).map(|()| None)
+            deepest.dir.move_up(&child.name, &top.dir).map(|()| None)
         }
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(error),
@@ -141,14 +162,16 @@ fn descend(stack: &[Level], child: &[u8]) -> Result<Option<Level>> {
 
 impl Level {
     /// Reads the next names; tells whether there were any.
-    fn refill(&mut self) -> Result<bool> {
-        for entry in self.dir.stream()? {
+    fn refill(&mut self, buffer: &mut [MaybeUninit<u8>]) -> Result<bool> {
+        let mut names = RawDir::new(self.dir.as_fd(), buffer);
+        while let Some(entry) = names.next() {
             let entry = entry.map_err(Error::at(Step::List, &self.name))?;
             let name = entry.file_name().to_bytes();
             if !matches!(name, b"." | b"..") {
-                self.pending.push((name.to_vec(), entry.file_type()));
+                let (name, inode, kind) = (name.to_vec(), entry.ino(), entry.file_type());
+                self.pending.push(Child { name, inode, kind });
             }
-            if self.pending.len() >= BATCH {
+            if names.is_buffer_empty() && !self.pending.is_empty() {
                 break;
             }
         }

@@ -9,7 +9,7 @@ pub(crate) mod charge;
 mod commit;
 mod contents;
 pub(crate) mod copy;
-mod crew;
+pub(crate) mod crew;
 pub(crate) mod fault;
 mod groups;
 mod hand;

@@ -34,8 +34,8 @@ fn each_name_below_a_tree_is_shown_before_it_goes_and_a_folder_when_it_is_empty(
     fs::create_dir_all(s.at("tree/sub/empty")).unwrap();
     fs::write(s.at("tree/sub/file"), "x").unwrap();
     let mut shown = Vec::new();
-    let seen = s.dir.remove_tree_seen(name("tree"), &mut |folder, name| {
-        folder.stat(name)?;
+    let seen = s.dir.remove_tree_seen(name("tree"), &mut |folder, name, inode| {
+        assert_eq!(folder.stat(name)?.inode, inode);
         shown.push(String::from_utf8(name.as_bytes().to_vec()).unwrap());
         Ok(())
     });

@@ -21,7 +21,7 @@ use super::judge::{Facts, Fate, Last, Refusal, SameLog, Scope, judge};
 use super::outcome::{Outcome, Spared};
 use super::plans::{Numbered, Plans};
 use super::settings::PruneSettings;
-use super::trash::{self, Pace, Present, Trash};
+use super::trash::{self, Present};
 use super::{Step, iced};
 use crate::host::record::HostRecord;
 use crate::ingest_host::publish;
@@ -118,7 +118,7 @@ fn confine(settings: &Settings, desk: &Desk<'_>, signing: &Signing) -> Result<()
     sandbox::limits::limit_core_zero()?;
     sandbox::limits::limit_open_files(OPEN_FILES)?;
     let mut confinement =
-        Confinement::new(Profile::Ingest).landlock(settings.landlock()).threads(Threads::One);
+        Confinement::new(Profile::Ingest).landlock(settings.landlock()).threads(Threads::More);
     confinement = confinement.write_tree_beneath(desk.history.dir());
     for folder in [&desk.jail.sealed, &desk.jail.incoming].into_iter().flatten() {
         confinement = confinement.read_beneath(folder);
@@ -228,7 +228,7 @@ impl Desk<'_> {
 
     /// Holds no lock but that of the plans.
     fn empty_trash(&self, outcome: &mut Outcome) -> Result<(), Trouble> {
-        let emptied = self.remove_trash(&mut outcome.freed_bytes);
+        let emptied = trash::empty(&self.history, self.settings.names_per_second, &mut outcome.freed_bytes);
         if outcome.freed_bytes > 0 {
             // However long an ingest takes: nobody else knows how many they were.
             let host = self.history.host();
@@ -239,20 +239,6 @@ impl Desk<'_> {
             self.publish(log.log())?;
         }
         emptied
-    }
-
-    /// Not while the host is on hold, which may begin at any moment.
-    fn remove_trash(&self, freed_bytes: &mut u64) -> Result<(), Trouble> {
-        let mut trash = Trash::open(&self.history).map_err(self.at("looking at"))?;
-        let mut pace = Pace::new(self.settings.names_per_second);
-        while !trash.is_empty() {
-            let log = self.history.log().map_err(Trouble::history(self.history.host()))?;
-            if log.hold().is_some() {
-                break;
-            }
-            trash.remove_one(&mut pace, freed_bytes).map_err(self.at("emptying the trash of"))?;
-        }
-        Ok(())
     }
 
     /// The host is told what room it has now, and not only after its next push. Under the lock of whoever writes.

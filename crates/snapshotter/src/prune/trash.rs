@@ -5,13 +5,21 @@
 //! what is in the trash is removed.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::{self, Builder};
 use std::time::{Duration, Instant};
 
 use durable::{Dir, FileKind, Name};
 use history::{HostHistory, Log, SnapshotName, layout};
 
+use crate::ingest_host::crew;
+use crate::trouble::Trouble;
+
 /// So many names are removed between two looks at the time.
 const LOOK_EVERY: u64 = 256;
+/// So few that they are nothing, so many that two threads seldom want one at the same time.
+const INODE_LOCKS: u64 = 1_024;
 /// More than any history has.
 const NAMES_MAX: usize = 1_000_000;
 
@@ -85,65 +93,103 @@ fn moved(answer: durable::Result<()>) -> durable::Result<()> {
     }
 }
 
-/// The trash, open, and what lies in it. Nothing if there is none.
-#[derive(Debug, Default)]
-pub(crate) struct Trash {
-    dir: Option<Dir>,
-    names: Vec<Vec<u8>>,
+/// Removes what lies in the trash, not while the host is on hold, which may begin at any moment. Adds to `freed_bytes` what files lost their last
+/// name, also if not all of it could be removed. One snapshot on each processor: what takes the time is the kernel's, folder by folder.
+pub(crate) fn empty(
+    history: &HostHistory,
+    names_per_second: u32,
+    freed_bytes: &mut u64,
+) -> Result<(), Trouble> {
+    let at = || Trouble::folder(format!("emptying the trash of the history of {}", history.host()));
+    let dir = match history.dir().open_dir(layout::TRASH) {
+        Err(error) if error.is_not_found() => return Ok(()),
+        dir => dir.map_err(at())?,
+    };
+    let names = Mutex::new(dir.names_at_most(NAMES_MAX).map_err(at())?);
+    let removal = Removal::new(names_per_second);
+    let has_failed = AtomicBool::new(false);
+    let remove = || -> Result<(), Trouble> {
+        while !has_failed.load(Ordering::Relaxed) {
+            let Some(name) = names.lock().unwrap_or_else(PoisonError::into_inner).pop() else { break };
+            let log = history.log().map_err(Trouble::history(history.host()))?;
+            if log.hold().is_some() {
+                break;
+            }
+            removal.remove(&dir, &name).map_err(at())?;
+        }
+        Ok(())
+    };
+    let work = || remove().inspect_err(|_| has_failed.store(true, Ordering::Relaxed));
+    let emptied = thread::scope(|scope| {
+        // A thread that cannot be started is not missed.
+        let start = |_| Builder::new().spawn_scoped(scope, work).ok();
+        let helpers: Vec<_> = (1..crew::size()).filter_map(start).collect();
+        let removed = work();
+        helpers.into_iter().fold(removed, |removed, helper| {
+            removed.and(helper.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        })
+    });
+    *freed_bytes = freed_bytes.saturating_add(removal.freed_bytes.into_inner());
+    emptied
 }
 
-impl Trash {
-    pub(crate) fn open(history: &HostHistory) -> durable::Result<Self> {
-        let dir = match history.dir().open_dir(layout::TRASH) {
-            Err(error) if error.is_not_found() => return Ok(Self::default()),
-            dir => dir?,
-        };
-        let names = dir.names_at_most(NAMES_MAX)?;
-        Ok(Self { dir: Some(dir), names })
+/// What those who empty a trash together share.
+#[derive(Debug)]
+struct Removal {
+    pace: Pace,
+    freed_bytes: AtomicU64,
+    /// One for many inodes: whoever takes the last name of a file must know that it is the last.
+    inodes: Vec<Mutex<()>>,
+}
+
+impl Removal {
+    fn new(names_per_second: u32) -> Self {
+        let inodes = (0..INODE_LOCKS).map(|_| Mutex::new(())).collect();
+        Self { pace: Pace::new(names_per_second), freed_bytes: AtomicU64::new(0), inodes }
     }
 
-    /// Whether nothing is left.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.names.is_empty()
-    }
-
-    /// Removes one of what lies there. Adds to `freed_bytes` what files lost their last name, also of one that it
-    /// could not remove to its end.
-    pub(crate) fn remove_one(&mut self, pace: &mut Pace, freed_bytes: &mut u64) -> durable::Result<()> {
-        let (Some(dir), Some(name)) = (&self.dir, self.names.pop()) else { return Ok(()) };
-        pace.step();
-        dir.remove_tree_seen(Name::new(&name)?, &mut |folder, name| {
-            pace.step();
-            let stat = folder.stat(name)?;
-            if stat.kind == FileKind::File && stat.links == 1 {
-                *freed_bytes = freed_bytes.saturating_add(stat.size);
-            }
-            Ok(())
+    /// Removes one of what lies there.
+    fn remove(&self, trash: &Dir, name: &[u8]) -> durable::Result<()> {
+        self.pace.step();
+        trash.remove_tree_seen(Name::new(name)?, &mut |folder, name, inode| {
+            self.pace.step();
+            self.see(folder, name, inode)
         })?;
-        dir.sync()
+        trash.sync()
+    }
+
+    /// Counts what the name frees. Until it is gone nobody else removes a name of the same inode.
+    fn see(&self, folder: &Dir, name: Name<'_>, inode: u64) -> durable::Result<Option<MutexGuard<'_, ()>>> {
+        let place = usize::try_from(inode % INODE_LOCKS).unwrap_or_default();
+        let held = self.inodes.get(place).map(|lock| lock.lock().unwrap_or_else(PoisonError::into_inner));
+        let stat = folder.stat(name)?;
+        if stat.kind == FileKind::File && stat.links == 1 {
+            self.freed_bytes.fetch_add(stat.size, Ordering::Relaxed);
+        }
+        Ok(held)
     }
 }
 
 /// Waits where it would be too fast.
 #[derive(Debug)]
-pub(crate) struct Pace {
+struct Pace {
     per_second: u32,
     began: Instant,
-    names: u64,
+    names: AtomicU64,
 }
 
 impl Pace {
     /// So many names a second; 0 for as many as can be.
-    pub(crate) fn new(per_second: u32) -> Self {
-        Self { per_second, began: Instant::now(), names: 0 }
+    fn new(per_second: u32) -> Self {
+        Self { per_second, began: Instant::now(), names: AtomicU64::new(0) }
     }
 
-    fn step(&mut self) {
-        self.names += 1;
-        if self.per_second == 0 || !self.names.is_multiple_of(LOOK_EVERY) {
+    fn step(&self) {
+        let names = self.names.fetch_add(1, Ordering::Relaxed) + 1;
+        if self.per_second == 0 || !names.is_multiple_of(LOOK_EVERY) {
             return;
         }
-        let due = Duration::from_secs_f64(self.names as f64 / f64::from(self.per_second));
+        let due = Duration::from_secs_f64(names as f64 / f64::from(self.per_second));
         std::thread::sleep(due.saturating_sub(self.began.elapsed()));
     }
 }

@@ -7,7 +7,9 @@ use formats::records::log::Event;
 use history::LogAppender;
 
 use crate::kill::{inject_into, strace};
-use crate::pruned::{NOTHING, assert_whole, execute, place, planned, sequences};
+use crate::pruned::{NOTHING, assert_whole, execute, place, planned, sequences, state, wait};
+use crate::push::Push;
+use crate::state::file;
 use crate::world::World;
 
 fn disturbed(world: &World, call: &str, how: &str, words: &[&str]) -> Option<Output> {
@@ -47,6 +49,36 @@ fn what_was_removed_and_freed_is_told_and_noted_though_a_later_step_fails() {
     execute(&world, 0);
     assert_eq!(freed(&world), freed(&whole));
     assert_whole(&world);
+}
+
+/// Snapshots are removed side by side: of a file that several of them have, exactly one removes the last name.
+#[test]
+fn what_several_threads_free_together_is_counted_once() {
+    const SHARED: u64 = 200;
+    let has = |number: u8| match number {
+        9 => state(9),
+        number => (0..SHARED).fold(state(number), |state, n| {
+            state.with(&format!("etc/shared-{n}"), file(vec![7; 1 + usize::try_from(n).unwrap()]))
+        }),
+    };
+    let world = World::quick();
+    let text = fs::read_to_string(&world.config).unwrap();
+    fs::write(&world.config, format!("keep_days = 0\n{text}\n{NOTHING}keep_min = 1\n")).unwrap();
+    for number in 1..=9 {
+        let push = match number {
+            1 => Push::whole(1, &has(1)),
+            number => Push::delta(number, &has(number - 1), &has(number)),
+        };
+        world.seal(u64::from(number), &push.bytes());
+    }
+    world.ingest(0);
+    assert_eq!(world.run(&["verify"]).code, 0);
+    wait(&world);
+    execute(&world, 0);
+    assert_eq!(sequences(&world), [9]);
+    let shared: u64 = (1..=SHARED).sum();
+    let own: u64 = (1..9).map(|number| 10_000 + number + "number 1".len() as u64).sum();
+    assert_eq!(freed(&world), shared + own);
 }
 
 #[test]

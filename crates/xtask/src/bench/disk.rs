@@ -26,6 +26,11 @@ pub(crate) enum Use {
     Many,
 }
 
+/// Where our disk is mounted. Root-owned all the way, as a chroot must be.
+pub(super) fn folder() -> PathBuf {
+    PathBuf::from(format!("/srv/firn-bench-{}", std::process::id()))
+}
+
 /// The mounted disk. It is unmounted and removed when dropped, or when we are killed.
 pub(crate) struct Disk {
     image: PathBuf,
@@ -40,8 +45,7 @@ impl Disk {
         enough_room(&place)?;
         let tag = std::process::id();
         let image = place.join(format!("disk-{tag}.ext4"));
-        // Root-owned all the way, as a chroot must be.
-        let folder = PathBuf::from(format!("/srv/firn-bench-{tag}"));
+        let folder = folder();
         std::fs::create_dir(&folder)?;
         let disk = Disk { _janitor: Janitor::hire(&folder, Some(&image))?, image, folder };
         File::create(&disk.image)?.set_len(BYTES)?;

@@ -1,9 +1,11 @@
-//! The most memory that a push takes, on both sides.
+//! The most memory that a push takes, on both sides, and what the server does with it afterwards.
 
 use std::fs;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::disk;
 use crate::trouble::{Result, Trouble};
 
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -13,15 +15,20 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 pub(crate) struct Peak {
     pub(crate) client: u64,
     pub(crate) receiver: u64,
+    pub(crate) snapshotter: u64,
 }
 
 impl Peak {
     pub(crate) fn max(self, other: Peak) -> Peak {
-        Peak { client: self.client.max(other.client), receiver: self.receiver.max(other.receiver) }
+        Peak {
+            client: self.client.max(other.client),
+            receiver: self.receiver.max(other.receiver),
+            snapshotter: self.snapshotter.max(other.snapshotter),
+        }
     }
 }
 
-/// Looks at both sides while `work` runs.
+/// Looks at all of them while `work` runs.
 pub(crate) fn watch<T>(work: impl FnOnce() -> Result<T>) -> Result<(T, Peak)> {
     let ended = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -48,10 +55,17 @@ fn look() -> Peak {
         match status.lines().find_map(|line| line.strip_prefix("Name:")).map(str::trim) {
             Some("push-client") => sum.client += mark(&status),
             Some("receiver") => sum.receiver += mark(&status),
+            _ if is_snapshotter(&process.path()) => sum.snapshotter += mark(&status),
             _ => {}
         }
     }
     sum
+}
+
+/// By its file: what it starts of itself has another name to the kernel. Those of others on this machine are passed over.
+fn is_snapshotter(process: &Path) -> bool {
+    let file = fs::read_link(process.join("exe")).unwrap_or_default();
+    file.starts_with(disk::folder()) && file.ends_with("bin/snapshotter")
 }
 
 /// The kernel's own mark of the most resident memory that a process ever had, in bytes, from its `/proc/PID/status`.

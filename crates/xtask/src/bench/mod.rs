@@ -13,6 +13,7 @@ mod archiver;
 mod changed;
 pub(crate) mod disk;
 mod floor;
+mod history;
 mod ice;
 mod many;
 mod memory;
@@ -60,6 +61,7 @@ struct Wanted {
     subjects: Vec<Subject>,
     edits: Vec<Edit>,
     ice: bool,
+    history: bool,
 }
 
 impl Wanted {
@@ -69,11 +71,10 @@ impl Wanted {
             subjects: Subject::ALL.into_iter().filter(|subject| subject.ids().any(is_asked)).collect(),
             edits: Edit::ALL.into_iter().filter(|edit| edit.ids().any(is_asked)).collect(),
             ice: ice::IDS.into_iter().any(is_asked),
+            history: history::IDS.into_iter().any(is_asked),
         };
-        if wanted.subjects.is_empty() && wanted.edits.is_empty() && !wanted.ice {
-            let pushes = Subject::ALL.into_iter().flat_map(Subject::ids);
-            let ids: Vec<_> =
-                pushes.chain(Edit::ALL.into_iter().flat_map(Edit::ids)).chain(ice::IDS).collect();
+        if !ids().any(is_asked) {
+            let ids: Vec<_> = ids().collect();
             return Err(Trouble::new(format!("no row begins with {only}; there are {}", ids.join(", "))));
         }
         Ok(wanted)
@@ -83,6 +84,13 @@ impl Wanted {
     fn usual(&self) -> impl Iterator<Item = Subject> {
         self.subjects.iter().copied().filter(|subject| *subject != Subject::UnchangedMany)
     }
+}
+
+/// The ids of all rows.
+fn ids() -> impl Iterator<Item = &'static str> {
+    let pushes = Subject::ALL.into_iter().flat_map(Subject::ids);
+    let edits = Edit::ALL.into_iter().flat_map(Edit::ids);
+    pushes.chain(edits).chain(ice::IDS).chain(history::IDS)
 }
 
 pub(crate) fn run(args: &BenchArgs) -> Result<ExitCode> {
@@ -98,6 +106,9 @@ pub(crate) fn run(args: &BenchArgs) -> Result<ExitCode> {
     }
     if wanted.subjects.contains(&Subject::UnchangedMany) {
         rows.extend(many::measure(&programs, &args.only, args.rounds)?);
+    }
+    if wanted.history {
+        rows.extend(history::measure(&programs, &args.only, args.rounds)?);
     }
     rows.retain(|row: &Row| row.id.starts_with(&args.only));
     println!("{}", row::print(&rows));
@@ -148,5 +159,40 @@ impl Bench {
             Subject::FirstSmall | Subject::Unchanged | Subject::UnchangedMany => &self.small,
             Subject::FirstBig => &self.big,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_row_has_the_id_of_another() {
+        let mut all: Vec<_> = ids().collect();
+        let count = all.len();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), count);
+    }
+
+    #[test]
+    fn the_rows_of_the_history_are_there() {
+        let demanded = [
+            "history.snapshot.60k",
+            "history.snapshot.60k.linkat",
+            "history.snapshot.1m",
+            "history.snapshot.1m.linkat",
+            "history.space",
+            "history.prune",
+            "history.prune.interference",
+            "history.find",
+            "history.rss",
+        ];
+        for id in demanded {
+            assert!(ids().any(|known| known == id), "{id}");
+            let wanted = Wanted::of(id).unwrap();
+            assert!(wanted.history && !wanted.ice && wanted.subjects.is_empty() && wanted.edits.is_empty());
+        }
+        assert!(Wanted::of("history.nothing").is_err());
     }
 }

@@ -55,6 +55,11 @@ impl Row {
         Row::limited(id, unit, &[value], limit, limit / value)
     }
 
+    /// Values that must not be larger than `limit`.
+    pub(crate) fn all_at_most(id: &'static str, unit: &'static str, values: &[f64], limit: f64) -> Row {
+        Row::limited(id, unit, values, limit, limit / median(values))
+    }
+
     /// A value that must not be smaller than `limit`.
     pub(crate) fn at_least(id: &'static str, unit: &'static str, values: &[f64], limit: f64) -> Row {
         Row::limited(id, unit, values, limit, median(values) / limit)

@@ -8,8 +8,9 @@ use crate::rig;
 
 const ERRORS: [&str; 4] = ["ENOSPC", "EIO", "EDQUOT", "EMFILE"];
 const WORKS: [Work; 4] = [Work::Receive, Work::Ingest, Work::Prune, Work::Restore];
-/// In all, and how many must have hit.
-const QUICK: usize = 220;
+/// Of each work, how many are tried, and in all, how many must have hit.
+const QUICK: usize = 56;
+const LONG: usize = 700;
 const LEAST: usize = 200;
 const LEAST_LONG: usize = 2000;
 
@@ -42,12 +43,17 @@ const UNFAILING: &[&str] = &[
 /// Calls whose failure nobody may pass over.
 const SYNCS: [&str; 3] = ["fsync", "fdatasync", "syncfs"];
 
+/// The one file that is no promise: without it a host sends again what is there. Its failure is a warning, not an end.
+const UNPROMISED: &str = "warning: listing the contents of the base of";
+
 #[derive(Debug, Default)]
 struct Counts {
     injected: usize,
     missed: usize,
     told: usize,
     of_syncs: usize,
+    /// Of these, of what is no promise.
+    unpromised: usize,
     left_behind: usize,
 }
 
@@ -67,27 +73,33 @@ fn an_error_at_any_call_loses_nothing_and_the_next_run_finishes() {
         }
         println!("  {work:?}: {of_work:?}");
         assert!(of_work.injected > 0 && of_work.told < of_work.injected, "{work:?}: {of_work:?}");
-        assert!(of_work.of_syncs > 0 || work == Work::Restore, "{work:?}: no sync failed");
+        assert!(of_work.of_syncs > of_work.unpromised || work == Work::Restore, "{work:?}: no sync failed");
         counts.injected += of_work.injected;
     }
     println!("INJECTIONS: {}", counts.injected);
-    let least = if std::env::var_os("FIRN_LONG").is_some() { LEAST_LONG } else { LEAST };
+    let least = if is_long() { LEAST_LONG } else { LEAST };
     assert!(counts.injected >= least, "only {} of {least}", counts.injected);
 }
 
-/// All points with all errors; or of each kind of call as many, with each error in turn.
+/// Points from first to last, with each error in turn; and every sync, which breaks.
 fn chosen(points: Vec<Point>) -> Vec<(Point, &'static str)> {
-    let points: Vec<Point> = points.into_iter().filter(|point| !UNFAILING.contains(&point.call())).collect();
-    if std::env::var_os("FIRN_LONG").is_some() {
-        return points.iter().flat_map(|point| ERRORS.map(|error| (point.clone(), error))).collect();
-    }
-    let most = QUICK / WORKS.len();
-    let (syncs, others): (Vec<Point>, Vec<Point>) =
-        points.into_iter().partition(|point| SYNCS.contains(&point.call()));
-    let others: Vec<Point> = spread(&others, most - syncs.len().min(most / 2)).cloned().collect();
-    // What a sync says is believed once: each of them fails.
-    let syncs = spread(&syncs, most / 2).map(|point| (point.clone(), "EIO")).collect::<Vec<_>>();
-    syncs.into_iter().chain(others.into_iter().zip(ERRORS.into_iter().cycle())).collect()
+    let most = if is_long() { LONG } else { QUICK };
+    let points = points.into_iter().filter(|point| !UNFAILING.contains(&point.call()));
+    let (syncs, others): (Vec<Point>, Vec<Point>) = points.partition(|point| SYNCS.contains(&point.call()));
+    let syncs: Vec<_> = spread(&syncs, most / 2).map(|point| (point.clone(), "EIO")).collect();
+    let left = most - syncs.len();
+    let others: Vec<_> = if others.len() < left {
+        let product = others.iter().flat_map(|point| ERRORS.map(|error| (point.clone(), error)));
+        let product: Vec<_> = product.collect();
+        spread(&product, left).cloned().collect()
+    } else {
+        spread(&others, left).cloned().zip(ERRORS.into_iter().cycle()).collect()
+    };
+    syncs.into_iter().chain(others).collect()
+}
+
+fn is_long() -> bool {
+    std::env::var_os("FIRN_LONG").is_some()
 }
 
 fn inject(ground: &Ground, work: Work, point: &Point, error: &str, counts: &mut Counts) {
@@ -105,7 +117,9 @@ fn inject(ground: &Ground, work: Work, point: &Point, error: &str, counts: &mut 
     ground.assert_holds(work, &ran);
     if SYNCS.contains(&point.call()) {
         counts.of_syncs += 1;
-        assert!(!ran.told, "a sync failed, and success was told: {}", ran.said);
+        let is_promised = !ran.said.contains(UNPROMISED);
+        counts.unpromised += usize::from(!is_promised);
+        assert!(!ran.told || !is_promised, "a sync failed, and success was told: {}", ran.said);
     }
     counts.left_behind += usize::from(ground.is_unfinished(work));
     ground.converge(work);

@@ -107,8 +107,19 @@ impl Strace {
         self.around(*watch, &["-e", &seen, "-e", &how], command)
     }
 
-    /// The same command, with these words to strace.
-    pub(super) fn around(&self, watch: Watch, words: &[&str], command: &Command) -> Command {
+    /// The same command under an strace of our own account, which sees which file a call is about even where the program hides that.
+    pub(super) fn above(&self, words: &[&str], command: &Command) -> Command {
+        fs::write(&self.trace, b"").unwrap();
+        let mut watched = Command::new("strace");
+        watched.args(["-f", "-o"]).arg(&self.trace).args(words);
+        watched.arg(command.get_program()).args(command.get_args());
+        if let Some(folder) = command.get_current_dir() {
+            watched.current_dir(folder);
+        }
+        watched
+    }
+
+    fn around(&self, watch: Watch, words: &[&str], command: &Command) -> Command {
         fs::write(&self.trace, b"").unwrap();
         let mut strace: Vec<OsString> = vec!["strace".into()];
         strace.extend((watch == Watch::Family).then(|| "-f".into()));
@@ -195,7 +206,7 @@ pub(super) fn chosen(mut points: Vec<Point>, quick: usize) -> Vec<Point> {
 }
 
 /// At most `most`, evenly, with the first and the last.
-pub(super) fn spread(kind: &[Point], most: usize) -> impl Iterator<Item = &Point> {
+pub(super) fn spread<T>(kind: &[T], most: usize) -> impl Iterator<Item = &T> {
     let count = kind.len().min(most);
     (0..count).map(move |place| match count {
         1 => &kind[kind.len() / 2],

@@ -17,12 +17,13 @@ use pipeline_tests::checker::{Moment, told};
 use self::disk::{Cut, Disk, KINDS, Kind};
 use super::ground::{Ground, Work};
 use super::is_possible_or_skipped;
-use super::point::{Point, spread};
+use super::point::{Point, Watch, spread};
 use crate::rig;
 
 const NEEDS: [&str; 7] = ["mkfs.ext4", "mkfs.xfs", "mkfs.btrfs", "xfs_io", "mount", "umount", "unshare"];
 /// The work, and how many cuts of each file system are made in it.
 const WORKS: [(Work, usize); 3] = [(Work::Receive, 5), (Work::Ingest, 9), (Work::Prune, 6)];
+const LEAST: usize = 60;
 /// So many times more in the long form.
 const LONG: usize = 10;
 /// Of so many cuts one comes after the end, when success was told.
@@ -61,31 +62,27 @@ struct Counts {
 #[test]
 fn a_power_cut_anywhere_loses_nothing_acknowledged_and_the_next_run_finishes() {
     const TEST: &str = "a_power_cut_anywhere_loses_nothing_acknowledged_and_the_next_run_finishes";
-    if !is_ready_or_skipped(TEST)
-        || !rig::is_apart(concat!(
-            module_path!(),
-            "::",
-            "a_power_cut_anywhere_loses_nothing_acknowledged_and_the_next_run_finishes"
-        ))
-    {
+    if !is_ready_or_skipped(TEST) || !rig::is_apart(module_path!(), TEST) {
         return;
     }
     let ground = Ground::new();
     let mut disks = disks(&ground);
     let mut all: BTreeMap<&str, Counts> = BTreeMap::new();
+    let times = if std::env::var_os("FIRN_LONG").is_some() { LONG } else { 1 };
     for (work, count) in WORKS {
-        let count = if std::env::var_os("FIRN_LONG").is_some() { count * LONG } else { count };
+        let count = count * times;
         let points = points(&ground, work);
         for (place, disk) in disks.iter_mut().enumerate() {
             let counts = all.entry(disk.kind.name()).or_default();
-            for (number, point) in dealt(&points, place, count).enumerate() {
-                let how = if number % 2 == 0 { Cut::Alone } else { Cut::AfterAStranger };
+            for (point, how) in dealt(&points, place, count) {
                 cut_at(&ground, disk, work, point, how, counts);
             }
         }
     }
     let each: Vec<String> = all.iter().map(|(name, counts)| format!("{name} {}", counts.cuts)).collect();
-    println!("POWER CUTS: {} ({})", all.values().map(|counts| counts.cuts).sum::<usize>(), each.join(", "));
+    let sum: usize = all.values().map(|counts| counts.cuts).sum();
+    println!("POWER CUTS: {sum} ({})", each.join(", "));
+    assert!(sum >= LEAST * times, "only {sum} cuts");
     for (name, counts) in &all {
         println!("  {name}: {counts:?}");
         assert!(counts.told > 0 && counts.told < counts.cuts, "{name}: {counts:?}");
@@ -115,12 +112,17 @@ fn points(ground: &Ground, work: Work) -> Vec<Point> {
     points
 }
 
-/// So many points for one of the file systems, others than for the rest while there are enough; none means the end.
-fn dealt(points: &[Point], place: usize, count: usize) -> impl Iterator<Item = Option<&Point>> {
-    let wanted = count * KINDS.len();
-    let spread: Vec<&Point> = spread(points, wanted).collect();
-    let rounds = (0..count).map(move |number| spread[(number * KINDS.len() + place) % spread.len()]);
-    rounds.enumerate().map(|(number, point)| Some(point).filter(|_| number % END_EVERY != END_EVERY - 1))
+/// So many points for one of the file systems, others than for the rest while there are enough; none means the end. A point that comes again is cut in
+/// the other way.
+fn dealt(points: &[Point], place: usize, count: usize) -> impl Iterator<Item = (Option<&Point>, Cut)> {
+    let spread: Vec<&Point> = spread(points, count * KINDS.len()).collect();
+    (0..count).map(move |number| {
+        let at = number * KINDS.len() + place;
+        let point = spread[at % spread.len()];
+        let is_end = number % END_EVERY == END_EVERY - 1;
+        let is_alone = (number + at / spread.len()) % 2 == 0;
+        (Some(point).filter(|_| !is_end), if is_alone { Cut::Alone } else { Cut::AfterAStranger })
+    })
 }
 
 fn cut_at(
@@ -135,9 +137,7 @@ fn cut_at(
     let mounted = disk.mount(work);
     let ran = match point {
         Some(point) => ground.run(work, |command| ground.server.strace.kill(point, command)),
-        None => {
-            ground.run(work, |command| ground.server.strace.around(super::point::Watch::Family, &[], command))
-        }
+        None => ground.run(work, |command| ground.server.strace.watch(Watch::Family, command)),
     };
     let before = mounted.listing();
     let mounted = mounted.cut(how);
@@ -154,11 +154,10 @@ fn cut_at(
 /// What a run comes to in which these syncs do nothing, and the power is cut when success was told.
 fn broken_without(ground: &Ground, disk: &mut Disk, work: Work, how: Cut, words: &[&str]) -> Option<String> {
     let mounted = disk.mount(work);
-    let ran =
-        ground.run(work, |command| ground.server.strace.around(super::point::Watch::Family, words, command));
+    let ran = ground.run(work, |command| ground.server.strace.above(words, command));
     assert!(ran.told, "{}", ran.said);
-    let injected = ground.server.strace.text().contains("(INJECTED)");
-    assert!(injected || words.is_empty(), "nothing was left out by {words:?}");
+    let is_left_out = ground.server.strace.text().contains("(INJECTED)");
+    assert!(is_left_out || words.is_empty(), "nothing was left out by {words:?}");
     let mounted = mounted.cut(how);
     let (_, breaches) = ground.look(Moment::Any, work, &ran);
     mounted.end();

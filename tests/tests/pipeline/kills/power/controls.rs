@@ -43,24 +43,22 @@ const CONTROLS: [Control; 5] = [
         work: Work::Ingest,
         calls: "fsync",
         paths: &["history/web01/log"],
-        // With a journal, what comes after it to the disk takes it along.
-        found_on: &[],
+        found_on: EVERYWHERE,
     },
     Control {
         of: "folder fsync of snapshots and manifests",
         work: Work::Ingest,
         calls: "fsync",
         paths: &["history/web01", "history/web01/manifests", "history/web01/.building"],
-        found_on: &[],
+        // In a journal, names come to the disk with the next line of the log.
+        found_on: &[Kind::Btrfs],
     },
 ];
 
 #[test]
 fn a_power_cut_finds_each_sync_that_is_left_out() {
     const TEST: &str = "a_power_cut_finds_each_sync_that_is_left_out";
-    if !is_ready_or_skipped(TEST)
-        || !rig::is_apart(concat!(module_path!(), "::", "a_power_cut_finds_each_sync_that_is_left_out"))
-    {
+    if !is_ready_or_skipped(TEST) || !rig::is_apart(module_path!(), TEST) {
         return;
     }
     let ground = Ground::new();

@@ -112,8 +112,8 @@ fn points(ground: &Ground, work: Work) -> Vec<Point> {
     points
 }
 
-/// So many points for one of the file systems, others than for the rest while there are enough; none means the end. A point that comes again is cut in
-/// the other way.
+/// So many points for one of the file systems, others than for the rest while there are enough; none means the end. A point that comes again is
+/// cut in the other way.
 fn dealt(points: &[Point], place: usize, count: usize) -> impl Iterator<Item = (Option<&Point>, Cut)> {
     let spread: Vec<&Point> = spread(points, count * KINDS.len()).collect();
     (0..count).map(move |number| {

@@ -1,15 +1,15 @@
 //! One host's history and jail, held against the promises.
 
 use std::collections::{BTreeSet, HashSet};
-use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::{fs, io};
 
 use serde_json::Value;
 
 use super::item::{self, Item, hex};
 use super::walk::walk;
-use super::{Breach, Moment, log, tree};
+use super::{Breach, Invariant, Moment, log, tree};
 
 /// A snapshot of the log.
 #[derive(Debug, Clone)]
@@ -31,6 +31,8 @@ pub struct Found {
     pub snapshots: Vec<Snapshot>,
     /// All events of the log, as JSON.
     pub events: Vec<Value>,
+    /// The hash of each line of the log.
+    pub heads: Vec<String>,
     /// What is not as promised.
     pub breaches: Vec<Breach>,
 }
@@ -59,16 +61,17 @@ pub fn check(folder: &Path, host: &str, moment: Moment) -> Found {
         let manifest = match manifest {
             Ok(manifest) => manifest,
             Err(found) => {
-                breaches.push(Breach::new(file.display().to_string(), found));
+                breaches.push(Breach::new(Invariant::Atomic, file.display().to_string(), found));
                 continue;
             }
         };
         if hex(&manifest.root) != ingest.root || manifest.items.len() as u64 != ingest.entries {
-            breaches.push(Breach::new(file.display().to_string(), "is not the manifest the log names"));
+            let other = "is not the manifest the log names";
+            breaches.push(Breach::new(Invariant::Atomic, file.display().to_string(), other));
         }
         let tree = folder.join(&ingest.name).join("tree");
         let wrong = tree::check(&tree, owner, &manifest.items, &mut contents);
-        let within = |breach: Breach| Breach::new(format!("{}/{}", ingest.name, breach.place), breach.found);
+        let within = |breach: Breach| Breach { place: format!("{}/{}", ingest.name, breach.place), ..breach };
         breaches.extend(wrong.into_iter().map(within));
         snapshots.push(Snapshot {
             name: ingest.name.clone(),
@@ -77,10 +80,42 @@ pub fn check(folder: &Path, host: &str, moment: Moment) -> Found {
             items: manifest.items,
         });
     }
+    breaches.extend(strangers(folder, &log));
     if moment == Moment::Quiet {
         breaches.extend(leftovers(folder, &log.ingests));
     }
-    Found { snapshots, events: log.events, breaches }
+    breaches.extend(powers(folder));
+    Found { snapshots, events: log.events, heads: log.heads, breaches }
+}
+
+/// A snapshot's name that is not in the log is an ingest's at work, and has the next number, or was pruned: else there is a third state.
+fn strangers(folder: &Path, log: &log::Log) -> Vec<Breach> {
+    let mut names = list(folder);
+    let manifests = list(&folder.join("manifests")).into_iter();
+    names.extend(manifests.filter_map(|name| name.strip_suffix(".manifest").map(str::to_owned)));
+    let is_at_work = folder.join(".building").exists();
+    let is_strange = |name: &String| {
+        let Some(sequence) = log::sequence_of(name) else { return false };
+        let is_next = is_at_work && sequence == log.made + 1;
+        !is_next && !log.ingests.iter().any(|one| one.name == *name) && !log.pruned.contains(name)
+    };
+    let strange = names.into_iter().filter(is_strange);
+    strange
+        .map(|name| Breach::new(Invariant::Atomic, name, "is a snapshot's name, and not in the log"))
+        .collect()
+}
+
+/// Whatever it is part of: no set-id bits, no devices, no capabilities.
+fn powers(folder: &Path) -> Vec<Breach> {
+    let mut breaches = Vec::new();
+    let walked = walk(folder, &mut |seen| {
+        breaches.extend(tree::power(seen)?.map(|found| Breach::at(Invariant::Powerless, &seen.path, found)));
+        Ok(())
+    });
+    let unread =
+        |error: io::Error| Breach::new(Invariant::Atomic, folder.display().to_string(), error.to_string());
+    breaches.extend(walked.err().filter(|error| error.kind() != io::ErrorKind::NotFound).map(unread));
+    breaches
 }
 
 /// What lies in the history and belongs to no line of the log.
@@ -93,18 +128,20 @@ fn leftovers(folder: &Path, ingests: &[log::Ingest]) -> Vec<Breach> {
         let idle =
             matches!(name.as_str(), ".building" | ".trash" | ".rot") && list(&folder.join(&name)).is_empty();
         if !known && !idle && !names.contains(name.as_str()) {
-            breaches.push(Breach::new(name, "belongs to no line of the log"));
+            breaches.push(Breach::new(Invariant::Converging, name, "belongs to no line of the log"));
         }
     }
     for name in list(&folder.join("manifests")) {
         if !name.strip_suffix(".manifest").is_some_and(|name| names.contains(name)) {
-            breaches.push(Breach::new(format!("manifests/{name}"), "belongs to no line of the log"));
+            let place = format!("manifests/{name}");
+            breaches.push(Breach::new(Invariant::Converging, place, "belongs to no line of the log"));
         }
     }
     for name in names {
         let extra = list(&folder.join(name)).into_iter().filter(|inner| inner != "tree");
-        breaches
-            .extend(extra.map(|inner| Breach::new(format!("{name}/{inner}"), "is no part of a snapshot")));
+        breaches.extend(extra.map(|inner| {
+            Breach::new(Invariant::Converging, format!("{name}/{inner}"), "is no part of a snapshot")
+        }));
     }
     breaches
 }
@@ -116,7 +153,9 @@ pub fn spool_leftovers(jail: &Path) -> Vec<Breach> {
     for part in ["incoming", "sealed"] {
         let left = list(&jail.join("spool").join(part)).into_iter();
         let left = left.filter(|name| name != "lock" && name != "attempts");
-        breaches.extend(left.map(|name| Breach::new(format!("spool/{part}/{name}"), "was left behind")));
+        breaches.extend(left.map(|name| {
+            Breach::new(Invariant::Converging, format!("spool/{part}/{name}"), "was left behind")
+        }));
     }
     breaches
 }
@@ -133,12 +172,18 @@ pub fn shared_inodes(jail: &Path, history: &Path) -> Vec<Breach> {
     let walked = walked.and_then(|()| {
         walk(jail, &mut |seen| {
             if held.contains(&seen.inode()) {
-                breaches.push(Breach::at(&seen.path, "shares its inode with the history"));
+                breaches.push(Breach::at(
+                    Invariant::Unshared,
+                    &seen.path,
+                    "shares its inode with the history",
+                ));
             }
             Ok(())
         })
     });
-    breaches.extend(walked.err().map(|error| Breach::new(jail.display().to_string(), error.to_string())));
+    let unread =
+        |error: io::Error| Breach::new(Invariant::Unshared, jail.display().to_string(), error.to_string());
+    breaches.extend(walked.err().map(unread));
     breaches
 }
 

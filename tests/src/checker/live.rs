@@ -7,9 +7,9 @@ use std::path::Path;
 
 use rustix::fs::{FileType, major, minor};
 
-use super::Breach;
 use super::item::{Attributes, Item, Kind, Node, What, order};
 use super::walk::{Seen, look, walk};
+use super::{Breach, Invariant};
 
 /// What lies at and below the folders `roots` (absolute paths), and the folders above them, in the order of manifests.
 ///
@@ -83,14 +83,18 @@ pub fn compare(expected: &[Item], found: &[Item]) -> Vec<Breach> {
     let mut breaches = Vec::new();
     for (path, what) in expected {
         match found.remove(&path) {
-            None => breaches.push(Breach::at(&path, "is missing")),
+            None => breaches.push(Breach::at(Invariant::Restorable, &path, "is missing")),
             Some(other) if other != what => {
-                breaches.push(Breach::at(&path, format!("is {other:?}, expected {what:?}")));
+                breaches.push(Breach::at(
+                    Invariant::Restorable,
+                    &path,
+                    format!("is {other:?}, expected {what:?}"),
+                ));
             }
             Some(_) => {}
         }
     }
-    breaches.extend(found.keys().map(|path| Breach::at(path, "was not expected")));
+    breaches.extend(found.keys().map(|path| Breach::at(Invariant::Restorable, path, "was not expected")));
     breaches
 }
 

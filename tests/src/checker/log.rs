@@ -5,8 +5,9 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use super::Invariant::{Chained, Converging, Floor, Immutable};
 use super::item::hex;
-use super::{Breach, Moment};
+use super::{Breach, Invariant, Moment};
 
 /// `,"check":"` and 64 digits and `"}` and the newline.
 const CHECK_BYTES: usize = 10 + 64 + 3;
@@ -26,7 +27,14 @@ pub(super) struct Ingest {
 pub(super) struct Log {
     pub(super) events: Vec<Value>,
     pub(super) ingests: Vec<Ingest>,
-    made: u64,
+    /// The hash of each line.
+    pub(super) heads: Vec<String>,
+    /// Names of pruned snapshots.
+    pub(super) pruned: Vec<String>,
+    /// Snapshots that ever were.
+    pub(super) made: u64,
+    /// The newest that was verified.
+    verified: Option<String>,
     /// What is on hold: a snapshot, or all of them.
     holds: Vec<Option<String>>,
 }
@@ -37,7 +45,7 @@ pub(super) fn read(folder: &Path, host: &str, moment: Moment, breaches: &mut Vec
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Log::default(),
         Err(error) => {
-            breaches.push(Breach::new(file.display().to_string(), error.to_string()));
+            breaches.push(Breach::new(Chained, file.display().to_string(), error.to_string()));
             return Log::default();
         }
     };
@@ -48,56 +56,50 @@ pub(super) fn read(folder: &Path, host: &str, moment: Moment, breaches: &mut Vec
         if line.last() != Some(&b'\n') {
             // Never acknowledged: allowed to lie there until the next writer comes.
             if moment == Moment::Quiet {
-                breaches.push(Breach::new(place, "has no newline"));
+                breaches.push(Breach::new(Converging, place, "has no newline"));
             }
             break;
         }
         match event(line, index as u64 + 1, &previous, &mut log) {
             Ok(event) => log.events.push(event),
-            Err(found) => breaches.push(Breach::new(place, found)),
+            Err((invariant, found)) => breaches.push(Breach::new(invariant, place, found)),
         }
         previous = hex(blake3::hash(line).as_bytes());
+        log.heads.push(previous.clone());
     }
     log
 }
 
-fn event(line: &[u8], number: u64, previous: &str, log: &mut Log) -> Result<Value, String> {
-    let record: Value = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+fn event(line: &[u8], number: u64, previous: &str, log: &mut Log) -> Result<Value, (Invariant, String)> {
+    let chained = |found: &str| (Chained, found.to_owned());
+    let record: Value = serde_json::from_slice(line).map_err(|error| (Chained, error.to_string()))?;
     let text = |name: &str| record.get(name).and_then(Value::as_str).unwrap_or_default();
     let is_read = ["firn.log/1.", "firn.log/2."].iter().any(|format| text("format").starts_with(format));
     if !is_read || line.len() > 65_536 {
-        return Err("format or length".to_owned());
+        return Err(chained("format or length"));
     }
     if record.get("line").and_then(Value::as_u64) != Some(number) {
-        return Err("line number".to_owned());
+        return Err(chained("line number"));
     }
     if text("previous") != previous {
-        return Err("the chain is broken".to_owned());
+        return Err(chained("the chain is broken"));
     }
     let (body, _) = line.split_at(line.len().saturating_sub(CHECK_BYTES));
     let check = format!(",\"check\":\"{}\"}}\n", hex(blake3::hash(body).as_bytes()));
     if line.get(body.len()..) != Some(check.as_bytes()) {
-        return Err("the check does not fit".to_owned());
+        return Err(chained("the check does not fit"));
     }
-    let event = record.get("event").cloned().ok_or("no event")?;
-    let held = event.get("snapshot").and_then(Value::as_str).map(str::to_owned);
-    match event.get("kind").and_then(Value::as_str) {
-        Some("ingest") => {
-            let ingest = ingest(&event).ok_or("ingest without its fields")?;
-            if ingest.sequence != log.made + 1 {
-                return Err(format!("sequence {} after {}", ingest.sequence, log.made));
-            }
-            if !is_name(&ingest.name, ingest.sequence) {
-                return Err(format!("name {}", ingest.name));
-            }
-            log.made += 1;
-            log.ingests.push(ingest);
-        }
+    let event = record.get("event").cloned().ok_or_else(|| chained("no event"))?;
+    let of_event = |name: &str| event.get(name).and_then(Value::as_str).map(str::to_owned);
+    let held = of_event("snapshot");
+    match of_event("kind").as_deref() {
+        Some("ingest") => take_in(ingest(&event), log).map_err(|found| (Chained, found))?,
         Some("hold") => log.holds.push(held),
         Some("release") => log.holds.retain(|hold| *hold != held),
+        Some("verify") => log.verified = of_event("newest"),
         Some("prune") => {
             if !text("format").starts_with("firn.log/2.") {
-                return Err("an old reader would pass this over".to_owned());
+                return Err(chained("an old reader would pass this over"));
             }
             prune(&event, log)?;
         }
@@ -106,21 +108,42 @@ fn event(line: &[u8], number: u64, previous: &str, log: &mut Log) -> Result<Valu
     Ok(event)
 }
 
-/// What is removed was there, is not the newest, and is not on hold.
-fn prune(event: &Value, log: &mut Log) -> Result<(), String> {
-    let text = |name: &str| event.get(name).and_then(Value::as_str);
-    let place = log.ingests.iter().position(|one| Some(one.name.as_str()) == text("name"));
-    let place = place.ok_or("prunes what is not there")?;
-    if place + 1 == log.ingests.len() {
-        return Err("prunes the newest".to_owned());
+fn take_in(ingest: Option<Ingest>, log: &mut Log) -> Result<(), String> {
+    let ingest = ingest.ok_or("ingest without its fields")?;
+    if ingest.sequence != log.made + 1 {
+        return Err(format!("sequence {} after {}", ingest.sequence, log.made));
     }
-    if log.holds.iter().any(|hold| hold.is_none() || hold.as_deref() == text("name")) {
-        return Err("prunes what is on hold".to_owned());
+    if sequence_of(&ingest.name) != Some(ingest.sequence) {
+        return Err(format!("name {}", ingest.name));
+    }
+    log.made += 1;
+    log.ingests.push(ingest);
+    Ok(())
+}
+
+/// What is removed was there, is neither the newest nor the newest that was verified, and is not on hold.
+fn prune(event: &Value, log: &mut Log) -> Result<(), (Invariant, String)> {
+    let text = |name: &str| event.get(name).and_then(Value::as_str);
+    let name = text("name");
+    let place = log.ingests.iter().position(|one| Some(one.name.as_str()) == name);
+    let place = place.ok_or((Immutable, "prunes what is not there".to_owned()))?;
+    if place + 1 == log.ingests.len() {
+        return Err((Floor, "prunes the newest".to_owned()));
+    }
+    if name == log.verified.as_deref() {
+        return Err((Floor, "prunes the newest that was verified".to_owned()));
+    }
+    if log.holds.iter().any(|hold| hold.is_none() || hold.as_deref() == name) {
+        return Err((Floor, "prunes what is on hold".to_owned()));
     }
     let gone = log.ingests.remove(place);
     let is_it = text("root") == Some(&gone.root)
         && event.get("sequence").and_then(Value::as_u64) == Some(gone.sequence);
-    if is_it { Ok(()) } else { Err("prunes another one than it names".to_owned()) }
+    if !is_it {
+        return Err((Immutable, "prunes another one than it names".to_owned()));
+    }
+    log.pruned.push(gone.name);
+    Ok(())
 }
 
 fn ingest(event: &Value) -> Option<Ingest> {
@@ -135,13 +158,11 @@ fn ingest(event: &Value) -> Option<Ingest> {
     })
 }
 
-/// `YYYYMMDDThhmmssZ-NNNNNNNNNN`.
-fn is_name(name: &str, sequence: u64) -> bool {
+/// The number in `YYYYMMDDThhmmssZ-NNNNNNNNNN`; none if it is no name of a snapshot.
+pub(super) fn sequence_of(name: &str) -> Option<u64> {
     let digits = |text: &str, count: usize| text.len() == count && text.bytes().all(|b| b.is_ascii_digit());
-    let Some((stamp, number)) = name.split_once('-') else { return false };
-    let Some((day, time)) = stamp.split_once('T') else { return false };
-    digits(day, 8)
-        && digits(time.trim_end_matches('Z'), 6)
-        && time.len() == 7
-        && number == format!("{sequence:010}")
+    let (stamp, number) = name.split_once('-')?;
+    let (day, time) = stamp.strip_suffix('Z')?.split_once('T')?;
+    let is_name = digits(day, 8) && digits(time, 6) && digits(number, 10);
+    number.parse().ok().filter(|_| is_name)
 }

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use rustix::fs::FileType;
 
-use super::Breach;
 use super::walk::{Seen, walk};
+use super::{Breach, Invariant};
 
 /// Contents of longer files are not compared: their sizes and times are, and no process can set a ctime.
 const CONTENT_BYTES_MAX: i64 = 4 << 20;
@@ -74,16 +74,20 @@ impl Prints {
         let mut breaches = Vec::new();
         for (path, before) in &self.0 {
             match later.0.get(path) {
-                None => breaches.push(Breach::at(path, "is gone")),
+                None => breaches.push(Breach::at(Invariant::Immutable, path, "is gone")),
                 Some(after) if before.seen_at(depth) != after.seen_at(depth) => {
-                    breaches.push(Breach::at(path, format!("was {before:?}, is {after:?}")));
+                    breaches.push(Breach::at(
+                        Invariant::Immutable,
+                        path,
+                        format!("was {before:?}, is {after:?}"),
+                    ));
                 }
                 Some(_) => {}
             }
         }
         if depth != Depth::Kept {
             let new = later.0.keys().filter(|path| !self.0.contains_key(*path));
-            breaches.extend(new.map(|path| Breach::at(path, "is new")));
+            breaches.extend(new.map(|path| Breach::at(Invariant::Immutable, path, "is new")));
         }
         breaches
     }

@@ -6,9 +6,9 @@ use std::path::Path;
 
 use rustix::fs::FileType;
 
-use super::Breach;
 use super::item::{Item, Kind, What, hex};
 use super::walk::{Seen, walk};
+use super::{Breach, Invariant};
 
 /// Hashes each inode once, however many snapshots it is in.
 #[derive(Debug, Default)]
@@ -31,26 +31,30 @@ pub(super) fn check(root: &Path, owner: u32, items: &[Item], contents: &mut Cont
     let mut expected = kinds(items);
     let walked = walk(root, &mut |seen| {
         if let Some(wrong) = at_rest(seen, owner)? {
-            breaches.push(Breach::at(&seen.path, wrong));
+            breaches.push(Breach::at(Invariant::Powerless, &seen.path, wrong));
         }
         if seen.path == b"." {
             return Ok(());
         }
-        let wrong = match expected.remove(seen.path.as_slice()) {
-            None => Some("in the tree, not in the manifest".to_owned()),
-            Some(kind) => difference(kind, seen, contents)?,
+        let Some(kind) = expected.remove(seen.path.as_slice()) else {
+            let found = "in the tree, not in the manifest";
+            breaches.push(Breach::at(Invariant::Atomic, &seen.path, found));
+            return Ok(());
         };
-        breaches.extend(wrong.map(|wrong| Breach::at(&seen.path, wrong)));
+        let wrong = difference(kind, seen, contents)?;
+        breaches.extend(wrong.map(|wrong| Breach::at(Invariant::Restorable, &seen.path, wrong)));
         Ok(())
     });
     if let Err(error) = walked {
-        breaches.push(Breach::new(root.display().to_string(), error.to_string()));
+        breaches.push(Breach::new(Invariant::Atomic, root.display().to_string(), error.to_string()));
     }
     let only_in_manifest = |kind: &Kind| {
         matches!(kind, Kind::Fifo | Kind::Socket | Kind::CharDevice(..) | Kind::BlockDevice(..))
     };
     let missing = expected.into_iter().filter(|(_, kind)| !only_in_manifest(kind));
-    breaches.extend(missing.map(|(path, _)| Breach::at(path, "in the manifest, not in the tree")));
+    breaches.extend(
+        missing.map(|(path, _)| Breach::at(Invariant::Atomic, path, "in the manifest, not in the tree")),
+    );
     breaches
 }
 
@@ -98,7 +102,18 @@ fn at_rest(seen: &Seen, owner: u32) -> io::Result<Option<String>> {
     if seen.stat.st_uid != owner {
         return Ok(Some(format!("belongs to {}, not {owner}", seen.stat.st_uid)));
     }
-    let live = |name: &[u8]| name == b"security.capability" || name.starts_with(b"system.posix_acl");
-    let attribute = seen.attributes()?.into_iter().find(|(name, _)| live(name));
+    let attribute = seen.attributes()?.into_iter().find(|(name, _)| name.starts_with(b"system.posix_acl"));
     Ok(attribute.map(|(name, _)| format!("attribute {} at rest", name.escape_ascii())))
+}
+
+/// Power that a name has by itself, wherever it lies.
+pub(super) fn power(seen: &Seen) -> io::Result<Option<String>> {
+    let kind = seen.kind();
+    let is_device = matches!(kind, FileType::CharacterDevice | FileType::BlockDevice);
+    let is_set_id = kind == FileType::RegularFile && seen.mode() & 0o6000 != 0;
+    if is_device || is_set_id {
+        return Ok(Some(format!("{kind:?} of mode {:o}", seen.mode())));
+    }
+    let attribute = seen.attributes()?.into_iter().find(|(name, _)| name == b"security.capability");
+    Ok(attribute.map(|_| "a capability at rest".to_owned()))
 }

@@ -12,6 +12,9 @@ use pipeline_tests::rawpush::{Entry, root_of};
 
 use crate::rig;
 
+/// One by one, by the program that tells them.
+mod invariants;
+
 const NAME: &str = "20260102T030405Z-0000000001";
 
 /// A manifest file of these entries, written by hand.
@@ -39,8 +42,12 @@ fn entries() -> Vec<Entry> {
 
 /// A line of a log, written by hand.
 fn line(number: u64, previous: &str, event: &str) -> String {
+    line_of("1.0", number, previous, event)
+}
+
+fn line_of(version: &str, number: u64, previous: &str, event: &str) -> String {
     let body = format!(
-        "{{\"format\":\"firn.log/1.0\",\"line\":{number},\"previous\":\"{previous}\",\"time\":\"2026-01-02T03:04:05Z\",\"event\":{event}"
+        "{{\"format\":\"firn.log/{version}\",\"line\":{number},\"previous\":\"{previous}\",\"time\":\"2026-01-02T03:04:05Z\",\"event\":{event}"
     );
     let check = hex(blake3::hash(body.as_bytes()).as_bytes());
     format!("{body},\"check\":\"{check}\"}}\n")

@@ -81,6 +81,30 @@ pub(crate) fn unshared() -> Command {
     command
 }
 
+/// Names the test that runs apart already.
+const APART: &str = "FIRN_APART";
+
+/// Whether `test` of this module runs in a mount namespace of its own, where it may mount: all of that ends with it. If not, it is run again in one,
+/// to its end.
+pub(crate) fn is_apart(module: &str, test: &str) -> bool {
+    if std::env::var_os(APART).is_some_and(|name| name == test) {
+        return true;
+    }
+    let _turn = turn();
+    let (_, module) = module.split_once("::").unwrap();
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--propagation", "private", "--fork", "--kill-child"]);
+    command.arg(std::env::current_exe().unwrap()).arg(format!("{module}::{test}"));
+    // With one thread, its name would stand before the first line that it prints.
+    command.args(["--exact", "--nocapture", "--test-threads=2"]).env(APART, test);
+    let outcome = pipeline_tests::Outcome::of(&mut command).unwrap();
+    let is_own =
+        |line: &&str| !line.is_empty() && !line.starts_with("running ") && !line.starts_with("test ");
+    outcome.stdout.lines().filter(is_own).for_each(|line| println!("{line}"));
+    assert!(outcome.code == 0 && outcome.stdout.contains("1 passed"), "{}", outcome.said());
+    false
+}
+
 /// Two cores do not serve many servers at once: tests that measure time or kill processes take turns.
 pub(crate) fn turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use pipeline_tests::checker::prints::{Depth, Prints};
-use pipeline_tests::checker::{Breach, Moment, history, told};
+use pipeline_tests::checker::{Breach, Invariant, Moment, history, told};
 use pipeline_tests::rawpush::talk::{bye, new_push};
 use pipeline_tests::rawpush::{Answer, Draft, Entry, Header, Talk, root_of};
 use pipeline_tests::{Host, Options, Outcome, Power, Scratch, process};
@@ -387,7 +387,11 @@ impl Look {
         let may_grow = matches!(expect, Expect::Rejected(_) | Expect::Accepted);
         let still = after.log == self.log || may_grow;
         if !grown || !still {
-            broken.push(Breach { place: "log".to_owned(), found: "is not the log it was".to_owned() });
+            broken.push(Breach {
+                invariant: Invariant::Immutable,
+                place: "log".to_owned(),
+                found: "is not the log it was".to_owned(),
+            });
         }
         broken
     }

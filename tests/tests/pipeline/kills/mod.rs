@@ -3,10 +3,16 @@
 //! strace counts each kind of call of each process by itself, so a point is a kind of call and a number: the process that first makes its
 //! n-th call of that kind dies instead of making it. Usually some points of each kind are tried; with `FIRN_LONG=1` all are.
 
+/// A call that fails.
+mod errors;
+/// A server that is put back to one moment, and the work from there.
+mod ground;
 /// The snapshotter, killed while it ingests.
 mod ingest;
 /// Where to kill, and whether it happened.
 mod point;
+/// The power is cut, on file systems of their own.
+mod power;
 /// push-client and the child that speaks SSH, killed while they push.
 mod push;
 /// The receiver, killed while it receives.
@@ -15,6 +21,10 @@ mod receive;
 mod sample;
 /// A server with one host, and what must be true on it.
 mod server;
+/// What a restore has brought back.
+mod whole;
+/// A prune and a restore, killed.
+mod work;
 
 use crate::rig;
 

@@ -24,6 +24,12 @@ pub(super) struct Point {
     nth: u64,
 }
 
+impl Point {
+    pub(super) fn call(&self) -> &str {
+        &self.call
+    }
+}
+
 /// They change nothing outside the process: left out unless every point is wanted.
 const INWARD: &[&str] = &[
     "arch_prctl",
@@ -93,6 +99,26 @@ impl Strace {
         self.around(*watch, &["-e", &seen, "-e", &how], command)
     }
 
+    /// The same command, in which this call fails.
+    pub(super) fn fail(&self, point: &Point, error: &str, command: &Command) -> Command {
+        let Point { watch, call, nth } = point;
+        let seen = format!("trace={call},execve");
+        let how = format!("inject={call}:error={error}:when={nth}");
+        self.around(*watch, &["-e", &seen, "-e", &how], command)
+    }
+
+    /// The same command under an strace of our own account, which sees which file a call is about even where the program hides that.
+    pub(super) fn above(&self, words: &[&str], command: &Command) -> Command {
+        fs::write(&self.trace, b"").unwrap();
+        let mut watched = Command::new("strace");
+        watched.args(["-f", "-o"]).arg(&self.trace).args(words);
+        watched.arg(command.get_program()).args(command.get_args());
+        if let Some(folder) = command.get_current_dir() {
+            watched.current_dir(folder);
+        }
+        watched
+    }
+
     fn around(&self, watch: Watch, words: &[&str], command: &Command) -> Command {
         fs::write(&self.trace, b"").unwrap();
         let mut strace: Vec<OsString> = vec!["strace".into()];
@@ -156,7 +182,8 @@ impl Strace {
         points.collect()
     }
 
-    fn text(&self) -> String {
+    /// What was seen.
+    pub(super) fn text(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.trace).unwrap()).into_owned()
     }
 }
@@ -179,7 +206,7 @@ pub(super) fn chosen(mut points: Vec<Point>, quick: usize) -> Vec<Point> {
 }
 
 /// At most `most`, evenly, with the first and the last.
-fn spread(kind: &[Point], most: usize) -> impl Iterator<Item = &Point> {
+pub(super) fn spread<T>(kind: &[T], most: usize) -> impl Iterator<Item = &T> {
     let count = kind.len().min(most);
     (0..count).map(move |place| match count {
         1 => &kind[kind.len() / 2],

@@ -1,7 +1,7 @@
 //! What the pushes of these tests hold, and whether a sealed file is a whole one.
 
+use pipeline_tests::checker::spool::push_of;
 use pipeline_tests::data::Numbers;
-use pipeline_tests::rawpush::draft::check;
 use pipeline_tests::rawpush::talk::{go_on, new_push};
 use pipeline_tests::rawpush::{Draft, Entry, Header, Records, frame, put, remove, root_of};
 
@@ -108,24 +108,7 @@ impl Sample {
 
 /// Whether a push file has whole frames only, the last of which is the seal, and the seal is right about the ones before.
 pub(super) fn is_whole(file: &[u8]) -> bool {
-    let Some((head, mut rest)) = file.split_at_checked(12) else { return false };
-    let mut chain = *blake3::hash(head).as_bytes();
-    let mut frames: u64 = 0;
-    loop {
-        let Some((top, after)) = rest.split_first_chunk::<9>() else { return false };
-        let length = u32::from_le_bytes([top[1], top[2], top[3], top[4]]);
-        let Some(payload) = after.get(..length as usize) else { return false };
-        if check(top[0], length, payload).to_le_bytes() != top[5..] {
-            return false;
-        }
-        let whole = &rest[..9 + payload.len()];
-        rest = &after[payload.len()..];
-        if top[0] == 5 {
-            return rest.is_empty() && payload.starts_with(&[&frames.to_le_bytes()[..], &chain].concat());
-        }
-        chain = *blake3::hash(&[chain, *blake3::hash(whole).as_bytes()].concat()).as_bytes();
-        frames += 1;
-    }
+    push_of(file).is_some()
 }
 
 /// Bytes that do not shrink.

@@ -34,7 +34,11 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) fn new() -> Server {
-        let mut scratch = rig::scratch(&Options::default());
+        Server::with(&Options::default())
+    }
+
+    pub(super) fn with(options: &Options) -> Server {
+        let mut scratch = rig::scratch(options);
         let source = scratch.folder.join("source");
         let host = scratch.add_host("web01", std::slice::from_ref(&source)).unwrap();
         let strace = Strace::new(&scratch.folder);

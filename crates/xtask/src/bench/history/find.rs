@@ -134,6 +134,7 @@ fn ingest(sequence: u64, name: &SnapshotName, sum: Summary) -> Ingest {
         long_entry_bytes: 0,
         emergency: false,
         imported: false,
+        measured: None,
     }
 }
 

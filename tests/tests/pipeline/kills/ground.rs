@@ -1,0 +1,303 @@
+//! A server that can be put back to one moment again and again, and the work that is done from there: what it must come to, whatever disturbs it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use chrono::{SecondsFormat, TimeDelta, Utc};
+use pipeline_tests::checker::history::{self, Found};
+use pipeline_tests::checker::item::hex;
+use pipeline_tests::checker::known::Known;
+use pipeline_tests::checker::{Breach, Moment, told};
+use pipeline_tests::rawpush::talk::bye;
+use pipeline_tests::rawpush::{Answer, Talk};
+use pipeline_tests::{Options, Outcome};
+
+use super::point::{Point, Watch};
+use super::sample::Sample;
+use super::server::Server;
+use super::whole::assert_restored;
+use crate::rig;
+
+/// That lie there at the moment, and that a prune leaves.
+const SNAPSHOTS: usize = 4;
+const KEPT: usize = 2;
+const SESSION_MAX: Duration = Duration::from_secs(120);
+/// Goes before the settings, as it belongs to no table, and after them.
+const POLICY: [&str; 2] = [
+    "keep_days = 0\n",
+    "\n[retain]\nevery_days = 0\ndaily = 0\nweekly = 0\nmonthly = 0\n[prune]\nkeep_min = 2\nnames_per_second = 0\n",
+];
+
+/// Work that is disturbed. A repair of the history by `verify` will be one more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Work {
+    /// A session that seals a push.
+    Receive,
+    /// That push becomes a snapshot.
+    Ingest,
+    /// Two old snapshots go.
+    Prune,
+    /// The newest snapshot into a folder.
+    Restore,
+}
+
+/// How a piece of work ended.
+#[derive(Debug)]
+pub(super) struct Ran {
+    /// Success was told to whoever asked for it.
+    pub(super) told: bool,
+    pub(super) said: String,
+}
+
+pub(super) struct Ground {
+    pub(super) server: Server,
+    /// The next push, sealed by one piece of work and accepted by another.
+    next: Sample,
+    known: Known,
+    /// Names of the snapshots that a prune leaves.
+    kept: BTreeSet<String>,
+    pub(super) out: PathBuf,
+}
+
+impl Ground {
+    /// Snapshots with a plan that has waited, and a push to come.
+    pub(super) fn new() -> Ground {
+        let limits = "free_bytes = 4096\n".to_owned();
+        let mut server = Server::with(&Options { limits, ..Options::default() });
+        let settings = server.scratch.folder.join("etc/server.toml");
+        let text = fs::read_to_string(&settings).unwrap();
+        fs::write(&settings, [POLICY[0], &text, POLICY[1]].concat()).unwrap();
+        for count in 1..=SNAPSHOTS {
+            let sample = server.sample();
+            server.seal(&sample);
+            server.accept(sample, count);
+        }
+        for words in [&["verify"][..], &["prune", "--plan"]] {
+            Outcome::of(&mut server.scratch.snapshotter(words)).unwrap().expect_code(&[0]).unwrap();
+        }
+        redate(&server.scratch.history(&server.host.name).join(".prune"));
+        let out = server.scratch.folder.join("out");
+        fs::create_dir(&out).unwrap();
+        let next = server.sample();
+        let found = rig::sound(&server.scratch, &server.host, Moment::Quiet);
+        let known = Known { floor: KEPT, ..Known::of(&found) };
+        let newest = found.snapshots.iter().skip(SNAPSHOTS - KEPT);
+        let kept = newest.map(|one| one.name.clone()).collect();
+        let mut ground = Ground { server, next, known, kept, out };
+        ground.keep(Work::Receive);
+        ground.server.seal(&ground.next);
+        ground.keep(Work::Ingest);
+        ground
+    }
+
+    /// Where the moment before this work is kept.
+    fn store(&self, work: Work) -> PathBuf {
+        self.server.scratch.folder.join(if work == Work::Ingest { "kept-sealed" } else { "kept" })
+    }
+
+    fn keep(&mut self, work: Work) {
+        let store = self.store(work);
+        fs::create_dir(&store).unwrap();
+        shell(&self.server.scratch.folder, "cp -a jails history \"$1\"", &[&store]);
+    }
+
+    /// As it was before this work, in the plain folder.
+    pub(super) fn reset(&self, work: Work) {
+        let store = self.store(work);
+        shell(&self.server.scratch.folder, "rm -rf jails/* history/* out/* && cp -a \"$1\"/. .", &[&store]);
+    }
+
+    /// The same, made in another folder.
+    pub(super) fn lay(&self, work: Work, to: &Path) {
+        shell(to, "cp -a \"$1\"/. .", &[&self.store(work)]);
+    }
+
+    /// What does this work.
+    fn command(&self, work: Work) -> Command {
+        let scratch = &self.server.scratch;
+        match work {
+            Work::Receive => rig::receiver(scratch, &self.server.host),
+            Work::Ingest => scratch.snapshotter(&["ingest"]),
+            Work::Prune => scratch.snapshotter(&["prune", "--execute"]),
+            Work::Restore => self.restore(&self.out.join("first")),
+        }
+    }
+
+    fn restore(&self, to: &Path) -> Command {
+        let mut command =
+            self.server.scratch.snapshotter_as_admin(&["restore", &self.server.host.name, "latest"]);
+        command.arg("--to").arg(to);
+        command
+    }
+
+    /// Does this work, changed by `how`.
+    pub(super) fn run(&self, work: Work, how: impl FnOnce(&Command) -> Command) -> Ran {
+        let mut command = how(&self.command(work));
+        if work != Work::Receive {
+            let outcome = Outcome::of(&mut command).unwrap();
+            return Ran { told: outcome.code == 0, said: outcome.said() };
+        }
+        let mut talk = Talk::start(command.stderr(Stdio::null())).unwrap();
+        talk.say(&[self.next.whole(), bye()].concat());
+        talk.hang_up();
+        let answers = talk.rest(SESSION_MAX);
+        let told = answers.contains(&Answer::Sealed(self.next.push));
+        Ran { told, said: format!("{answers:?}") }
+    }
+
+    /// Every point of this work.
+    pub(super) fn points(&self, work: Work) -> Vec<Point> {
+        self.reset(work);
+        let ran = self.run(work, |command| self.server.strace.watch(Watch::Family, command));
+        assert!(ran.told, "{}", ran.said);
+        let program = if work == Work::Receive { "/bin/receiver" } else { "nothing before it" };
+        self.server.strace.points(Watch::Family, program)
+    }
+
+    /// What is broken, given that this work has told so.
+    pub(super) fn look(&self, moment: Moment, work: Work, ran: &Ran) -> (Found, Vec<Breach>) {
+        let (jail, name) = (&self.server.host.jail, &self.server.host.name);
+        let folder = self.server.scratch.history(name);
+        let mut known = self.known.clone();
+        let push = hex(&self.next.push);
+        match work {
+            Work::Receive if ran.told => known.sealed.push(push),
+            // It was sealed before, and stays so until it is accepted.
+            Work::Ingest if ran.told => known.accepted.push(push),
+            Work::Ingest => known.sealed.push(push),
+            _ => {}
+        }
+        let mut found = history::check(&folder, name, moment);
+        let mut breaches = std::mem::take(&mut found.breaches);
+        breaches.extend(known.broken(&found, Some(jail)));
+        breaches.extend(history::shared_inodes(jail, &folder));
+        if moment == Moment::Quiet {
+            breaches.extend(history::spool_leftovers(jail));
+        }
+        (found, breaches)
+    }
+
+    /// All must hold right now, and nothing may be told that is not so.
+    pub(super) fn assert_holds(&self, work: Work, ran: &Ran) {
+        self.server.settle();
+        let (found, breaches) = self.look(Moment::Any, work, ran);
+        assert!(breaches.is_empty(), "{work:?}: {}\nafter it said: {}", told(&breaches), ran.said);
+        assert_eq!(found.count("reject"), 0, "what disturbs is not the push's fault: {:?}", found.events);
+        let names: BTreeSet<String> = found.snapshots.iter().map(|one| one.name.clone()).collect();
+        assert!(names.is_superset(&self.kept), "{work:?}: a prune removed what it must leave");
+        match work {
+            Work::Prune if ran.told => assert_eq!(names, self.kept, "{}", ran.said),
+            Work::Restore => assert_restored(&self.out.join("first"), &self.newest(&found), ran.told),
+            _ => {}
+        }
+    }
+
+    /// Whether there is something for the next run to do that is not there before this work.
+    pub(super) fn is_unfinished(&self, work: Work) -> bool {
+        match work {
+            Work::Receive => !self.server.incoming().is_empty(),
+            Work::Restore => self.out.join("first").exists(),
+            _ => self.server.is_unfinished(),
+        }
+    }
+
+    /// The next run, undisturbed, comes to what a run comes to that nothing disturbed.
+    pub(super) fn converge(&self, work: Work) {
+        match work {
+            Work::Receive => {
+                self.session_again();
+                self.ingest_again();
+            }
+            Work::Ingest => self.ingest_again(),
+            Work::Prune => self.prune_again(),
+            Work::Restore => self.restore_again(),
+        }
+    }
+
+    fn again(&self, words: &[&str]) {
+        let outcome = Outcome::of(&mut self.server.scratch.snapshotter(words)).unwrap();
+        assert_eq!(outcome.code, 0, "the next run: {}", outcome.said());
+    }
+
+    fn quiet(&self, work: Work) -> Found {
+        let all = Ran { told: true, said: String::new() };
+        let (found, breaches) = self.look(Moment::Quiet, work, &all);
+        assert!(breaches.is_empty(), "after the next run: {}", told(&breaches));
+        found
+    }
+
+    /// The host comes again, and goes on with what is there.
+    fn session_again(&self) {
+        let (base, answers) = self.server.session(|base| match base.partial {
+            _ if base.queued == [self.next.push] => Vec::new(),
+            Some((push, frames)) => {
+                assert_eq!(push, self.next.push);
+                self.next.go_on(&self.next.draft, frames).1
+            }
+            None => self.next.whole(),
+        });
+        let is_queued = base.queued == [self.next.push];
+        assert!(is_queued || answers == [Answer::Sealed(self.next.push)], "{answers:?} after {base:?}");
+    }
+
+    fn ingest_again(&self) {
+        self.again(&["ingest"]);
+        let found = self.quiet(Work::Ingest);
+        let newest = found.snapshots.last().unwrap();
+        assert_eq!((&newest.root, &newest.push), (&hex(&self.next.root()), &hex(&self.next.push)));
+        assert_eq!((found.snapshots.len(), found.count("reject")), (SNAPSHOTS + 1, 0), "{:?}", found.events);
+        let (base, _) = self.server.session(|_| Vec::new());
+        assert_eq!((base.root, base.partial, base.queued), (Some(self.next.root()), None, Vec::new()));
+        assert_eq!(base.verdicts.last(), Some(&(self.next.push, 1, 0)));
+    }
+
+    fn prune_again(&self) {
+        self.again(&["prune", "--execute"]);
+        let found = self.quiet(Work::Prune);
+        let names: BTreeSet<String> = found.snapshots.iter().map(|one| one.name.clone()).collect();
+        assert_eq!(names, self.kept);
+        self.again(&["verify"]);
+    }
+
+    /// Into a folder of its own: one that holds anything is refused.
+    fn restore_again(&self) {
+        let first = self.out.join("first");
+        if fs::read_dir(&first).is_ok_and(|mut entries| entries.next().is_some()) {
+            let refused = Outcome::of(&mut self.restore(&first)).unwrap();
+            assert_eq!(refused.code, 2, "{}", refused.said());
+        }
+        let to = self.out.join("second");
+        let outcome = Outcome::of(&mut self.restore(&to)).unwrap();
+        assert_eq!(outcome.code, 0, "{}", outcome.said());
+        let found = self.quiet(Work::Restore);
+        assert_restored(&to, &self.newest(&found), true);
+    }
+
+    fn newest(&self, found: &Found) -> Vec<pipeline_tests::checker::item::Item> {
+        found.snapshots.last().unwrap().items.clone()
+    }
+}
+
+/// All plans are four days old, and there is a newer one, as a timer makes it.
+fn redate(plans: &Path) {
+    let time = (Utc::now() - TimeDelta::days(4)).to_rfc3339_opts(SecondsFormat::Secs, true);
+    for entry in fs::read_dir(plans).unwrap().map(Result::unwrap) {
+        if entry.path().extension().is_none_or(|end| end != "plan") {
+            continue;
+        }
+        let text = fs::read_to_string(entry.path()).unwrap();
+        let (before, rest) = text.split_once("\"written\":\"").unwrap();
+        let (_, after) = rest.split_once('"').unwrap();
+        fs::write(entry.path(), format!("{before}\"written\":\"{time}\"{after}")).unwrap();
+    }
+}
+
+/// A line for the shell, in this folder, with these words as `$1`, `$2`.
+pub(super) fn shell(folder: &Path, line: &str, words: &[&Path]) {
+    let mut command = Command::new("sh");
+    command.args(["-euc", line, "sh"]).args(words).current_dir(folder);
+    Outcome::of(&mut command).unwrap().expect_code(&[0]).unwrap();
+}

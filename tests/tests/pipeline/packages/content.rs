@@ -253,7 +253,7 @@ fn what_the_units_start_is_in_the_package_that_brings_them() {
             }
         }
     }
-    assert_eq!(seen, 8);
+    assert_eq!(seen, 10);
 }
 
 #[test]

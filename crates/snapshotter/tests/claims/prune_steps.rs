@@ -3,11 +3,12 @@
 use std::fs;
 use std::process::Output;
 
+use chrono::TimeDelta;
 use formats::records::log::Event;
 use history::LogAppender;
 
 use crate::kill::{inject_into, strace};
-use crate::pruned::{NOTHING, assert_whole, execute, place, planned, sequences, state, wait};
+use crate::pruned::{NOTHING, assert_whole, date_back, execute, place, planned, sequences, state, wait};
 use crate::push::Push;
 use crate::state::file;
 use crate::world::World;
@@ -51,10 +52,10 @@ fn what_was_removed_and_freed_is_told_and_noted_though_a_later_step_fails() {
     assert_whole(&world);
 }
 
-/// Snapshots are removed side by side: of a file that several of them have, exactly one removes the last name.
 /// However much is deleted, it is no alarm.
 const QUIET: &str = "\n[tripwires]\nleast_files = 1000000\n";
 
+/// Snapshots are removed side by side: of a file that several of them have, exactly one removes the last name.
 #[test]
 fn what_several_threads_free_together_is_counted_once() {
     const SHARED: u64 = 200;
@@ -75,6 +76,7 @@ fn what_several_threads_free_together_is_counted_once() {
         world.seal(u64::from(number), &push.bytes());
     }
     world.ingest(0);
+    date_back(&world, TimeDelta::days(1));
     assert_eq!(world.run(&["verify"]).code, 0);
     wait(&world);
     execute(&world, 0);

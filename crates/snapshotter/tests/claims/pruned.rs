@@ -131,7 +131,7 @@ pub(crate) fn assert_whole(world: &World) {
 }
 
 /// Renames every snapshot, and writes the log anew, as if each had come `step` before the next.
-fn date_back(world: &World, step: TimeDelta) {
+pub(crate) fn date_back(world: &World, step: TimeDelta) {
     let host = place(world);
     let lines: Vec<_> = host.log_reader().unwrap().unwrap().map(|raw| raw.unwrap().line).collect();
     let count = world.log().snapshots().len();

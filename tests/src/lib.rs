@@ -22,6 +22,7 @@ pub mod machine;
 pub mod moto;
 pub mod needs;
 pub mod outcome;
+pub mod plans;
 pub mod process;
 pub mod programs;
 pub mod rawpush;

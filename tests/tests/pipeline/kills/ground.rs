@@ -13,7 +13,7 @@ use pipeline_tests::checker::known::Known;
 use pipeline_tests::checker::{Breach, Moment, told};
 use pipeline_tests::rawpush::talk::bye;
 use pipeline_tests::rawpush::{Answer, Talk};
-use pipeline_tests::{Options, Outcome};
+use pipeline_tests::{Options, Outcome, plans};
 
 use super::point::{Point, Watch};
 use super::sample::Sample;
@@ -78,7 +78,9 @@ impl Ground {
         for words in [&["verify"][..], &["prune", "--plan"]] {
             Outcome::of(&mut server.scratch.snapshotter(words)).unwrap().expect_code(&[0]).unwrap();
         }
-        redate(&server.scratch.history(&server.host.name).join(".prune"));
+        let time = (Utc::now() - TimeDelta::days(4)).to_rfc3339_opts(SecondsFormat::Secs, true);
+        let plans = server.scratch.history(&server.host.name).join(".prune");
+        plans::date(&plans, &server.scratch.folder.join("signing"), &time).unwrap();
         let out = server.scratch.folder.join("out");
         fs::create_dir(&out).unwrap();
         let next = server.sample();
@@ -101,13 +103,17 @@ impl Ground {
     fn keep(&mut self, work: Work) {
         let store = self.store(work);
         fs::create_dir(&store).unwrap();
-        shell(&self.server.scratch.folder, "cp -a jails history \"$1\"", &[&store]);
+        shell(&self.server.scratch.folder, "cp -a jails history signing \"$1\"", &[&store]);
     }
 
     /// As it was before this work, in the plain folder.
     pub(super) fn reset(&self, work: Work) {
         let store = self.store(work);
-        shell(&self.server.scratch.folder, "rm -rf jails/* history/* out/* && cp -a \"$1\"/. .", &[&store]);
+        shell(
+            &self.server.scratch.folder,
+            "rm -rf jails/* history/* signing/* out/* && cp -a \"$1\"/. .",
+            &[&store],
+        );
     }
 
     /// The same, made in another folder.
@@ -278,20 +284,6 @@ impl Ground {
 
     fn newest(&self, found: &Found) -> Vec<pipeline_tests::checker::item::Item> {
         found.snapshots.last().unwrap().items.clone()
-    }
-}
-
-/// All plans are four days old, and there is a newer one, as a timer makes it.
-fn redate(plans: &Path) {
-    let time = (Utc::now() - TimeDelta::days(4)).to_rfc3339_opts(SecondsFormat::Secs, true);
-    for entry in fs::read_dir(plans).unwrap().map(Result::unwrap) {
-        if entry.path().extension().is_none_or(|end| end != "plan") {
-            continue;
-        }
-        let text = fs::read_to_string(entry.path()).unwrap();
-        let (before, rest) = text.split_once("\"written\":\"").unwrap();
-        let (_, after) = rest.split_once('"').unwrap();
-        fs::write(entry.path(), format!("{before}\"written\":\"{time}\"{after}")).unwrap();
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use pipeline_tests::{Outcome, process};
+use pipeline_tests::{Outcome, plans, process};
 
 use super::super::Bench;
 use super::super::ours::Ours;
@@ -55,23 +55,10 @@ pub(super) fn plan(bench: &Bench, world: &World) -> Result<()> {
     run(&["prune", "--plan", host])?;
     let past = Outcome::of(Command::new("date").args(["-u", "-d", "4 days ago", "+%Y-%m-%dT%H:%M:%SZ"]))?;
     let past = past.expect_code(&[0])?.stdout;
-    for entry in fs::read_dir(world.history(bench).join(".prune"))? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|end| end == "plan") {
-            fs::write(&path, dated(&fs::read_to_string(&path)?, past.trim())?)?;
-        }
-    }
+    plans::date(&world.history(bench).join(".prune"), &bench.scratch.folder.join("signing"), past.trim())?;
     // As the timer does, so that somebody was here since.
     run(&["prune", "--plan", host])?;
     Ok(())
-}
-
-/// The plan, written at another time.
-fn dated(plan: &str, time: &str) -> Result<String> {
-    const KEY: &str = "\"written\":\"";
-    let (before, rest) = plan.split_once(KEY).ok_or_else(|| Trouble::new("a plan has no time"))?;
-    let (_, after) = rest.split_once('"').ok_or_else(|| Trouble::new("a plan has no time"))?;
-    Ok(format!("{before}{KEY}{time}\"{after}"))
 }
 
 /// Carries the plans out. Fails if anything of them is left.
@@ -177,17 +164,4 @@ pub(super) fn interference(bench: &mut Bench, world: &mut World, rounds: u32) ->
         step.advance();
     }
     Ok(Row::against(INTERFERENCE, "the same, alone", &beside, &alone, Some(UNDISTURBED)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_plan_is_dated_back_and_nothing_else_of_it_changes() {
-        let plan = r#"{"format":"x","written":"2026-01-02T03:04:05Z","line":3}"#;
-        let old = r#"{"format":"x","written":"2025-12-29T03:04:05Z","line":3}"#;
-        assert_eq!(dated(plan, "2025-12-29T03:04:05Z").unwrap(), old);
-        assert!(dated("{}", "2025-12-29T03:04:05Z").is_err());
-    }
 }

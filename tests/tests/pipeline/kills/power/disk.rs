@@ -14,7 +14,7 @@ const IMAGE_BYTES: u64 = 320 << 20;
 /// For the last process to leave a file system.
 const LEAVE_MAX: Duration = Duration::from_secs(20);
 /// Of a server, what lies on the disk.
-const PARTS: [&str; 2] = ["jails", "history"];
+const PARTS: [&str; 3] = ["jails", "history", "signing"];
 
 pub(super) const KINDS: [Kind; 3] = [Kind::Ext4, Kind::Xfs, Kind::Btrfs];
 
@@ -105,7 +105,7 @@ impl Disk {
 impl Drop for Disk {
     fn drop(&mut self) {
         // The last of them finds nothing any more. What is mounted when a test fails goes with its namespace.
-        for part in ["history", "jails", "disk", "images"] {
+        for part in PARTS.into_iter().chain(["disk", "images"]) {
             let _ = Outcome::of(Command::new("umount").arg("--lazy").arg(self.server.join(part)));
         }
     }
@@ -113,8 +113,8 @@ impl Drop for Disk {
 
 impl<'a> Mounted<'a> {
     fn of(disk: &'a Disk) -> Mounted<'a> {
-        let line = "mount -o loop images/now disk && mount --bind disk/jails jails && mount --bind disk/history history";
-        shell(&disk.server, line, &[]);
+        let binds = PARTS.map(|part| format!("mount --bind disk/{part} {part}")).join(" && ");
+        shell(&disk.server, &format!("mount -o loop images/now disk && {binds}"), &[]);
         Mounted { disk }
     }
 

@@ -24,13 +24,30 @@ struct Case {
     size: u64,
     /// Where a good file comes from, if there is one.
     good: Option<Healer>,
-    /// Names that do not have it, and the snapshots that they are in.
-    lacking: u64,
+    names: Names,
+    /// Snapshots with names that do not have it.
     snapshots: u64,
-    newest: u64,
-    /// Names that it cannot be given to.
-    out_of_reach: u64,
     given: u64,
+}
+
+/// How its names stand.
+#[derive(Debug, Clone, Copy, Default)]
+struct Names {
+    size: u64,
+    /// Those that do not have it.
+    lacking: u64,
+    /// Those that it cannot be given to.
+    out_of_reach: u64,
+}
+
+impl Case {
+    /// What one more snapshot names.
+    fn add(&mut self, names: Names) {
+        self.size = names.size;
+        self.names.lacking += names.lacking;
+        self.names.out_of_reach += names.out_of_reach;
+        self.snapshots += u64::from(names.lacking > 0);
+    }
 }
 
 /// Whether an inode has a content, of this size: what names it may be a damaged manifest, whose word must not count for another.
@@ -100,8 +117,8 @@ impl<'a> Mender<'a> {
         self.survey(log)?;
         let mut mended = Mended::default();
         for (hash, case) in &self.cases {
-            if case.lacking > 0 && !log.log().rotten().contains_key(hash) {
-                let Case { size, lacking: names, snapshots, .. } = *case;
+            if case.names.lacking > 0 && !log.log().rotten().contains_key(hash) {
+                let Case { size, names: Names { lacking: names, .. }, snapshots, .. } = *case;
                 log.append(Event::Rot { content: *hash, size, names, snapshots }, Utc::now())?;
                 mended.lost.push((*hash, names, snapshots));
             }
@@ -121,11 +138,12 @@ impl<'a> Mender<'a> {
         Ok(mended)
     }
 
-    /// Who healed it; none if it is not.
+    /// Who healed it; none if it is not. What cannot be reached or read is no reason to ask for it with each push: verify goes on to name that, and asks
+    /// again when it can be. But only where all can be read nobody has a name that should have it.
     fn healer(&self, case: &Case) -> Option<Healer> {
-        let is_whole = case.out_of_reach == 0 && self.unread == 0;
-        let by = case.good.or((case.lacking == 0).then_some(Healer::Nobody));
-        by.filter(|_| is_whole)
+        let Names { lacking, out_of_reach, .. } = case.names;
+        let is_nobodys = lacking == 0 && out_of_reach == 0 && self.unread == 0;
+        case.good.or(is_nobodys.then_some(Healer::Nobody))
     }
 
     /// What is healed need not be kept. A reader may have its inode in mind, so not while there is one: the next run does it then.
@@ -147,12 +165,13 @@ impl<'a> Mender<'a> {
         let is_one = |hash: &ContentHash| hashes.binary_search(hash).is_ok();
         for snapshot in log.log().snapshots() {
             let Self { cases, judged, aside, room, .. } = self;
-            let mut names = 0u64;
+            // What a manifest names counts when it is proved, and that is at its end.
+            let mut named: BTreeMap<ContentHash, Names> = BTreeMap::new();
             let proof = names::of(self.history, snapshot, &is_one, &mut |mut place| {
-                names += 1;
                 let content = place.content;
                 let Some(case) = cases.get_mut(&content.hash) else { return Ok(()) };
-                case.size = content.size;
+                let names = named.entry(content.hash).or_default();
+                names.size = content.size;
                 match state(&mut place, judged)? {
                     State::Good if case.good.is_none() => {
                         let (folder, name) = place.at()?;
@@ -160,18 +179,19 @@ impl<'a> Mender<'a> {
                         case.good = Some(Healer::History);
                     }
                     State::Good => {}
-                    State::Rotten(_) | State::Missing => {
-                        case.lacking += 1;
-                        case.snapshots += u64::from(case.newest != snapshot.sequence);
-                        case.newest = snapshot.sequence;
-                    }
-                    State::OutOfReach => case.out_of_reach += 1,
+                    State::Rotten(_) | State::Missing => names.lacking += 1,
+                    State::OutOfReach => names.out_of_reach += 1,
                 }
                 Ok(())
             })?;
             match proof {
-                Proof::Proved if names > 0 => self.touched.push(snapshot.sequence),
-                Proof::Proved => {}
+                Proof::Proved if named.is_empty() => {}
+                Proof::Proved => {
+                    self.touched.push(snapshot.sequence);
+                    for (hash, names) in named {
+                        self.cases.entry(hash).or_default().add(names);
+                    }
+                }
                 Proof::Missing => self.unread += 1,
             }
         }
@@ -179,7 +199,7 @@ impl<'a> Mender<'a> {
     }
 
     fn act(&mut self, log: &LogAppender) -> Result<(), Fault> {
-        let lacking = self.cases.iter().filter(|(_, case)| case.lacking > 0).map(|(hash, _)| *hash);
+        let lacking = self.cases.iter().filter(|(_, case)| case.names.lacking > 0).map(|(hash, _)| *hash);
         let lacking: Vec<ContentHash> = lacking.collect();
         let is_one = |hash: &ContentHash| lacking.binary_search(hash).is_ok();
         // What is lent is on the disk before anything is replaced by it.

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::heal::{hash, precious, state, world};
+use crate::heal::{flip, hash, precious, state, unchanged, world};
 use crate::world::World;
 
 /// One bit in the manifest of this snapshot, so many bytes before or behind the first hash of the precious content.
@@ -16,6 +16,30 @@ fn spoil(world: &World, sequence: usize, place: isize) {
     assert_eq!(size, (precious().len() as u64).to_le_bytes());
     bytes[at.checked_add_signed(place).unwrap()] ^= 1;
     fs::write(path, bytes).unwrap();
+}
+
+/// What only a damaged manifest names is not lost, and what is lost is healed all the same: once, and not with each push.
+#[test]
+fn a_damaged_manifest_makes_nothing_wanted_and_keeps_nothing_from_being_healed() {
+    let world = world(3);
+    // The last byte of a hash: a content that never was.
+    spoil(&world, 1, 31);
+    assert_eq!(world.run(&["verify", "--repair"]).code, 29);
+    assert!(world.published().wanted.is_empty() && world.log().rotten().is_empty());
+    flip(&world, 2, "copy");
+    assert_eq!(world.run(&["verify", "--repair"]).code, 29);
+    assert_eq!(world.published().wanted, [hash()]);
+    world.seal(4, &unchanged(4, 3).bytes());
+    let healed = world.ingest(0);
+    assert!(healed.out.contains("healed 1 contents"), "{healed:?}");
+    assert!(world.published().wanted.is_empty() && world.log().rotten().is_empty());
+    for n in 2..=3 {
+        state(n).assert_tree(&world.tree(usize::from(n)));
+    }
+    // What nobody can prove is left as it is, and asks for nothing.
+    let lines = world.log().lines();
+    assert_eq!(world.run(&["verify", "--repair"]).code, 29);
+    assert!(world.published().wanted.is_empty() && world.log().lines() == lines);
 }
 
 #[test]

@@ -161,6 +161,7 @@ impl<'a> Mender<'a> {
         if self.cases.is_empty() {
             return Ok(());
         }
+        self.look_aside()?;
         let hashes: Vec<ContentHash> = self.cases.keys().copied().collect();
         let is_one = |hash: &ContentHash| hashes.binary_search(hash).is_ok();
         for snapshot in log.log().snapshots() {
@@ -193,6 +194,21 @@ impl<'a> Mender<'a> {
                     }
                 }
                 Proof::Missing => self.unread += 1,
+            }
+        }
+        Ok(())
+    }
+
+    /// What was put aside because it could not be read may have been good all the time: a cable, a controller. What has its content is lent again.
+    fn look_aside(&mut self) -> Result<(), Fault> {
+        for (hash, name) in self.aside.kept()? {
+            let Some(case) = self.cases.get_mut(&hash).filter(|case| case.good.is_none()) else { continue };
+            let (dir, name) = (self.aside.dir(), Name::new(&name)?);
+            let Ok(stat) = dir.stat(name) else { continue };
+            let content = Content { hash, size: stat.size };
+            if has(dir, name, content)? {
+                self.aside.lend(content, dir, name, self.room)?;
+                case.good = Some(Healer::History);
             }
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::heal::{flip, hash, precious, state, unchanged, world};
+use crate::heal::{assert_healed, flip, hash, precious, state, unchanged, world};
 use crate::world::World;
 
 /// One bit in the manifest of this snapshot, so many bytes before or behind the first hash of the precious content.
@@ -40,6 +40,19 @@ fn a_damaged_manifest_makes_nothing_wanted_and_keeps_nothing_from_being_healed()
     let lines = world.log().lines();
     assert_eq!(world.run(&["verify", "--repair"]).code, 29);
     assert!(world.published().wanted.is_empty() && world.log().lines() == lines);
+}
+
+/// A cable, a controller: what could not be read was good, and heals without its host.
+#[test]
+fn what_was_put_aside_and_has_its_content_after_all_comes_back_without_a_push() {
+    let world = world(3);
+    flip(&world, 1, "copy");
+    assert_eq!(world.run(&["verify", "--repair"]).code, 29);
+    assert_eq!((world.published().wanted, world.tree(1).join("copy").exists()), (vec![hash()], false));
+    let aside = fs::read_dir(world.path("history/web01/.rot")).unwrap().next().unwrap().unwrap().path();
+    fs::write(aside, precious()).unwrap();
+    assert_eq!(world.run(&["verify", "--repair"]).code, 29, "it was still missing when it was read");
+    assert_healed(&world, 3, "put aside");
 }
 
 #[test]

@@ -99,7 +99,14 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, asked: Asked<'_>) -> Resul
     let mut mended = Vec::new();
     run.report().count("read_bytes", 0);
     for host in hosts(&history, asked.host)? {
-        let found = verify.host(run, &history, &host)?;
+        let found = match verify.host(run, &history, &host) {
+            // One history that cannot be read keeps no other from being read.
+            Err(failed) if asked.host.is_none() && failed.exit() != Exit::BUG => {
+                run.leave_out(host.as_str().as_bytes(), &failed.chain());
+                continue;
+            }
+            found => found?,
+        };
         run.report().count("hosts", 1);
         run.report().count("rotten", (found.lost.len() + found.noted) as u64);
         if let (Some(foreman), true) = (&mut foreman, found.is_any()) {

@@ -13,6 +13,7 @@ use history::{HostHistory, LogAppender, Writing};
 use serde::{Deserialize, Serialize};
 
 use super::aside::Aside;
+use super::lost::{is_lost, is_lost_by};
 use super::names::{self, Place, Proof, There};
 use crate::ingest_host::fault::Fault;
 use crate::ingest_host::room::Room;
@@ -38,6 +39,8 @@ struct Names {
     lacking: u64,
     /// Those that it cannot be given to.
     out_of_reach: u64,
+    /// Of those: what their inode is, the file system cannot tell any more.
+    stuck: u64,
 }
 
 impl Case {
@@ -46,7 +49,14 @@ impl Case {
         self.size = names.size;
         self.names.lacking += names.lacking;
         self.names.out_of_reach += names.out_of_reach;
-        self.snapshots += u64::from(names.lacking > 0);
+        self.names.stuck += names.stuck;
+        self.snapshots += u64::from(names.lacking + names.stuck > 0);
+    }
+
+    /// How many names lack it, if that is more than what no good file can mend.
+    fn lost(&self) -> Option<u64> {
+        let Names { lacking, stuck, .. } = self.names;
+        (lacking > 0 || stuck > 0 && self.good.is_none()).then_some(lacking + stuck)
     }
 }
 
@@ -117,8 +127,10 @@ impl<'a> Mender<'a> {
         self.survey(log)?;
         let mut mended = Mended::default();
         for (hash, case) in &self.cases {
-            if case.names.lacking > 0 && !log.log().rotten().contains_key(hash) {
-                let Case { size, names: Names { lacking: names, .. }, snapshots, .. } = *case;
+            if let Some(names) = case.lost()
+                && !log.log().rotten().contains_key(hash)
+            {
+                let Case { size, snapshots, .. } = *case;
                 log.append(Event::Rot { content: *hash, size, names, snapshots }, Utc::now())?;
                 mended.lost.push((*hash, names, snapshots));
             }
@@ -182,6 +194,10 @@ impl<'a> Mender<'a> {
                     State::Good => {}
                     State::Rotten(_) | State::Missing => names.lacking += 1,
                     State::OutOfReach => names.out_of_reach += 1,
+                    State::Stuck => {
+                        names.out_of_reach += 1;
+                        names.stuck += 1;
+                    }
                 }
                 Ok(())
             })?;
@@ -230,7 +246,7 @@ impl<'a> Mender<'a> {
                 let Some(case) = cases.get_mut(&content.hash) else { return Ok(()) };
                 let found = state(&mut place, judged)?;
                 let (folder, name) = match found {
-                    State::Good | State::OutOfReach => return Ok(()),
+                    State::Good | State::OutOfReach | State::Stuck => return Ok(()),
                     State::Rotten(_) | State::Missing => place.at()?,
                 };
                 if let State::Rotten(stat) = found {
@@ -256,6 +272,8 @@ enum State {
     Rotten(Stat),
     Missing,
     OutOfReach,
+    /// The file system has lost its inode: the name can neither be looked at nor taken away.
+    Stuck,
 }
 
 fn state(place: &mut Place<'_>, judged: &mut Judged) -> Result<State, Fault> {
@@ -263,6 +281,7 @@ fn state(place: &mut Place<'_>, judged: &mut Judged) -> Result<State, Fault> {
         There::File(stat) => stat,
         There::Nothing => return Ok(State::Missing),
         There::Other => return Ok(State::OutOfReach),
+        There::Lost => return Ok(State::Stuck),
     };
     let content = place.content;
     let inode = (stat.device, stat.inode, content);
@@ -282,19 +301,13 @@ fn state(place: &mut Place<'_>, judged: &mut Judged) -> Result<State, Fault> {
 fn has(folder: &Dir, name: Name<'_>, content: Content) -> Result<bool, Fault> {
     let file: File = match folder.open_read(name) {
         Ok(file) => file,
-        Err(error) if error.raw_os_error().is_some_and(is_lost) => return Ok(false),
+        Err(error) if is_lost(&error) => return Ok(false),
         Err(error) => return Err(error.into()),
     };
     let mut hasher = blake3::Hasher::new();
     match hasher.update_reader(&file) {
         Ok(_) => Ok(hasher.finalize().as_bytes() == content.hash.as_bytes()),
-        Err(error) if error.raw_os_error().is_some_and(is_lost) => Ok(false),
+        Err(error) if error.raw_os_error().is_some_and(is_lost_by) => Ok(false),
         Err(error) => Err(Fault::stream("reading a file of the history")(error)),
     }
-}
-
-/// What a disk or a file system answers that has lost something.
-fn is_lost(errno: i32) -> bool {
-    use rustix::io::Errno;
-    [Errno::IO, Errno::UCLEAN, Errno::BADMSG].map(Errno::raw_os_error).contains(&errno)
 }

@@ -2,7 +2,11 @@
 
 use std::fs;
 
+use formats::HostId;
+
 use crate::heal::{assert_healed, flip, hash, precious, state, unchanged, world};
+use crate::kill::{inject_into, injected, strace};
+use crate::push::Push;
 use crate::world::World;
 
 /// One bit in the manifest of this snapshot, so many bytes before or behind the first hash of the precious content.
@@ -53,6 +57,42 @@ fn what_was_put_aside_and_has_its_content_after_all_comes_back_without_a_push() 
     fs::write(aside, precious()).unwrap();
     assert_eq!(world.run(&["verify", "--repair"]).code, 29, "it was still missing when it was read");
     assert_healed(&world, 3, "put aside");
+}
+
+/// An inode that the file system has lost, at each place where one is looked at: it is named, and the other hosts are read as ever.
+#[test]
+fn an_inode_that_cannot_be_looked_at_is_a_lost_file_and_keeps_no_other_from_being_read() {
+    let Some(strace) = strace() else {
+        println!(
+            "SKIPPED: an_inode_that_cannot_be_looked_at_is_a_lost_file_and_keeps_no_other_from_being_read: no strace"
+        );
+        return;
+    };
+    let world = world(1);
+    world.add("web02");
+    let mut push = Push::whole(1, &state(1));
+    push.header.host = HostId::parse("web02").unwrap();
+    world.seal_for("web02", 1, &push.bytes());
+    world.ingest(0);
+    let (mut points, mut named) = (0, 0);
+    for n in 1.. {
+        let how = format!("error=EUCLEAN:when={n}");
+        let output = inject_into(&world, &strace, &[], "newfstatat", &how, &["verify"]);
+        if !injected(&world) {
+            break;
+        }
+        points += 1;
+        let said = String::from_utf8_lossy(&output.stdout);
+        if said.contains("web01/") && said.contains("cannot be looked at") {
+            named += 1;
+            assert_eq!(output.status.code(), Some(29), "{n}: {output:?}");
+            assert!(
+                !said.contains("web02/") && !String::from_utf8_lossy(&output.stderr).contains("left out")
+            );
+        }
+    }
+    println!("inodes that cannot be looked at: {named} of {points} points");
+    assert!(named >= 6, "{named} of {points}");
 }
 
 #[test]

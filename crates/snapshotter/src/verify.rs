@@ -188,7 +188,7 @@ impl Verify<'_> {
         let now = Utc::now();
         let mut cycle = match self.extent {
             Extent::Whole => None,
-            Extent::Due => Cycle::of(place.dir(), &log, now),
+            Extent::Due => Cycle::of(place.dir(), &log, now, self.settings.verify.cycle_days),
         };
         let days = self.settings.verify.cycle_days;
         let share = cycle.as_ref().map_or(Share::ALL, |cycle| cycle.share(now, days));

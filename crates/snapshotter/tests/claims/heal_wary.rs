@@ -96,6 +96,21 @@ fn an_inode_that_cannot_be_looked_at_is_a_lost_file_and_keeps_no_other_from_bein
 }
 
 #[test]
+fn what_was_found_lost_and_could_not_be_noted_puts_the_host_on_hold() {
+    let world = world(2);
+    flip(&world, 1, "copy");
+    // Without it, who mends cannot begin.
+    fs::remove_dir_all(world.path("jails/web01/state")).unwrap();
+    let ended = world.run(&["verify", "--repair"]);
+    assert!(ended.code == 29 && ended.err.contains("could not be mended"), "{ended:?}");
+    let log = world.log();
+    assert!(log.rotten().is_empty() && log.hold().unwrap().starts_with("verify found 1 contents lost"));
+    let lines = log.lines();
+    assert_eq!(world.run(&["verify", "--repair"]).code, 29);
+    assert_eq!(world.log().lines(), lines, "once is enough");
+}
+
+#[test]
 fn a_size_that_a_damaged_manifest_names_takes_no_good_file_out_of_any_snapshot() {
     let world = world(4);
     spoil(&world, 1, -8);

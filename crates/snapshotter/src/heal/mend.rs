@@ -1,6 +1,7 @@
 //! Gives contents back to the names that should have them, or takes what has rotted from them.
 //!
-//! Nothing that was found or said before is believed: every file is hashed here before it is lent or loses its name.
+//! Nothing that was found or said before is believed: every file is hashed here before it is lent or loses its name. What a push has brought was hashed
+//! as it was written, moments ago.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;

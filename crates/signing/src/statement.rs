@@ -1,15 +1,19 @@
 //! What was signed, read again: only the text that the signature covers, or why there is none.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use cli::shown;
 use durable::Dir;
 use openpgp::Cert;
 use openpgp::cert::CertParser;
 use openpgp::parse::Parse;
-use openpgp::parse::stream::{MessageLayer, MessageStructure, VerificationHelper, VerifierBuilder};
+use openpgp::parse::stream::{
+    MessageLayer, MessageStructure, VerificationError, VerificationHelper, VerifierBuilder,
+};
 use openpgp::policy::StandardPolicy;
 use sequoia_openpgp as openpgp;
 
@@ -89,7 +93,8 @@ impl Certificate {
         Ok(Self(certs))
     }
 
-    /// The text that was signed, if it is at most `longest` bytes, the message is nothing else, and one of these keys signed it before now.
+    /// The text that was signed, if it is at most `longest` bytes, the message is nothing else, and one of these keys signed it. One
+    /// that was signed while the clock was ahead is as good as others: what the text says of its time is for the reader to judge.
     ///
     /// # Errors
     /// [`Unsigned`].
@@ -100,10 +105,29 @@ impl Certificate {
         if !message.starts_with(BEGIN) || message.windows(BEGIN.len()).skip(1).any(|part| part == BEGIN) {
             return Err(Unsigned::Malformed);
         }
+        let now = SystemTime::now();
+        let signed = Cell::new(None);
+        match (self.check_at(message, longest, now, &signed), signed.get()) {
+            (Err(Unsigned::Signature(_)), Some(later)) if later > now => {
+                self.check_at(message, longest, later, &signed)
+            }
+            (checked, _) => checked,
+        }
+    }
+
+    /// As of a time; tells when a signature that was not good then says it was made.
+    fn check_at(
+        &self,
+        message: &[u8],
+        longest: usize,
+        time: SystemTime,
+        signed: &Cell<Option<SystemTime>>,
+    ) -> Result<Vec<u8>, Unsigned> {
         let wrong = |error: openpgp::anyhow::Error| Unsigned::Signature(error.to_string());
         let policy = StandardPolicy::new();
         let verifier = VerifierBuilder::from_bytes(message).map_err(|_| Unsigned::Malformed)?;
-        let mut verifier = verifier.with_policy(&policy, None, Judge { certs: &self.0 }).map_err(wrong)?;
+        let judge = Judge { certs: &self.0, signed };
+        let mut verifier = verifier.with_policy(&policy, time, judge).map_err(wrong)?;
         let mut text = Vec::new();
         let read = (&mut verifier).take(longest as u64 + 1).read_to_end(&mut text);
         read.map_err(|error| Unsigned::Signature(error.to_string()))?;
@@ -119,6 +143,7 @@ impl Certificate {
 
 struct Judge<'a> {
     certs: &'a [Cert],
+    signed: &'a Cell<Option<SystemTime>>,
 }
 
 impl VerificationHelper for Judge<'_> {
@@ -133,7 +158,12 @@ impl VerificationHelper for Judge<'_> {
             for result in results {
                 match result {
                     Ok(_) => return Ok(()),
-                    Err(error) => why = error.to_string(),
+                    Err(error) => {
+                        if let VerificationError::BadSignature { sig, .. } = &error {
+                            self.signed.set(sig.signature_creation_time());
+                        }
+                        why = error.to_string();
+                    }
                 }
             }
         }
@@ -144,7 +174,7 @@ impl VerificationHelper for Judge<'_> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
-    use std::time::{Duration, SystemTime};
+    use std::time::Duration;
 
     use super::*;
     use crate::Signer;
@@ -202,12 +232,17 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_of_the_future_is_not_believed() {
+    fn what_was_signed_while_the_clock_was_ahead_is_believed_and_nothing_else_of_the_future() {
         let folder = tempfile::tempdir().unwrap();
         let signer = Signer::open(folder.path()).unwrap();
-        let later = SystemTime::now() + Duration::from_secs(86_400);
+        let later = SystemTime::now() + Duration::from_secs(4 * 365 * 86_400);
         let message = signer.sign(TEXT, later).unwrap();
         let certificate = Certificate::beside(folder.path()).unwrap().unwrap();
+        assert!(certificate.check(&message, 1000).is_ok());
+        let changed = String::from_utf8(message).unwrap().replace("\"n\":1", "\"n\":2");
+        assert!(matches!(certificate.check(changed.as_bytes(), 1000), Err(Unsigned::Signature(_))));
+        let other = tempfile::tempdir().unwrap();
+        let message = Signer::open(other.path()).unwrap().sign(TEXT, later).unwrap();
         assert!(matches!(certificate.check(&message, 1000), Err(Unsigned::Signature(_))));
     }
 

@@ -12,5 +12,6 @@
 pub(crate) mod aside;
 pub(crate) mod foreman;
 pub(crate) mod host;
+pub(crate) mod lost;
 pub(crate) mod mend;
 mod names;

@@ -157,7 +157,7 @@ pub(crate) fn tell(run: &mut Run, host: &HostId, outcome: &Outcome) {
         console.warn(&format!("{host}: {alarm}; the push is kept, and expiry is on hold"));
     }
     if let Some(why) = &outcome.unmeasured {
-        console.warn(&format!("{host}: the push could not be compared with what was there before: {why}; no tripwire could see it"));
+        console.warn(&format!("{host}: the push could not be compared with what was there before: {why}"));
     }
     if let Some(why) = &outcome.views {
         views::warn(&console, host, why);

@@ -38,6 +38,8 @@ pub(crate) enum Note {
     Verified { host: HostId, newest: String, snapshots: u64, read_bytes: u64 },
     /// How far a cycle has come; none that it is over.
     Cycle(HostId, Option<Cycle>),
+    /// Nothing of a history is to be removed until a person has looked.
+    Hold { host: HostId, reason: String },
     /// A restore begins: if nothing more is heard of it, it was killed.
     Restoring(Restoring),
     /// The restore is over.
@@ -101,6 +103,7 @@ pub(crate) fn child(settings: &Settings) -> Result<Exit, Failed> {
                 write(&history, &host, event, VERIFY_PATIENCE)
             }
             Note::Cycle(host, cycle) => keep(&history, &host, cycle.as_ref()),
+            Note::Hold { host, reason } => hold(&history, &host, reason),
             Note::Restoring(what) => {
                 restoring = Some(what);
                 Ok(())
@@ -143,6 +146,17 @@ fn keep(history: &History, host: &HostId, cycle: Option<&Cycle>) -> Result<(), T
             _ => place.dir().sync().map_err(doing()),
         },
     }
+}
+
+fn hold(history: &History, host: &HostId, reason: String) -> Result<(), Trouble> {
+    let at = || Trouble::history(host);
+    let place = history.host(host).map_err(at())?;
+    let alone = turn::write_within(&place, VERIFY_PATIENCE)?;
+    let mut log = LogAppender::open(&place, &alone).map_err(at())?;
+    if log.log().hold().is_some() {
+        return Ok(());
+    }
+    log.append(Event::Hold { reason, snapshot: None }, Utc::now()).map_err(at())
 }
 
 fn write(history: &History, host: &HostId, event: Event, patience: Duration) -> Result<(), Trouble> {

@@ -65,6 +65,9 @@ struct Verify<'a> {
     defects: Defects,
 }
 
+/// Something is not noted; why was told.
+struct Unnoted;
+
 /// What the reading of one history leads to.
 #[derive(Debug, Default)]
 struct Found {
@@ -99,11 +102,18 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, asked: Asked<'_>) -> Resul
     let mut mended = Vec::new();
     run.report().count("read_bytes", 0);
     for host in hosts(&history, asked.host)? {
-        let found = verify.host(run, &history, &host)?;
+        let found = match verify.host(run, &history, &host) {
+            // One history that cannot be read keeps no other from being read.
+            Err(failed) if asked.host.is_none() && failed.exit() != Exit::BUG => {
+                run.leave_out(host.as_str().as_bytes(), &failed.chain());
+                continue;
+            }
+            found => found?,
+        };
         run.report().count("hosts", 1);
         run.report().count("rotten", (found.lost.len() + found.noted) as u64);
         if let (Some(foreman), true) = (&mut foreman, found.is_any()) {
-            mended.push(mend(run, foreman, host.clone(), found.lost)?);
+            mended.push(verify.mend(run, foreman, host.clone(), found.lost)?);
             verify.sign(run, &host);
         }
     }
@@ -118,39 +128,6 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, asked: Asked<'_>) -> Resul
     verify.defects.end(run)
 }
 
-/// Has one history mended. Nobody holds its locks.
-fn mend(
-    run: &mut Run,
-    foreman: &mut Foreman,
-    host: HostId,
-    lost: BTreeSet<ContentHash>,
-) -> Result<serde_json::Value, Failed> {
-    let order = Order { host, contents: lost.into_iter().collect() };
-    let answer = foreman.mend(&order).map_err(Trouble::stream("asking what mends"))?;
-    let host = order.host;
-    let mended = match answer {
-        Ok(mended) => mended,
-        Err(exit) => {
-            let why = format!("could not be mended: the process ended with {exit}");
-            run.leave_out(host.as_str().as_bytes(), &why);
-            return Ok(serde_json::json!({ "host": host.as_str(), "exit": exit.code() }));
-        }
-    };
-    for (content, names, snapshots) in &mended.lost {
-        run.line(&format!("{host}: content {content} is lost at {names} names in {snapshots} snapshots"));
-    }
-    for (content, names) in &mended.healed {
-        run.line(&format!("{host}: content {content} is healed, at {names} names"));
-    }
-    if mended.open > 0 {
-        run.line(&format!("{host}: {} contents are wanted from the host", mended.open));
-    }
-    run.report().count("healed", mended.healed.len() as u64);
-    run.report().count("wanted", mended.open);
-    let mended = serde_json::to_value(mended).map_err(|error| Failed::bug("telling the outcome", error))?;
-    Ok(serde_json::json!({ "host": host.as_str(), "exit": 0, "outcome": mended }))
-}
-
 /// What is read here came from hosts, once.
 fn confine(settings: &Settings, dir: &Dir, children: &[Option<u32>]) -> Result<(), Trouble> {
     let mut confinement =
@@ -163,6 +140,58 @@ fn confine(settings: &Settings, dir: &Dir, children: &[Option<u32>]) -> Result<(
 }
 
 impl Verify<'_> {
+    /// Has one history mended. Nobody holds its locks.
+    fn mend(
+        &mut self,
+        run: &mut Run,
+        foreman: &mut Foreman,
+        host: HostId,
+        lost: BTreeSet<ContentHash>,
+    ) -> Result<serde_json::Value, Failed> {
+        let lost_count = lost.len();
+        let order = Order { host, contents: lost.into_iter().collect() };
+        let at = || Trouble::stream("asking what mends");
+        let mut answer = foreman.mend(&order).map_err(at())?;
+        if answer == Err(Exit::BUSY) {
+            // An ingest that takes longer than it was waited for.
+            answer = foreman.mend(&order).map_err(at())?;
+        }
+        let host = order.host;
+        let mended = match answer {
+            Ok(mended) => mended,
+            Err(exit) => {
+                let why = format!("could not be mended: the process ended with {exit}");
+                run.leave_out(host.as_str().as_bytes(), &why);
+                if lost_count > 0 {
+                    // What else has these contents must not be removed by a prune that does not know of it.
+                    let reason = format!("verify found {lost_count} contents lost, and they {why}");
+                    let note = Note::Hold { host: host.clone(), reason };
+                    let _told = self.say(
+                        run,
+                        &host,
+                        &note,
+                        "it is not on hold, and what else has them may be pruned",
+                    );
+                }
+                return Ok(serde_json::json!({ "host": host.as_str(), "exit": exit.code() }));
+            }
+        };
+        for (content, names, snapshots) in &mended.lost {
+            run.line(&format!("{host}: content {content} is lost at {names} names in {snapshots} snapshots"));
+        }
+        for (content, names) in &mended.healed {
+            run.line(&format!("{host}: content {content} is healed, at {names} names"));
+        }
+        if mended.open > 0 {
+            run.line(&format!("{host}: {} contents are wanted from the host", mended.open));
+        }
+        run.report().count("healed", mended.healed.len() as u64);
+        run.report().count("wanted", mended.open);
+        let mended =
+            serde_json::to_value(mended).map_err(|error| Failed::bug("telling the outcome", error))?;
+        Ok(serde_json::json!({ "host": host.as_str(), "exit": 0, "outcome": mended }))
+    }
+
     fn host(&mut self, run: &mut Run, history: &History, host: &HostId) -> Result<Found, Failed> {
         let at = || Trouble::history(host);
         let place = history.host(host).map_err(at())?;
@@ -181,7 +210,7 @@ impl Verify<'_> {
         let now = Utc::now();
         let mut cycle = match self.extent {
             Extent::Whole => None,
-            Extent::Due => Cycle::of(place.dir(), &log, now),
+            Extent::Due => Cycle::of(place.dir(), &log, now, self.settings.verify.cycle_days),
         };
         let days = self.settings.verify.cycle_days;
         let share = cycle.as_ref().map_or(Share::ALL, |cycle| cycle.share(now, days));
@@ -199,7 +228,7 @@ impl Verify<'_> {
         match &mut cycle {
             None => {
                 if let (true, Some(newest)) = (well, log.latest()) {
-                    self.note(run, host, &log, newest.name.as_str(), seen.read_bytes());
+                    let _told = self.note(run, host, &log, newest.name.as_str(), seen.read_bytes());
                 }
             }
             Some(cycle) => {
@@ -207,24 +236,33 @@ impl Verify<'_> {
                 cycle.advance(PartsRead { share, bad, records, bytes });
                 run.line(&format!("{host}: {}", cycle.told()));
                 let is_over = cycle.ends(now, days);
-                if is_over && well && cycle.is_whole() {
-                    self.note(run, host, &log, cycle.newest(), cycle.read_bytes());
-                }
-                let note = Note::Cycle(host.clone(), (!is_over).then(|| cycle.clone()));
-                self.say(run, host, &note, "how far it has come is not noted");
+                let is_well = is_over && well && cycle.is_whole();
+                // What could not be noted is noted by the next run, which has nothing left to read.
+                let is_done = is_over
+                    && (!is_well || self.note(run, host, &log, cycle.newest(), cycle.read_bytes()).is_ok());
+                let note = Note::Cycle(host.clone(), (!is_done).then(|| cycle.clone()));
+                let _told = self.say(run, host, &note, "how far it has come is not noted");
             }
         }
         let is_aside = aside::is_any(&place).map_err(Trouble::folder("looking at what lies aside"))?;
         Ok(Found { noted: log.rotten().len(), lost: seen.into_lost(), is_aside })
     }
 
-    fn note(&mut self, run: &mut Run, host: &HostId, log: &Log, newest: &str, read_bytes: u64) {
+    fn note(
+        &mut self,
+        run: &mut Run,
+        host: &HostId,
+        log: &Log,
+        newest: &str,
+        read_bytes: u64,
+    ) -> Result<(), Unnoted> {
         let (host, newest) = (host.clone(), newest.to_owned());
         let last = newest.parse::<SnapshotName>().map_or(u64::MAX, |name| name.sequence());
         let snapshots = log.snapshots().iter().filter(|one| one.sequence <= last).count();
         let note = Note::Verified { host: host.clone(), newest, snapshots: snapshots as u64, read_bytes };
-        self.say(run, &host, &note, "that it is well is not noted in its log");
+        let noted = self.say(run, &host, &note, "that it is well is not noted in its log");
         self.sign(run, &host);
+        noted
     }
 
     /// Has the log signed. What was signed before must be a line of it.
@@ -244,10 +282,11 @@ impl Verify<'_> {
         }
     }
 
-    fn say(&mut self, run: &mut Run, host: &HostId, note: &Note, otherwise: &str) {
-        if let Err(why) = self.scribe.note(note) {
+    fn say(&mut self, run: &mut Run, host: &HostId, note: &Note, otherwise: &str) -> Result<(), Unnoted> {
+        self.scribe.note(note).map_err(|why| {
             run.leave_out(host.as_str().as_bytes(), &format!("{otherwise}: {why}"));
-        }
+            Unnoted
+        })
     }
 }
 

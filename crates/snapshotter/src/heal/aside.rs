@@ -99,6 +99,18 @@ impl Aside {
         Ok(self.dir.sync()?)
     }
 
+    /// The folder, to read in.
+    pub(super) fn dir(&self) -> &Dir {
+        &self.dir
+    }
+
+    /// The files that were kept, and of what content each should be.
+    pub(super) fn kept(&self) -> Result<Vec<(ContentHash, Box<[u8]>)>, Fault> {
+        let names = self.dir.names_at_most(NAMES_MAX)?;
+        let kept = names.into_iter().filter_map(|name| Some((rotten(&name)?, name.into_boxed_slice())));
+        Ok(kept.collect())
+    }
+
     /// What was lent is given back. Names made of it are on the disk.
     pub(super) fn forget_good(&self) -> Result<(), Fault> {
         for name in self.dir.names_at_most(NAMES_MAX)? {
@@ -113,9 +125,8 @@ impl Aside {
     pub(super) fn forget_rotten(&self, open: &BTreeMap<ContentHash, Rotten>) -> Result<u64, Fault> {
         let mut freed_bytes = 0;
         for name in self.dir.names_at_most(NAMES_MAX)? {
-            let hash = std::str::from_utf8(&name).ok().and_then(|text| text.split('-').next()?.parse().ok());
             if !name.ends_with(ROTTEN.as_bytes())
-                || hash.is_some_and(|hash: ContentHash| open.contains_key(&hash))
+                || rotten(&name).is_some_and(|hash| open.contains_key(&hash))
             {
                 continue;
             }
@@ -137,6 +148,12 @@ impl Aside {
         let good = good(content);
         Ok(self.dir.rename_over_later(COPY, &self.dir, Name::new(good.as_bytes())?)?)
     }
+}
+
+/// Of what content the file with this name was, if it is one that was kept.
+fn rotten(name: &[u8]) -> Option<ContentHash> {
+    let name = std::str::from_utf8(name).ok()?.strip_suffix(ROTTEN)?;
+    name.split('-').next()?.parse().ok()
 }
 
 fn good(content: Content) -> String {

@@ -1,6 +1,7 @@
 //! Gives contents back to the names that should have them, or takes what has rotted from them.
 //!
-//! Nothing that was found or said before is believed: every file is hashed here before it is lent or loses its name.
+//! Nothing that was found or said before is believed: every file is hashed here before it is lent or loses its name. What a push has brought was hashed
+//! as it was written, moments ago.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -13,6 +14,7 @@ use history::{HostHistory, LogAppender, Writing};
 use serde::{Deserialize, Serialize};
 
 use super::aside::Aside;
+use super::lost::{is_lost, is_lost_by};
 use super::names::{self, Place, Proof, There};
 use crate::ingest_host::fault::Fault;
 use crate::ingest_host::room::Room;
@@ -24,17 +26,43 @@ struct Case {
     size: u64,
     /// Where a good file comes from, if there is one.
     good: Option<Healer>,
-    /// Names that do not have it, and the snapshots that they are in.
-    lacking: u64,
+    names: Names,
+    /// Snapshots with names that do not have it.
     snapshots: u64,
-    newest: u64,
-    /// Names that it cannot be given to.
-    out_of_reach: u64,
     given: u64,
 }
 
-/// Whether an inode has a content.
-type Judged = HashMap<(u64, u64, ContentHash), bool>;
+/// How its names stand.
+#[derive(Debug, Clone, Copy, Default)]
+struct Names {
+    size: u64,
+    /// Those that do not have it.
+    lacking: u64,
+    /// Those that it cannot be given to.
+    out_of_reach: u64,
+    /// Of those: what their inode is, the file system cannot tell any more.
+    stuck: u64,
+}
+
+impl Case {
+    /// What one more snapshot names.
+    fn add(&mut self, names: Names) {
+        self.size = names.size;
+        self.names.lacking += names.lacking;
+        self.names.out_of_reach += names.out_of_reach;
+        self.names.stuck += names.stuck;
+        self.snapshots += u64::from(names.lacking + names.stuck > 0);
+    }
+
+    /// How many names lack it, if that is more than what no good file can mend.
+    fn lost(&self) -> Option<u64> {
+        let Names { lacking, stuck, .. } = self.names;
+        (lacking > 0 || stuck > 0 && self.good.is_none()).then_some(lacking + stuck)
+    }
+}
+
+/// Whether an inode has a content, of this size: what names it may be a damaged manifest, whose word must not count for another.
+type Judged = HashMap<(u64, u64, Content), bool>;
 
 /// What came of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,8 +128,10 @@ impl<'a> Mender<'a> {
         self.survey(log)?;
         let mut mended = Mended::default();
         for (hash, case) in &self.cases {
-            if case.lacking > 0 && !log.log().rotten().contains_key(hash) {
-                let Case { size, lacking: names, snapshots, .. } = *case;
+            if let Some(names) = case.lost()
+                && !log.log().rotten().contains_key(hash)
+            {
+                let Case { size, snapshots, .. } = *case;
                 log.append(Event::Rot { content: *hash, size, names, snapshots }, Utc::now())?;
                 mended.lost.push((*hash, names, snapshots));
             }
@@ -121,11 +151,12 @@ impl<'a> Mender<'a> {
         Ok(mended)
     }
 
-    /// Who healed it; none if it is not.
+    /// Who healed it; none if it is not. What cannot be reached or read is no reason to ask for it with each push: verify goes on to name that, and asks
+    /// again when it can be. But only where all can be read nobody has a name that should have it.
     fn healer(&self, case: &Case) -> Option<Healer> {
-        let is_whole = case.out_of_reach == 0 && self.unread == 0;
-        let by = case.good.or((case.lacking == 0).then_some(Healer::Nobody));
-        by.filter(|_| is_whole)
+        let Names { lacking, out_of_reach, .. } = case.names;
+        let is_nobodys = lacking == 0 && out_of_reach == 0 && self.unread == 0;
+        case.good.or(is_nobodys.then_some(Healer::Nobody))
     }
 
     /// What is healed need not be kept. A reader may have its inode in mind, so not while there is one: the next run does it then.
@@ -143,16 +174,18 @@ impl<'a> Mender<'a> {
         if self.cases.is_empty() {
             return Ok(());
         }
+        self.look_aside()?;
         let hashes: Vec<ContentHash> = self.cases.keys().copied().collect();
         let is_one = |hash: &ContentHash| hashes.binary_search(hash).is_ok();
         for snapshot in log.log().snapshots() {
             let Self { cases, judged, aside, room, .. } = self;
-            let mut names = 0u64;
+            // What a manifest names counts when it is proved, and that is at its end.
+            let mut named: BTreeMap<ContentHash, Names> = BTreeMap::new();
             let proof = names::of(self.history, snapshot, &is_one, &mut |mut place| {
-                names += 1;
                 let content = place.content;
                 let Some(case) = cases.get_mut(&content.hash) else { return Ok(()) };
-                case.size = content.size;
+                let names = named.entry(content.hash).or_default();
+                names.size = content.size;
                 match state(&mut place, judged)? {
                     State::Good if case.good.is_none() => {
                         let (folder, name) = place.at()?;
@@ -160,26 +193,46 @@ impl<'a> Mender<'a> {
                         case.good = Some(Healer::History);
                     }
                     State::Good => {}
-                    State::Rotten(_) | State::Missing => {
-                        case.lacking += 1;
-                        case.snapshots += u64::from(case.newest != snapshot.sequence);
-                        case.newest = snapshot.sequence;
+                    State::Rotten(_) | State::Missing => names.lacking += 1,
+                    State::OutOfReach => names.out_of_reach += 1,
+                    State::Stuck => {
+                        names.out_of_reach += 1;
+                        names.stuck += 1;
                     }
-                    State::OutOfReach => case.out_of_reach += 1,
                 }
                 Ok(())
             })?;
             match proof {
-                Proof::Proved if names > 0 => self.touched.push(snapshot.sequence),
-                Proof::Proved => {}
+                Proof::Proved if named.is_empty() => {}
+                Proof::Proved => {
+                    self.touched.push(snapshot.sequence);
+                    for (hash, names) in named {
+                        self.cases.entry(hash).or_default().add(names);
+                    }
+                }
                 Proof::Missing => self.unread += 1,
             }
         }
         Ok(())
     }
 
+    /// What was put aside because it could not be read may have been good all the time: a cable, a controller. What has its content is lent again.
+    fn look_aside(&mut self) -> Result<(), Fault> {
+        for (hash, name) in self.aside.kept()? {
+            let Some(case) = self.cases.get_mut(&hash).filter(|case| case.good.is_none()) else { continue };
+            let (dir, name) = (self.aside.dir(), Name::new(&name)?);
+            let Ok(stat) = dir.stat(name) else { continue };
+            let content = Content { hash, size: stat.size };
+            if has(dir, name, content)? {
+                self.aside.lend(content, dir, name, self.room)?;
+                case.good = Some(Healer::History);
+            }
+        }
+        Ok(())
+    }
+
     fn act(&mut self, log: &LogAppender) -> Result<(), Fault> {
-        let lacking = self.cases.iter().filter(|(_, case)| case.lacking > 0).map(|(hash, _)| *hash);
+        let lacking = self.cases.iter().filter(|(_, case)| case.names.lacking > 0).map(|(hash, _)| *hash);
         let lacking: Vec<ContentHash> = lacking.collect();
         let is_one = |hash: &ContentHash| lacking.binary_search(hash).is_ok();
         // What is lent is on the disk before anything is replaced by it.
@@ -194,7 +247,7 @@ impl<'a> Mender<'a> {
                 let Some(case) = cases.get_mut(&content.hash) else { return Ok(()) };
                 let found = state(&mut place, judged)?;
                 let (folder, name) = match found {
-                    State::Good | State::OutOfReach => return Ok(()),
+                    State::Good | State::OutOfReach | State::Stuck => return Ok(()),
                     State::Rotten(_) | State::Missing => place.at()?,
                 };
                 if let State::Rotten(stat) = found {
@@ -220,6 +273,8 @@ enum State {
     Rotten(Stat),
     Missing,
     OutOfReach,
+    /// The file system has lost its inode: the name can neither be looked at nor taken away.
+    Stuck,
 }
 
 fn state(place: &mut Place<'_>, judged: &mut Judged) -> Result<State, Fault> {
@@ -227,9 +282,10 @@ fn state(place: &mut Place<'_>, judged: &mut Judged) -> Result<State, Fault> {
         There::File(stat) => stat,
         There::Nothing => return Ok(State::Missing),
         There::Other => return Ok(State::OutOfReach),
+        There::Lost => return Ok(State::Stuck),
     };
     let content = place.content;
-    let inode = (stat.device, stat.inode, content.hash);
+    let inode = (stat.device, stat.inode, content);
     let is_good = match judged.get(&inode) {
         Some(is_good) => *is_good,
         None => {
@@ -246,19 +302,13 @@ fn state(place: &mut Place<'_>, judged: &mut Judged) -> Result<State, Fault> {
 fn has(folder: &Dir, name: Name<'_>, content: Content) -> Result<bool, Fault> {
     let file: File = match folder.open_read(name) {
         Ok(file) => file,
-        Err(error) if error.raw_os_error().is_some_and(is_lost) => return Ok(false),
+        Err(error) if is_lost(&error) => return Ok(false),
         Err(error) => return Err(error.into()),
     };
     let mut hasher = blake3::Hasher::new();
     match hasher.update_reader(&file) {
         Ok(_) => Ok(hasher.finalize().as_bytes() == content.hash.as_bytes()),
-        Err(error) if error.raw_os_error().is_some_and(is_lost) => Ok(false),
+        Err(error) if error.raw_os_error().is_some_and(is_lost_by) => Ok(false),
         Err(error) => Err(Fault::stream("reading a file of the history")(error)),
     }
-}
-
-/// What a disk or a file system answers that has lost something.
-fn is_lost(errno: i32) -> bool {
-    use rustix::io::Errno;
-    [Errno::IO, Errno::UCLEAN, Errno::BADMSG].map(Errno::raw_os_error).contains(&errno)
 }

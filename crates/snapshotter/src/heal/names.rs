@@ -8,6 +8,7 @@ use formats::manifest::ManifestError;
 use formats::{ContentHash, PathDigest, RelPath};
 use history::{HostHistory, Manifest, Snapshot};
 
+use super::lost::is_lost;
 use crate::ingest_host::fault::Fault;
 use crate::ingest_host::shelves::Content;
 use crate::stack::Stack;
@@ -26,6 +27,8 @@ pub(super) enum There {
     Nothing,
     /// Something else than a file, or no folder: that is nothing that a content can mend.
     Other,
+    /// Something that the file system cannot tell any more.
+    Lost,
 }
 
 /// Whether a snapshot's manifest is the one that the log says, so that what it names can be relied on.
@@ -45,6 +48,7 @@ impl Place<'_> {
             Ok(stat) if stat.kind == FileKind::File => Ok(There::File(stat)),
             Ok(_) => Ok(There::Other),
             Err(error) if error.is_not_found() => Ok(There::Nothing),
+            Err(error) if is_lost(&error) => Ok(There::Lost),
             Err(error) => Err(error.into()),
         }
     }

@@ -104,6 +104,13 @@ fn alarm(
     let touched = looked.alarms.iter().map(|(what, tripwire)| (*what, Some(tripwire)));
     let alarms: Vec<(Alarm, Option<&Tripped>)> =
         odd(log.log(), header).into_iter().map(|what| (what, None)).chain(touched).collect();
+    let told: Vec<String> = alarms.iter().map(|(what, tripwire)| words(*what, *tripwire)).collect();
+    // First: another run may judge by another sample, and see nothing. An alarm is never without its hold.
+    if let Some(reason) = told.first()
+        && log.log().hold().is_none()
+    {
+        log.append(Event::Hold { reason: reason.clone(), snapshot: None }, now)?;
+    }
     for (what, tripwire) in &alarms {
         // A run that was killed right after this has raised it already.
         if log.log().alarms().iter().any(|raised| raised.what == *what && raised.push == header.push) {
@@ -113,13 +120,7 @@ fn alarm(
         let tripwire = tripwire.map(|tripwire| Box::new(tripwire.clone()));
         log.append(Event::Alarm { what: *what, push, installation, tripwire }, now)?;
     }
-    let alarms: Vec<String> = alarms.into_iter().map(|(what, tripwire)| words(what, tripwire)).collect();
-    if let Some(reason) = alarms.first()
-        && log.log().hold().is_none()
-    {
-        log.append(Event::Hold { reason: reason.clone(), snapshot: None }, now)?;
-    }
-    Ok(alarms)
+    Ok(told)
 }
 
 fn odd(log: &Log, header: &Header) -> Vec<Alarm> {

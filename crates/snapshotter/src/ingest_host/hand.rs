@@ -10,6 +10,7 @@ use super::changes::Changes;
 use super::fault::Fault;
 use super::room::Room;
 use super::shelves::{Content, Shelves};
+use crate::heal::lost::is_corrupt;
 use crate::stack::Stack;
 
 /// What a tree is made of.
@@ -131,10 +132,13 @@ impl<'a> Hand<'a> {
     }
 }
 
-/// What the base's manifest names and its tree does not have.
+/// What the base's manifest names and its tree does not have, or the file system has lost: no wait would bring it back.
 fn of_base(error: durable::Error) -> Fault {
     if error.is_not_found() {
         return Fault::Base("a file of the base is missing".to_owned());
+    }
+    if is_corrupt(&error) {
+        return Fault::Base("a file of the base is lost".to_owned());
     }
     error.into()
 }

@@ -23,6 +23,10 @@ use crate::tripwire::{Finding, Meter, Past, Wires, compare, judge};
 const READ_BYTES: usize = 256 * 1024;
 /// So many pushes are the host's past.
 const PAST: usize = 10;
+/// So many snapshots are tried, where the newest cannot be read.
+const TRIES: usize = 3;
+/// Where the host has so many times as much since then, shares of what it has now say little about what it had: junk makes them small.
+const GROWN_TIMES: u64 = 2;
 
 /// What is compared.
 #[derive(Debug)]
@@ -45,6 +49,9 @@ pub(crate) struct Looked {
     pub(crate) unmeasured: Option<String>,
 }
 
+/// What a comparison with one snapshot came to.
+type Compared = (Measured, Vec<Finding>);
+
 /// Why something cannot be compared: nobody needs more than the words.
 type Blind = String;
 
@@ -52,7 +59,7 @@ type Blind = String;
 pub(crate) fn look(comparison: &Comparison<'_>) -> Looked {
     let mut looked = Looked::default();
     if let Err(why) = comparison.look(&mut looked) {
-        looked.unmeasured = Some(why);
+        looked.unmeasured = Some(format!("{why}; no tripwire could see it"));
     }
     looked
 }
@@ -60,10 +67,9 @@ pub(crate) fn look(comparison: &Comparison<'_>) -> Looked {
 impl Comparison<'_> {
     fn look(&self, looked: &mut Looked) -> Result<(), Blind> {
         let snapshots = self.log.snapshots();
-        let Some(newest) = snapshots.last() else { return Ok(()) };
         let last = |from: usize| snapshots.iter().skip(from).map(|one| one.measured.unwrap_or_default());
         let past = Past { pushes: last(snapshots.len().saturating_sub(PAST)).collect(), between: 1 };
-        let (measured, findings) = self.against(newest, &past)?;
+        let Some((newest, (measured, findings))) = self.newest(looked, &past)? else { return Ok(()) };
         let is_any = measured != Measured { files: measured.files, ..Measured::default() };
         looked.measured = is_any.then_some(measured);
         looked.add(newest, findings);
@@ -73,13 +79,28 @@ impl Comparison<'_> {
         let from = self.long_ago();
         let steps = last(from.saturating_add(1)).chain([measured]);
         if let Some(old) = snapshots.get(from).filter(|old| old.sequence < newest.sequence)
-            && adds_up(steps, self.wires)
+            && (adds_up(steps, self.wires) || newest.entries > old.entries.saturating_mul(GROWN_TIMES))
         {
             let between = (snapshots.len() - from) as u64;
             let (_, findings) = self.against(old, &Past { between, ..past })?;
             looked.add(old, findings);
         }
         Ok(())
+    }
+
+    /// Compares with the newest snapshot, or the newest of a few that can be read: else what is in it then would be what the next push is measured by.
+    fn newest(&self, looked: &mut Looked, past: &Past) -> Result<Option<(&Snapshot, Compared)>, Blind> {
+        let mut why = None;
+        for old in self.log.snapshots().iter().rev().take(TRIES) {
+            match self.against(old, past) {
+                Ok(compared) => {
+                    looked.unmeasured = why.map(|why| format!("{why}; it was with {} instead", old.name));
+                    return Ok(Some((old, compared)));
+                }
+                Err(blind) => why = why.or(Some(blind)),
+            }
+        }
+        why.map_or(Ok(None), Err)
     }
 
     /// Ten pushes back, but not beyond what a person has looked at and released.
@@ -89,7 +110,7 @@ impl Comparison<'_> {
         snapshots.len().saturating_sub(PAST).max(released.saturating_sub(1))
     }
 
-    fn against(&self, old: &Snapshot, past: &Past) -> Result<(Measured, Vec<Finding>), Blind> {
+    fn against(&self, old: &Snapshot, past: &Past) -> Result<Compared, Blind> {
         let mut meter = Meter::new(&self.wires.canaries, RandomState::new().hash_one(old.sequence));
         let entries = self.history.open_manifest(old).map_err(blind(old.name.as_str()))?;
         compare(

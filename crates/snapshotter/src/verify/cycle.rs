@@ -50,10 +50,10 @@ pub(super) struct PartsRead {
 
 impl Cycle {
     /// The one under way, or a new one; none of an empty history. What is not to be believed is not gone on with.
-    pub(super) fn of(dir: &Dir, log: &Log, now: DateTime<Utc>) -> Option<Self> {
+    pub(super) fn of(dir: &Dir, log: &Log, now: DateTime<Utc>, cycle_days: u32) -> Option<Self> {
         let newest = log.latest()?.name.to_string();
         let is_known = |name: &str| name.parse::<SnapshotName>().is_ok_and(|name| log.known(&name).is_some());
-        let under_way = read(dir).filter(|cycle| cycle.started <= now.timestamp() && is_known(&cycle.newest));
+        let under_way = read(dir).filter(|cycle| cycle.is_of_now(now, cycle_days) && is_known(&cycle.newest));
         let (format, done) = (FORMAT.to_owned(), Share::default());
         Some(under_way.unwrap_or(Self {
             format,
@@ -63,6 +63,12 @@ impl Cycle {
             is_unsound: false,
             read_bytes: 0,
         }))
+    }
+
+    /// Whether it began before now, and not so long ago that what was read first in it says nothing any more.
+    fn is_of_now(&self, now: DateTime<Utc>, cycle_days: u32) -> bool {
+        let seconds = now.timestamp().saturating_sub(self.started);
+        (0..=i64::from(cycle_days) * 2 * 86_400).contains(&seconds)
     }
 
     /// What is to be read now.
@@ -161,6 +167,14 @@ mod tests {
         let (cycle, read) = runs(&[0, 0, 5, 29], 30, Share::default());
         assert_eq!(read, [9, 0, 43, 204]);
         assert!(cycle.is_whole());
+    }
+
+    #[test]
+    fn a_cycle_that_began_long_ago_or_later_than_now_begins_anew() {
+        let began = DateTime::UNIX_EPOCH + TimeDelta::days(1_000);
+        let is_of_now = |days| super::tests::began(began).is_of_now(began + TimeDelta::days(days), 30);
+        assert!([0, 1, 30, 60].map(is_of_now).iter().all(|is| *is));
+        assert!(![-1, 61, 330].map(is_of_now).iter().any(|is| *is));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use cli::{Exit, Failed, Run};
 use durable::{Dir, Name};
 use formats::records::log::LogLine;
@@ -97,14 +98,17 @@ fn missing(run: &mut Run, place: &HostHistory, log: &Log, defects: &mut Defects)
 struct Lines {
     signed: Option<ContentHash>,
     asked: Option<u64>,
+    /// How many there were then: an ingest adds some at any moment.
+    count: u64,
 }
 
 fn lines(place: &HostHistory, head: Option<&LogHead>, asked: Option<ContentHash>) -> Result<Lines, Trouble> {
     let at = || Trouble::history(place.host());
     let of_none = (asked == Some(LogLine::first_previous(place.host()))).then_some(0);
-    let mut found = Lines { signed: None, asked: of_none };
+    let mut found = Lines { signed: None, asked: of_none, count: 0 };
     for raw in place.log_reader().map_err(at())?.into_iter().flatten() {
         let raw = raw.map_err(at())?;
+        found.count = raw.line.line;
         if head.is_some_and(|head| head.line == raw.line.line) {
             found.signed = Some(raw.hash);
         }
@@ -113,6 +117,11 @@ fn lines(place: &HostHistory, head: Option<&LogHead>, asked: Option<ContentHash>
         }
     }
     Ok(found)
+}
+
+/// Later than two looks at one clock can differ.
+fn is_yet_to_come(time: &str) -> bool {
+    DateTime::parse_from_rfc3339(time).is_ok_and(|time| time.to_utc() > Utc::now() + TimeDelta::minutes(5))
 }
 
 fn one(
@@ -147,10 +156,16 @@ fn one(
         match text {
             Some(text) => defects.add(run, What::Record, (host, None), None, &text),
             None => {
-                let (lines, newer) = (log.lines(), log.lines() - line);
+                let (lines, newer) = (found.count, found.count.saturating_sub(*line));
                 run.line(&format!(
                     "{host}: {lines} lines, signed up to line {line} at {time}; {newer} are newer"
                 ));
+                if is_yet_to_come(time) {
+                    let why = format!(
+                        "{time}, when its log was signed, is yet to come: the clock is wrong, or was"
+                    );
+                    run.leave_out(host.as_str().as_bytes(), &why);
+                }
             }
         }
     }

@@ -16,6 +16,7 @@ use super::defect::What;
 use super::folders::{Claim, Folders};
 use super::pace::Pace;
 use super::share::Share;
+use crate::heal::lost::is_lost;
 use crate::stack::Stack;
 use crate::trouble::Trouble;
 
@@ -177,6 +178,10 @@ impl Compare<'_> {
                 self.tell_lost(path, content, "is missing");
                 return Ok(());
             }
+            Err(error) if is_lost(&error) => {
+                self.tell_lost(path, content, &format!("cannot be looked at: {error}"));
+                return Ok(());
+            }
             stat => stat,
         };
         let Some(stat) = self.fits(path, claim, FileKind::File, stat)? else { return Ok(()) };
@@ -236,8 +241,8 @@ impl Compare<'_> {
         stat: durable::Result<Stat>,
     ) -> Result<Option<Stat>, Unread> {
         let stat = match stat {
-            // Nobody has looked whether its folder is there.
-            Err(error) if claim == Claim::Unlisted => {
+            // Nobody has looked whether its folder is there, or its inode is lost.
+            Err(error) if claim == Claim::Unlisted || is_lost(&error) => {
                 self.tell(path, &format!("cannot be reached: {error}"));
                 return Ok(None);
             }

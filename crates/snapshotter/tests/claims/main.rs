@@ -17,6 +17,7 @@ mod finding_many;
 mod grants;
 mod heal;
 mod heal_kill;
+mod heal_wary;
 mod holdings;
 mod hostile;
 mod hosts;

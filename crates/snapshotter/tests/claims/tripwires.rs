@@ -261,23 +261,42 @@ fn what_was_released_is_not_told_again() {
     assert_eq!((alarms(&world).len(), world.log().hold().is_some()), (2, false));
 }
 
+/// Else whoever waits for a damaged manifest is never seen: the next push is measured by this one.
 #[test]
-fn a_newest_snapshot_that_cannot_be_read_holds_no_push_up_and_is_said() {
+fn a_newest_snapshot_that_cannot_be_read_is_said_and_the_one_before_it_is_taken() {
+    for (spoiled, words, expected) in [
+        (&[1][..], "it was with", &[Alarm::Changed, Alarm::Noise][..]),
+        (&[0, 1], "no tripwire could see it", &[]),
+    ] {
+        let good = host();
+        let world = world("", &good);
+        next(&world, 2, &good, &good.with("home/more", file("more")));
+        for place in spoiled {
+            let name = world.log().snapshots()[*place].name.to_string();
+            let manifest = world.path(&format!("history/web01/manifests/{name}.manifest"));
+            let mut bytes = fs::read(&manifest).unwrap();
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 0x20;
+            fs::write(&manifest, bytes).unwrap();
+        }
+        world.seal(3, &Push::whole(3, &with(&good, 0..FILES, encrypted)).bytes());
+        said(&world.ingest(0), words);
+        assert_eq!((world.log().snapshots().len(), alarms(&world)), (3, expected.to_vec()));
+    }
+}
+
+/// Twenty times as many files in the push before make all shares small; of what the host had before that, all is gone.
+#[test]
+fn junk_in_an_earlier_push_hides_no_loss() {
     let good = host();
     let world = world("", &good);
-    let second = good.with("home/more", file("more"));
-    next(&world, 2, &good, &second);
-    let newest = world.log().latest().unwrap().name.to_string();
-    let manifest = world.path(&format!("history/web01/manifests/{newest}.manifest"));
-    let mut bytes = fs::read(&manifest).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 0x20;
-    fs::write(&manifest, bytes).unwrap();
-    let third = with(&good, 0..FILES, encrypted);
-    let mut push = Push::delta(3, &good, &third);
-    push.header.counter = 3;
-    world.seal(3, &push.bytes());
-    let ended = world.ingest(0);
-    said(&ended, "no tripwire could see it");
-    assert_eq!((world.log().snapshots().len(), alarms(&world).len()), (3, 0));
+    let mut junk = good.clone();
+    junk.0.extend((0..FILES * 20).map(|n| (path(&format!("x{n:05}")), file("junk"))));
+    next(&world, 2, &good, &junk);
+    assert_eq!(alarms(&world), []);
+    let locked = |name: &str, bytes: &[u8]| Some((format!("{name}.locked"), encrypted(name, bytes)?.1));
+    next(&world, 3, &junk, &with(&junk, 0..FILES, locked));
+    assert_eq!(alarms(&world), [Alarm::Deleted, Alarm::Extension]);
+    let compared = world.log().alarms()[0].tripwire.as_ref().unwrap().compared.clone();
+    assert_eq!(compared, world.log().snapshots()[0].name.to_string());
 }

@@ -36,7 +36,8 @@ pub struct Breach {
 }
 
 impl Breach {
-    pub(crate) fn new(invariant: Invariant, place: impl Into<String>, found: impl Into<String>) -> Self {
+    /// One more.
+    pub fn new(invariant: Invariant, place: impl Into<String>, found: impl Into<String>) -> Self {
         Self { invariant, place: place.into(), found: found.into() }
     }
 

@@ -181,7 +181,7 @@ impl<'a> Mender<'a> {
             let Self { cases, judged, aside, room, .. } = self;
             // What a manifest names counts when it is proved, and that is at its end.
             let mut named: BTreeMap<ContentHash, Names> = BTreeMap::new();
-            let proof = names::of(self.history, snapshot, &is_one, &mut |mut place| {
+            let proof = names::of(self.history, snapshot, is_one, &mut |mut place| {
                 let content = place.content;
                 let Some(case) = cases.get_mut(&content.hash) else { return Ok(()) };
                 let names = named.entry(content.hash).or_default();
@@ -242,7 +242,7 @@ impl<'a> Mender<'a> {
                 continue;
             }
             let Self { cases, judged, aside, room, .. } = self;
-            let _ = names::of(self.history, snapshot, &is_one, &mut |mut place| {
+            let _ = names::of(self.history, snapshot, is_one, &mut |mut place| {
                 let content = place.content;
                 let Some(case) = cases.get_mut(&content.hash) else { return Ok(()) };
                 let found = state(&mut place, judged)?;

@@ -67,6 +67,9 @@ fn rewritten(name: &str, (content, size): (u64, u64)) -> Option<(String, (u64, u
     Some((name.to_owned(), (content + 1_000_000, size + 7)))
 }
 
+/// What becomes of a file, by its name and (content, size); none if it is gone.
+type Change<'a> = &'a dyn Fn(&str, (u64, u64)) -> Option<(String, (u64, u64))>;
+
 #[test]
 fn what_destroys_files_is_seen_and_a_step_less_is_not() {
     let old = tree(1_000);
@@ -75,7 +78,7 @@ fn what_destroys_files_is_seen_and_a_step_less_is_not() {
     };
     let emptied = |name: &str, _: (u64, u64)| Some((name.to_owned(), (9_999_999, 0)));
     let gone = |_: &str, _: (u64, u64)| None;
-    let cases: [(&str, usize, &dyn Fn(&str, (u64, u64)) -> Option<(String, (u64, u64))>, &[Alarm]); 4] = [
+    let cases: [(&str, usize, Change<'_>, &[Alarm]); 4] = [
         ("rewritten", 500, &rewritten, &[Alarm::Changed]),
         ("deleted", 400, &gone, &[Alarm::Deleted]),
         ("emptied", 200, &emptied, &[Alarm::Shrunken]),

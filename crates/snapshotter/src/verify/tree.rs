@@ -68,13 +68,16 @@ impl Target {
     }
 }
 
+/// Told of each defect: of what, where, and in words.
+type Tell<'a> = &'a mut dyn FnMut(What, Option<&[u8]>, &str);
+
 struct Compare<'a> {
     files: Stack,
     folders: Folders,
     /// Tens of millions, if a host is hostile: of each a digest of its path and no more than a hash.
     firsts: HashMap<PathDigest, First>,
     seen: &'a mut Seen,
-    found: &'a mut dyn FnMut(What, Option<&[u8]>, &str),
+    found: Tell<'a>,
 }
 
 /// Compares, and tells each defect to `found`.
@@ -84,7 +87,7 @@ pub(super) fn compare(
     snapshot: &Snapshot,
     seen: &mut Seen,
     task: &Task,
-    found: &mut dyn FnMut(What, Option<&[u8]>, &str),
+    found: Tell<'_>,
 ) -> Result<(), Unread> {
     let top = tree.dir().try_clone().map_err(Unread::Folder)?;
     let mut folders = Folders::default();
@@ -335,7 +338,7 @@ impl Unread {
     }
 }
 
-fn too_many(found: &mut dyn FnMut(What, Option<&[u8]>, &str), seen: &mut Seen, path: &[u8]) {
+fn too_many(found: Tell<'_>, seen: &mut Seen, path: &[u8]) {
     let parent = path.iter().rposition(|byte| *byte == b'/').and_then(|end| path.get(..end));
     seen.bad.add(Share::folder_part(parent.unwrap_or_default()));
     found(What::Files, Some(path), "is not in the manifest");

@@ -387,11 +387,7 @@ impl Look {
         let may_grow = matches!(expect, Expect::Rejected(_) | Expect::Accepted);
         let still = after.log == self.log || may_grow;
         if !grown || !still {
-            broken.push(Breach {
-                invariant: Invariant::Immutable,
-                place: "log".to_owned(),
-                found: "is not the log it was".to_owned(),
-            });
+            broken.push(Breach::new(Invariant::Immutable, "log", "is not the log it was"));
         }
         broken
     }

@@ -120,7 +120,7 @@ fn dealt(points: &[Point], place: usize, count: usize) -> impl Iterator<Item = (
         let at = number * KINDS.len() + place;
         let point = spread[at % spread.len()];
         let is_end = number % END_EVERY == END_EVERY - 1;
-        let is_alone = (number + at / spread.len()) % 2 == 0;
+        let is_alone = (number + at / spread.len()).is_multiple_of(2);
         (Some(point).filter(|_| !is_end), if is_alone { Cut::Alone } else { Cut::AfterAStranger })
     })
 }

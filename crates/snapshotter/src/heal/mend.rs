@@ -156,7 +156,9 @@ impl<'a> Mender<'a> {
     fn healer(&self, case: &Case) -> Option<Healer> {
         let Names { lacking, out_of_reach, .. } = case.names;
         let is_nobodys = lacking == 0 && out_of_reach == 0 && self.unread == 0;
-        case.good.or(is_nobodys.then_some(Healer::Nobody))
+        // Whoever found a name lacking and could not give it the content has not healed it.
+        let by = case.good.filter(|_| case.given >= lacking);
+        by.or(is_nobodys.then_some(Healer::Nobody))
     }
 
     /// What is healed need not be kept. A reader may have its inode in mind, so not while there is one: the next run does it then.

@@ -11,7 +11,7 @@ use crate::world::World;
 
 /// One bit in the manifest of this snapshot, so many bytes before or behind the first hash of the precious content.
 fn spoil(world: &World, sequence: usize, place: isize) {
-    let name = &world.log().snapshots()[sequence - 1].name;
+    let name = world.log().snapshots()[sequence - 1].name.to_string();
     let path = world.path(&format!("history/web01/manifests/{name}.manifest"));
     let mut bytes = fs::read(&path).unwrap();
     let hash = hash();

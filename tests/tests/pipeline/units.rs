@@ -291,7 +291,7 @@ fn tells_containers(other: u32, capabilities: &str) -> bool {
 #[test]
 fn a_unit_that_looks_for_sessions_can_tell_them_from_the_processes_of_a_container() {
     let test = "a_unit_that_looks_for_sessions_can_tell_them_from_the_processes_of_a_container";
-    if !rig::has_or_skipped(test, &["setpriv"]) {
+    if !rig::is_root_or_skipped(test) || !rig::has_or_skipped(test, &["setpriv"]) {
         return;
     }
     let mut sleeper = Command::new("setpriv");

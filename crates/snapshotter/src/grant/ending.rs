@@ -1,5 +1,5 @@
-//! How a grant ends: fetched, past its time, taken back, of a host that is retired, or cut short by a run that was killed. The outbox is shut first, also
-//! where the history cannot be read and the log not be told.
+//! How a grant ends: fetched, past its time, taken back, of a host that is retired, or cut short by a run that was killed. The outbox is shut
+//! first, also where the history cannot be read and the log not be told.
 
 use chrono::{DateTime, Utc};
 use cli::{Failed, Monitor, Run};
@@ -92,8 +92,8 @@ pub(super) fn end(
     Ok(())
 }
 
-/// A host that pushes no more is not left with a way to fetch. For whoever is alone with the hosts, once the record says that it is retired: an approval
-/// that is under way reads that before it lets the key in.
+/// A host that pushes no more is not left with a way to fetch. For whoever is alone with the hosts, once the record says that it is retired: an
+/// approval that is under way reads that before it lets the key in.
 pub(crate) fn end_of_retired(
     run: &mut Run,
     settings: &Settings,

@@ -40,6 +40,8 @@ HOURS = [2, 10, 18]
 RESERVED = ("drop", "ice", "read", "rendezvous")
 # Keys of server.toml that accounts, jails and sshd stand on: another value would shut every host out.
 FORMULAS = ("account_prefix", "owner", "readers", "hosts", "jails", "history", "views", "keys", "receiver", "hours")
+# Tables that change what sshd lets in and which timers run, which the formula does not do.
+BY_HAND = ("grants",)
 # What `snapshotter host add --limit` takes besides push_hours: the key, its least and its most.
 LIMITS = {
     **dict.fromkeys(("push_bytes", "expanded_bytes", "soft_bytes", "entries", "soft_entries", "history_bytes", "history_soft_bytes"), (0, 2**63 - 1)),
@@ -280,6 +282,9 @@ def _server(value, what):
     for word in FORMULAS:
         if word in found["settings"]:
             raise Refused(f"pillar {what}:settings: {word} is the formula's own")
+    for word in BY_HAND:
+        if word in found["settings"]:
+            raise Refused(f"pillar {what}:settings: {word} is not done by the formula: sshd_config and firn-grants.timer have to follow it")
     return found
 
 

@@ -347,6 +347,7 @@ PILLAR = {
     "settings with a header": pillar("push", "settings", to={"x]\n[server": 1}),
     "settings with an object of YAML's": pillar("push", "settings", to={"verdict_wait_seconds": object()}),
     "credentials of a drill host": pillar("drill", "credentials", to={"s3": "a secret"}),
+    "grants, which the formula does not do": pillar("server", "settings", to={"grants": {"enabled": True}}),
     "accounts with another prefix": pillar("server", "settings", to={"account_prefix": "bk-"}),
     "settings with a newline": pillar("push", "settings", to={"x": "a\nb = 1"}),
     "a host key with a newline": pillar("server", "host_key", to=KEYS[7] + "\n"),

@@ -9,6 +9,7 @@
 mod archive;
 pub(crate) mod args;
 pub(crate) mod book;
+mod ending;
 pub(crate) mod note;
 pub(crate) mod outbox;
 mod person;
@@ -25,6 +26,8 @@ use restore::Selection;
 
 use crate::account::is_root;
 use crate::hold::Reason;
+use crate::host::alone::alone;
+use crate::host::key::PublicKey;
 use crate::host::record::HostRecord;
 use crate::ingest::worse;
 use crate::list::open;
@@ -33,6 +36,8 @@ use crate::trouble::Trouble;
 use crate::when::When;
 use args::GrantVerb;
 use book::Book;
+pub(crate) use ending::end_of_retired;
+use ending::{end, settle};
 use note::{Note, note};
 use outbox::Outbox;
 
@@ -55,7 +60,7 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, verb: &GrantVerb) -> Resul
             let asked = Asked { host, when, path, hours: *hours, reason };
             request(run, settings, &asked)
         }
-        GrantVerb::Approve { host } => approve(run, settings, host),
+        GrantVerb::Approve { host, asked } => approve(run, settings, host, asked),
         GrantVerb::Withdraw { host } => withdraw(run, settings, host),
         GrantVerb::List => list(run, settings),
         GrantVerb::Expire => expire(run, settings),
@@ -81,7 +86,7 @@ fn request(run: &mut Run, settings: &Settings, asked: &Asked<'_>) -> Result<Exit
     let snapshot = asked.when.find(&log)?;
     let book = Book::make(settings)?;
     let _alone = book.alone(host)?;
-    settle(settings, &book, host)?;
+    settle(run, settings, &book, host)?;
     if let Some(there) = book.read(host)? {
         let advice = Some(format!("`snapshotter grant withdraw {host}` takes it back"));
         return Err(
@@ -102,7 +107,7 @@ fn request(run: &mut Run, settings: &Settings, asked: &Asked<'_>) -> Result<Exit
     };
     book.write(&record)?;
     run.line(&words(&record));
-    run.line(&format!("`snapshotter grant approve {host}` makes it so"));
+    run.line(&format!("`snapshotter grant approve {host} {}` makes it so", record.requested));
     Ok(Exit::WHOLE)
 }
 
@@ -121,17 +126,27 @@ fn path(typed: &OsStr) -> Result<String, Failed> {
     }
 }
 
-fn approve(run: &mut Run, settings: &Settings, host: &HostId) -> Result<Exit, Failed> {
+fn approve(run: &mut Run, settings: &Settings, host: &HostId, asked: &str) -> Result<Exit, Failed> {
     let by = person::here()?;
     let nothing = || Trouble::Usage {
-        what: format!("nothing was asked for {host}"),
+        what: format!("nothing was asked for {host} in the last {REQUEST_DAYS_MAX} days"),
         advice: Some("`snapshotter grant request` asks".to_owned()),
     };
     let book = Book::open(settings)?.ok_or_else(nothing)?;
     let _alone = book.alone(host)?;
-    settle(settings, &book, host)?;
+    settle(run, settings, &book, host)?;
     let mut record = book.read(host)?.ok_or_else(nothing)?;
-    require_fresh(&record)?;
+    if record.opened.is_some() {
+        let advice = Some(format!("`snapshotter grant withdraw {host}` takes it back"));
+        let what = format!("it is granted already: {}", words(&record));
+        return Err(Trouble::Usage { what, advice }.into());
+    }
+    // Whoever approves has seen it: it was not taken back since, and something else asked for.
+    if record.requested != asked {
+        let advice = Some("name the time at which that was asked for, if it is what you approve".to_owned());
+        let what = format!("what was asked for is: {}", words(&record));
+        return Err(Trouble::Usage { what, advice }.into());
+    }
     if settings.grants.two_persons {
         person::require_two(&record.requested_by, &by)?;
     }
@@ -155,13 +170,15 @@ fn approve(run: &mut Run, settings: &Settings, host: &HostId) -> Result<Exit, Fa
         reason: record.reason.clone(),
     };
     archive.file().sync_all().map_err(Trouble::stream("bringing the archive to the disk"))?;
-    note(settings, host, &Note::Opened(granted))?;
+    note(&run.console(), settings, host, &Note::Opened(granted))?;
     record.opened = Some(OpenedGrant { until: stamp(until), approved_by: by });
-    let opened = book.write(&record).and_then(|()| outbox.open(archive, &out, (&key, &of_host), until));
-    if let Err(trouble) = opened {
+    let wanted = (&of_host, &key);
+    let opened =
+        let_in(run, settings, &book, &record, wanted, || outbox.open(archive, &out, (&key, &of_host), until));
+    if let Err(failed) = opened {
         // Whatever of it was done: better none than half of one. What cannot be undone now, `grant expire` undoes.
-        let _ = end(settings, &book, host, GrantEnded::Withdrawn);
-        return Err(trouble.into());
+        let _ = end(run, settings, &book, host, GrantEnded::Withdrawn);
+        return Err(failed);
     }
     let bytes = Amount::Bytes(None).describe(packed.bytes);
     run.line(&format!("{host} may fetch {bytes} once, until {}:", stamp(until)));
@@ -173,24 +190,33 @@ fn approve(run: &mut Run, settings: &Settings, host: &HostId) -> Result<Exit, Fa
     Ok(packed.exit)
 }
 
-fn require_fresh(record: &GrantRecord) -> Result<(), Trouble> {
+/// Packing takes long, and who may fetch is looked at again when it is done. From then on nobody adds or retires hosts until the key is in.
+fn let_in(
+    run: &mut Run,
+    settings: &Settings,
+    book: &Book,
+    record: &GrantRecord,
+    (of_host, key): (&HostRecord, &PublicKey),
+    open: impl FnOnce() -> Result<(), Trouble>,
+) -> Result<(), Failed> {
     let host = &record.host;
-    let refused = |what: String, advice: String| Err(Trouble::Usage { what, advice: Some(advice) });
-    if record.opened.is_some() {
-        return refused(
-            format!("it is granted already: {}", words(record)),
-            format!("`snapshotter grant withdraw {host}` takes it back"),
-        );
+    let _hosts = alone(run, settings)?;
+    let now = HostRecord::read(settings, host)?;
+    if now != *of_host || outbox::key(settings, host, &now)? != *key {
+        let what = format!("host {host} was changed while its archive was made");
+        let advice = Some("look at `snapshotter host list`, and ask anew".to_owned());
+        return Err(Trouble::Usage { what, advice }.into());
     }
-    let asked = DateTime::parse_from_rfc3339(&record.requested).map(|time| time.with_timezone(&Utc));
-    let age = asked.map(|asked| Utc::now() - asked);
-    match age {
-        Ok(age) if age.num_days() < REQUEST_DAYS_MAX && age >= TimeDelta::hours(-1) => Ok(()),
-        _ => refused(
-            format!("what was asked for is not of the last {REQUEST_DAYS_MAX} days: {}", words(record)),
-            format!("`snapshotter grant withdraw {host}`, and ask anew"),
-        ),
-    }
+    book.write(record)?;
+    Ok(open()?)
+}
+
+/// Whether it was asked for so lately that it is known why. A clock that was put back does not make it so for ever.
+fn is_fresh(record: &GrantRecord) -> bool {
+    DateTime::parse_from_rfc3339(&record.requested).is_ok_and(|asked| {
+        let age = Utc::now() - asked.with_timezone(&Utc);
+        age.num_days() < REQUEST_DAYS_MAX && age >= TimeDelta::hours(-1)
+    })
 }
 
 fn withdraw(run: &mut Run, settings: &Settings, host: &HostId) -> Result<Exit, Failed> {
@@ -198,7 +224,7 @@ fn withdraw(run: &mut Run, settings: &Settings, host: &HostId) -> Result<Exit, F
     let book = Book::make(settings)?;
     let _alone = book.alone(host)?;
     let known = book.read(host).ok().flatten();
-    end(settings, &book, host, GrantEnded::Withdrawn)?;
+    end(run, settings, &book, host, GrantEnded::Withdrawn)?;
     match known {
         Some(record) => run.line(&format!("withdrawn: {}", words(&record))),
         None => run.line(&format!("{host} has no grant, and nothing in its outbox")),
@@ -225,7 +251,7 @@ fn expire(run: &mut Run, settings: &Settings) -> Result<Exit, Failed> {
     let mut worst = Exit::WHOLE;
     for host in book.hosts()? {
         let settled =
-            book.alone(&host).map_err(Failed::from).and_then(|_alone| settle(settings, &book, &host));
+            book.alone(&host).map_err(Failed::from).and_then(|_alone| settle(run, settings, &book, &host));
         match settled {
             Ok(Some(how)) => run.line(&format!("{host}: the grant is over: {}", word(how))),
             Ok(None) => {}
@@ -236,58 +262,6 @@ fn expire(run: &mut Run, settings: &Settings) -> Result<Exit, Failed> {
         }
     }
     Ok(worst)
-}
-
-/// Ends what is over: fetched, past its time, of a host that is retired, or cut short by a run that was killed.
-fn settle(settings: &Settings, book: &Book, host: &HostId) -> Result<Option<GrantEnded>, Failed> {
-    let Some(record) = book.read(host)? else { return Ok(None) };
-    let at = || Trouble::history(host);
-    let log = open(settings)?.host(host).map_err(at())?.log().map_err(at())?;
-    let Some(how) = over(settings, &record, log.grant().is_some())? else { return Ok(None) };
-    end(settings, book, host, how)?;
-    Ok(Some(how))
-}
-
-fn over(settings: &Settings, record: &GrantRecord, is_in_log: bool) -> Result<Option<GrantEnded>, Trouble> {
-    let Some(opened) = &record.opened else { return Ok(is_in_log.then_some(GrantEnded::Withdrawn)) };
-    let until = DateTime::parse_from_rfc3339(&opened.until);
-    // A time that cannot be read is over.
-    let lasts = until.is_ok_and(|until| until > Utc::now());
-    let how = if Outbox::of(settings, &record.host)?.is_fetched() {
-        GrantEnded::Fetched
-    } else if !lasts {
-        GrantEnded::Expired
-    } else if !is_in_log || HostRecord::read(settings, &record.host)?.retired.is_some() {
-        GrantEnded::Withdrawn
-    } else {
-        return Ok(None);
-    };
-    Ok(Some(how))
-}
-
-/// Shuts the outbox, then says so in the log, then forgets it. Killed anywhere, it is done again.
-fn end(settings: &Settings, book: &Book, host: &HostId, how: GrantEnded) -> Result<(), Failed> {
-    let outbox = Outbox::of(settings, host)?;
-    outbox.close()?;
-    note(settings, host, &Note::Ended(how))?;
-    outbox.forget()?;
-    book.remove(host)?;
-    Ok(())
-}
-
-/// A host that pushes no more is not left with a way to fetch.
-pub(crate) fn refuse_open(settings: &Settings, host: &HostId) -> Result<(), Trouble> {
-    let record = match Book::open(settings)? {
-        Some(book) => book.read(host)?,
-        None => None,
-    };
-    match record.filter(|record| record.opened.is_some()) {
-        None => Ok(()),
-        Some(record) => Err(Trouble::Usage {
-            what: format!("it has a grant: {}", words(&record)),
-            advice: Some(format!("`snapshotter grant withdraw {host}` first")),
-        }),
-    }
 }
 
 /// A grant as people read it.

@@ -4,11 +4,11 @@
 mod access_list;
 pub(crate) mod account_name;
 mod add;
-mod alone;
+pub(crate) mod alone;
 pub(crate) mod appliance;
 pub(crate) mod args;
 mod book;
-mod extent;
+pub(crate) mod extent;
 pub(crate) mod key;
 mod list;
 mod network;

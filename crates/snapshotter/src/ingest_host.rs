@@ -106,7 +106,11 @@ impl Source {
 pub(crate) fn run(run: &mut Run, settings: &Settings, host: &HostId, source: Source) -> Result<Exit, Failed> {
     // Before anything is looked at: what cannot be read lets nobody in.
     let record = HostRecord::read(settings, host)?;
-    let (allowed, wires) = (settings.allowed(&record.limits), settings.wires(&record.tripwires));
+    let (allowed, mut wires) = (settings.allowed(&record.limits), settings.wires(&record.tripwires));
+    if record.appliance.is_some() {
+        // It cannot delete: only what it did not send anew for long is forgotten, by our own `take`.
+        wires.deleted = 0;
+    }
     let places = open(settings, host)?;
     let alone = turn::write_within(&places.history, PATIENCE)?;
     let queue = Queue::read(&places.sealed, host)?;

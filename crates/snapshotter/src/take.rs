@@ -27,6 +27,7 @@ use crate::ingest::{exit_of, hosts, process, tell, worse};
 use crate::ingest_host::outcome::End;
 use crate::pushed::{Part, Scratch};
 use crate::settings::Settings;
+use crate::sign;
 use crate::trouble::Trouble;
 use collect::Found;
 
@@ -67,7 +68,10 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, asked: &Asked) -> Result<E
         return Err(Trouble::Usage { what: "this takes root".to_owned(), advice: Some(advice) }.into());
     }
     let mut exit = Exit::WHOLE;
-    for host in &chosen(run, settings, &asked.hosts, &mut exit)? {
+    let mut chosen = chosen(run, settings, &asked.hosts, &mut exit)?;
+    // Whoever had most of the last run comes last in this one, also where that was killed.
+    chosen.sort_by_key(|host| last(&asked.staging, host));
+    for host in &chosen {
         // One appliance's trouble keeps no other waiting.
         let came = of_host(run, settings, host, asked).unwrap_or_else(|failed| {
             run.leave_out(host.as_str().as_bytes(), &failed.chain());
@@ -76,6 +80,11 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, asked: &Asked) -> Result<E
         exit = worse(exit, came);
     }
     Ok(exit)
+}
+
+/// When anything was last done with the files of this appliance; never, of a new one.
+fn last(staging: &Path, host: &HostId) -> Option<SystemTime> {
+    staging.join(host.as_str()).symlink_metadata().and_then(|meta| meta.modified()).ok()
 }
 
 /// Those that were named, which must be appliances, or all that are.
@@ -197,6 +206,13 @@ fn is_due(dir: &Dir, found: &Found) -> durable::Result<bool> {
 /// Makes a push file of the files, and has it judged.
 fn push(run: &mut Run, settings: &Settings, host: &HostId, scratch: &Scratch) -> Result<Exit, Failed> {
     let at = || Trouble::folder(format!("noting what became of the files of {host}"));
+    let kept = scratch.dir().open_dir(FILES).and_then(|files| collect::kept(&files)).map_err(at())?;
+    let limits = settings.allowed(&HostRecord::read(settings, host)?.limits).limits;
+    if scratch.dir().free_bytes().map_err(at())? < collect::for_push(kept.1, &limits) {
+        let why = "beside its push file less than limits.free_bytes would stay free; it waits";
+        run.leave_out(host.as_str().as_bytes(), why);
+        return Ok(Exit::LEFT_OUT);
+    }
     // Without its memory push-client cannot build on what was accepted: then the file holds all.
     let remembers = scratch.path().join("state").symlink_metadata().is_ok();
     let root = latest(settings, host)?.filter(|_| remembers).map(|snapshot| snapshot.root.to_string());
@@ -208,6 +224,7 @@ fn push(run: &mut Run, settings: &Settings, host: &HostId, scratch: &Scratch) ->
     let (exit, outcome) = process(settings, host, &["--from-input"], Stdio::from(scratch.pushed()?))?;
     let Some(outcome) = outcome else { return Ok(exit) };
     tell(run, host, &outcome);
+    sign::logs(&run.console(), settings, std::iter::once(host));
     scratch.done()?;
     if outcome.end != End::Accepted {
         scratch.dir().write_whole(DUE, b"refused\n", 0o600).map_err(at())?;

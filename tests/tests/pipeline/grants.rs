@@ -77,6 +77,13 @@ impl World {
         self.scratch.adopted_as(&self.prefix, || Outcome::of(&mut command)).unwrap()
     }
 
+    /// Approves what the record says now.
+    fn approve(&self, user: u32) -> Outcome {
+        let text = fs::read_to_string(self.scratch.folder.join("grants/web01.json")).unwrap();
+        let record: serde_json::Value = serde_json::from_str(&text).unwrap();
+        self.grant(user, &["approve", HOST, record["requested"].as_str().unwrap()])
+    }
+
     fn request(&self, path: &Path, hours: &str) -> Outcome {
         let path = path.to_str().unwrap();
         self.grant(5001, &["request", HOST, "latest", path, "--hours", hours, "--reason", "case 4711"])
@@ -145,12 +152,14 @@ fn a_host_fetches_what_two_persons_granted_once_and_nothing_else() {
     assert_eq!(world.request(&folder, "1").code, 2);
     world.enable("");
     world.request(&folder, "1").expect_code(&[0]).unwrap();
+    // What was not seen is not approved.
+    assert_eq!(world.grant(5002, &["approve", HOST, "2026-01-01T00:00:00Z"]).code, 2);
     // One person is not two, and root is nobody.
     for user in [5001, 0] {
-        assert_eq!(world.grant(user, &["approve", HOST]).code, 2, "{user}");
+        assert_eq!(world.approve(user).code, 2, "{user}");
         assert!(!world.archive().exists());
     }
-    world.grant(5002, &["approve", HOST]).expect_code(&[0]).unwrap();
+    world.approve(5002).expect_code(&[0]).unwrap();
     world.let_in();
     assert_eq!(world.events().len(), 1);
     assert_eq!(world.events()[0]["format"], "firn.log/2.0");
@@ -246,11 +255,8 @@ fn what_is_over_is_refused_by_sshd_and_by_the_outbox_and_removed() {
     world.enable("two_persons = false\narchive_bytes = 1000000\n");
     let file = world.file.clone();
     world.request(&file, "1").expect_code(&[0]).unwrap();
-    world.grant(5001, &["approve", HOST]).expect_code(&[0]).unwrap();
+    world.approve(5001).expect_code(&[0]).unwrap();
     world.let_in();
-    // A host with a grant is not retired unseen.
-    let mut retire = world.scratch.snapshotter_as_admin(&["host", "retire", HOST]);
-    assert_eq!(Outcome::of(&mut retire).unwrap().code, 2);
     // The outbox looks at the clock by itself.
     let until = world.archive().with_file_name("until");
     let kept = fs::read(&until).unwrap();
@@ -307,12 +313,12 @@ fn a_grant_that_was_never_whole_is_none_and_one_that_was_killed_is_ended() {
         .request(&world.file.parent().unwrap().parent().unwrap().join("big"), "1")
         .expect_code(&[0])
         .unwrap();
-    assert_eq!(world.grant(5001, &["approve", HOST]).code, 2);
+    assert_eq!(world.approve(5001).code, 2);
     assert!(world.events().is_empty() && !world.archive().exists());
     world.grant(5001, &["withdraw", HOST]).expect_code(&[0]).unwrap();
     // What is not in the snapshot: likewise.
     world.request(Path::new("/no/such/file"), "1").expect_code(&[0]).unwrap();
-    assert_eq!(world.grant(5001, &["approve", HOST]).code, 43);
+    assert_eq!(world.approve(5001).code, 43);
     assert!(world.events().is_empty());
     world.grant(5001, &["withdraw", HOST]).expect_code(&[0]).unwrap();
     let file = world.file.clone();
@@ -321,14 +327,14 @@ fn a_grant_that_was_never_whole_is_none_and_one_that_was_killed_is_ended() {
     // A run that was killed between the log and the record: what was never whole is withdrawn.
     world.request(&file, "1").expect_code(&[0]).unwrap();
     let asked = fs::read(&record).unwrap();
-    world.grant(5001, &["approve", HOST]).expect_code(&[0]).unwrap();
+    world.approve(5001).expect_code(&[0]).unwrap();
     fs::write(&record, asked).unwrap();
     world.grant(0, &["expire"]).expect_code(&[0]).unwrap();
     assert_eq!(world.events().last().unwrap()["event"]["how"], "withdrawn");
     assert!(!world.archive().exists() && !key_file.exists() && !record.exists());
     // Killed after the log was told of the end: the rest is removed, and the log is not told again.
     world.request(&file, "1").expect_code(&[0]).unwrap();
-    world.grant(5001, &["approve", HOST]).expect_code(&[0]).unwrap();
+    world.approve(5001).expect_code(&[0]).unwrap();
     let opened = fs::read(&record).unwrap();
     world.grant(5001, &["withdraw", HOST]).expect_code(&[0]).unwrap();
     let told = world.events().len();
@@ -336,4 +342,52 @@ fn a_grant_that_was_never_whole_is_none_and_one_that_was_killed_is_ended() {
     world.grant(0, &["expire"]).expect_code(&[0]).unwrap();
     assert_eq!(world.events().len(), told);
     assert!(!record.exists());
+    what_is_left_of_it_goes(&world);
+    it_ends_with_its_host(&world);
+}
+
+fn what_is_left_of_it_goes(world: &World) {
+    let file = world.file.clone();
+    let key_file = world.scratch.folder.join("keys").join(world.account());
+    let record = world.scratch.folder.join("grants/web01.json");
+    // A killed approval has left half an archive, and nobody remembers the request: both go.
+    world.request(&file, "1").expect_code(&[0]).unwrap();
+    let half = world.archive().with_file_name(".unfinished-1-1");
+    fs::write(&half, "half").unwrap();
+    let text = fs::read_to_string(&record).unwrap();
+    let at = text.find("\"requested\":\"").unwrap() + "\"requested\":\"".len();
+    fs::write(&record, format!("{}2020{}", &text[..at], &text[at + 4..])).unwrap();
+    world.grant(0, &["expire"]).expect_code(&[0]).unwrap();
+    assert!(!half.exists() && !record.exists());
+    // A record that nobody can read lets nobody in.
+    world.request(&file, "1").expect_code(&[0]).unwrap();
+    world.approve(5001).expect_code(&[0]).unwrap();
+    fs::write(&record, "{}").unwrap();
+    assert_ne!(world.grant(0, &["expire"]).code, 0);
+    assert!(!world.archive().exists() && !key_file.exists());
+    world.grant(0, &["withdraw", HOST]).expect_code(&[0]).unwrap();
+    // What is over goes also where the history is not there, and is told when it is.
+    world.request(&file, "1").expect_code(&[0]).unwrap();
+    world.approve(5001).expect_code(&[0]).unwrap();
+    fs::write(world.scratch.folder.join("outboxes/web01/mark/fetched"), "").unwrap();
+    let (history, away) = (world.scratch.history(HOST), world.scratch.folder.join("away"));
+    fs::rename(&history, &away).unwrap();
+    assert_ne!(world.grant(0, &["expire"]).code, 0);
+    assert!(!world.archive().exists() && !key_file.exists() && record.exists());
+    fs::rename(&away, &history).unwrap();
+    world.grant(0, &["expire"]).expect_code(&[0]).unwrap();
+    assert_eq!(world.events().last().unwrap()["event"]["how"], "fetched");
+}
+
+/// Whoever retires a host ends its grant.
+fn it_ends_with_its_host(world: &World) {
+    let key_file = world.scratch.folder.join("keys").join(world.account());
+    let record = world.scratch.folder.join("grants/web01.json");
+    let file = world.file.clone();
+    world.request(&file, "1").expect_code(&[0]).unwrap();
+    world.approve(5001).expect_code(&[0]).unwrap();
+    let mut retire = world.scratch.snapshotter_as_admin(&["host", "retire", HOST]);
+    Outcome::of(&mut retire).unwrap().expect_code(&[0]).unwrap();
+    assert_eq!(world.events().last().unwrap()["event"]["how"], "withdrawn");
+    assert!(!world.archive().exists() && !key_file.exists() && !record.exists());
 }

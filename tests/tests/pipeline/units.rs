@@ -20,11 +20,11 @@ const UNITS: [(&str, Option<f64>); 17] = [
     ("firn-status.timer", None),
     ("firn-prune.service", Some(2.0)),
     ("firn-prune.timer", None),
-    ("firn-take.service", Some(2.0)),
+    ("firn-take.service", Some(2.1)),
     ("firn-take.timer", None),
     ("firn-verify.service", Some(2.0)),
     ("firn-verify.timer", None),
-    ("firn-grants.service", Some(2.0)),
+    ("firn-grants.service", Some(2.3)),
     ("firn-grants.timer", None),
     ("firn-ice.service", Some(2.0)),
     ("firn-ice.timer", None),
@@ -276,6 +276,39 @@ fn what_expands_the_files_of_hosts_has_no_network_and_no_capability() {
         }
     }
     assert!(values(&unit("firn-status.service"), "ReadWritePaths").is_empty());
+}
+
+/// Whether root with these capabilities and no others can tell in which container a process of another account lives.
+fn tells_containers(other: u32, capabilities: &str) -> bool {
+    let kept = capabilities.split(' ').map(|one| one.trim_start_matches("CAP_").to_lowercase());
+    let kept: Vec<String> = kept.map(|one| format!("+{one}")).collect();
+    let mut command = Command::new("setpriv");
+    command.args(["--inh-caps=-all", &format!("--bounding-set=-all,{}", kept.join(","))]);
+    command.args(["readlink", &format!("/proc/{other}/ns/pid")]);
+    Outcome::of(&mut command).unwrap().code == 0
+}
+
+#[test]
+fn a_unit_that_looks_for_sessions_can_tell_them_from_the_processes_of_a_container() {
+    let test = "a_unit_that_looks_for_sessions_can_tell_them_from_the_processes_of_a_container";
+    if !rig::is_root_or_skipped(test) || !rig::has_or_skipped(test, &["setpriv"]) {
+        return;
+    }
+    let mut sleeper = Command::new("setpriv");
+    let mut other = sleeper.args(["--reuid=65534", "--clear-groups", "sleep", "60"]).spawn().unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    let mut told = Vec::new();
+    for name in ["firn-take.service", "firn-grants.service"] {
+        let service = unit(name);
+        let all = values(&service, "CapabilityBoundingSet")[0];
+        told.push((name, tells_containers(other.id(), all)));
+        // The positive control.
+        let fewer = all.replace(" CAP_SYS_PTRACE", "");
+        told.push((name, fewer != all && !tells_containers(other.id(), &fewer)));
+    }
+    other.kill().unwrap();
+    other.wait().unwrap();
+    assert!(told.iter().all(|(_, well)| *well), "{told:?}");
 }
 
 #[test]

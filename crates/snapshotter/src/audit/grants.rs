@@ -31,13 +31,10 @@ pub(super) fn probe(
     hosts: &Hosts,
     pasts: &Result<Vec<Past>, String>,
 ) -> Vec<String> {
-    let records = match records(settings) {
-        Ok(records) => records,
-        Err(trouble) => {
-            finding.add(Verdict::Unknown, cli::chain(&trouble));
-            return Vec::new();
-        }
-    };
+    let (records, unread) = records(settings);
+    for trouble in unread {
+        finding.add(Verdict::Unknown, cli::chain(&trouble));
+    }
     let open: Vec<(&GrantRecord, &OpenedGrant)> =
         records.iter().filter_map(|record| Some((record, record.opened.as_ref()?))).collect();
     for (record, opened) in &open {
@@ -47,14 +44,29 @@ pub(super) fn probe(
     }
     let hosts_with_one: Vec<&HostId> = open.iter().map(|(record, _)| &record.host).collect();
     in_logs(finding, &hosts_with_one, pasts);
-    strays(finding, settings, &hosts_with_one);
+    strays(finding, settings, &records);
     open.iter().map(|(record, _)| words(record)).collect()
 }
 
-fn records(settings: &Settings) -> Result<Vec<GrantRecord>, Trouble> {
-    let Some(book) = Book::open(settings)? else { return Ok(Vec::new()) };
-    let read = book.hosts()?.into_iter().filter_map(|host| book.read(&host).transpose());
-    read.collect()
+/// Those that can be read, and why others cannot: one of them hides no other.
+fn records(settings: &Settings) -> (Vec<GrantRecord>, Vec<Trouble>) {
+    let book = match Book::open(settings) {
+        Ok(Some(book)) => book,
+        Ok(None) => return (Vec::new(), Vec::new()),
+        Err(trouble) => return (Vec::new(), vec![trouble]),
+    };
+    let hosts = match book.hosts() {
+        Ok(hosts) => hosts,
+        Err(trouble) => return (Vec::new(), vec![trouble]),
+    };
+    let (mut records, mut unread) = (Vec::new(), Vec::new());
+    for host in hosts {
+        match book.read(&host) {
+            Ok(record) => records.extend(record),
+            Err(trouble) => unread.push(trouble),
+        }
+    }
+    (records, unread)
 }
 
 /// Whether it is as it should be: not over, its key line that of the host, and its account without a way to any history.
@@ -120,10 +132,11 @@ fn in_logs(finding: &mut Finding, open: &[&HostId], pasts: &Result<Vec<Past>, St
     }
 }
 
-/// Keys that let in where nothing is open, and archives that lie there.
-fn strays(finding: &mut Finding, settings: &Settings, open: &[&HostId]) {
+/// Keys that let in where nothing is open, and what lies in outboxes that no record explains.
+fn strays(finding: &mut Finding, settings: &Settings, records: &[GrantRecord]) {
+    let open = records.iter().filter(|record| record.opened.is_some());
     let accounts: Vec<String> =
-        open.iter().filter_map(|host| Some(Outbox::of(settings, host).ok()?.account)).collect();
+        open.filter_map(|record| Some(Outbox::of(settings, &record.host).ok()?.account)).collect();
     let prefix = settings.grants.account_prefix.as_str();
     for entry in fs::read_dir(&settings.keys).into_iter().flatten().take(NAMES_MAX).flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
@@ -133,11 +146,22 @@ fn strays(finding: &mut Finding, settings: &Settings, open: &[&HostId]) {
     }
     for entry in fs::read_dir(&settings.grants.outboxes).into_iter().flatten().take(NAMES_MAX).flatten() {
         let name = entry.file_name();
-        let is_open = open.iter().any(|host| name == host.as_str());
-        // What an approval is just making has no name yet.
-        let archive = entry.path().join("out").join("files.tar");
-        if !is_open && archive.symlink_metadata().is_ok() {
-            finding.add(Verdict::Fail, format!("{} lies there, and no grant is open", shown(&archive)));
+        let record = records.iter().find(|record| name == record.host.as_str());
+        let out = fs::read_dir(entry.path().join("out"));
+        for there in out.into_iter().flatten().take(NAMES_MAX).flatten() {
+            if !is_explained(there.file_name().as_encoded_bytes(), record) {
+                let text = format!("{} lies there, and no grant explains it", shown(&there.path()));
+                finding.add(Verdict::Fail, text);
+            }
         }
+    }
+}
+
+/// What was asked for may be just being packed, under no name yet; what is open has two.
+fn is_explained(name: &[u8], record: Option<&GrantRecord>) -> bool {
+    match record.map(|record| record.opened.is_some()) {
+        Some(true) => [b"files.tar".as_slice(), b"until"].contains(&name),
+        Some(false) => durable::is_unfinished(name),
+        None => false,
     }
 }

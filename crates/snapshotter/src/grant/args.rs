@@ -11,7 +11,7 @@ use crate::when::When;
 const EXAMPLES: &str = "Examples:
   snapshotter grant request web01 latest srv/www --hours 24 --reason 'ticket 4711: www was emptied'
   snapshotter grant list
-  snapshotter grant approve web01
+  snapshotter grant approve web01 2026-11-22T09:30:00Z
   snapshotter grant withdraw web01
 
 Root's work, and off unless [grants] of the settings says `enabled = true`. One person asks, another approves (who, is told by the login that they came
@@ -46,6 +46,9 @@ pub(crate) enum GrantVerb {
     Approve {
         /// The host
         host: HostId,
+        /// When it was asked for, as `list` prints it: so what is approved is what was seen there
+        #[arg(value_name = "TIME")]
+        asked: String,
     },
     /// Take back what was asked for or granted
     #[command(after_help = EXAMPLES)]

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use chrono::Utc;
-use cli::{Exit, Failed};
+use cli::{Console, Exit, Failed};
 use durable::Dir;
 use formats::HostId;
 use formats::limits::LINE_BYTES;
@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::account::this_program;
 use crate::ingest::exit_of;
 use crate::settings::Settings;
+use crate::sign;
 use crate::trouble::Trouble;
 use crate::turn;
 
@@ -32,8 +33,8 @@ pub(super) enum Note {
     Ended(GrantEnded),
 }
 
-/// Has it noted.
-pub(super) fn note(settings: &Settings, host: &HostId, note: &Note) -> Result<(), Failed> {
+/// Has it noted, and the log signed.
+pub(super) fn note(console: &Console, settings: &Settings, host: &HostId, note: &Note) -> Result<(), Failed> {
     let bytes = serde_json::to_vec(note).map_err(|error| Failed::bug("telling of a grant", error))?;
     let mut child = this_program()
         .arg("--config")
@@ -49,9 +50,13 @@ pub(super) fn note(settings: &Settings, host: &HostId, note: &Note) -> Result<()
     };
     let status = child.wait().map_err(Trouble::stream("waiting for the process that writes the log"))?;
     match exit_of(status) {
-        Exit::WHOLE => Ok(told.map_err(Trouble::stream("telling of a grant"))?),
-        exit => Err(Trouble::Child { what: format!("the log of {host} was not written"), exit }.into()),
+        Exit::WHOLE => told.map_err(Trouble::stream("telling of a grant"))?,
+        exit => {
+            return Err(Trouble::Child { what: format!("the log of {host} was not written"), exit }.into());
+        }
     }
+    sign::logs(console, settings, std::iter::once(host));
+    Ok(())
 }
 
 /// The child.

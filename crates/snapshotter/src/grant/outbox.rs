@@ -114,12 +114,26 @@ impl Outbox {
         self.folder.join("mark").join("fetched").symlink_metadata().is_ok()
     }
 
+    /// Nothing half-written is left, where anything ever was. For whoever is alone with a grant that is not open.
+    pub(super) fn tidy(&self) -> Result<(), Trouble> {
+        match Dir::open_root(&self.folder.join("out")) {
+            Err(error) if error.is_not_found() => Ok(()),
+            out => out.and_then(|out| out.remove_unfinished()).map(drop).map_err(self.at()),
+        }
+    }
+
+    /// Nobody can come in any more.
+    pub(super) fn shut(&self) -> Result<(), Trouble> {
+        let (Some(folder), Some(name)) = (self.key_file.parent(), self.key_file.file_name()) else {
+            return Ok(());
+        };
+        let folder = Dir::open_root(folder).map_err(self.at())?;
+        remove(&folder, Name::new(name.as_encoded_bytes()).map_err(self.at())?).map_err(self.at())
+    }
+
     /// Nobody can come in, nobody is in, nothing is there; in this order. Whatever of it is so already stays so.
     pub(super) fn close(&self) -> Result<(), Trouble> {
-        if let (Some(folder), Some(name)) = (self.key_file.parent(), self.key_file.file_name()) {
-            let folder = Dir::open_root(folder).map_err(self.at())?;
-            remove(&folder, Name::new(name.as_encoded_bytes()).map_err(self.at())?).map_err(self.at())?;
-        }
+        self.shut()?;
         // Only an outbox's own account: one of another use that has its name keeps its processes.
         if let Some(found) = account(&self.account)?.filter(|found| found.comment == self.comment()) {
             sessions::end(found.user)?;

@@ -20,7 +20,7 @@ const WAIT: Duration = Duration::from_secs(20);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Waits until no other process adds or retires a host, and keeps others waiting until the lock is dropped.
-pub(super) fn alone(run: &mut Run, settings: &Settings) -> Result<Lock, Failed> {
+pub(crate) fn alone(run: &mut Run, settings: &Settings) -> Result<Lock, Failed> {
     let mode = if is_root() { 0o755 } else { 0o750 };
     for path in missing_parents(&settings.jails) {
         let owner = is_root().then(|| ("root".to_owned(), "root".to_owned()));

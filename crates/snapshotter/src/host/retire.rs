@@ -2,7 +2,7 @@
 //!
 //! The order makes a run that is killed at any moment either one that did nothing or one that only has to be run again: the record says first that
 //! the host is retired, which is what refuses it as a new host; then its key goes, so that nobody gets in; then the account is locked, for a key
-//! that is put back by mistake; then whoever is still in is ended.
+//! that is put back by mistake; then whoever is still in is ended; last a grant of the host, which lets the same key in elsewhere.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -45,9 +45,6 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, host: &HostId, extent: Ext
         return Err(Trouble::NoHost { host: host.to_string() }.into());
     }
     let _held = (extent == Extent::Do).then(|| alone(run, settings)).transpose()?;
-    if is_root() {
-        grant::refuse_open(settings, host)?;
-    }
     // Looked at again: it may have been made, or changed, while this waited.
     let account = own_account(&Book::Machine, host, &name)?;
     let mut record = HostRecord::read(settings, host)?;
@@ -66,6 +63,9 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, host: &HostId, extent: Ext
     if let Some(account) = &account {
         shut.push(lock(run, &name, account, extent));
         shut.push(end_sessions(run, &name, account, extent));
+    }
+    if is_root() {
+        shut.push(grant::end_of_retired(run, settings, host, extent));
     }
     shut.into_iter().collect::<Result<(), Failed>>()?;
     if extent == Extent::OnlySay {

@@ -12,7 +12,7 @@ use super::book::Book;
 use super::readers::Readers;
 use super::slots::Slots;
 use super::steps::Receiver;
-use crate::account::getent;
+use crate::account::{Account, getent};
 use crate::trouble::Trouble;
 
 /// The shell inside the jail: the receiver itself.
@@ -134,6 +134,13 @@ impl Step {
     /// Whether there is nothing to do. Refuses what belongs to somebody else.
     pub(crate) fn is_done(&self, book: &Book, look: Look) -> Result<bool, Trouble> {
         match self {
+            // One that came before may have the name, and its own group: nobody else becomes a member of that.
+            Step::Group { name } if book.account(name)?.is_some_and(|one| is_hosts(&one)) => {
+                let advice =
+                    Some("give that account and its group another name (usermod, groupmod)".to_owned());
+                let what = format!("the group {name} is that of a host's account, and not free for others");
+                Err(Trouble::Usage { what, advice })
+            }
             Step::Group { name } => Ok(book.group(name)?.is_some()),
             Step::Owner { name } => Ok(book.account(name)?.is_some()),
             Step::HostAccount { name, home, shell, comment } => {
@@ -318,6 +325,10 @@ fn taken(what: &str, name: &str) -> Trouble {
     }
 }
 
+fn is_hosts(account: &Account) -> bool {
+    account.comment.starts_with("firn host ")
+}
+
 fn shown(path: &Path) -> String {
     cli::shown(path.as_os_str().as_encoded_bytes())
 }
@@ -325,7 +336,6 @@ fn shown(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::account::Account;
 
     const NAME: &str = "firn-web01";
     const HOME: &str = "/srv/firn/jails/web01";
@@ -375,5 +385,12 @@ mod tests {
             let trouble = is_done(account.clone()).unwrap_err();
             assert!(trouble.to_string().contains(says), "{account:?}: {trouble}");
         }
+    }
+
+    #[test]
+    fn the_group_of_a_hosts_account_is_not_free_for_others() {
+        let group = Step::Group { name: NAME.to_owned() };
+        assert!(group.is_done(&book(made()), Look::Dates).is_err());
+        assert!(group.is_done(&book(Account { comment: String::new(), ..made() }), Look::Dates).unwrap());
     }
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use cli::{Exit, Failed};
 use durable::{Dir, FileKind, Name, Stat, Unfinished, is_unfinished};
 use formats::HostId;
+use formats::published::Limits;
 use sandbox::{Confinement, Keep, Profile};
 use serde::{Deserialize, Serialize};
 
@@ -156,6 +157,8 @@ impl Desk {
             );
             return Ok(found);
         };
+        // What was moved before and not copied yet counts, too: a copy looks at no more.
+        let mut room = DROPPED_MAX.saturating_sub(self.leaving.names()?.len());
         let mut moved = false;
         for name in &names {
             let known = Name::new(name)?;
@@ -176,11 +179,12 @@ impl Desk {
                 }
                 continue;
             }
-            if quiet_seconds < i64::from(self.manner.quiet_seconds) {
+            if quiet_seconds < i64::from(self.manner.quiet_seconds) || room == 0 {
                 found.waiting += 1;
                 continue;
             }
             self.dropped.rename_over_later(known, &self.leaving, known)?;
+            room -= 1;
             moved = true;
         }
         if moved {
@@ -208,9 +212,13 @@ impl Desk {
     fn copy(&self) -> durable::Result<Found> {
         self.files.remove_unfinished()?;
         let mut found = Found::default();
-        let names = self.leaving.names_at_most(DROPPED_MAX)?;
-        let mut kept = self.kept()?;
-        for name in &names {
+        // Ours alone, and as many as were moved.
+        let names = self.leaving.names()?;
+        if !names.is_empty() {
+            self.forget_old()?;
+        }
+        let mut kept = kept(&self.files)?;
+        for name in names.iter().take(DROPPED_MAX) {
             let known = Name::new(name)?;
             let source = match self.leaving.open_read(known) {
                 Ok(source) => source,
@@ -220,7 +228,13 @@ impl Desk {
                 }
             };
             let facts = Stat::of(&source)?;
-            let fits = self.may_be_taken(name, &facts).and_then(|()| self.has_room(&kept, &facts));
+            // One that is sent again takes the place of the one before.
+            let before = match self.files.stat(known) {
+                Err(error) if error.is_not_found() => (0, 0),
+                before => (1, before?.size),
+            };
+            let others = (kept.0.saturating_sub(before.0), kept.1.saturating_sub(before.1));
+            let fits = self.may_be_taken(name, &facts).and_then(|()| self.has_room(&others, &facts));
             if let Err(why) = fits {
                 found.leave_out(name, why);
                 continue;
@@ -238,25 +252,15 @@ impl Desk {
             self.leaving.unlink(known)?;
             found.taken += 1;
             found.bytes += facts.size;
-            kept = (kept.0 + 1, kept.1.saturating_add(facts.size));
+            kept = (others.0 + 1, others.1.saturating_add(facts.size));
         }
         if found.taken > 0 {
             self.leaving.sync()?;
-            self.forget_old()?;
         }
         Ok(found)
     }
 
-    /// How many files are kept, and their bytes.
-    fn kept(&self) -> durable::Result<(usize, u64)> {
-        let names = self.files.names_at_most(KEPT_MAX)?;
-        let mut bytes = 0_u64;
-        for name in &names {
-            bytes = bytes.saturating_add(self.files.stat(Name::new(name)?)?.size);
-        }
-        Ok((names.len(), bytes))
-    }
-
+    /// Beside the file and what is kept, there must be room for all of it once more: as a push file.
     fn has_room(&self, (count, bytes): &(usize, u64), facts: &Stat) -> Result<(), &'static str> {
         let limits = &self.allowed.limits;
         let free = self.files.free_bytes().unwrap_or(0);
@@ -267,15 +271,19 @@ impl Desk {
             () if bytes.saturating_add(facts.size) > limits.expanded_bytes => {
                 Err("with it there would be more than limits.expanded_bytes")
             }
-            () if free < facts.size.saturating_add(limits.free_bytes) => {
+            () if free < for_push(bytes.saturating_add(facts.size), limits).saturating_add(facts.size) => {
                 Err("less than limits.free_bytes would stay free; it waits")
             }
             () => Ok(()),
         }
     }
 
-    /// What was not dropped anew for long is no part of the state any more. Older snapshots have it.
+    /// What was not dropped anew for long is no part of the state any more. Older snapshots have it; what none has is not forgotten.
     fn forget_old(&self) -> durable::Result<()> {
+        match self.scratch.stat(DUE) {
+            Err(error) if error.is_not_found() => {}
+            due => return due.map(drop),
+        }
         let oldest = self.now_seconds - i64::from(self.manner.keep_days) * DAY_SECONDS;
         for name in self.files.names_at_most(KEPT_MAX)? {
             let known = Name::new(&name)?;
@@ -286,6 +294,21 @@ impl Desk {
         }
         self.files.sync()
     }
+}
+
+/// How many files are kept, and their bytes.
+pub(super) fn kept(files: &Dir) -> durable::Result<(usize, u64)> {
+    let names = files.names_at_most(KEPT_MAX)?;
+    let mut bytes = 0_u64;
+    for name in &names {
+        bytes = bytes.saturating_add(files.stat(Name::new(name)?)?.size);
+    }
+    Ok((names.len(), bytes))
+}
+
+/// What must be free where so many bytes become a push file.
+pub(super) fn for_push(bytes: u64, limits: &Limits) -> u64 {
+    bytes.saturating_add(limits.free_bytes)
 }
 
 /// Copies the contents and the time of the file, which must be the same all the while.

@@ -52,14 +52,64 @@ fn a_file_that_was_not_dropped_anew_for_long_is_no_part_of_the_state_any_more() 
         let desk = desk(folder.path(), days * DAY_SECONDS);
         desk.move_out().unwrap();
         assert_eq!(desk.copy().unwrap().taken, 1, "{name}");
-        // All were copied just now, so all are as old as the look is late.
+        // All were copied just now, so all that were there before are as old as the look is late.
         let expected: &[&str] = match name {
             "old" => &["old"],
             "newer" => &["newer", "old"],
-            _ => &[],
+            _ => &["newest"],
         };
         assert_eq!(kept(folder.path()), expected);
+        // A snapshot has it.
+        std::fs::remove_file(folder.path().join("due")).unwrap();
     }
+}
+
+#[test]
+fn what_no_snapshot_has_is_not_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let _made = desk(folder.path(), 0);
+    for (name, days) in [("old", 1), ("new", 33)] {
+        std::fs::write(folder.path().join("drop").join(name), name).unwrap();
+        let desk = desk(folder.path(), days * DAY_SECONDS);
+        desk.move_out().unwrap();
+        assert_eq!(desk.copy().unwrap().taken, 1, "{name}");
+    }
+    assert_eq!(kept(folder.path()), ["new", "old"]);
+}
+
+#[test]
+fn what_is_full_gets_empty_and_a_file_takes_the_place_of_its_like() {
+    let folder = tempfile::tempdir().unwrap();
+    let _made = desk(folder.path(), 0);
+    for (name, days, taken) in [("a", 1, 1), ("a", 2, 1), ("b", 3, 0), ("b", 40, 1)] {
+        std::fs::write(folder.path().join("drop").join(name), "four").unwrap();
+        let mut small = desk(folder.path(), days * DAY_SECONDS);
+        small.allowed.limits.expanded_bytes = 5;
+        small.move_out().unwrap();
+        assert_eq!(small.copy().unwrap().taken, taken, "{name} on day {days}");
+        let _ = std::fs::remove_file(folder.path().join("due"));
+    }
+    assert_eq!(kept(folder.path()), ["b"]);
+}
+
+#[test]
+fn no_more_is_moved_than_a_copy_looks_at() {
+    let folder = tempfile::tempdir().unwrap();
+    let _made = desk(folder.path(), 0);
+    for number in 0..DROPPED_MAX - 1 {
+        std::fs::write(folder.path().join("leaving").join(number.to_string()), "").unwrap();
+    }
+    for name in ["x", "y"] {
+        std::fs::write(folder.path().join("drop").join(name), "").unwrap();
+    }
+    assert_eq!(desk(folder.path(), 600).move_out().unwrap().waiting, 1);
+    std::fs::write(folder.path().join("leaving/z"), "").unwrap();
+    let mut full = desk(folder.path(), 600);
+    full.allowed.limits.expanded_bytes = 0;
+    full.allowed.limits.entries = 0;
+    // One more than is looked at, and no error; each of them is left out.
+    assert!(full.copy().unwrap().left_out.len() > NAMED_MAX);
+    assert_eq!(full.move_out().unwrap().waiting, 1);
 }
 
 #[test]

@@ -78,11 +78,6 @@ impl Attacker {
         Attacker { host, installation, counter, top, pushes: 0, numbers: Numbers::new(seed) }
     }
 
-    /// A counter that was used before: what a clone does, and a host that was set back.
-    pub(super) fn set_back(&mut self) {
-        self.counter = 0;
-    }
-
     /// The push files of the next attack: mostly one. What is deleted was pushed right before.
     pub(super) fn next(&mut self, kind: Kind) -> Vec<Vec<u8>> {
         match kind {

@@ -119,6 +119,7 @@ struct Typed {
     prune: PruneSettings,
     #[serde(default)]
     verify: VerifySettings,
+    #[serde(default)]
     grants: GrantSettings,
     #[serde(default)]
     audit: AuditSettings,

@@ -32,7 +32,7 @@ fn grants_are_off_unless_somebody_turns_them_on() {
 #[test]
 fn settings_of_grants_that_cannot_be_meant_are_refused_by_name() {
     for (bad, says) in [
-        ("enable = true", "unknown key `grants.enable`"),
+        ("enable = true", "unknown key `enable`"),
         ("outboxes = \"outboxes\"", "`grants.outboxes` must be an absolute path"),
         ("records = \"/\"", "`grants.records` must lie outside of `jails`"),
         ("account_prefix = \"Out\"", "`grants.account_prefix` must begin with a letter"),

@@ -94,9 +94,9 @@ fn an_appliance_gets_a_drop_and_no_receiver_and_is_held_to_sftp_without_reading(
     assert_eq!(would.code, 0, "{would:?}");
     assert!(would.out.contains("a member of the group firntest-drop"), "{would:?}");
     assert!(would.out.contains("fw1/drop of root:firntest-fw1, mode 0730"), "{would:?}");
-    assert!(!would.out.contains("bin/receiver"), "{would:?}");
+    assert!(!would.out.contains("jails/fw1/bin"), "{would:?}");
     let usual = world.run(&["host", "add", "fw1", "--key", &key, "--dry-run"]);
-    assert!(usual.out.contains("bin/receiver") && !usual.out.contains("drop"), "control: {usual:?}");
+    assert!(usual.out.contains("jails/fw1/bin") && !usual.out.contains("drop"), "control: {usual:?}");
     assert_eq!(world.run(&["host", "add", "fw1", "--key", &key, "--appliance", "--user-mode"]).code, 2);
     assert_eq!(world.run(&["host", "add", "drop", "--key", &key, "--dry-run"]).code, 2);
     for words in [&["host", "sshd-config"][..], &["host", "sshd-config", "--dedicated"]] {

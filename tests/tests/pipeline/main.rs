@@ -52,6 +52,8 @@ mod salt;
 mod stories;
 /// What the README tells people to type does what it says.
 mod tour;
+/// Two years with a host that somebody else has, told to Firn and to rsnapshot.
+mod two_years;
 /// The units, read by systemd.
 mod units;
 /// Off-site, archived, and brought back.

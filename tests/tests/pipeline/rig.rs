@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use pipeline_tests::checker::history::{self, Found};
 use pipeline_tests::checker::{Moment, told};
 use pipeline_tests::machine::find_program;
-use pipeline_tests::{Fleet, Host, Options, Power, Profile, Programs, Scratch};
+use pipeline_tests::{Fleet, Host, Options, Power, Profile, Programs, Scratch, clock};
 
 /// The five programs, built once.
 pub(crate) fn programs() -> &'static Programs {
@@ -43,6 +43,15 @@ pub(crate) fn has_or_skipped(test: &str, programs: &[&str]) -> bool {
         skipped(test, &format!("there is no {program}"));
     }
     missing.is_none()
+}
+
+/// Whether programs can be shown another time here; if not, tells that `test` did not run.
+pub(crate) fn has_other_times_or_skipped(test: &str) -> bool {
+    let is_there = clock::library().is_file();
+    if !is_there {
+        skipped(test, "there is no faketime");
+    }
+    is_there
 }
 
 /// Whether this machine can have a fleet; if not, tells that `test` did not run.

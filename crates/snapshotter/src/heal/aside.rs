@@ -21,6 +21,9 @@ const ROTTEN: &str = ".rotten";
 /// More than one for each inode of what the log can name.
 const NAMES_MAX: usize = 10_000_000;
 
+/// The content that a file should be, and its name.
+pub(super) type Kept = (ContentHash, Box<[u8]>);
+
 /// The folder, open.
 #[derive(Debug)]
 pub(super) struct Aside {
@@ -105,7 +108,7 @@ impl Aside {
     }
 
     /// The files that were kept, and of what content each should be.
-    pub(super) fn kept(&self) -> Result<Vec<(ContentHash, Box<[u8]>)>, Fault> {
+    pub(super) fn kept(&self) -> Result<Vec<Kept>, Fault> {
         let names = self.dir.names_at_most(NAMES_MAX)?;
         let kept = names.into_iter().filter_map(|name| Some((rotten(&name)?, name.into_boxed_slice())));
         Ok(kept.collect())

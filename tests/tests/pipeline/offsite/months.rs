@@ -1,14 +1,12 @@
 //! Half a year without a drill, half a year without iceboxer, and clocks that are a year wrong: what was proved stays locked by the provider's
 //! clock, and nobody here can delete.
 
-use std::ffi::OsString;
 use std::fs;
-use std::path::PathBuf;
 use std::process::Command;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use fake_s3::Key;
-use pipeline_tests::Outcome;
+use pipeline_tests::{Outcome, clock};
 use serde_json::Value;
 
 use super::{BUCKET, HOST, World};
@@ -125,32 +123,9 @@ fn six_months_without_a_drill_the_last_proved_ice_stays_locked_and_the_others_la
     Outcome::of(&mut world.scratch.restore_drill(&words)).unwrap().expect_code(&[0]).unwrap();
 }
 
-/// Where Debian puts the library that makes a process see another time.
-fn library() -> PathBuf {
-    format!("/usr/lib/{}-linux-gnu/faketime/libfaketimeMT.so.1", std::env::consts::ARCH).into()
-}
-
-fn has_library_or_skipped(test: &str) -> bool {
-    let is_there = library().is_file();
-    if !is_there {
-        rig::skipped(test, "there is no faketime");
-    }
-    is_there
-}
-
 /// The same command on a machine whose clock is so many days off.
 fn off(plain: &Command, days: i64) -> Command {
-    let mut line: Vec<OsString> = plain.get_args().map(OsString::from).collect();
-    line.insert(0, plain.get_program().into());
-    // What changes the account must not be fooled: it would keep what libfaketime shares for itself.
-    let program = line.iter().position(|word| word == "--").map_or(0, |place| place + 1);
-    let preload = format!("LD_PRELOAD={}", library().display());
-    let words =
-        ["env", &preload, &format!("FAKETIME={days:+}d"), "FAKETIME_DONT_FAKE_MONOTONIC=1", "NO_FAKE_STAT=1"];
-    line.splice(program..program, words.map(OsString::from));
-    let mut command = Command::new(&line[0]);
-    command.args(&line[1..]);
-    command
+    clock::at(plain, &format!("{days:+}d"))
 }
 
 impl World {
@@ -163,7 +138,7 @@ impl World {
 #[test]
 fn a_provider_whose_clock_is_a_year_off_is_followed() {
     let test = "a_provider_whose_clock_is_a_year_off_is_followed";
-    if !has_library_or_skipped(test) {
+    if !rig::has_other_times_or_skipped(test) {
         return;
     }
     let _turn = rig::turn();
@@ -192,7 +167,7 @@ fn a_provider_whose_clock_is_a_year_off_is_followed() {
 #[test]
 fn a_backup_server_whose_clock_is_a_year_off_locks_by_the_providers() {
     let test = "a_backup_server_whose_clock_is_a_year_off_locks_by_the_providers";
-    if !has_library_or_skipped(test) {
+    if !rig::has_other_times_or_skipped(test) {
         return;
     }
     let _turn = rig::turn();
@@ -219,7 +194,7 @@ fn a_backup_server_whose_clock_is_a_year_off_locks_by_the_providers() {
 #[test]
 fn six_months_without_iceboxer_the_end_of_the_locks_is_forecast_and_its_credentials_still_delete_nothing() {
     let test = "six_months_without_iceboxer_the_end_of_the_locks_is_forecast_and_its_credentials_still_delete_nothing";
-    if !has_library_or_skipped(test) {
+    if !rig::has_other_times_or_skipped(test) {
         return;
     }
     let _turn = rig::turn();

@@ -97,6 +97,9 @@ fn commit(top: &Path) {
     (0..1_000u64).for_each(|n| fs::remove_file(repo.join(format!("source{n}.c"))).unwrap());
 }
 
+/// A day's work on a tree.
+type Step<'a> = &'a dyn Fn(&Path);
+
 /// One step of a day's work after the other, each a push, on a host that has little else: none raises an alarm, nor do all of them together.
 #[test]
 fn upgrades_rotations_dumps_and_git_raise_no_alarm() {
@@ -112,7 +115,7 @@ fn upgrades_rotations_dumps_and_git_raise_no_alarm() {
     let world = world("", &state);
     let dump = |top: &Path| fs::write(top.join("var/backups/dump.sql"), text(5, 440_000)).unwrap();
     let gc = |top: &Path| does(&top.join("srv/repo"), &["git", "gc", "-q", "--prune=now"]);
-    let steps: [(&str, &dyn Fn(&Path)); 4] =
+    let steps: [(&str, Step<'_>); 4] =
         [("upgrade", &upgrade), ("rotation", &rotate), ("dump", &dump), ("git gc", &gc)];
     for (push, (what, step)) in (2..).zip(steps) {
         step(top);

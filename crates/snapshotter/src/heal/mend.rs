@@ -1,7 +1,7 @@
 //! Gives contents back to the names that should have them, or takes what has rotted from them.
 //!
-//! Nothing that was found or said before is believed: every file is hashed here before it is lent or loses its name. What a push has brought was hashed
-//! as it was written, moments ago.
+//! Nothing that was found or said before is believed: every file is hashed here before it is lent or loses its name. What a push has brought was
+//! hashed as it was written, moments ago.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -122,8 +122,8 @@ impl<'a> Mender<'a> {
         Ok(())
     }
 
-    /// All of it: looks at every name, notes what is lost, mends, notes what is healed, and removes what nobody needs any more, also of a run that was
-    /// killed.
+    /// All of it: looks at every name, notes what is lost, mends, notes what is healed, and removes what nobody needs any more, also of a run that
+    /// was killed.
     pub(crate) fn mend(mut self, log: &mut LogAppender) -> Result<Mended, Fault> {
         self.survey(log)?;
         let mut mended = Mended::default();
@@ -151,8 +151,8 @@ impl<'a> Mender<'a> {
         Ok(mended)
     }
 
-    /// Who healed it; none if it is not. What cannot be reached or read is no reason to ask for it with each push: verify goes on to name that, and asks
-    /// again when it can be. But only where all can be read nobody has a name that should have it.
+    /// Who healed it; none if it is not. What cannot be reached or read is no reason to ask for it with each push: verify goes on to name that, and
+    /// asks again when it can be. But only where all can be read nobody has a name that should have it.
     fn healer(&self, case: &Case) -> Option<Healer> {
         let Names { lacking, out_of_reach, .. } = case.names;
         let is_nobodys = lacking == 0 && out_of_reach == 0 && self.unread == 0;

@@ -88,7 +88,8 @@ impl Comparison<'_> {
         Ok(())
     }
 
-    /// Compares with the newest snapshot, or the newest of a few that can be read: else what is in it then would be what the next push is measured by.
+    /// Compares with the newest snapshot, or the newest of a few that can be read: else what is in it then would be what the next push is measured
+    /// by.
     fn newest(&self, looked: &mut Looked, past: &Past) -> Result<Option<(&Snapshot, Compared)>, Blind> {
         let mut why = None;
         for old in self.log.snapshots().iter().rev().take(TRIES) {

@@ -1,4 +1,5 @@
-//! What heals is wary: a damaged manifest takes nothing out of the other snapshots and stops no healing, and what was put aside by mistake comes back.
+//! What heals is wary: a damaged manifest takes nothing out of the other snapshots and stops no healing, and what was put aside by mistake comes
+//! back.
 
 use std::fs;
 

@@ -357,8 +357,10 @@ impl Look {
     }
 
     fn of(folder: &Path, evil: &str) -> Look {
-        let own = [format!("jails/{evil}"), format!("history/{evil}"), "sshd/log".to_owned()];
-        let is_own = |path: &[u8]| own.iter().any(|own| within(path, own.as_bytes()));
+        let own =
+            ["jails/{}", "history/{}", "signing/heads/{}.asc", "sshd/log"].map(|own| own.replace("{}", evil));
+        let own =
+            |path: &[u8]| own.iter().any(|own| within(path, own.as_bytes())) || path == b"signing/heads";
         let spool = |path: &[u8]| {
             [b"spool/incoming".as_slice(), b"spool/sealed", b"state"].iter().any(|own| within(path, own))
         };
@@ -366,7 +368,7 @@ impl Look {
         let history = folder.join("history").join(evil);
         let log = fs::read(history.join("log")).unwrap_or_default();
         Look {
-            outside: Prints::take(folder, &is_own).unwrap(),
+            outside: Prints::take(folder, &own).unwrap(),
             jail: Prints::take(&folder.join("jails").join(evil), &spool).unwrap(),
             history: Prints::take(&history, &books).unwrap(),
             events: log.iter().filter(|byte| **byte == b'\n').count(),
@@ -385,8 +387,7 @@ impl Look {
         broken.extend(self.history.changes(&after.history, depth));
         let grown = after.log.starts_with(&self.log);
         let may_grow = matches!(expect, Expect::Rejected(_) | Expect::Accepted);
-        let still = after.log == self.log || may_grow;
-        if !grown || !still {
+        if !grown || !(after.log == self.log || may_grow) {
             broken.push(Breach::new(Invariant::Immutable, "log", "is not the log it was"));
         }
         broken

@@ -358,7 +358,7 @@ impl Look {
 
     fn of(folder: &Path, evil: &str) -> Look {
         let own =
-            ["jails/{}", "history/{}", "signing/heads/{}.asc", "sshd/log"].map(|own| own.replace("{}", evil));
+            ["jails/{}", "history/{}", "signing/heads/{}.asc", "sshd/log"].map(|at| at.replace("{}", evil));
         let own =
             |path: &[u8]| own.iter().any(|own| within(path, own.as_bytes())) || path == b"signing/heads";
         let spool = |path: &[u8]| {

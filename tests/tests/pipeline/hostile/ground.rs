@@ -359,8 +359,7 @@ impl Look {
     fn of(folder: &Path, evil: &str) -> Look {
         let own =
             ["jails/{}", "history/{}", "signing/heads/{}.asc", "sshd/log"].map(|at| at.replace("{}", evil));
-        let own =
-            |path: &[u8]| own.iter().any(|own| within(path, own.as_bytes())) || path == b"signing/heads";
+        let own = |path: &[u8]| own.iter().any(|at| within(path, at.as_bytes())) || path == b"signing/heads";
         let spool = |path: &[u8]| {
             [b"spool/incoming".as_slice(), b"spool/sealed", b"state"].iter().any(|own| within(path, own))
         };

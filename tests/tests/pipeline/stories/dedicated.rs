@@ -83,6 +83,7 @@ fn the_examples_of_the_verbs_of_hosts_do_what_they_say() {
     let folder = scratch.folder.join("hosts");
     let key = pipeline_tests::keys::SshKey::make(&folder.join("web01")).unwrap();
     assert!(key.public_path().ends_with("web01.pub"));
+    pipeline_tests::keys::SshKey::make(&folder.join("fw1")).unwrap();
     let program = scratch.folder.join("bin/snapshotter");
     let settings = scratch.folder.join("etc/server.toml");
     let admins = format!("{}-admins", scratch.names.owner);
@@ -103,5 +104,5 @@ fn the_examples_of_the_verbs_of_hosts_do_what_they_say() {
             ran += 1;
         }
     }
-    assert_eq!(ran, 11, "examples that were run");
+    assert_eq!(ran, 12, "examples that were run");
 }

@@ -1,33 +1,52 @@
 //! Plans of a prune that have waited: a test cannot wait for days, and sets no clock.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::time::SystemTime;
+use std::process::Command;
 
-use signing::Signer;
-
-use crate::error::RigError;
+use crate::error::{At, Result, RigError};
+use crate::keys::end_agent;
+use crate::outcome::Outcome;
 
 const WRITTEN: &str = "\"written\":\"";
 
-/// Gives every plan in this folder another time, and signs it as the server does, with the key in `signing`.
-pub fn date(plans: &Path, signing: &Path, time: &str) -> Result<(), RigError> {
-    let failed = |step, path: &Path| {
-        let path = path.to_owned();
-        move |source| RigError::File { step, path, source }
+/// Gives every plan in this folder another time, and signs it with the server's key in `signing`. By GnuPG: this library may need no C library, as
+/// the programs do that sign.
+///
+/// # Errors
+/// If a plan is none, or GnuPG fails.
+pub fn date(plans: &Path, signing: &Path, time: &str) -> Result<()> {
+    // Short: GnuPG makes a socket in it.
+    let home = std::env::temp_dir().join(format!("firn-plans-{}", std::process::id()));
+    fs::create_dir(&home).at("create", &home)?;
+    let dated = fs::set_permissions(&home, fs::Permissions::from_mode(0o700))
+        .at("change the mode of", &home)
+        .and_then(|()| date_with(&home, plans, signing, time));
+    end_agent(&home);
+    let removed = fs::remove_dir_all(&home).at("remove", &home);
+    dated.and(removed)
+}
+
+fn date_with(home: &Path, plans: &Path, signing: &Path, time: &str) -> Result<()> {
+    let gpg = |words: &[&str], file: &Path| {
+        let mut command = Command::new("gpg");
+        command.arg("--homedir").arg(home).args(["--batch", "--quiet"]).args(words).arg(file);
+        Outcome::of(&mut command)?.expect_code(&[0])
     };
-    let signer =
-        Signer::open(signing).map_err(std::io::Error::other).map_err(failed("open the key in", signing))?;
-    for entry in fs::read_dir(plans).map_err(failed("list", plans))? {
-        let path = entry.map_err(failed("list", plans))?.path();
+    gpg(&["--import"], &signing.join("signing-key.pgp"))?;
+    for entry in fs::read_dir(plans).at("list", plans)? {
+        let path = entry.at("list", plans)?.path();
         if path.extension().is_none_or(|end| end != "plan") {
             continue;
         }
-        let signed = fs::read_to_string(&path).map_err(failed("read", &path))?;
-        let dated = dated(&signed, time).ok_or_else(|| std::io::Error::other("it is no signed plan"));
-        let dated = dated.map_err(failed("read", &path))?;
-        let signed = signer.sign(dated.as_bytes(), SystemTime::now()).map_err(std::io::Error::other);
-        fs::write(&path, signed.map_err(failed("sign", &path))?).map_err(failed("write", &path))?;
+        let signed = fs::read_to_string(&path).at("read", &path)?;
+        let text = dated(&signed, time)
+            .ok_or_else(|| RigError::State(format!("{}: no signed plan", path.display())))?;
+        let file = home.join("text");
+        fs::write(&file, text).at("write", &file)?;
+        let signed = gpg(&["--clear-sign", "--output", "-"], &file)?.stdout;
+        fs::write(&path, signed).at("write", &path)?;
     }
     Ok(())
 }

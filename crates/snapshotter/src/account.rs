@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use cli::Failed;
 
+use crate::child;
 use crate::settings::Settings;
 use crate::trouble::Trouble;
 
@@ -65,11 +66,11 @@ pub(crate) fn group_of(line: &str) -> Option<(&str, u32)> {
 
 /// The lines of a table that have these names, as far as there are any; without names, all that the machine lists.
 pub(crate) fn getent(database: &str, names: &[&str]) -> Result<String, Trouble> {
-    let output = Command::new("getent").args([database, "--"]).args(names).stdin(Stdio::null()).output();
-    let output = output.map_err(Trouble::stream("running getent"))?;
-    match output.status.code() {
+    let said = child::output(Command::new("getent").args([database, "--"]).args(names).stderr(Stdio::null()));
+    let said = said.map_err(Trouble::stream("running getent"))?;
+    match said.status.code() {
         // 2: one name or more is not there.
-        Some(0 | 2) => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+        Some(0 | 2) => Ok(said.text()),
         _ => Err(unreadable(database, &names.join(" "))),
     }
 }

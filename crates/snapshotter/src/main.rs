@@ -14,6 +14,7 @@ mod account;
 mod args;
 mod audit;
 mod by_file;
+mod child;
 mod clerk;
 mod decode;
 mod decoder;

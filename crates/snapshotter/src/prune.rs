@@ -13,12 +13,11 @@ mod plans;
 pub(crate) mod settings;
 mod trash;
 
-use std::process::Stdio;
-
 use cli::{Amount, Exit, Failed, Run};
 use formats::HostId;
 
 use crate::account::this_program;
+use crate::child;
 use crate::ingest::{exit_of, worse};
 use crate::list::{hosts, open};
 use crate::settings::Settings;
@@ -79,16 +78,13 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, only: &[HostId], step: Ste
 
 /// One process. It tells what it has done also when it could not go on.
 fn one(settings: &Settings, host: &HostId, step: Step) -> Result<(Exit, Option<Outcome>), Failed> {
-    let output = this_program()
-        .args(["prune-host", host.as_str(), step.word(), "--config"])
-        .arg(&settings.file)
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .map_err(Trouble::stream(format!("starting the prune of {host}")))?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let outcome: Option<Outcome> = text.lines().last().and_then(|line| serde_json::from_str(line).ok());
-    match exit_of(output.status) {
+    let mut command = this_program();
+    command.args(["prune-host", host.as_str(), step.word(), "--config"]).arg(&settings.file);
+    let said = child::output(&mut command);
+    let said = said.map_err(Trouble::stream(format!("starting the prune of {host}")))?;
+    let outcome: Option<Outcome> =
+        said.text().lines().last().and_then(|line| serde_json::from_str(line).ok());
+    match exit_of(said.status) {
         Exit::WHOLE if outcome.is_none() => Ok((Exit::BUG, None)),
         exit => Ok((exit, outcome)),
     }

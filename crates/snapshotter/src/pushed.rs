@@ -3,12 +3,13 @@
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use cli::{Exit, Failed};
 use durable::{Dir, Name, Stat};
 use formats::HostId;
 
+use crate::child;
 use crate::trouble::Trouble;
 
 const SETTINGS: Name<'static> = Name::literal("push.toml");
@@ -100,17 +101,17 @@ impl Scratch {
             command.args(["--accepted", root]);
         }
         let shown = cli::shown(self.push_client.as_os_str().as_bytes());
-        let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
-        let output = output.map_err(Trouble::stream(format!("running {shown} (package firn-client)")))?;
+        let said = child::output(&mut command);
+        let said = said.map_err(Trouble::stream(format!("running {shown} (package firn-client)")))?;
         let sealed = i32::from(Exit::PENDING.code());
-        let report = String::from_utf8_lossy(&output.stdout);
+        let report = said.text();
         let report = report.lines().last().and_then(|line| serde_json::from_str(line).ok());
         match report.as_ref().and_then(pushed) {
-            Some(pushed) if output.status.code() == Some(sealed) => Ok(pushed),
+            Some(pushed) if said.status.code() == Some(sealed) => Ok(pushed),
             _ => {
                 let what = format!(
                     "push-client could not read {name} ({}); nothing of it was taken over",
-                    output.status
+                    said.status
                 );
                 Err(Trouble::Machine { what }.into())
             }

@@ -19,6 +19,7 @@ use formats::HostId;
 pub(crate) use collect::{Step, child};
 
 use crate::account::{self, this_program};
+use crate::child;
 use crate::host::account_name::account_name;
 use crate::host::record::HostRecord;
 use crate::host::sessions;
@@ -177,11 +178,9 @@ fn confined(settings: &Settings, host: &HostId, step: Step, scratch: &Path) -> R
     let starting = || format!("starting the process that looks at what {host} has dropped");
     let mut command = this_program();
     command.args(["take-host", host.as_str(), step.word()]).arg(scratch).arg("--config").arg(&settings.file);
-    let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
-    let output = output.map_err(Trouble::stream(starting()))?;
-    let exit = exit_of(output.status);
-    let text = String::from_utf8_lossy(&output.stdout);
-    match text.lines().last().and_then(|line| serde_json::from_str(line).ok()) {
+    let said = child::output(&mut command).map_err(Trouble::stream(starting()))?;
+    let exit = exit_of(said.status);
+    match said.text().lines().last().and_then(|line| serde_json::from_str(line).ok()) {
         Some(found) if exit == Exit::WHOLE => Ok(found),
         _ => {
             let what = format!("the process that looks at what {host} has dropped ended with {exit}");

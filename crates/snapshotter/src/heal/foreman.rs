@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::mend::Mended;
 use crate::account::this_program;
+use crate::child;
 use crate::ingest::exit_of;
 use crate::settings::Settings;
 use crate::trouble::Trouble;
@@ -105,10 +106,9 @@ fn one(settings: &Settings, order: &Order) -> std::io::Result<Answer> {
         // One that ended before it read says why by its code.
         let _ = order.contents.iter().take(WANTED).try_for_each(|content| writeln!(to, "{content}"));
     }
-    let output = child.wait_with_output()?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let exit = exit_of(output.status);
-    let mended = text.lines().last().and_then(|line| serde_json::from_str(line).ok());
+    let said = child::output_of(child)?;
+    let exit = exit_of(said.status);
+    let mended = said.text().lines().last().and_then(|line| serde_json::from_str(line).ok());
     Ok(match mended.filter(|_| exit == Exit::WHOLE) {
         Some(mended) => Answer { mended: Some(mended), exit: 0 },
         None => {

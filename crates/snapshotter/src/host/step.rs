@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::rc::Rc;
 use std::{fs, io};
 
@@ -13,6 +13,7 @@ use super::readers::Readers;
 use super::slots::Slots;
 use super::steps::Receiver;
 use crate::account::{Account, getent};
+use crate::child;
 use crate::trouble::Trouble;
 
 /// The shell inside the jail: the receiver itself.
@@ -309,12 +310,12 @@ fn useradd(name: &str, home: &Path, shell: &str, comment: &str) -> Result<(), Tr
 
 /// A program of the system that changes its accounts.
 pub(super) fn command(program: &str, words: &[&str]) -> Result<(), Trouble> {
-    let output = Command::new(program).args(words).stdin(Stdio::null()).output();
-    let output = output.map_err(Trouble::stream(format!("running {program}")))?;
-    if output.status.success() {
+    let complaint = child::complaint(Command::new(program).args(words));
+    let complaint = complaint.map_err(Trouble::stream(format!("running {program}")))?;
+    if complaint.status.success() {
         return Ok(());
     }
-    let said = cli::shown(output.stderr.trim_ascii());
+    let said = cli::shown(complaint.text().trim_ascii().as_bytes());
     Err(Trouble::Machine { what: format!("{program} failed: {said}") })
 }
 

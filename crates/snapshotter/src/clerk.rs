@@ -79,7 +79,9 @@ pub(crate) fn serve<Q: DeserializeOwned, A: Serialize>(
         let mut answer =
             serde_json::to_vec(&answer(question)).map_err(|error| Failed::bug("answering", error))?;
         answer.push(b'\n');
-        // Who asked may be gone; what was done is done.
-        let _ = std::io::stdout().lock().write_all(&answer);
+        // What was done is done. Who asked is gone, or learns from the end of the pipe that no answer comes: it would wait for ever.
+        if std::io::stdout().lock().write_all(&answer).is_err() {
+            return Ok(());
+        }
     }
 }

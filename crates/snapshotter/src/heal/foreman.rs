@@ -1,10 +1,10 @@
 //! Starts the process that mends, for a verify that has confined itself and can start nothing. It was started before, reads no history, and is told a
 //! host and hashes.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::io::Write;
+use std::process::Stdio;
 
-use cli::{Exit, Failed, Run};
+use cli::{Exit, Failed, Monitor, Run};
 use formats::limits::WANTED;
 use formats::{ContentHash, HostId};
 use serde::{Deserialize, Serialize};
@@ -12,19 +12,17 @@ use serde::{Deserialize, Serialize};
 use super::mend::Mended;
 use crate::account::this_program;
 use crate::child;
+use crate::clerk::{Clerk, serve};
 use crate::ingest::exit_of;
 use crate::settings::Settings;
-use crate::trouble::Trouble;
 
-/// A host and as many hashes as there can be, with what is between them.
-const LINE_BYTES: u64 = (WANTED as u64 + 16) * 80;
+/// The hidden verb.
+const VERB: &str = "heal-hosts";
 
 /// The process that starts others, seen from the one that reads.
 #[derive(Debug)]
 pub(crate) struct Foreman {
-    child: Child,
-    to: ChildStdin,
-    from: BufReader<ChildStdout>,
+    clerk: Clerk,
 }
 
 /// What to look at.
@@ -44,55 +42,35 @@ struct Answer {
 impl Foreman {
     /// Starts it.
     pub(crate) fn start(settings: &Settings) -> std::io::Result<Self> {
-        let mut child = this_program()
-            .args(["heal-hosts", "--config"])
-            .arg(&settings.file)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let gone = || std::io::Error::other("a pipe of a child is not there");
-        let (to, from) = (child.stdin.take().ok_or_else(gone)?, child.stdout.take().ok_or_else(gone)?);
-        Ok(Self { child, to, from: BufReader::new(from) })
+        Ok(Self { clerk: Clerk::start(settings, VERB)? })
     }
 
     /// Its number.
     pub(crate) fn id(&self) -> u32 {
-        self.child.id()
+        self.clerk.id()
     }
 
     /// Has one history mended; what is wrong, the process has said on standard error.
     pub(crate) fn mend(&mut self, order: &Order) -> std::io::Result<Result<Mended, Exit>> {
-        let mut line = serde_json::to_vec(order)?;
-        line.push(b'\n');
-        self.to.write_all(&line)?;
-        let mut answer = String::new();
-        self.from.read_line(&mut answer)?;
-        let Answer { mended, exit } = serde_json::from_str(&answer)?;
+        let Answer { mended, exit } = self.clerk.ask(order)?;
         Ok(mended.ok_or_else(|| Exit::of(exit)))
     }
 
     /// Lets it go.
-    pub(crate) fn finish(mut self) {
-        drop(self.to);
-        let _ = self.child.wait();
+    pub(crate) fn finish(self) {
+        self.clerk.finish();
     }
 }
 
 /// The process itself.
-pub(crate) fn child(run: &mut Run, settings: &Settings) -> Result<Exit, Failed> {
-    let mut input = std::io::stdin().lock();
-    loop {
-        let mut line = String::new();
-        let read = (&mut input).take(LINE_BYTES).read_line(&mut line);
-        if read.map_err(Trouble::stream("reading what may be lost"))? == 0 {
-            return Ok(Exit::WHOLE);
-        }
-        let order: Order =
-            serde_json::from_str(&line).map_err(|error| Failed::bug("reading what may be lost", error))?;
-        let answer = one(settings, &order).map_err(Trouble::stream(format!("mending {}", order.host)))?;
-        let answer = serde_json::to_string(&answer);
-        run.line(&answer.map_err(|error| Failed::bug("answering", error))?);
-    }
+pub(crate) fn child(run: &Run, settings: &Settings) -> Result<Exit, Failed> {
+    serve(|order: Order| {
+        one(settings, &order).unwrap_or_else(|error| {
+            run.console().warn(&format!("mending {}: {error}", order.host));
+            Answer { mended: None, exit: Exit::MACHINE.code() }
+        })
+    })?;
+    Ok(Exit::WHOLE)
 }
 
 fn one(settings: &Settings, order: &Order) -> std::io::Result<Answer> {

@@ -10,7 +10,7 @@ use super::server::{POINTS_MAX, Server};
 use super::{Least, Tally, is_possible_or_skipped};
 use crate::rig;
 
-pub(super) const LEAST: Least = Least { usual: 150, long: 1_500 };
+pub(super) const LEAST: Least = Least { usual: 150, long: 1_200 };
 
 /// Who is started, who may die, and how many points are tried of how it runs.
 const WAYS: [(&str, Watch, usize); 3] = [

@@ -14,7 +14,7 @@ use super::server::{POINTS_MAX, Server};
 use super::{Least, Tally, is_possible_or_skipped};
 use crate::rig;
 
-const LEAST: Least = Least { usual: 60, long: 1_000 };
+const LEAST: Least = Least { usual: 60, long: 2_500 };
 /// Sealed, not yet accepted.
 const PENDING: i32 = 18;
 /// Who may die, and how many points are tried of how it runs.

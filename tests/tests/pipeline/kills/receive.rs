@@ -13,7 +13,7 @@ use super::server::{POINTS_MAX, Server};
 use super::{Least, Tally, is_possible_or_skipped};
 use crate::rig;
 
-const LEAST: Least = Least { usual: 150, long: 1_000 };
+const LEAST: Least = Least { usual: 150, long: 300 };
 /// Of each way, how many points are tried.
 const QUICK: usize = 100;
 const SESSION_MAX: Duration = Duration::from_secs(60);

@@ -9,9 +9,9 @@ use crate::rig;
 
 /// How many points are tried, and how many must be hit.
 const QUICK: usize = 90;
-pub(super) const PRUNE: Least = Least { usual: 50, long: 500 };
-pub(super) const REPAIR: Least = Least { usual: 50, long: 500 };
-pub(super) const RESTORE: Least = Least { usual: 50, long: 500 };
+pub(super) const PRUNE: Least = Least { usual: 50, long: 600 };
+pub(super) const REPAIR: Least = Least { usual: 50, long: 750 };
+pub(super) const RESTORE: Least = Least { usual: 50, long: 700 };
 
 #[test]
 fn a_prune_killed_at_any_call_removes_nothing_else_and_the_next_one_finishes() {

@@ -82,7 +82,7 @@ pub(crate) fn throw_away(history: &HostHistory, name: &SnapshotName) -> durable:
     }
 }
 
-/// A run that was killed may have moved it before. Where the power was cut meanwhile, it can be in both places: then it lies there under another name.
+/// A run that was killed may have moved it before. If the power was cut meanwhile, it can be in both places: then the trash has it twice.
 fn move_to(folder: &Dir, name: &str, trash: &Dir) -> durable::Result<()> {
     let mut target = name.to_owned();
     loop {

@@ -74,7 +74,7 @@ pub(super) struct Ground {
     /// The next push, sealed by one piece of work and accepted by another.
     next: Sample,
     known: Known,
-    rot: Rot,
+    pub(super) rot: Rot,
     /// Names of the snapshots that a prune leaves.
     kept: BTreeSet<String>,
     pub(super) out: PathBuf,

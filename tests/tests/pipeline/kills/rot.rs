@@ -8,10 +8,12 @@ use std::path::Path;
 
 use pipeline_tests::checker::history::Found;
 use pipeline_tests::checker::item::hex;
-use pipeline_tests::checker::{Breach, Invariant, told};
+use pipeline_tests::checker::{Breach, Invariant, Moment, told};
 
-use super::ground::shell;
+use super::ground::{Ground, Ran, Work, shell};
+use super::is_possible_or_skipped;
 use super::whole::content;
+use crate::rig;
 
 /// Of the samples: what every snapshot has, and what one has under three names.
 const SHARED: &str = "etc/keep";
@@ -137,4 +139,34 @@ fn open(found: &Found) -> BTreeSet<String> {
         }
     }
     open
+}
+
+#[test]
+fn what_has_rotted_excuses_no_other_damage() {
+    const TEST: &str = "what_has_rotted_excuses_no_other_damage";
+    if !is_possible_or_skipped(TEST) {
+        return;
+    }
+    let _turn = rig::turn();
+    let ground = Ground::new();
+    type Damage = fn(&Path);
+    let damages: [(&str, Damage); 4] = [
+        ("nothing", |_| {}),
+        ("a rotten file is gone, and the log does not say so", |tree| {
+            fs::remove_file(tree.join(OWN)).unwrap()
+        }),
+        ("another bit of it", |tree| fs::write(tree.join(OWN), b"hard ?").unwrap()),
+        ("another file is gone", |tree| fs::remove_file(tree.join("etc/link")).unwrap()),
+    ];
+    let look = || ground.look(Moment::Any, Work::Repair, &Ran::default());
+    for (what, damage) in damages {
+        ground.reset(Work::Repair);
+        let (found, _) = look();
+        let history = ground.server.scratch.history(&ground.server.host.name);
+        damage(&history.join(&found.snapshots[1].name).join("tree"));
+        let (found, breaches) = look();
+        assert!(!breaches.is_empty(), "what has rotted is seen");
+        let beyond = ground.rot.beyond(&found, breaches);
+        assert_eq!(beyond.is_empty(), what == "nothing", "{what}: {}", told(&beyond));
+    }
 }

@@ -143,13 +143,13 @@ fn open(found: &Found) -> BTreeSet<String> {
 
 #[test]
 fn what_has_rotted_excuses_no_other_damage() {
+    type Damage = fn(&Path);
     const TEST: &str = "what_has_rotted_excuses_no_other_damage";
     if !is_possible_or_skipped(TEST) {
         return;
     }
     let _turn = rig::turn();
     let ground = Ground::new();
-    type Damage = fn(&Path);
     let damages: [(&str, Damage); 4] = [
         ("nothing", |_| {}),
         ("a rotten file is gone, and the log does not say so", |tree| {

@@ -197,20 +197,22 @@ fn a_push_file_without_room_waits_and_nothing_has_to_be_dropped_again() {
     }
     let world = World::new();
     world.put("fw1", "config.xml", b"first");
-    let key = world.path("fw1.pub");
-    let reserve = |bytes: &str| {
-        let limit = format!("free_bytes={bytes}");
-        world.add(&["fw1", "--key", key.to_str().unwrap(), "--limit", &limit]).expect_code(&[0]).unwrap();
+    let settings = world.scratch.folder.join("etc/server.toml");
+    let text = fs::read_to_string(&settings).unwrap();
+    assert!(text.contains("\n[limits]\n") && !text.contains("free_bytes"), "{text}");
+    let reserve = |bytes: u64| {
+        let limits = format!("\n[limits]\nfree_bytes = {bytes}\n");
+        fs::write(&settings, text.replace("\n[limits]\n", &limits)).unwrap();
     };
     // Copied, and no push is made of it.
     std::thread::sleep(Duration::from_millis(2_200));
     let failed = world.take_with(&["--push-client", "/bin/false"]);
     assert!(failed.code != 0 && failed.count("taken") == 1, "{}", failed.said());
-    reserve("1000000000000000");
+    reserve(1 << 50);
     let waits = world.take().expect_code(&[3]).unwrap();
     assert!(waits.said().contains("beside its push file less than limits.free_bytes"), "{}", waits.said());
     assert!(world.trees("fw1").is_empty());
-    reserve("4096");
+    reserve(4_096);
     assert_eq!(world.take().expect_code(&[0]).unwrap().count("accepted"), 1);
     assert_eq!(fs::read(world.newest("fw1").join("config.xml")).unwrap(), b"first");
 }

@@ -15,8 +15,10 @@ fn begin(world: &World) -> Child {
     let record: serde_json::Value = serde_json::from_str(&text).unwrap();
     let words = ["grant", "approve", HOST, record["requested"].as_str().unwrap()];
     let plain = world.scratch.snapshotter_as_admin(&words);
+    let trace = world.scratch.folder.join("trace");
+    let _ = fs::remove_file(&trace);
     let mut slow = Command::new("strace");
-    slow.args(["-f", "-qq", "-s", "200", "-o"]).arg(world.scratch.folder.join("trace"));
+    slow.args(["-f", "-qq", "-s", "200", "-o"]).arg(&trace);
     slow.args(["-e", "trace=execve,fsync", "-e", "inject=fsync:delay_enter=400000"]);
     slow.arg(plain.get_program()).args(plain.get_args()).env("SUDO_UID", "5001");
     slow.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()

@@ -50,7 +50,10 @@ fn kill_at(ground: &Ground, work: Work, point: &Point, tally: &mut Tally) {
     let ran = ground.run(work, |command| ground.server.strace.kill(point, command));
     ground.assert_holds(work, &ran);
     let victim = ground.server.strace.victim();
-    let (found, _) = ground.look(Moment::Any, work, &ran);
+    let (found, breaches) = ground.look(Moment::Any, work, &ran);
+    if work == Work::Repair && ran.told {
+        ground.rot.assert_only_wanted(&found, &breaches);
+    }
     let left = ground.is_unfinished(work);
     let done = match work {
         Work::Restore => ran.told,

@@ -74,7 +74,9 @@ impl OpenPgpKey {
         };
         write_secret(&key.passphrase_file, "a throwaway passphrase\n")?;
         let user = "Firn scratch <scratch@example.org>";
-        run(key.gpg().args(["--quick-generate-key", user, "future-default", "default", "1y"]))?;
+        let generate = ["--quick-generate-key", user, "future-default", "default", "1y"];
+        // Once in some hundred times GnuPG cannot read the key that it has just written: "Corrupted protection".
+        run(key.gpg().args(generate)).or_else(|_| run(key.gpg().args(generate)))?;
         let listed = run(key.gpg().args(["--with-colons", "--list-secret-keys"]))?;
         let fingerprint = listed.stdout.lines().find_map(|line| line.strip_prefix("fpr:"));
         let fingerprint = fingerprint.map(|rest| rest.trim_matches(':').to_owned());

@@ -31,6 +31,8 @@ pub struct Base {
     pub root: Option<[u8; 32]>,
     /// Push, verdict, code; oldest first.
     pub verdicts: Vec<([u8; 16], u8, u16)>,
+    /// Hashes of the contents that the server wants again.
+    pub wanted: Vec<[u8; 32]>,
     /// Push id and frames of the partial push.
     pub partial: Option<([u8; 16], u64)>,
     /// Queued pushes.
@@ -250,8 +252,9 @@ fn base(from: &mut &[u8]) -> Option<Base> {
     for _ in 0..u16::from_le_bytes(take(from)?) {
         verdicts.push(verdict(from)?);
     }
+    let mut wanted = Vec::new();
     for _ in 0..u32::from_le_bytes(take(from)?) {
-        let _wanted: [u8; 32] = take(from)?;
+        wanted.push(take(from)?);
     }
     let _limits: [u8; 45] = take(from)?;
     let partial =
@@ -261,5 +264,5 @@ fn base(from: &mut &[u8]) -> Option<Base> {
     for _ in 0..count {
         queued.push(take(from)?);
     }
-    Some(Base { root, verdicts, partial, queued })
+    Some(Base { root, verdicts, wanted, partial, queued })
 }

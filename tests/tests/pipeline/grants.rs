@@ -1,6 +1,8 @@
 //! A grant, through a real sshd: the host fetches the one archive with the key that it pushes with, once, until its time is over; nobody else
 //! does, and the outbox leads nowhere.
 
+mod changed;
+
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -174,6 +176,8 @@ fn a_host_fetches_what_two_persons_granted_once_and_nothing_else() {
     assert!(!world.archive().exists());
     assert!(!world.scratch.folder.join("keys").join(world.account()).exists());
     assert_eq!(world.events().last().unwrap()["event"]["how"], "fetched");
+    let verify = &["verify", "--log", HOST];
+    Outcome::of(&mut world.scratch.snapshotter(verify)).unwrap().expect_code(&[0]).unwrap();
     assert_eq!(world.fetch(&world.host, &[]).0, 255, "and the key is not let in any more");
     Outcome::of(&mut world.scratch.snapshotter(&["verify"])).unwrap().expect_code(&[0]).unwrap();
     // The host pushes with that key as before.

@@ -1,7 +1,7 @@
 //! Starts the process that mends, for a verify that has confined itself and can start nothing. It was started before, reads no history, and is told a
 //! host and hashes.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::process::Stdio;
 
 use cli::{Exit, Failed, Monitor, Run};
@@ -80,9 +80,15 @@ fn one(settings: &Settings, order: &Order) -> std::io::Result<Answer> {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()?;
-    if let Some(mut to) = child.stdin.take() {
-        // One that ended before it read says why by its code.
-        let _ = order.contents.iter().take(WANTED).try_for_each(|content| writeln!(to, "{content}"));
+    let list: String = order.contents.iter().take(WANTED).map(|content| format!("{content}\n")).collect();
+    if let Some(mut to) = child.stdin.take()
+        && let Err(error) = to.write_all(list.as_bytes())
+        && error.kind() != ErrorKind::BrokenPipe
+    {
+        // It waits for the rest of the list, and has done nothing. One that ended before it read says why by its code.
+        child.kill()?;
+        child.wait()?;
+        return Err(error);
     }
     let said = child::output_of(child)?;
     let exit = exit_of(said.status);

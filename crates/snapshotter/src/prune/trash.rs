@@ -75,21 +75,23 @@ impl Present {
 /// Moves a pruned snapshot to the trash. On the disk when it returns.
 pub(crate) fn throw_away(history: &HostHistory, name: &SnapshotName) -> durable::Result<()> {
     let trash = history.dir().make_dir_or_open(layout::TRASH, 0o750)?;
-    let folder = Name::new(name.as_str().as_bytes())?;
-    moved(history.dir().rename_new(folder, &trash, folder))?;
-    let manifest = layout::manifest_file(name);
-    let manifest = Name::new(manifest.as_bytes())?;
+    move_to(history.dir(), name.as_str(), &trash)?;
     match history.dir().open_dir(layout::MANIFESTS) {
         Err(error) if error.is_not_found() => Ok(()),
-        manifests => moved(manifests?.rename_new(manifest, &trash, manifest)),
+        manifests => move_to(&manifests?, &layout::manifest_file(name), &trash),
     }
 }
 
-/// A run that was killed has moved it before.
-fn moved(answer: durable::Result<()>) -> durable::Result<()> {
-    match answer {
-        Err(error) if error.is_not_found() => Ok(()),
-        answer => answer,
+/// A run that was killed may have moved it before. If the power was cut meanwhile, it can be in both places: then the trash has it twice.
+fn move_to(folder: &Dir, name: &str, trash: &Dir) -> durable::Result<()> {
+    let mut target = name.to_owned();
+    loop {
+        match folder.rename_new(Name::new(name.as_bytes())?, trash, Name::new(target.as_bytes())?) {
+            Err(error) if error.is_not_found() => return Ok(()),
+            // Longer each time, so that it ends: names have a length that they cannot exceed.
+            Err(error) if error.is_exists() => target.push_str(".again"),
+            answer => return answer,
+        }
     }
 }
 

@@ -1,14 +1,16 @@
 //! What a prune tells, notes and holds while it works, and when it cannot go on.
 
 use std::fs;
-use std::process::Output;
+use std::process::{Command, Output};
 
 use chrono::TimeDelta;
 use formats::records::log::Event;
 use history::LogAppender;
 
 use crate::kill::{inject_into, strace};
-use crate::pruned::{NOTHING, assert_whole, date_back, execute, place, planned, sequences, state, wait};
+use crate::pruned::{
+    NOTHING, assert_whole, copy, date_back, execute, place, planned, sequences, state, wait,
+};
 use crate::push::Push;
 use crate::state::file;
 use crate::world::World;
@@ -183,4 +185,28 @@ fn a_record_that_cannot_be_read_hides_no_snapshot_of_any_host() {
     let ended = world.run(&["list"]);
     assert_eq!(ended.code, 3, "{ended:?}");
     assert_eq!(ended.out.matches("kept by unknown rules").count(), 2, "{ended:?}");
+}
+
+/// A rename across folders can come to the disk as both names, if the power goes between the two.
+#[test]
+fn what_a_power_cut_left_both_in_its_place_and_in_the_trash_is_gone_after_the_next_run() {
+    let world = planned(5, &format!("{NOTHING}keep_min = 2\n"));
+    let before = copy(&world);
+    execute(&world, 0);
+    let name = before.log().snapshots()[0].name.to_string();
+    let manifest = format!("manifests/{name}.manifest");
+    for (part, thrown) in [(&name, name.clone()), (&manifest, format!("{name}.manifest"))] {
+        for to in [part, &format!(".trash/{thrown}")] {
+            let history = |world: &World| world.path("history/web01");
+            let mut copied = Command::new("cp");
+            copied.arg("-a").arg(history(&before).join(part)).arg(history(&world).join(to));
+            assert!(copied.status().unwrap().success(), "{copied:?}");
+        }
+    }
+    execute(&world, 0);
+    assert_eq!(sequences(&world), [4, 5]);
+    assert_eq!(fs::read_dir(world.path("history/web01/.trash")).unwrap().count(), 0);
+    assert!(!world.path("history/web01").join(manifest).exists());
+    assert_whole(&world);
+    assert_eq!(world.run(&["verify"]).code, 0);
 }

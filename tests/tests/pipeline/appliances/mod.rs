@@ -159,6 +159,64 @@ fn a_host_stays_what_it_was_added_as_and_a_retired_appliance_is_let_in_no_more()
     assert!(world.trees("fw1").is_empty());
 }
 
+/// Whose files were taken, in this order.
+fn order(taken: &Outcome) -> Vec<&str> {
+    let lines = taken.stdout.lines().filter(|line| line.contains(" files taken, "));
+    lines.map(|line| line.split(':').next().unwrap()).collect()
+}
+
+#[test]
+fn whoever_waited_longest_is_served_first_and_each_log_is_signed() {
+    let test = "whoever_waited_longest_is_served_first_and_each_log_is_signed";
+    if !can(test) {
+        return;
+    }
+    let world = World::new();
+    world.put("fw1", "a", b"1");
+    world.put("sw1", "a", b"1");
+    assert_eq!(order(&world.take_quiet().expect_code(&[0]).unwrap()), ["fw1", "sw1"]);
+    world.put("fw1", "a", b"2");
+    assert_eq!(order(&world.take_quiet().expect_code(&[0]).unwrap()), ["fw1"]);
+    world.put("fw1", "a", b"3");
+    world.put("sw1", "a", b"3");
+    assert_eq!(order(&world.take_quiet().expect_code(&[0]).unwrap()), ["sw1", "fw1"]);
+    let verify = |code| {
+        let mut verify = world.scratch.snapshotter(&["verify", "--log"]);
+        Outcome::of(&mut verify).unwrap().expect_code(&[code]).unwrap();
+    };
+    verify(0);
+    fs::remove_file(world.scratch.folder.join("signing/heads/sw1.asc")).unwrap();
+    verify(3);
+}
+
+#[test]
+fn a_push_file_without_room_waits_and_nothing_has_to_be_dropped_again() {
+    let test = "a_push_file_without_room_waits_and_nothing_has_to_be_dropped_again";
+    if !can(test) {
+        return;
+    }
+    let world = World::new();
+    world.put("fw1", "config.xml", b"first");
+    let settings = world.scratch.folder.join("etc/server.toml");
+    let text = fs::read_to_string(&settings).unwrap();
+    assert!(text.contains("\n[limits]\n") && !text.contains("free_bytes"), "{text}");
+    let reserve = |bytes: u64| {
+        let limits = format!("\n[limits]\nfree_bytes = {bytes}\n");
+        fs::write(&settings, text.replace("\n[limits]\n", &limits)).unwrap();
+    };
+    // Copied, and no push is made of it.
+    std::thread::sleep(Duration::from_millis(2_200));
+    let failed = world.take_with(&["--push-client", "/bin/false"]);
+    assert!(failed.code != 0 && failed.count("taken") == 1, "{}", failed.said());
+    reserve(1 << 50);
+    let waits = world.take().expect_code(&[3]).unwrap();
+    assert!(waits.said().contains("beside its push file less than limits.free_bytes"), "{}", waits.said());
+    assert!(world.trees("fw1").is_empty());
+    reserve(4_096);
+    assert_eq!(world.take().expect_code(&[0]).unwrap().count("accepted"), 1);
+    assert_eq!(fs::read(world.newest("fw1").join("config.xml")).unwrap(), b"first");
+}
+
 /// The blocks marked `sh`, in order.
 fn blocks(text: &str) -> String {
     let parts = text.split("\n```sh\n").skip(1);

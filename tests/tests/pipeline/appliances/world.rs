@@ -102,8 +102,12 @@ impl World {
     }
 
     pub(super) fn take(&self) -> Outcome {
+        self.take_with(&[])
+    }
+
+    pub(super) fn take_with(&self, more: &[&str]) -> Outcome {
         let staging = self.path("staging");
-        let words = ["take", "--staging", staging.to_str().unwrap()];
+        let words = [&["take", "--staging", staging.to_str().unwrap()], more].concat();
         Outcome::of(&mut self.scratch.snapshotter_as_admin(&words)).unwrap()
     }
 

@@ -2,16 +2,17 @@
 //! so, and the next run finishes.
 
 use super::ground::{Ground, Work};
-use super::is_possible_or_skipped;
 use super::point::{Point, spread};
+use super::{Least, is_long, is_possible_or_skipped};
 use crate::rig;
 
 const ERRORS: [&str; 4] = ["ENOSPC", "EIO", "EDQUOT", "EMFILE"];
 /// Of each work, how many are tried, and how many must have hit.
 const QUICK: usize = 56;
 const LONG: usize = 600;
-const LEAST: usize = 50;
-const LEAST_LONG: usize = 500;
+pub(super) const LEAST: Least = Least { usual: 50, long: 500 };
+/// So many kinds of work.
+pub(super) const WORKS: usize = 5;
 
 /// They fail in ways that the kernel has for them alone, or not at all.
 const UNFAILING: &[&str] = &[
@@ -91,6 +92,12 @@ fn an_error_at_any_call_of_a_prune_removes_nothing_else_and_the_next_one_finishe
 }
 
 #[test]
+fn an_error_at_any_call_of_a_repair_loses_nothing_else_and_the_next_one_finishes() {
+    const TEST: &str = "an_error_at_any_call_of_a_repair_loses_nothing_else_and_the_next_one_finishes";
+    disturbed(TEST, Work::Repair);
+}
+
+#[test]
 fn an_error_at_any_call_of_a_restore_leaves_no_wrong_file_and_the_next_one_brings_all_back() {
     const TEST: &str =
         "an_error_at_any_call_of_a_restore_leaves_no_wrong_file_and_the_next_one_brings_all_back";
@@ -109,7 +116,7 @@ fn disturbed(test: &str, work: Work) {
     }
     println!("INJECTIONS: {} {}", format!("{work:?}").to_lowercase(), counts.injected);
     println!("  {work:?}: {counts:?}");
-    let least = if is_long() { LEAST_LONG } else { LEAST };
+    let least = LEAST.now();
     assert!(counts.injected >= least, "only {} of {least}", counts.injected);
     assert!(counts.told < counts.injected, "no error mattered");
     assert!(counts.of_syncs > counts.unpromised || work == Work::Restore, "no sync failed");
@@ -133,10 +140,6 @@ fn chosen(work: Work, points: Vec<Point>) -> Vec<(Point, &'static str)> {
         spread(&others, left).cloned().zip(ERRORS.into_iter().cycle()).collect()
     };
     syncs.into_iter().chain(others).collect()
-}
-
-fn is_long() -> bool {
-    std::env::var_os("FIRN_LONG").is_some()
 }
 
 fn inject(ground: &Ground, work: Work, point: &Point, error: &str, counts: &mut Counts) {

@@ -11,11 +11,12 @@ use pipeline_tests::checker::history::{self, Found};
 use pipeline_tests::checker::item::hex;
 use pipeline_tests::checker::known::Known;
 use pipeline_tests::checker::{Breach, Moment, told};
-use pipeline_tests::rawpush::talk::bye;
-use pipeline_tests::rawpush::{Answer, Talk};
+use pipeline_tests::rawpush::talk::{bye, new_push};
+use pipeline_tests::rawpush::{Answer, Header, Talk};
 use pipeline_tests::{Options, Outcome, plans};
 
 use super::point::{Point, Watch};
+use super::rot::Rot;
 use super::sample::Sample;
 use super::server::Server;
 use super::whole::assert_restored;
@@ -24,6 +25,9 @@ use crate::rig;
 /// That lie there at the moment, and that a prune leaves.
 const SNAPSHOTS: usize = 4;
 const KEPT: usize = 2;
+const REPAIR: &[&str] = &["verify", "--repair"];
+/// Snapshots are not what they should be, also where that is mended.
+const ROTTEN: i32 = 29;
 const SESSION_MAX: Duration = Duration::from_secs(120);
 /// Goes before the settings, as it belongs to no table, and after them.
 const POLICY: [&str; 2] = [
@@ -31,7 +35,7 @@ const POLICY: [&str; 2] = [
     "\n[retain]\nevery_days = 0\ndaily = 0\nweekly = 0\nmonthly = 0\n[prune]\nkeep_min = 2\nnames_per_second = 0\n",
 ];
 
-/// Work that is disturbed. A repair of the history by `verify` will be one more.
+/// Work that is disturbed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Work {
     /// A session that seals a push.
@@ -40,12 +44,25 @@ pub(super) enum Work {
     Ingest,
     /// Two old snapshots go.
     Prune,
+    /// What has rotted is healed, or taken out and asked for.
+    Repair,
     /// The newest snapshot into a folder.
     Restore,
 }
 
+impl Work {
+    /// The moment that it begins at.
+    pub(super) fn moment(self) -> &'static str {
+        match self {
+            Work::Ingest => "sealed",
+            Work::Repair => "rotten",
+            Work::Receive | Work::Prune | Work::Restore => "plain",
+        }
+    }
+}
+
 /// How a piece of work ended.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Ran {
     /// Success was told to whoever asked for it.
     pub(super) told: bool,
@@ -57,6 +74,7 @@ pub(super) struct Ground {
     /// The next push, sealed by one piece of work and accepted by another.
     next: Sample,
     known: Known,
+    pub(super) rot: Rot,
     /// Names of the snapshots that a prune leaves.
     kept: BTreeSet<String>,
     pub(super) out: PathBuf,
@@ -88,37 +106,23 @@ impl Ground {
         let known = Known { floor: KEPT, ..Known::of(&found) };
         let newest = found.snapshots.iter().skip(SNAPSHOTS - KEPT);
         let kept = newest.map(|one| one.name.clone()).collect();
-        let mut ground = Ground { server, next, known, kept, out };
-        ground.keep(Work::Receive);
-        ground.server.seal(&ground.next);
-        ground.keep(Work::Ingest);
-        ground
-    }
-
-    /// Where the moment before this work is kept.
-    fn store(&self, work: Work) -> PathBuf {
-        self.server.scratch.folder.join(if work == Work::Ingest { "kept-sealed" } else { "kept" })
-    }
-
-    fn keep(&mut self, work: Work) {
-        let store = self.store(work);
-        fs::create_dir(&store).unwrap();
-        shell(&self.server.scratch.folder, "cp -a jails history signing \"$1\"", &[&store]);
+        keep(&server, Work::Receive);
+        server.seal(&next);
+        keep(&server, Work::Ingest);
+        reset(&server, Work::Receive);
+        let rot = Rot::new(&server.scratch.history(&server.host.name), &found);
+        keep(&server, Work::Repair);
+        Ground { server, next, known, rot, kept, out }
     }
 
     /// As it was before this work, in the plain folder.
     pub(super) fn reset(&self, work: Work) {
-        let store = self.store(work);
-        shell(
-            &self.server.scratch.folder,
-            "rm -rf jails/* history/* signing/* out/* && cp -a \"$1\"/. .",
-            &[&store],
-        );
+        reset(&self.server, work);
     }
 
     /// The same, made in another folder.
     pub(super) fn lay(&self, work: Work, to: &Path) {
-        shell(to, "cp -a \"$1\"/. .", &[&self.store(work)]);
+        shell(to, "cp -a \"$1\"/. .", &[&store(&self.server, work)]);
     }
 
     /// What does this work.
@@ -128,6 +132,7 @@ impl Ground {
             Work::Receive => rig::receiver(scratch, &self.server.host),
             Work::Ingest => scratch.snapshotter(&["ingest"]),
             Work::Prune => scratch.snapshotter(&["prune", "--execute"]),
+            Work::Repair => scratch.snapshotter(REPAIR),
             Work::Restore => self.restore(&self.out.join("first")),
         }
     }
@@ -144,7 +149,12 @@ impl Ground {
         let mut command = how(&self.command(work));
         if work != Work::Receive {
             let outcome = Outcome::of(&mut command).unwrap();
-            return Ran { told: outcome.code == 0, said: outcome.said() };
+            let said = outcome.said();
+            if work != Work::Repair {
+                return Ran { told: outcome.code == 0, said };
+            }
+            assert_ne!(outcome.code, 0, "it has rotted, and all is said to be well: {said}");
+            return Ran { told: outcome.code == ROTTEN && self.rot.is_told(&said), said };
         }
         let mut talk = Talk::start(command.stderr(Stdio::null())).unwrap();
         talk.say(&[self.next.whole(), bye()].concat());
@@ -189,7 +199,15 @@ impl Ground {
     /// All must hold right now, and nothing may be told that is not so.
     pub(super) fn assert_holds(&self, work: Work, ran: &Ran) {
         self.server.settle();
-        let (found, breaches) = self.look(Moment::Any, work, ran);
+        let (found, mut breaches) = self.look(Moment::Any, work, ran);
+        if work == Work::Repair {
+            if ran.told {
+                self.rot.assert_noted(&found);
+                let (base, _) = self.server.session(|_| Vec::new());
+                assert!(base.wanted.contains(&self.rot.wanted()), "{}", ran.said);
+            }
+            breaches = self.rot.beyond(&found, breaches);
+        }
         assert!(breaches.is_empty(), "{work:?}: {}\nafter it said: {}", told(&breaches), ran.said);
         assert_eq!(found.count("reject"), 0, "what disturbs is not the push's fault: {:?}", found.events);
         let names: BTreeSet<String> = found.snapshots.iter().map(|one| one.name.clone()).collect();
@@ -206,6 +224,10 @@ impl Ground {
         match work {
             Work::Receive => !self.server.incoming().is_empty(),
             Work::Restore => self.out.join("first").exists(),
+            Work::Repair => {
+                let (found, breaches) = self.look(Moment::Any, work, &Ran::default());
+                self.rot.is_half_way(&found, &breaches)
+            }
             _ => self.server.is_unfinished(),
         }
     }
@@ -219,6 +241,7 @@ impl Ground {
             }
             Work::Ingest => self.ingest_again(),
             Work::Prune => self.prune_again(),
+            Work::Repair => self.repair_again(),
             Work::Restore => self.restore_again(),
         }
     }
@@ -268,6 +291,26 @@ impl Ground {
         self.again(&["verify"]);
     }
 
+    /// It finds what it left, and the next push of the host brings back what nobody here has.
+    fn repair_again(&self) {
+        let outcome = Outcome::of(&mut self.server.scratch.snapshotter(REPAIR)).unwrap();
+        assert_eq!(outcome.code, ROTTEN, "the next run: {}", outcome.said());
+        let (found, breaches) = self.look(Moment::Any, Work::Repair, &Ran::default());
+        self.rot.assert_only_wanted(&found, &breaches);
+        let number = SNAPSHOTS as u64 + 1;
+        let header = Header::new(&self.server.host.name, [0xdd; 16], number);
+        let push = self.server.accepted.as_ref().unwrap().bringing(&header, &self.rot.lost);
+        let (base, answers) = self.server.session(|_| [new_push(), push.frames.concat()].concat());
+        assert_eq!((base.wanted, answers), (vec![self.rot.wanted()], vec![Answer::Sealed(header.push)]));
+        self.again(&["ingest"]);
+        let found = self.quiet(Work::Repair);
+        assert_eq!((found.snapshots.len(), found.count("reject")), (SNAPSHOTS + 1, 0), "{:?}", found.events);
+        assert_eq!(found.count("rot"), found.count("healed"), "{:?}", found.events);
+        self.again(&["verify"]);
+        let (base, _) = self.server.session(|_| Vec::new());
+        assert_eq!(base.wanted, <[[u8; 32]; 0]>::default(), "it is healed");
+    }
+
     /// Into a folder of its own: one that holds anything is refused.
     fn restore_again(&self) {
         let first = self.out.join("first");
@@ -285,6 +328,22 @@ impl Ground {
     fn newest(&self, found: &Found) -> Vec<pipeline_tests::checker::item::Item> {
         found.snapshots.last().unwrap().items.clone()
     }
+}
+
+/// Where the moment before this work is kept.
+fn store(server: &Server, work: Work) -> PathBuf {
+    server.scratch.folder.join(format!("kept-{}", work.moment()))
+}
+
+fn keep(server: &Server, work: Work) {
+    let store = store(server, work);
+    fs::create_dir(&store).unwrap();
+    shell(&server.scratch.folder, "cp -a jails history signing \"$1\"", &[&store]);
+}
+
+fn reset(server: &Server, work: Work) {
+    let line = "rm -rf jails/* history/* signing/* out/* && cp -a \"$1\"/. .";
+    shell(&server.scratch.folder, line, &[&store(server, work)]);
 }
 
 /// A line for the shell, in this folder, with these words as `$1`, `$2`.

@@ -17,16 +17,56 @@ mod power;
 mod push;
 /// The receiver, killed while it receives.
 mod receive;
+/// What rots in a history, and what comes of it.
+mod rot;
 /// What the pushes of these tests hold, and whether a sealed file is a whole one.
 mod sample;
 /// A server with one host, and what must be true on it.
 mod server;
 /// What a restore has brought back.
 mod whole;
-/// A prune and a restore, killed.
+/// A prune, a repair and a restore, killed.
 mod work;
 
 use crate::rig;
+
+/// How many faults must have come true: in the usual form of a test, and in the long one.
+#[derive(Debug, Clone, Copy)]
+struct Least {
+    usual: usize,
+    long: usize,
+}
+
+impl Least {
+    fn now(self) -> usize {
+        if is_long() { self.long } else { self.usual }
+    }
+}
+
+/// What is promised of them all; each test holds its own share.
+const _: () = {
+    let points = [ingest::LEAST, work::PRUNE, work::REPAIR, work::RESTORE];
+    let injections = [errors::LEAST; errors::WORKS];
+    let (points, injections) = (sum(&points), sum(&injections));
+    assert!(points.usual >= 300 && points.long >= 3_000);
+    assert!(injections.usual >= 200 && injections.long >= 2_000);
+    assert!(power::LEAST.usual >= 60 && power::LEAST.long >= 600);
+};
+
+const fn sum(all: &[Least]) -> Least {
+    let mut sum = Least { usual: 0, long: 0 };
+    let mut place = 0;
+    while place < all.len() {
+        sum.usual += all[place].usual;
+        sum.long += all[place].long;
+        place += 1;
+    }
+    sum
+}
+
+fn is_long() -> bool {
+    std::env::var_os("FIRN_LONG").is_some()
+}
 
 /// What became of the points of a test.
 #[derive(Debug, Default)]
@@ -56,7 +96,8 @@ impl Tally {
     }
 
     /// Enough points were hit, and enough of them mattered.
-    fn tell(&self, verb: &str, least: usize) {
+    fn tell(&self, verb: &str, least: Least) {
+        let least = least.now();
         println!("POINTS: {verb} {}", self.hit);
         println!("  {verb}: {self:?}");
         assert!(self.hit >= least, "only {} of {least} points were hit: {self:?}", self.hit);

@@ -7,6 +7,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::is_long;
+
 /// Who is watched, and may die.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Watch {
@@ -192,7 +194,7 @@ impl Strace {
 /// drowned by the frequent, and of each kind from its first to its last.
 pub(super) fn chosen(mut points: Vec<Point>, quick: usize) -> Vec<Point> {
     let every = points.len();
-    if std::env::var_os("FIRN_LONG").is_some() {
+    if is_long() {
         println!("  every one of {every} points");
         return points;
     }

@@ -11,10 +11,10 @@ use pipeline_tests::checker::{Moment, told};
 use super::point::{Point, Telling, Watch, chosen};
 use super::sample::noise;
 use super::server::{POINTS_MAX, Server};
-use super::{Tally, is_possible_or_skipped};
+use super::{Least, Tally, is_possible_or_skipped};
 use crate::rig;
 
-const LEAST: usize = 60;
+const LEAST: Least = Least { usual: 60, long: 2_500 };
 /// Sealed, not yet accepted.
 const PENDING: i32 = 18;
 /// Who may die, and how many points are tried of how it runs.

@@ -10,10 +10,10 @@ use pipeline_tests::rawpush::{Answer, Draft, Talk};
 use super::point::{Point, Telling, Watch, chosen};
 use super::sample::Sample;
 use super::server::{POINTS_MAX, Server};
-use super::{Tally, is_possible_or_skipped};
+use super::{Least, Tally, is_possible_or_skipped};
 use crate::rig;
 
-const LEAST: usize = 150;
+const LEAST: Least = Least { usual: 150, long: 300 };
 /// Of each way, how many points are tried.
 const QUICK: usize = 100;
 const SESSION_MAX: Duration = Duration::from_secs(60);

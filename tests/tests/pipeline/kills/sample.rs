@@ -93,6 +93,12 @@ impl Sample {
         (again, said)
     }
 
+    /// The push after it of a host on which nothing changed, and that brings a content which nothing of it names.
+    pub(super) fn bringing(&self, header: &Header, content: &[u8]) -> Draft {
+        let records = Records::new().content(content);
+        Draft::new(&header.clone().on(self.root())).contents(&records).sealed(&self.entries)
+    }
+
     /// What arrives of a host whose connection breaks within the big content, and the number of whole frames.
     pub(super) fn cut(&self) -> (Vec<u8>, u64) {
         let whole = BIG_FRAME + 2;

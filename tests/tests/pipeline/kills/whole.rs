@@ -44,7 +44,7 @@ fn is_unfinished(path: &[u8]) -> bool {
 }
 
 /// Size and hash, if it is a file or a later name of one.
-fn content(all: &[Item], item: &Item) -> Option<(u64, [u8; 32])> {
+pub(super) fn content(all: &[Item], item: &Item) -> Option<(u64, [u8; 32])> {
     match &item.what {
         What::Node(node) => match node.kind {
             Kind::File(size, hash) => Some((size, hash)),

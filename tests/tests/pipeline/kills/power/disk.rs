@@ -76,7 +76,7 @@ impl Disk {
             shell(&server, "mount -t tmpfs -o mode=700,size=4g images images", &[]);
         }
         let disk = Disk { kind, images, server };
-        for work in [Work::Receive, Work::Ingest] {
+        for work in [Work::Receive, Work::Ingest, Work::Repair] {
             let image = disk.image(work);
             File::create(&image).unwrap().set_len(IMAGE_BYTES).unwrap();
             shell(
@@ -91,7 +91,7 @@ impl Disk {
     }
 
     fn image(&self, work: Work) -> PathBuf {
-        let moment = if work == Work::Ingest { "sealed" } else { "plain" };
+        let moment = work.moment();
         self.images.join(format!("{}-{moment}", self.kind.name()))
     }
 

@@ -10,9 +10,10 @@ use formats::records::log_head::LogHead;
 use formats::{ContentHash, HostId, RelPath};
 
 use crate::error::{Error, LogDefect, Result};
-use crate::layout::{LOG, MANIFESTS, READERS, TREE, WRITER, manifest_file};
+use crate::layout::{LOG, MANIFESTS, TREE, WRITER, manifest_file};
 use crate::log::reader::LogReader;
 use crate::log::state::Log;
+use crate::name::SnapshotName;
 use crate::snapshot::Snapshot;
 use crate::tree::Tree;
 
@@ -29,10 +30,10 @@ pub struct HostHistory {
     dir: Dir,
 }
 
-/// While it lives, nothing is removed from this host's history.
+/// While it lives, this snapshot is not removed.
 #[derive(Debug)]
 #[must_use = "reading is protected only while this is held"]
-pub struct Reading {
+pub struct Holding {
     _lock: Lock,
 }
 
@@ -43,11 +44,12 @@ pub struct Writing {
     _lock: Lock,
 }
 
-/// While it lives, nobody reads this host's history.
+/// While it lives, nobody reads this snapshot's files.
 #[derive(Debug)]
 #[must_use = "removing is safe for readers only while this is held"]
 pub struct Removing {
-    _lock: Lock,
+    /// None for one whose folder is not there: nobody can begin to read it.
+    _lock: Option<Lock>,
 }
 
 impl HostHistory {
@@ -69,19 +71,52 @@ impl HostHistory {
         &self.dir
     }
 
-    /// Holds off whoever would remove snapshots, together with other readers. Waits for a removal under way.
-    pub fn read_lock(&self) -> Result<Reading> {
-        Ok(Reading { _lock: self.dir.lock_shared(READERS)? })
+    /// Holds off whoever would remove this snapshot, together with other readers. Waits for a removal of it under way, and then it is
+    /// [`Error::Pruned`].
+    ///
+    /// Held is the folder that has the snapshot's name when the lock is there. A prune moves it only while it has the lock alone, so what is
+    /// held stays in its place, and its manifest too.
+    pub fn hold(&self, snapshot: &Snapshot) -> Result<Holding> {
+        let name = Name::new(snapshot.name.as_str().as_bytes())?;
+        let lock = self.dir.lock_folder_shared(name).map_err(|error| self.gone(snapshot, error))?;
+        Ok(Holding { _lock: lock })
     }
 
-    /// Becomes the one who writes; `None` if somebody else is.
+    /// The log, and what is wanted of it, held. If a part of that was pruned meanwhile, the log is read again.
+    pub fn hold_of_log(&self, wanted: impl Fn(&Log) -> &[Snapshot]) -> Result<(Log, Vec<Holding>)> {
+        loop {
+            let log = self.log()?;
+            match wanted(&log).iter().map(|snapshot| self.hold(snapshot)).collect() {
+                Ok(held) => return Ok((log, held)),
+                // One was, for good: this ends.
+                Err(Error::Pruned { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Becomes the one who writes; `None` if somebody else is. Who may only read cannot take this lock, nor keep it.
     pub fn write_lock(&self) -> Result<Option<Writing>> {
-        Ok(self.dir.try_lock(WRITER)?.map(|lock| Writing { _lock: lock }))
+        Ok(self.dir.try_lock_private(WRITER)?.map(|lock| Writing { _lock: lock }))
     }
 
-    /// Holds off all readers; `None` if one is at work.
-    pub fn removal_lock(&self) -> Result<Option<Removing>> {
-        Ok(self.dir.try_lock(READERS)?.map(|lock| Removing { _lock: lock }))
+    /// Holds off all who would read this snapshot; `None` if somebody does.
+    pub fn removal_lock(&self, name: &SnapshotName) -> Result<Option<Removing>> {
+        match self.dir.try_lock_folder(Name::new(name.as_str().as_bytes())?) {
+            Err(error) if error.is_not_found() => Ok(Some(Removing { _lock: None })),
+            lock => Ok(lock?.map(|lock| Removing { _lock: Some(lock) })),
+        }
+    }
+
+    /// What is not there was pruned since the log was read, or is missing.
+    fn gone(&self, snapshot: &Snapshot, error: durable::Error) -> Error {
+        if !error.is_not_found() {
+            return error.into();
+        }
+        match self.log().and_then(|log| log.find(snapshot.name.as_str()).map(drop)) {
+            Err(pruned @ Error::Pruned { .. }) => pruned,
+            _ => error.into(),
+        }
     }
 
     /// Reads and checks the whole log. A host that has none yet has an empty one.
@@ -130,16 +165,17 @@ impl HostHistory {
     /// Opens a snapshot's manifest. Its root is proved when the last entry has been read, and then still has to be compared with the
     /// snapshot's.
     pub fn open_manifest(&self, snapshot: &Snapshot) -> Result<Manifest> {
-        let file = manifest_file(&snapshot.name);
-        let file = self.dir.open_dir(MANIFESTS)?.open_read(Name::new(file.as_bytes())?)?;
+        let file = self.open_manifest_file(snapshot)?;
         ManifestReader::new(BufReader::with_capacity(READ_BYTES, file))
             .map_err(|source| Error::Manifest { name: snapshot.name.to_string(), source })
     }
 
-    /// The manifest's bytes as they lie there, for whoever copies them.
+    /// The manifest's bytes as they lie there, for whoever copies them. Once it is open it can be read to its end, whatever is pruned
+    /// meanwhile.
     pub fn open_manifest_file(&self, snapshot: &Snapshot) -> Result<File> {
         let file = manifest_file(&snapshot.name);
-        Ok(self.dir.open_dir(MANIFESTS)?.open_read(Name::new(file.as_bytes())?)?)
+        let open = || self.dir.open_dir(MANIFESTS)?.open_read(Name::new(file.as_bytes())?);
+        open().map_err(|error| self.gone(snapshot, error))
     }
 
     /// Opens a snapshot's files.

@@ -16,11 +16,10 @@ use std::path::Path;
 
 use cli::{Amount, Exit, Failed, Monitor, Run, shown};
 use durable::Dir;
-use history::{HostHistory, Snapshot, layout};
+use history::{HostHistory, Snapshot};
 use restore::{Counts, Differences, Ground, Place, Powers, Repair, Selection, Source, Survey, Tar, keep_out};
 use sandbox::{Confinement, Profile, Threads};
 
-use crate::account;
 use crate::list::open;
 use crate::scribe::Restoring;
 use crate::settings::Settings;
@@ -62,15 +61,9 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, asked: &Asked, json: Json)
     let host = &asked.host;
     let at = || Trouble::history(host);
     let place = open(settings)?.host(host).map_err(at())?;
-    // Root would make the lock file its own, and lock the account of the histories out.
-    if account::is_root() && place.dir().stat(layout::READERS).is_err() {
-        let what = format!("history of {host}: it has no file {}", shown(layout::READERS.as_bytes()));
-        let advice = Some("as the account of the histories, `snapshotter list` makes it".to_owned());
-        return Err(Trouble::Usage { what, advice }.into());
-    }
-    let _reading = place.read_lock().map_err(at())?;
     let log = place.log().map_err(at())?;
     let snapshot = asked.when.find(&log)?.clone();
+    let _holding = place.hold(&snapshot).map_err(at())?;
     run.report().detail("host", host.as_str());
     run.report().detail("snapshot", snapshot.name.as_str());
     let what = asked.noted(&snapshot.name);

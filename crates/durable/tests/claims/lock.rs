@@ -32,6 +32,49 @@ fn a_lock_through_a_symlink_is_refused() {
 }
 
 #[test]
+fn a_folder_is_locked_itself_and_where_its_name_leads_when_the_lock_is_there() {
+    let s = scratch();
+    for folder in ["one", "other"] {
+        std::fs::create_dir(s.at(folder)).unwrap();
+    }
+    let (one, two) = (s.dir.lock_folder_shared(name("one")), s.dir.lock_folder_shared(name("one")));
+    assert!(one.is_ok() && two.is_ok());
+    assert!(s.dir.try_lock_folder(name("one")).unwrap().is_none());
+    assert!(s.dir.try_lock_folder(name("other")).unwrap().is_some());
+    drop((one, two));
+    let alone = s.dir.try_lock_folder(name("one")).unwrap().expect("free");
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| s.dir.lock_folder_shared(name("one")));
+        std::thread::sleep(Duration::from_millis(200));
+        assert!(!waiting.is_finished(), "control: it waits");
+        std::fs::rename(s.at("one"), s.at("moved")).unwrap();
+        drop(alone);
+        assert!(waiting.join().unwrap().unwrap_err().is_not_found());
+    });
+    assert!(s.dir.try_lock_folder(name("moved")).unwrap().is_some());
+    assert!(s.dir.try_lock_folder(name("one")).unwrap_err().is_not_found());
+    std::os::unix::fs::symlink("moved", s.at("link")).unwrap();
+    assert!(s.dir.lock_folder_shared(name("link")).unwrap_err().is_escape());
+}
+
+#[test]
+fn a_private_lock_is_closed_to_others() {
+    use std::os::unix::fs::PermissionsExt;
+    let s = scratch();
+    let mode = || std::fs::metadata(s.at("lock")).unwrap().permissions().mode() & 0o7777;
+    drop(s.dir.try_lock(name("lock")).unwrap());
+    assert_eq!(mode() & 0o007, 0);
+    std::fs::set_permissions(s.at("lock"), std::fs::Permissions::from_mode(0o640)).unwrap();
+    let held = s.dir.try_lock_private(name("lock")).unwrap();
+    assert_eq!(mode(), 0o600);
+    assert!(s.dir.try_lock_private(name("lock")).unwrap().is_none());
+    drop(held);
+    std::fs::remove_file(s.at("lock")).unwrap();
+    assert!(s.dir.try_lock_private(name("lock")).unwrap().is_some());
+    assert_eq!(mode(), 0o600);
+}
+
+#[test]
 fn a_killed_holder_frees_its_lock() {
     if let Some(folder) = folder() {
         let dir = Dir::open_root(&folder).unwrap();

@@ -33,9 +33,9 @@ use crate::trouble::Trouble;
 use crate::views::{self, Views};
 use crate::{sign, standing, turn};
 
-/// How long it is waited for whoever writes or reads.
+/// How long it is waited for whoever writes.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// So many snapshots go while the locks are held; and then whoever waits for them gets so much time.
+/// So many snapshots go while the lock is held; and then whoever waits for it gets so much time.
 const TURN: usize = 8;
 const BREATH: Duration = Duration::from_millis(200);
 const OPEN_FILES: u64 = 1024;
@@ -182,18 +182,14 @@ impl Desk<'_> {
         self.empty_trash(outcome)
     }
 
-    /// Removes a few, under both locks, for as long as their renames take. All is asked anew each time.
+    /// Removes a few under the lock of whoever writes, for as long as their renames take, each under its own lock. All is asked anew each time.
     fn remove(&self, plans: &Plans, due: &[Numbered], outcome: &mut Outcome) -> Result<More, Trouble> {
         let host = self.history.host();
-        let (alone, unread) = turn::remove_within(&self.history, PATIENCE)?;
+        let alone = turn::write_within(&self.history, PATIENCE)?;
         let mut log = LogAppender::open(&self.history, &alone).map_err(Trouble::history(host))?;
         let present = Present::look(&self.history).map_err(self.at("looking at"))?;
         self.require_no_stranger(&present, log.log())?;
-        if log.log().hold().is_none() {
-            for name in present.left(log.log()) {
-                trash::throw_away(&self.history, &name).map_err(self.at("tidying"))?;
-            }
-        }
+        let read = if log.log().hold().is_none() { self.tidy(&present, log.log())? } else { Vec::new() };
         let planned = due.iter().flat_map(|one| one.plan.remove.iter().map(move |planned| (planned, one)));
         let planned: Vec<(&PlannedSnapshot, &Numbered)> = planned.collect();
         let sequences: HashSet<u64> = planned.iter().map(|(planned, _)| planned.sequence).collect();
@@ -202,13 +198,18 @@ impl Desk<'_> {
         let fates =
             self.judge(log.log(), plans, &present, Scope::Execute { planned: &sequences }, removed)?;
         let Some(fates) = outcome.judged(fates) else { return Ok(More::No) };
-        outcome.spared.clear();
+        outcome.spared = read;
         let (before, mut more) = (outcome.removed.len(), More::No);
         for (snapshot, fate) in snapshots.iter().zip(fates) {
             let plan = planned.iter().find(|(planned, _)| is_the_same(planned, snapshot));
             match (fate, plan) {
                 (Fate::Goes, Some(_)) if outcome.removed.len() - before >= TURN => more = More::Yes,
                 (Fate::Goes, Some((_, plan))) => {
+                    let unread = self.history.removal_lock(&snapshot.name).map_err(Trouble::history(host))?;
+                    let Some(_unread) = unread else {
+                        outcome.spared.push(Spared::read(&snapshot.name));
+                        continue;
+                    };
                     log.append(event(snapshot, &plan.plan), Utc::now()).map_err(Trouble::history(host))?;
                     outcome.removed.push(snapshot.name.to_string());
                     trash::throw_away(&self.history, &snapshot.name).map_err(self.at("tidying"))?;
@@ -222,8 +223,20 @@ impl Desk<'_> {
         if outcome.removed.len() > before {
             self.publish(log.log())?;
         }
-        drop((unread, alone));
+        drop(alone);
         Ok(more)
+    }
+
+    /// Moves what the log calls pruned and is still in its place, for the run that did so was killed. Tells what somebody reads meanwhile.
+    fn tidy(&self, present: &Present, log: &Log) -> Result<Vec<Spared>, Trouble> {
+        let mut read = Vec::new();
+        for name in present.left(log) {
+            match self.history.removal_lock(&name).map_err(Trouble::history(self.history.host()))? {
+                Some(_unread) => trash::throw_away(&self.history, &name).map_err(self.at("tidying"))?,
+                None => read.push(Spared::read(&name)),
+            }
+        }
+        Ok(read)
     }
 
     /// Holds no lock but that of the plans.
@@ -295,7 +308,6 @@ impl Desk<'_> {
     /// The log, and what lies there; refused if that is more than the log knows.
     fn survey(&self) -> Result<Survey, Trouble> {
         let at = || Trouble::history(self.history.host());
-        let _reading = self.history.read_lock().map_err(at())?;
         // An ingest may commit at any moment: what is strange is looked for before the log is read, what is missing after that.
         let before = Present::look(&self.history).map_err(self.at("looking at"))?;
         let log = self.history.log().map_err(at())?;

@@ -1,5 +1,6 @@
 //! What came of one history's prune, as one line of JSON from the confined process to the one that started it.
 
+use history::SnapshotName;
 use serde::{Deserialize, Serialize};
 
 use super::judge::{Fate, Refusal};
@@ -43,6 +44,13 @@ pub(crate) enum Why {
     Odd,
     /// The history is not what it should be.
     Damaged,
+}
+
+impl Spared {
+    /// A reader holds it.
+    pub(super) fn read(name: &SnapshotName) -> Self {
+        Self { name: name.to_string(), why: "somebody reads it".to_owned() }
+    }
 }
 
 impl Outcome {

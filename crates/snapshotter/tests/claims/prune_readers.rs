@@ -1,0 +1,92 @@
+//! What is read stays, and only that.
+
+use std::io::Read;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use chrono::Utc;
+use formats::records::log::Event;
+use history::LogAppender;
+
+use crate::pruned::{NOTHING, assert_whole, execute, place, planned, sequences, state, wait, world};
+use crate::push::Push;
+use crate::state::file;
+
+const KEPT: &str = "somebody reads it";
+
+#[test]
+fn what_a_reader_holds_stays_and_is_named_and_all_else_goes() {
+    let world = planned(5, &format!("{NOTHING}keep_min = 1\n"));
+    let place = place(&world);
+    let second = world.log().snapshots()[1].clone();
+    let reading = place.hold(&second).unwrap();
+    let began = Instant::now();
+    let ended = execute(&world, 0);
+    assert!(began.elapsed() < Duration::from_secs(20), "nobody is waited for");
+    assert_eq!(sequences(&world), [2, 5]);
+    assert_eq!(ended.out.matches(&format!(": {KEPT}\n")).count(), 1, "{ended:?}");
+    assert!(ended.out.contains(&format!("kept {}: {KEPT}", second.name)), "{ended:?}");
+    assert_whole(&world);
+    assert_eq!(world.run(&["verify"]).code, 0, "who reads keeps nobody from reading");
+    drop(reading);
+    wait(&world);
+    let ended = execute(&world, 0);
+    assert_eq!(sequences(&world), [5]);
+    assert!(!ended.out.contains(KEPT), "{ended:?}");
+}
+
+/// A real one, which waits for somebody to take what it gives.
+#[test]
+fn a_restore_at_work_keeps_its_snapshot_and_comes_to_its_end() {
+    let world = world(2, &format!("{NOTHING}keep_min = 1\n"));
+    let big = state(3).with("var/big", file(vec![b'b'; 8 << 20]));
+    world.seal(3, &Push::delta(3, &state(2), &big).bytes());
+    world.ingest(0);
+    world.seal(4, &Push::delta(4, &big, &state(4)).bytes());
+    world.ingest(0);
+    assert_eq!(world.run(&["verify"]).code, 0);
+    wait(&world);
+    let name = world.log().snapshots()[2].name.to_string();
+    let mut restoring = world.command(&["restore", "web01", &name, "--tar"]);
+    let mut restoring = restoring.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut out = restoring.stdout.take().unwrap();
+    out.read_exact(&mut [0; 512]).unwrap();
+    let ended = execute(&world, 0);
+    assert_eq!(sequences(&world), [3, 4]);
+    assert!(ended.out.contains(&format!("kept {name}: {KEPT}")), "{ended:?}");
+    assert!(restoring.try_wait().unwrap().is_none(), "control: it is still at work");
+    let mut rest = Vec::new();
+    out.read_to_end(&mut rest).unwrap();
+    let ended = restoring.wait_with_output().unwrap();
+    // Privileges and a device were not asked for, and nothing else is left out.
+    assert!(ended.status.code() == Some(3) && rest.len() > 8 << 20, "{ended:?}");
+    wait(&world);
+    execute(&world, 0);
+    assert_eq!(sequences(&world), [4]);
+}
+
+/// The line is in the log, its writer was killed, and somebody had found the snapshot before.
+#[test]
+fn what_was_pruned_half_way_is_moved_only_when_nobody_reads_it_any_more() {
+    let world = planned(3, &format!("{NOTHING}keep_min = 1\n"));
+    let place = place(&world);
+    let first = world.log().snapshots()[0].clone();
+    let reading = place.hold(&first).unwrap();
+    let alone = place.write_lock().unwrap().unwrap();
+    let (sequence, name, root) = (first.sequence, first.name.to_string(), first.root);
+    let event = Event::Prune { sequence, name: name.clone(), root, planned: String::new() };
+    LogAppender::open(&place, &alone).unwrap().append(event, Utc::now()).unwrap();
+    drop(alone);
+    let (tree, manifest) = (
+        world.path("history/web01").join(&name).join("tree"),
+        world.path(&format!("history/web01/manifests/{name}.manifest")),
+    );
+    let ended = execute(&world, 0);
+    assert!(tree.exists() && manifest.exists(), "{ended:?}");
+    assert!(ended.out.contains(&format!("kept {name}: {KEPT}")), "{ended:?}");
+    assert_eq!(sequences(&world), [3], "the others went");
+    drop(reading);
+    execute(&world, 0);
+    assert!(!tree.exists() && !manifest.exists());
+    assert_eq!(world.run(&["verify"]).code, 0);
+}

@@ -2,6 +2,8 @@
 
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use durable::{Dir, Lock, Name};
 use formats::limits::LINE_BYTES;
@@ -19,6 +21,9 @@ use crate::tree::Tree;
 
 /// How much of a manifest is read at a time.
 const READ_BYTES: usize = 256 * 1024;
+/// A removal holds a snapshot alone for one line of the log and two renames.
+const PATIENCE: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// A manifest that is being read.
 pub type Manifest = ManifestReader<BufReader<File>>;
@@ -72,14 +77,24 @@ impl HostHistory {
     }
 
     /// Holds off whoever would remove this snapshot, together with other readers. Waits for a removal of it under way, and then it is
-    /// [`Error::Pruned`].
+    /// [`Error::Pruned`]; who removes holds it for moments, so what is locked for longer is [`Error::Locked`].
     ///
     /// Held is the folder that has the snapshot's name when the lock is there. A prune moves it only while it has the lock alone, so what is
     /// held stays in its place, and its manifest too.
     pub fn hold(&self, snapshot: &Snapshot) -> Result<Holding> {
         let name = Name::new(snapshot.name.as_str().as_bytes())?;
-        let lock = self.dir.lock_folder_shared(name).map_err(|error| self.gone(snapshot, error))?;
-        Ok(Holding { _lock: lock })
+        let began = Instant::now();
+        loop {
+            let lock = self.dir.try_lock_folder_shared(name).map_err(|error| self.gone(snapshot, error))?;
+            match lock {
+                Some(lock) => return Ok(Holding { _lock: lock }),
+                None if began.elapsed() < PATIENCE => sleep(LOOK_EVERY),
+                None => {
+                    let (host, name) = (self.host.to_string(), snapshot.name.to_string());
+                    return Err(Error::Locked { host, name });
+                }
+            }
+        }
     }
 
     /// The log, and what is wanted of it, held. If a part of that was pruned meanwhile, the log is read again.
@@ -95,7 +110,7 @@ impl HostHistory {
         }
     }
 
-    /// Becomes the one who writes; `None` if somebody else is. Who may only read cannot take this lock, nor keep it.
+    /// Becomes the one who writes; `None` if somebody else is. Who may only read cannot take this lock.
     pub fn write_lock(&self) -> Result<Option<Writing>> {
         Ok(self.dir.try_lock_private(WRITER)?.map(|lock| Writing { _lock: lock }))
     }

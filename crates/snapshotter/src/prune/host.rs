@@ -13,11 +13,11 @@ use formats::records::Record;
 use formats::records::log::Event;
 use formats::records::plan::{PlannedSnapshot, PrunePlan};
 use formats::records::standing::StandingRecord;
-use history::{HostHistory, Log, LogAppender, Snapshot};
+use history::{HostHistory, Log, LogAppender, Snapshot, SnapshotName};
 use sandbox::{Confinement, Profile, Threads};
 
 use super::bases::{self, Jail};
-use super::judge::{Facts, Fate, Last, Refusal, SameLog, Scope, judge};
+use super::judge::{Facts, Fate, Guard, Last, Refusal, SameLog, Scope, judge};
 use super::outcome::{Outcome, Spared};
 use super::plans::{Numbered, Plans};
 use super::settings::PruneSettings;
@@ -162,15 +162,12 @@ impl Desk<'_> {
         let due: Vec<Numbered> = plans.open_ones().filter(|one| has_waited(one)).cloned().collect();
         if due.is_empty() && present.left(&log).is_empty() {
             // What is odd is told also by a run that has nothing to do.
-            outcome.judged(self.judge(
-                &log,
-                plans,
-                &present,
-                Scope::Execute { planned: &HashSet::new() },
-                0,
-            )?);
+            let none = HashSet::new();
+            let scope = Scope::Execute { planned: &none, read: &none };
+            outcome.judged(self.judge(&log, plans, &present, scope, 0)?);
         } else {
-            while self.remove(plans, &due, outcome)? == More::Yes {
+            let mut read = HashSet::new();
+            while self.remove(plans, &due, &mut read, outcome)? == More::Yes {
                 sleep(BREATH);
             }
             // Before the trash is emptied, which may take hours. Also when nothing went, for what a killed run removed.
@@ -182,23 +179,30 @@ impl Desk<'_> {
         self.empty_trash(outcome)
     }
 
-    /// Removes a few under the lock of whoever writes, for as long as their renames take, each under its own lock. All is asked anew each time.
-    fn remove(&self, plans: &Plans, due: &[Numbered], outcome: &mut Outcome) -> Result<More, Trouble> {
+    /// Removes a few under the lock of whoever writes, for as long as their renames take, each under its own lock. All is asked anew each time. What
+    /// somebody reads is added to `read`, and asked for no more: it must not count among those that go.
+    fn remove(
+        &self,
+        plans: &Plans,
+        due: &[Numbered],
+        read: &mut HashSet<u64>,
+        outcome: &mut Outcome,
+    ) -> Result<More, Trouble> {
         let host = self.history.host();
         let alone = turn::write_within(&self.history, PATIENCE)?;
         let mut log = LogAppender::open(&self.history, &alone).map_err(Trouble::history(host))?;
         let present = Present::look(&self.history).map_err(self.at("looking at"))?;
         self.require_no_stranger(&present, log.log())?;
-        let read = if log.log().hold().is_none() { self.tidy(&present, log.log())? } else { Vec::new() };
+        let left = if log.log().hold().is_none() { self.tidy(&present, log.log())? } else { Vec::new() };
         let planned = due.iter().flat_map(|one| one.plan.remove.iter().map(move |planned| (planned, one)));
         let planned: Vec<(&PlannedSnapshot, &Numbered)> = planned.collect();
         let sequences: HashSet<u64> = planned.iter().map(|(planned, _)| planned.sequence).collect();
         let snapshots = log.log().snapshots().to_vec();
         let removed = u32::try_from(outcome.removed.len()).unwrap_or(u32::MAX);
-        let fates =
-            self.judge(log.log(), plans, &present, Scope::Execute { planned: &sequences }, removed)?;
+        let scope = Scope::Execute { planned: &sequences, read };
+        let fates = self.judge(log.log(), plans, &present, scope, removed)?;
         let Some(fates) = outcome.judged(fates) else { return Ok(More::No) };
-        outcome.spared = read;
+        outcome.spared = left;
         let (before, mut more) = (outcome.removed.len(), More::No);
         for (snapshot, fate) in snapshots.iter().zip(fates) {
             let plan = planned.iter().find(|(planned, _)| is_the_same(planned, snapshot));
@@ -207,7 +211,8 @@ impl Desk<'_> {
                 (Fate::Goes, Some((_, plan))) => {
                     let unread = self.history.removal_lock(&snapshot.name).map_err(Trouble::history(host))?;
                     let Some(_unread) = unread else {
-                        outcome.spared.push(Spared::read(&snapshot.name));
+                        read.insert(snapshot.sequence);
+                        more = More::Yes;
                         continue;
                     };
                     log.append(event(snapshot, &plan.plan), Utc::now()).map_err(Trouble::history(host))?;
@@ -215,7 +220,7 @@ impl Desk<'_> {
                     trash::throw_away(&self.history, &snapshot.name).map_err(self.at("tidying"))?;
                 }
                 (Fate::Spared(guard), Some(_)) => {
-                    outcome.spared.push(Spared { name: snapshot.name.to_string(), why: guard.to_string() });
+                    outcome.spared.push(Spared::by(&guard, &snapshot.name));
                 }
                 _ => {}
             }
@@ -229,14 +234,14 @@ impl Desk<'_> {
 
     /// Moves what the log calls pruned and is still in its place, for the run that did so was killed. Tells what somebody reads meanwhile.
     fn tidy(&self, present: &Present, log: &Log) -> Result<Vec<Spared>, Trouble> {
-        let mut read = Vec::new();
+        let mut left = Vec::new();
         for name in present.left(log) {
             match self.history.removal_lock(&name).map_err(Trouble::history(self.history.host()))? {
                 Some(_unread) => trash::throw_away(&self.history, &name).map_err(self.at("tidying"))?,
-                None => read.push(Spared::read(&name)),
+                None => left.push(Spared::by(&Guard::Read, &name)),
             }
         }
-        Ok(read)
+        Ok(left)
     }
 
     /// Holds no lock but that of the plans.
@@ -269,10 +274,8 @@ impl Desk<'_> {
         plans.finish(is_seen(&log))?;
         let open = plans.named();
         let fates = self.judge(&log, plans, &present, Scope::Plan { open: &open }, 0)?;
-        let (stays, refused) = match &fates {
-            Ok(_) => (false, None),
-            Err(refusal) => (refusal.stays(), Some(refusal.to_string())),
-        };
+        let stays = fates.as_ref().is_err_and(Refusal::stays);
+        let refused = fates.as_ref().err().map(ToString::to_string);
         if refused.is_some() {
             plans.finish(|_| true)?;
         }
@@ -318,10 +321,8 @@ impl Desk<'_> {
 
     fn require_no_stranger(&self, present: &Present, log: &Log) -> Result<(), Trouble> {
         let host = || self.history.host().clone();
-        match present.stranger(log) {
-            Some(name) => Err(Trouble::Stranger { host: host(), what: name.to_string() }),
-            None => Ok(()),
-        }
+        let stranger = |name: &SnapshotName| Trouble::Stranger { host: host(), what: name.to_string() };
+        present.stranger(log).map_or(Ok(()), |name| Err(stranger(name)))
     }
 
     fn judge(

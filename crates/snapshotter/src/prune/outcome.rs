@@ -3,7 +3,7 @@
 use history::SnapshotName;
 use serde::{Deserialize, Serialize};
 
-use super::judge::{Fate, Refusal};
+use super::judge::{Fate, Guard, Refusal};
 
 /// What came of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,9 +47,8 @@ pub(crate) enum Why {
 }
 
 impl Spared {
-    /// A reader holds it.
-    pub(super) fn read(name: &SnapshotName) -> Self {
-        Self { name: name.to_string(), why: "somebody reads it".to_owned() }
+    pub(super) fn by(guard: &Guard, name: &SnapshotName) -> Self {
+        Self { name: name.to_string(), why: guard.to_string() }
     }
 }
 

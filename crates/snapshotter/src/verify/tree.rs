@@ -51,8 +51,7 @@ struct Inode {
 
 impl Inode {
     fn of(stat: &Stat) -> Self {
-        let written = (stat.mtime_seconds, stat.mtime_nanos);
-        Self { device: stat.device, number: stat.inode, written }
+        Self { device: stat.device, number: stat.inode, written: (stat.mtime_seconds, stat.mtime_nanos) }
     }
 }
 

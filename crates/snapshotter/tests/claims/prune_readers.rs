@@ -35,6 +35,49 @@ fn what_a_reader_holds_stays_and_is_named_and_all_else_goes() {
     assert!(!ended.out.contains(KEPT), "{ended:?}");
 }
 
+/// One run removes no more than `cap`, from the oldest on.
+#[test]
+fn what_is_read_takes_the_place_of_nothing_that_may_go() {
+    let world = planned(6, &format!("{NOTHING}keep_min = 1\ncap = 2\n"));
+    // The plan names the two oldest, and the one of tomorrow the next two.
+    wait(&world);
+    let place = place(&world);
+    let reading: Vec<_> = world.log().snapshots()[..2].iter().map(|one| place.hold(one).unwrap()).collect();
+    let ended = execute(&world, 0);
+    assert_eq!(sequences(&world), [1, 2, 5, 6], "{ended:?}");
+    assert_eq!(ended.out.matches(&format!(": {KEPT}\n")).count(), 2, "{ended:?}");
+    drop(reading);
+    wait(&world);
+    execute(&world, 0);
+    assert_eq!(sequences(&world), [5, 6]);
+}
+
+/// Whoever may read may lock, also alone. That keeps readers waiting, and no longer than a prune could.
+#[test]
+fn who_locks_a_snapshot_alone_keeps_nobody_from_restoring_it_nor_a_host_from_pushing() {
+    let world = planned(3, &format!("{NOTHING}keep_min = 1\n"));
+    let first = world.log().snapshots()[0].clone();
+    let (name, history) = (first.name.to_string(), place(&world));
+    let alone = history.removal_lock(&first.name).unwrap().expect("free");
+    let (restored, verified) = std::thread::scope(|scope| {
+        let verify = scope.spawn(|| world.run(&["verify", "web01"]));
+        let target = world.path("target");
+        let restored = world.run(&["restore", "web01", &name, "--to", target.to_str().unwrap()]);
+        (restored, verify.join().unwrap())
+    });
+    // Privileges and a device were not asked for, and nothing else is left out.
+    assert!(restored.code == 3 && restored.err.contains("locked by somebody"), "{restored:?}");
+    assert!(world.path("target").join("etc").is_dir());
+    assert!(verified.code == 10 && verified.err.contains("locked by somebody"), "{verified:?}");
+    world.seal(4, &Push::delta(4, &state(3), &state(4)).bytes());
+    world.ingest(0);
+    let ended = execute(&world, 0);
+    assert!(ended.out.contains(&format!("kept {name}: {KEPT}")), "{ended:?}");
+    assert!(sequences(&world).contains(&1) && !sequences(&world).contains(&2), "{ended:?}");
+    drop(alone);
+    assert_eq!(world.run(&["verify"]).code, 0);
+}
+
 /// A real one, which waits for somebody to take what it gives.
 #[test]
 fn a_restore_at_work_keeps_its_snapshot_and_comes_to_its_end() {

@@ -37,8 +37,8 @@ pub struct HostHistory {
 
 /// While it lives, this snapshot is not removed.
 #[derive(Debug)]
-#[must_use = "reading is protected only while this is held"]
-pub struct Holding {
+#[must_use = "reading is protected only while this is there"]
+pub struct Reading {
     _lock: Lock,
 }
 
@@ -79,15 +79,15 @@ impl HostHistory {
     /// Holds off whoever would remove this snapshot, together with other readers. Waits for a removal of it under way, and then it is
     /// [`Error::Pruned`]; who removes holds it for moments, so what is locked for longer is [`Error::Locked`].
     ///
-    /// Held is the folder that has the snapshot's name when the lock is there. A prune moves it only while it has the lock alone, so what is
-    /// held stays in its place, and its manifest too.
-    pub fn hold(&self, snapshot: &Snapshot) -> Result<Holding> {
+    /// Locked is the folder that has the snapshot's name when the lock is there. A prune moves it only while it has the lock alone, so what is
+    /// locked stays in its place, and its manifest too.
+    pub fn read_lock(&self, snapshot: &Snapshot) -> Result<Reading> {
         let name = Name::new(snapshot.name.as_str().as_bytes())?;
         let began = Instant::now();
         loop {
             let lock = self.dir.try_lock_folder_shared(name).map_err(|error| self.gone(snapshot, error))?;
             match lock {
-                Some(lock) => return Ok(Holding { _lock: lock }),
+                Some(lock) => return Ok(Reading { _lock: lock }),
                 None if began.elapsed() < PATIENCE => sleep(LOOK_EVERY),
                 None => {
                     let (host, name) = (self.host.to_string(), snapshot.name.to_string());
@@ -97,12 +97,12 @@ impl HostHistory {
         }
     }
 
-    /// The log, and what is wanted of it, held. If a part of that was pruned meanwhile, the log is read again.
-    pub fn hold_of_log(&self, wanted: impl Fn(&Log) -> &[Snapshot]) -> Result<(Log, Vec<Holding>)> {
+    /// The log, and the locks of what is wanted of it. If a part of that was pruned meanwhile, the log is read again.
+    pub fn log_to_read(&self, wanted: impl Fn(&Log) -> &[Snapshot]) -> Result<(Log, Vec<Reading>)> {
         loop {
             let log = self.log()?;
-            match wanted(&log).iter().map(|snapshot| self.hold(snapshot)).collect() {
-                Ok(held) => return Ok((log, held)),
+            match wanted(&log).iter().map(|snapshot| self.read_lock(snapshot)).collect() {
+                Ok(reading) => return Ok((log, reading)),
                 // One was, for good: this ends.
                 Err(Error::Pruned { .. }) => {}
                 Err(error) => return Err(error),

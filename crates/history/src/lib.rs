@@ -15,7 +15,7 @@
 //! [`LogAppender`] adds to the log. A snapshot exists if and only if its `ingest` line is in the log, and no
 //! `prune` line names it.
 //!
-//! Whoever reads files of a snapshot holds it ([`HostHistory::hold`]): a lock on its folder, which a prune takes alone before it removes it.
+//! Whoever reads files of a snapshot locks it ([`HostHistory::read_lock`]): a lock on its folder, which a prune takes alone before it removes it.
 //! The log and manifests need none: the one only grows, the others are read through a descriptor.
 //!
 //! This crate writes nothing but log lines, and never removes anything. Document: docs/formats/snapshot-log.md.
@@ -30,7 +30,7 @@ mod snapshot;
 mod tree;
 
 pub use error::{Error, LogDefect, Result};
-pub use host::{Holding, HostHistory, Manifest, Removing, Writing};
+pub use host::{HostHistory, Manifest, Reading, Removing, Writing};
 pub use log::append::LogAppender;
 pub use log::kept::{Held, OpenGrant, Pruned, Verified};
 pub use log::reader::{LogReader, RawLine};

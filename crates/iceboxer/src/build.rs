@@ -8,7 +8,7 @@ use cli::{Amount, Failed, Monitor};
 use formats::ContentHash;
 use formats::records::Record;
 use formats::records::ice::{Image, SEGMENTS, segment_lengths};
-use history::{Holding, HostHistory, Log, Snapshot};
+use history::{HostHistory, Log, Reading, Snapshot};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use vault::stamp::utc_text;
 
@@ -31,12 +31,12 @@ pub(crate) fn wanted(log: &Log, scope: Scope) -> &[Snapshot] {
     }
 }
 
-/// The log, and what goes into an image of this scope, held: none of that is pruned while it is.
-pub(crate) fn held(history: &HostHistory, scope: Scope) -> history::Result<(Log, Vec<Holding>)> {
+/// The log, and the locks of what goes into an image of this scope: none of that is pruned while they are there.
+pub(crate) fn log_to_read(history: &HostHistory, scope: Scope) -> history::Result<(Log, Vec<Reading>)> {
     // Each takes an open file. Where there may not be more, it is said of the one that is too many.
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     let _as_many_as_may_be = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
-    history.hold_of_log(|log| wanted(log, scope))
+    history.log_to_read(|log| wanted(log, scope))
 }
 
 /// The most that an image and the segments that are sealed of it at one time take.
@@ -46,7 +46,7 @@ pub(crate) fn room_needed(image_bytes: u64, segment_bytes: u64, workers: usize) 
     image_bytes.saturating_add(at_once)
 }
 
-/// Makes the image of `snapshots` in the staging folder and proves it. The caller holds them.
+/// Makes the image of `snapshots` in the staging folder and proves it. The caller has locked them.
 pub(crate) fn build(
     history: &HostHistory,
     log: &Log,

@@ -16,7 +16,7 @@ use std::path::Path;
 
 use cli::{Amount, Exit, Failed, Monitor, Run, shown};
 use durable::Dir;
-use history::{Holding, HostHistory, Snapshot};
+use history::{HostHistory, Reading, Snapshot};
 use restore::{Counts, Differences, Ground, Place, Powers, Repair, Selection, Source, Survey, Tar, keep_out};
 use sandbox::{Confinement, Profile, Threads};
 
@@ -63,7 +63,7 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, asked: &Asked, json: Json)
     let place = open(settings)?.host(host).map_err(at())?;
     let log = place.log().map_err(at())?;
     let snapshot = asked.when.find(&log)?.clone();
-    let _holding = hold(run, &place, &snapshot)?;
+    let _reading = read_lock(run, &place, &snapshot)?;
     run.report().detail("host", host.as_str());
     run.report().detail("snapshot", snapshot.name.as_str());
     let what = asked.noted(&snapshot.name);
@@ -85,13 +85,13 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, asked: &Asked, json: Json)
 }
 
 /// Keeps the snapshot from being pruned. Nobody can keep it from being restored: what of it should go meanwhile would be found missing.
-fn hold(run: &Run, place: &HostHistory, snapshot: &Snapshot) -> Result<Option<Holding>, Trouble> {
-    match place.hold(snapshot) {
+fn read_lock(run: &Run, place: &HostHistory, snapshot: &Snapshot) -> Result<Option<Reading>, Trouble> {
+    match place.read_lock(snapshot) {
         Err(locked @ history::Error::Locked { .. }) => {
             run.console().warn(&format!("{locked}: it is read all the same, and may be pruned meanwhile"));
             Ok(None)
         }
-        holding => holding.map(Some).map_err(Trouble::history(place.host())),
+        reading => reading.map(Some).map_err(Trouble::history(place.host())),
     }
 }
 

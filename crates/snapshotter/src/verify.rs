@@ -215,7 +215,7 @@ impl Verify<'_> {
         let share = cycle.as_ref().map_or(Share::ALL, |cycle| cycle.share(now, days));
         let before = self.defects.counted();
         // Until it is noted: however long this takes, what the note names is there.
-        let _newest = log.latest().and_then(|newest| place.hold(newest).ok());
+        let _newest = log.latest().and_then(|newest| place.read_lock(newest).ok());
         let pace = Pace::new(self.settings.verify.bytes_per_second);
         let mut seen = Seen::new(share, pace, log.rotten().keys().copied().collect());
         strangers(run, &place, &log, &present, &mut self.defects);
@@ -290,7 +290,7 @@ impl Verify<'_> {
     }
 }
 
-/// Those that were there, one after the other: each is held while it is read.
+/// Those that were there, one after the other: each is locked while it is read.
 fn verify(
     run: &mut Run,
     place: &HostHistory,
@@ -302,8 +302,8 @@ fn verify(
     let task = run.console().task(&format!("reading {}", place.host()), Amount::Items(Some(total)));
     let mut there = Vec::new();
     for snapshot in log.snapshots() {
-        let _holding = match place.hold(snapshot) {
-            Ok(holding) => Some(holding),
+        let _reading = match place.read_lock(snapshot) {
+            Ok(reading) => Some(reading),
             // Since the log was read: it is not there any more.
             Err(history::Error::Pruned { .. }) => continue,
             Err(error) if is_missing(&error) => None,

@@ -44,7 +44,7 @@ fn readers_of_a_snapshot_and_who_removes_it_keep_each_other_out() {
     let scratch = three();
     let (one, other, first) = two_and_first(&scratch);
     let second = one.log().unwrap().snapshots()[1].clone();
-    let reading = (one.hold(&first).unwrap(), other.hold(&first).unwrap());
+    let reading = (one.read_lock(&first).unwrap(), other.read_lock(&first).unwrap());
     assert!(other.removal_lock(&first.name).unwrap().is_none());
     assert!(other.removal_lock(&second.name).unwrap().is_some(), "the other one is nobody's");
     assert!(other.write_lock().unwrap().is_some(), "who reads holds up no writer");
@@ -61,7 +61,7 @@ fn a_reader_that_comes_between_the_log_and_the_folder_is_told_that_it_was_pruned
     let removing = other.removal_lock(&first.name).unwrap().unwrap();
     std::thread::scope(|scope| {
         // It has found the name in the log, opens the folder, and waits for the lock.
-        let reader = scope.spawn(|| one.hold(&first).map(drop));
+        let reader = scope.spawn(|| one.read_lock(&first).map(drop));
         std::thread::sleep(Duration::from_millis(300));
         assert!(!reader.is_finished(), "the control: it waits");
         prune(&scratch, &first);
@@ -69,10 +69,10 @@ fn a_reader_that_comes_between_the_log_and_the_folder_is_told_that_it_was_pruned
         assert!(matches!(reader.join().unwrap(), Err(Error::Pruned { .. })));
     });
     // The same after all that; and what was only lost, and not pruned, is no such thing.
-    assert!(matches!(one.hold(&first), Err(Error::Pruned { .. })));
+    assert!(matches!(one.read_lock(&first), Err(Error::Pruned { .. })));
     let second = one.log().unwrap().snapshots()[0].clone();
     fs::remove_dir(folder(&scratch, &second)).unwrap();
-    assert!(matches!(one.hold(&second), Err(Error::Folder(error)) if error.is_not_found()));
+    assert!(matches!(one.read_lock(&second), Err(Error::Folder(error)) if error.is_not_found()));
     // Whoever removes finds nobody there.
     assert!(other.removal_lock(&first.name).unwrap().is_some());
 }
@@ -83,7 +83,7 @@ fn a_removal_that_was_given_up_is_only_waited_for() {
     let (one, other, first) = two_and_first(&scratch);
     let removing = other.removal_lock(&first.name).unwrap().unwrap();
     std::thread::scope(|scope| {
-        let reader = scope.spawn(|| one.hold(&first).map(drop));
+        let reader = scope.spawn(|| one.read_lock(&first).map(drop));
         std::thread::sleep(Duration::from_millis(100));
         drop(removing);
         assert!(reader.join().unwrap().is_ok());
@@ -91,13 +91,13 @@ fn a_removal_that_was_given_up_is_only_waited_for() {
 }
 
 #[test]
-fn what_is_held_of_a_log_is_there_though_something_was_pruned_meanwhile() {
+fn what_is_to_be_read_of_a_log_is_there_though_something_was_pruned_meanwhile() {
     let scratch = three();
     let (one, other, first) = two_and_first(&scratch);
     let asked = std::cell::Cell::new(0);
     let all = |log: &Log| -> usize { log.snapshots().len() };
-    let (log, held) = one
-        .hold_of_log(|log| {
+    let (log, reading) = one
+        .log_to_read(|log| {
             asked.set(asked.get() + 1);
             if asked.get() == 1 {
                 prune(&scratch, &first);
@@ -105,7 +105,7 @@ fn what_is_held_of_a_log_is_there_though_something_was_pruned_meanwhile() {
             log.snapshots()
         })
         .unwrap();
-    assert_eq!((asked.get(), all(&log), held.len()), (2, 2, 2));
+    assert_eq!((asked.get(), all(&log), reading.len()), (2, 2, 2));
     for snapshot in log.snapshots() {
         assert!(other.removal_lock(&snapshot.name).unwrap().is_none());
     }

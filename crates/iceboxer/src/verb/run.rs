@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use signing::Signer;
 use vault::stamp::utc_text;
 
-use crate::build::{build, held, wanted};
+use crate::build::{build, log_to_read, wanted};
 use crate::certificate::Recipient;
 use crate::cost::ahead::ahead;
 use crate::cost::budget::Addition;
@@ -144,7 +144,7 @@ impl<'a> Icing<'a, '_> {
         let waiting = self.go_on(&place)?;
         let present = strangers::present(history).map_err(ImageError::from)?;
         // What goes into the image must be there until it is made. What a prune wants of it waits.
-        let (log, held) = held(history, self.plan.scope).map_err(ImageError::from)?;
+        let (log, reading) = log_to_read(history, self.plan.scope).map_err(ImageError::from)?;
         strangers::require_none(&present, &log)?;
         let Some(newest) = log.latest() else {
             self.console.info(&format!("{host}: no snapshot yet"));
@@ -165,7 +165,7 @@ impl<'a> Icing<'a, '_> {
         let folders = (&self.staging, &place);
         let (staged, image) =
             build(history, &log, snapshots, sizes, folders, self.plan.again, &self.console)?;
-        drop(held);
+        drop(reading);
         self.keeper.run.report().count("image_bytes", staged.image.bytes);
         self.keeper.run.report().count("manifest_only", staged.left_out);
         self.store(&staged, &image, &place, &targets)?;

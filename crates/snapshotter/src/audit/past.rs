@@ -215,7 +215,7 @@ fn tell(past: &mut Past, place: &HostHistory, log: &Log, now: i64) -> history::R
         names.iter().filter_map(|name| Some(layout::snapshot_of_folder(name)?.to_string())).collect();
     for gone in snapshots.iter().filter(|one| !there.contains(one.name.as_str())) {
         // Since the log was read: it need not be there any more.
-        if matches!(place.hold(gone), Err(history::Error::Pruned { .. })) {
+        if matches!(place.read_lock(gone), Err(history::Error::Pruned { .. })) {
             continue;
         }
         past.missing += 1;
@@ -244,7 +244,7 @@ fn older_files(
     older: &Snapshot,
     newer: &Snapshot,
 ) -> history::Result<()> {
-    let _holding = place.hold(older)?;
+    let _reading = place.read_lock(older)?;
     let changed = changed(place, older, newer)?;
     let tree = place.tree(older)?;
     for (path, content) in changed {

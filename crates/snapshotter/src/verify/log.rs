@@ -87,7 +87,7 @@ fn missing(run: &mut Run, place: &HostHistory, log: &Log, defects: &mut Defects)
         ] {
             if !is_there(dir, &name).map_err(at())? {
                 // Since the log was read.
-                if matches!(place.hold(snapshot), Err(history::Error::Pruned { .. })) {
+                if matches!(place.read_lock(snapshot), Err(history::Error::Pruned { .. })) {
                     break;
                 }
                 defects.add(run, What::Record, (place.host(), Some(snapshot)), None, what);

@@ -15,11 +15,11 @@ use crate::state::file;
 const KEPT: &str = "somebody reads it";
 
 #[test]
-fn what_a_reader_holds_stays_and_is_named_and_all_else_goes() {
+fn what_a_reader_reads_stays_and_is_named_and_all_else_goes() {
     let world = planned(5, &format!("{NOTHING}keep_min = 1\n"));
     let place = place(&world);
     let second = world.log().snapshots()[1].clone();
-    let reading = place.hold(&second).unwrap();
+    let reading = place.read_lock(&second).unwrap();
     let began = Instant::now();
     let ended = execute(&world, 0);
     assert!(began.elapsed() < Duration::from_secs(20), "nobody is waited for");
@@ -42,7 +42,8 @@ fn what_is_read_takes_the_place_of_nothing_that_may_go() {
     // The plan names the two oldest, and the one of tomorrow the next two.
     wait(&world);
     let place = place(&world);
-    let reading: Vec<_> = world.log().snapshots()[..2].iter().map(|one| place.hold(one).unwrap()).collect();
+    let reading: Vec<_> =
+        world.log().snapshots()[..2].iter().map(|one| place.read_lock(one).unwrap()).collect();
     let ended = execute(&world, 0);
     assert_eq!(sequences(&world), [1, 2, 5, 6], "{ended:?}");
     assert_eq!(ended.out.matches(&format!(": {KEPT}\n")).count(), 2, "{ended:?}");
@@ -114,7 +115,7 @@ fn what_was_pruned_half_way_is_moved_only_when_nobody_reads_it_any_more() {
     let world = planned(3, &format!("{NOTHING}keep_min = 1\n"));
     let place = place(&world);
     let first = world.log().snapshots()[0].clone();
-    let reading = place.hold(&first).unwrap();
+    let reading = place.read_lock(&first).unwrap();
     let alone = place.write_lock().unwrap().unwrap();
     let (sequence, name, root) = (first.sequence, first.name.to_string(), first.root);
     let event = Event::Prune { sequence, name: name.clone(), root, planned: String::new() };

@@ -109,6 +109,26 @@ fn a_restore_at_work_keeps_its_snapshot_and_comes_to_its_end() {
     assert_eq!(sequences(&world), [4]);
 }
 
+/// One after the other, and the newest until the end.
+#[test]
+fn a_verify_at_work_keeps_what_it_reads() {
+    let world = world(3, "[verify]\nbytes_per_second = 40000\n");
+    let (place, snapshots) = (place(&world), world.log().snapshots().to_vec());
+    let mut verifying = world.command(&["verify"]).stdout(Stdio::null()).spawn().unwrap();
+    let (mut read, mut looks_at_newest) = (vec![false; snapshots.len()], 0);
+    while verifying.try_wait().unwrap().is_none() {
+        for (snapshot, is_read) in snapshots.iter().zip(&mut read) {
+            *is_read |= place.removal_lock(&snapshot.name).unwrap().is_none();
+        }
+        let is_first = place.removal_lock(&snapshots[0].name).unwrap().is_none();
+        looks_at_newest += u32::from(is_first && place.removal_lock(&snapshots[2].name).unwrap().is_none());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert!(verifying.wait().unwrap().success());
+    assert!(read.iter().all(|is_read| *is_read) && looks_at_newest > 0, "{read:?}, {looks_at_newest}");
+    assert!(snapshots.iter().all(|one| place.removal_lock(&one.name).unwrap().is_some()), "all is let go");
+}
+
 /// The line is in the log, its writer was killed, and somebody had found the snapshot before.
 #[test]
 fn what_was_pruned_half_way_is_moved_only_when_nobody_reads_it_any_more() {

@@ -4,6 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use cli::Exit;
 use formats::HostId;
 use history::{History, SnapshotName};
 use iceboxer::settings::Scope;
@@ -41,7 +42,7 @@ fn what_goes_into_an_image_is_locked_meanwhile_and_nothing_else() {
             (1..=3).map(|seed| scratch.snapshot("web01", &tree(seed)).parse().unwrap()).collect();
         let mut plan = scratch.plan(&recipients, vec![scratch.target()]);
         plan.scope = scope;
-        let read = read_during(&scratch, &names, || drop(run(plan).unwrap()));
+        let read = read_during(&scratch, &names, || assert_eq!(run(plan).unwrap(), Exit::WHOLE));
         assert_eq!(read, expected, "{scope:?}");
     }
 }

@@ -66,6 +66,14 @@ pub enum Error {
         /// When.
         time: String,
     },
+    /// Somebody keeps all readers from a snapshot, for longer than a prune does.
+    #[error("snapshot {name} of host {host} is locked by somebody who is not reading it")]
+    Locked {
+        /// Whose history.
+        host: String,
+        /// Which snapshot.
+        name: String,
+    },
     /// An event that cannot be a line of the log.
     #[error("log line")]
     Line(#[from] RecordError),

@@ -2,6 +2,8 @@
 
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use durable::{Dir, Lock, Name};
 use formats::limits::LINE_BYTES;
@@ -10,14 +12,18 @@ use formats::records::log_head::LogHead;
 use formats::{ContentHash, HostId, RelPath};
 
 use crate::error::{Error, LogDefect, Result};
-use crate::layout::{LOG, MANIFESTS, READERS, TREE, WRITER, manifest_file};
+use crate::layout::{LOG, MANIFESTS, TREE, WRITER, manifest_file};
 use crate::log::reader::LogReader;
 use crate::log::state::Log;
+use crate::name::SnapshotName;
 use crate::snapshot::Snapshot;
 use crate::tree::Tree;
 
 /// How much of a manifest is read at a time.
 const READ_BYTES: usize = 256 * 1024;
+/// A removal holds a snapshot alone for one line of the log and two renames.
+const PATIENCE: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// A manifest that is being read.
 pub type Manifest = ManifestReader<BufReader<File>>;
@@ -29,9 +35,9 @@ pub struct HostHistory {
     dir: Dir,
 }
 
-/// While it lives, nothing is removed from this host's history.
+/// While it lives, this snapshot is not removed.
 #[derive(Debug)]
-#[must_use = "reading is protected only while this is held"]
+#[must_use = "reading is protected only while this is there"]
 pub struct Reading {
     _lock: Lock,
 }
@@ -43,11 +49,12 @@ pub struct Writing {
     _lock: Lock,
 }
 
-/// While it lives, nobody reads this host's history.
+/// While it lives, nobody reads this snapshot's files.
 #[derive(Debug)]
 #[must_use = "removing is safe for readers only while this is held"]
 pub struct Removing {
-    _lock: Lock,
+    /// None for one whose folder is not there: nobody can begin to read it.
+    _lock: Option<Lock>,
 }
 
 impl HostHistory {
@@ -69,19 +76,62 @@ impl HostHistory {
         &self.dir
     }
 
-    /// Holds off whoever would remove snapshots, together with other readers. Waits for a removal under way.
-    pub fn read_lock(&self) -> Result<Reading> {
-        Ok(Reading { _lock: self.dir.lock_shared(READERS)? })
+    /// Holds off whoever would remove this snapshot, together with other readers. Waits for a removal of it under way, and then it is
+    /// [`Error::Pruned`]; who removes holds it for moments, so what is locked for longer is [`Error::Locked`].
+    ///
+    /// Locked is the folder that has the snapshot's name when the lock is there. A prune moves it only while it has the lock alone, so what is
+    /// locked stays in its place, and its manifest too.
+    pub fn read_lock(&self, snapshot: &Snapshot) -> Result<Reading> {
+        let name = Name::new(snapshot.name.as_str().as_bytes())?;
+        let began = Instant::now();
+        loop {
+            let lock = self.dir.try_lock_folder_shared(name).map_err(|error| self.gone(snapshot, error))?;
+            match lock {
+                Some(lock) => return Ok(Reading { _lock: lock }),
+                None if began.elapsed() < PATIENCE => sleep(LOOK_EVERY),
+                None => {
+                    let (host, name) = (self.host.to_string(), snapshot.name.to_string());
+                    return Err(Error::Locked { host, name });
+                }
+            }
+        }
     }
 
-    /// Becomes the one who writes; `None` if somebody else is.
+    /// The log, and the locks of what is wanted of it. If a part of that was pruned meanwhile, the log is read again.
+    pub fn log_to_read(&self, wanted: impl Fn(&Log) -> &[Snapshot]) -> Result<(Log, Vec<Reading>)> {
+        loop {
+            let log = self.log()?;
+            match wanted(&log).iter().map(|snapshot| self.read_lock(snapshot)).collect() {
+                Ok(reading) => return Ok((log, reading)),
+                // One was, for good: this ends.
+                Err(Error::Pruned { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Becomes the one who writes; `None` if somebody else is. Who may only read cannot take this lock.
     pub fn write_lock(&self) -> Result<Option<Writing>> {
-        Ok(self.dir.try_lock(WRITER)?.map(|lock| Writing { _lock: lock }))
+        Ok(self.dir.try_lock_private(WRITER)?.map(|lock| Writing { _lock: lock }))
     }
 
-    /// Holds off all readers; `None` if one is at work.
-    pub fn removal_lock(&self) -> Result<Option<Removing>> {
-        Ok(self.dir.try_lock(READERS)?.map(|lock| Removing { _lock: lock }))
+    /// Holds off all who would read this snapshot; `None` if somebody does.
+    pub fn removal_lock(&self, name: &SnapshotName) -> Result<Option<Removing>> {
+        match self.dir.try_lock_folder(Name::new(name.as_str().as_bytes())?) {
+            Err(error) if error.is_not_found() => Ok(Some(Removing { _lock: None })),
+            lock => Ok(lock?.map(|lock| Removing { _lock: Some(lock) })),
+        }
+    }
+
+    /// What is not there was pruned since the log was read, or is missing.
+    fn gone(&self, snapshot: &Snapshot, error: durable::Error) -> Error {
+        if !error.is_not_found() {
+            return error.into();
+        }
+        match self.log().and_then(|log| log.find(snapshot.name.as_str()).map(drop)) {
+            Err(pruned @ Error::Pruned { .. }) => pruned,
+            _ => error.into(),
+        }
     }
 
     /// Reads and checks the whole log. A host that has none yet has an empty one.
@@ -130,16 +180,17 @@ impl HostHistory {
     /// Opens a snapshot's manifest. Its root is proved when the last entry has been read, and then still has to be compared with the
     /// snapshot's.
     pub fn open_manifest(&self, snapshot: &Snapshot) -> Result<Manifest> {
-        let file = manifest_file(&snapshot.name);
-        let file = self.dir.open_dir(MANIFESTS)?.open_read(Name::new(file.as_bytes())?)?;
+        let file = self.open_manifest_file(snapshot)?;
         ManifestReader::new(BufReader::with_capacity(READ_BYTES, file))
             .map_err(|source| Error::Manifest { name: snapshot.name.to_string(), source })
     }
 
-    /// The manifest's bytes as they lie there, for whoever copies them.
+    /// The manifest's bytes as they lie there, for whoever copies them. Once it is open it can be read to its end, whatever is pruned
+    /// meanwhile.
     pub fn open_manifest_file(&self, snapshot: &Snapshot) -> Result<File> {
         let file = manifest_file(&snapshot.name);
-        Ok(self.dir.open_dir(MANIFESTS)?.open_read(Name::new(file.as_bytes())?)?)
+        let open = || self.dir.open_dir(MANIFESTS)?.open_read(Name::new(file.as_bytes())?);
+        open().map_err(|error| self.gone(snapshot, error))
     }
 
     /// Opens a snapshot's files.

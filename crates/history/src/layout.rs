@@ -22,8 +22,6 @@ pub const ROT: Name<'static> = Name::literal(".rot");
 pub const VERIFY: Name<'static> = Name::literal(".verify");
 /// Lock of the one who writes.
 pub const WRITER: Name<'static> = Name::literal(".lock");
-/// Lock of all who read.
-pub const READERS: Name<'static> = Name::literal(".readers");
 
 const SUFFIX: &str = ".manifest";
 

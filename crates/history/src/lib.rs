@@ -9,12 +9,14 @@
 //! <history>/<host>/.trash/                    what was pruned, on its way out; nobody reads it
 //! <history>/<host>/.rot/                      files that are not what they should be, out of the trees until they are healed
 //! <history>/<host>/.lock                      held by the one who writes
-//! <history>/<host>/.readers                   held, shared, by all who read; a prune takes it alone
 //! ```
 //!
 //! [`History`] finds hosts. [`HostHistory`] is one host's folder, held open: its [`Log`], the manifests and [`Tree`]s of its [`Snapshot`]s.
 //! [`LogAppender`] adds to the log. A snapshot exists if and only if its `ingest` line is in the log, and no
 //! `prune` line names it.
+//!
+//! Whoever reads files of a snapshot locks it ([`HostHistory::read_lock`]): a lock on its folder, which a prune takes alone before it removes it.
+//! The log and manifests need none: the one only grows, the others are read through a descriptor.
 //!
 //! This crate writes nothing but log lines, and never removes anything. Document: docs/formats/snapshot-log.md.
 

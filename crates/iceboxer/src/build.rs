@@ -8,7 +8,8 @@ use cli::{Amount, Failed, Monitor};
 use formats::ContentHash;
 use formats::records::Record;
 use formats::records::ice::{Image, SEGMENTS, segment_lengths};
-use history::{HostHistory, Log, Snapshot};
+use history::{HostHistory, Log, Reading, Snapshot};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use vault::stamp::utc_text;
 
 use crate::image::survey::{Survey, survey};
@@ -30,6 +31,14 @@ pub(crate) fn wanted(log: &Log, scope: Scope) -> &[Snapshot] {
     }
 }
 
+/// The log, and the locks of what goes into an image of this scope: none of that is pruned while they are there.
+pub(crate) fn log_to_read(history: &HostHistory, scope: Scope) -> history::Result<(Log, Vec<Reading>)> {
+    // Each takes an open file. Where there may not be more, it is said of the one that is too many.
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let _as_many_as_may_be = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    history.log_to_read(|log| wanted(log, scope))
+}
+
 /// The most that an image and the segments that are sealed of it at one time take.
 pub(crate) fn room_needed(image_bytes: u64, segment_bytes: u64, workers: usize) -> u64 {
     let sealed = segment_bytes.min(image_bytes).saturating_add(SEAL_BYTES_MAX);
@@ -37,7 +46,7 @@ pub(crate) fn room_needed(image_bytes: u64, segment_bytes: u64, workers: usize) 
     image_bytes.saturating_add(at_once)
 }
 
-/// Makes the image of `snapshots` in the staging folder and proves it.
+/// Makes the image of `snapshots` in the staging folder and proves it. The caller has locked them.
 pub(crate) fn build(
     history: &HostHistory,
     log: &Log,
@@ -47,7 +56,6 @@ pub(crate) fn build(
     again: Again,
     monitor: &dyn Monitor,
 ) -> Result<(StagedImage, File), Failed> {
-    let _reading = history.read_lock().map_err(ImageError::from)?;
     let host = history.host();
     let survey = survey(history, snapshots)?;
     let room = room_needed(survey.image_bytes_max, segment_bytes, workers);

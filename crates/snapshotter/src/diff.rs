@@ -67,7 +67,6 @@ pub(crate) fn run(
     let place = open(settings)?.host(host).map_err(at())?;
     let confinement = Confinement::new(Profile::Ingest).landlock(settings.landlock()).threads(Threads::More);
     let _in_force = confinement.read_beneath(place.dir()).apply().map_err(Trouble::Sandbox)?;
-    let _reading = place.read_lock().map_err(at())?;
     let log = place.log().map_err(at())?;
     let (first, second) = (first.find(&log)?, second.find(&log)?);
     for (key, snapshot) in [("first", first), ("second", second)] {

@@ -28,7 +28,6 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, target: &Target) -> Result
     let host = target.host();
     let at = || Trouble::history(host);
     let place = open(settings)?.host(host).map_err(at())?;
-    let _reading = place.read_lock().map_err(at())?;
     let log = place.log().map_err(at())?;
     let only = target.snapshot().map(|name| log.find(name)).transpose().map_err(at())?;
     holds(run, host, &log, only);

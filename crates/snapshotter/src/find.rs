@@ -93,11 +93,9 @@ fn host_of(
 ) -> Result<u64, Failed> {
     let at = || Trouble::history(host);
     let place = history.host(host).map_err(at())?;
-    let is_missing = |name| place.dir().stat(name).is_err_and(|error| error.is_not_found());
-    if is_missing(layout::LOG) && is_missing(layout::READERS) {
+    if place.dir().stat(layout::LOG).is_err_and(|error| error.is_not_found()) {
         return Ok(0);
     }
-    let _reading = place.read_lock().map_err(at())?;
     let log = place.log().map_err(at())?;
     let damaged = one(run, &place, log.snapshots(), pattern, named)?;
     run.report().count("snapshots", log.snapshots().len() as u64);
@@ -129,7 +127,11 @@ fn one(
             continue;
         }
         let number = sheets.len();
-        let file = place.open_manifest_file(snapshot).map_err(Trouble::history(place.host()))?;
+        let file = match place.open_manifest_file(snapshot) {
+            // Since the log was read: it is not there any more.
+            Err(history::Error::Pruned { .. }) => continue,
+            file => file.map_err(Trouble::history(place.host()))?,
+        };
         known.insert(snapshot.root, number);
         sheets.push(Sheet { number, file, entries: snapshot.entries });
         places.push(vec![at]);

@@ -191,8 +191,6 @@ fn confined(
 ) -> Result<Outcome, Trouble> {
     let host = places.history.host();
     let Places { sealed, state, history, views } = places;
-    // Whoever reads needs this file, and may not be allowed to make it.
-    drop(history.read_lock().map_err(Trouble::history(host))?);
     state.remove_unfinished().map_err(Trouble::folder(format!("tidying the state of {host}")))?;
     let log = LogAppender::open(history, alone).map_err(Trouble::history(host))?;
     building::repair(history, log.log())?;

@@ -16,7 +16,6 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, only: Option<&HostId>) -> 
     for host in hosts(&history, only)? {
         let at = || Trouble::history(&host);
         let place = history.host(&host).map_err(at())?;
-        let _reading = place.read_lock().map_err(at())?;
         let log = place.log().map_err(at())?;
         let policy = match HostRecord::read(settings, &host) {
             Ok(record) => Some(settings.policy(&record.retain)),

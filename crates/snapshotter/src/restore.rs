@@ -16,11 +16,10 @@ use std::path::Path;
 
 use cli::{Amount, Exit, Failed, Monitor, Run, shown};
 use durable::Dir;
-use history::{HostHistory, Snapshot, layout};
+use history::{HostHistory, Reading, Snapshot};
 use restore::{Counts, Differences, Ground, Place, Powers, Repair, Selection, Source, Survey, Tar, keep_out};
 use sandbox::{Confinement, Profile, Threads};
 
-use crate::account;
 use crate::list::open;
 use crate::scribe::Restoring;
 use crate::settings::Settings;
@@ -62,15 +61,9 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, asked: &Asked, json: Json)
     let host = &asked.host;
     let at = || Trouble::history(host);
     let place = open(settings)?.host(host).map_err(at())?;
-    // Root would make the lock file its own, and lock the account of the histories out.
-    if account::is_root() && place.dir().stat(layout::READERS).is_err() {
-        let what = format!("history of {host}: it has no file {}", shown(layout::READERS.as_bytes()));
-        let advice = Some("as the account of the histories, `snapshotter list` makes it".to_owned());
-        return Err(Trouble::Usage { what, advice }.into());
-    }
-    let _reading = place.read_lock().map_err(at())?;
     let log = place.log().map_err(at())?;
     let snapshot = asked.when.find(&log)?.clone();
+    let _reading = read_lock(run, &place, &snapshot)?;
     run.report().detail("host", host.as_str());
     run.report().detail("snapshot", snapshot.name.as_str());
     let what = asked.noted(&snapshot.name);
@@ -88,6 +81,17 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, asked: &Asked, json: Json)
             keep_out(&copy, path, &kept)?;
             noting(run, settings, found, what, |run, found| onto_copy(run, settings, found, copy, path))
         }
+    }
+}
+
+/// Keeps the snapshot from being pruned. Nobody can keep it from being restored: what of it should go meanwhile would be found missing.
+fn read_lock(run: &Run, place: &HostHistory, snapshot: &Snapshot) -> Result<Option<Reading>, Trouble> {
+    match place.read_lock(snapshot) {
+        Err(locked @ history::Error::Locked { .. }) => {
+            run.console().warn(&format!("{locked}: it is read all the same, and may be pruned meanwhile"));
+            Ok(None)
+        }
+        reading => reading.map(Some).map_err(Trouble::history(place.host())),
     }
 }
 

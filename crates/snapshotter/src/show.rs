@@ -28,7 +28,6 @@ pub(crate) fn run(
 ) -> Result<Exit, Failed> {
     let at = || Trouble::history(host);
     let place = open(settings)?.host(host).map_err(at())?;
-    let _reading = place.read_lock().map_err(at())?;
     let log = place.log().map_err(at())?;
     let snapshot = when.find(&log)?;
     let facts = facts(host, snapshot);

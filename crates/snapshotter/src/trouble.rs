@@ -196,6 +196,7 @@ impl Failure for Trouble {
                     | history::Error::Pruned { .. },
                 ..
             } => Exit::USAGE,
+            Trouble::History { source: history::Error::Locked { .. }, .. } => Exit::BUSY,
             Trouble::Folder { .. }
             | Trouble::Stream { .. }
             | Trouble::History { .. }

@@ -1,8 +1,8 @@
-//! Waiting for one's turn at a history: whoever writes or removes holds its locks for moments, or for as long as a push takes.
+//! Waiting for one's turn at a history: whoever writes holds its lock for moments, or for as long as a push takes.
 
 use std::time::{Duration, Instant};
 
-use history::{HostHistory, Removing, Writing};
+use history::{HostHistory, Writing};
 
 use crate::trouble::Trouble;
 
@@ -10,27 +10,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Becomes the one who writes, as soon as nobody else does; gives up after so long.
 pub(crate) fn write_within(place: &HostHistory, patience: Duration) -> Result<Writing, Trouble> {
-    within(place, patience, || place.write_lock().map_err(Trouble::history(place.host())))
-}
-
-/// Becomes the one who writes, while nobody reads. Holds up neither a writer nor a reader while it waits for the other.
-pub(crate) fn remove_within(place: &HostHistory, patience: Duration) -> Result<(Writing, Removing), Trouble> {
-    let at = || Trouble::history(place.host());
-    within(place, patience, || {
-        let Some(alone) = place.write_lock().map_err(at())? else { return Ok(None) };
-        Ok(place.removal_lock().map_err(at())?.map(|unread| (alone, unread)))
-    })
-}
-
-fn within<T>(
-    place: &HostHistory,
-    patience: Duration,
-    mut take: impl FnMut() -> Result<Option<T>, Trouble>,
-) -> Result<T, Trouble> {
     let began = Instant::now();
     loop {
-        if let Some(taken) = take()? {
-            return Ok(taken);
+        if let Some(alone) = place.write_lock().map_err(Trouble::history(place.host()))? {
+            return Ok(alone);
         }
         if began.elapsed() >= patience {
             return Err(Trouble::Busy { host: place.host().clone() });

@@ -195,7 +195,6 @@ impl Verify<'_> {
     fn host(&mut self, run: &mut Run, history: &History, host: &HostId) -> Result<Found, Failed> {
         let at = || Trouble::history(host);
         let place = history.host(host).map_err(at())?;
-        let _reading = place.read_lock().map_err(at())?;
         // Before the log: an ingest may commit at any moment, and its line is there before its working folder goes.
         let present = present(&place)?;
         let log = match place.log() {
@@ -215,11 +214,12 @@ impl Verify<'_> {
         let days = self.settings.verify.cycle_days;
         let share = cycle.as_ref().map_or(Share::ALL, |cycle| cycle.share(now, days));
         let before = self.defects.counted();
-        // No longer than the lock: what is removed after it gives its inode to another file.
+        // Until it is noted: however long this takes, what the note names is there.
+        let _newest = log.latest().and_then(|newest| place.read_lock(newest).ok());
         let pace = Pace::new(self.settings.verify.bytes_per_second);
         let mut seen = Seen::new(share, pace, log.rotten().keys().copied().collect());
         strangers(run, &place, &log, &present, &mut self.defects);
-        verify(run, &place, &log, &mut self.defects, &mut seen)?;
+        let there = verify(run, &place, &log, &mut self.defects, &mut seen)?;
         run.report().count("read_bytes", seen.read_bytes());
         // Before anything is noted: a log that is another than was signed is no log of a history that is well.
         self.sign(run, host);
@@ -228,7 +228,7 @@ impl Verify<'_> {
         match &mut cycle {
             None => {
                 if let (true, Some(newest)) = (well, log.latest()) {
-                    let _told = self.note(run, host, &log, newest.name.as_str(), seen.read_bytes());
+                    let _told = self.note(run, host, &there, newest.name.as_str(), seen.read_bytes());
                 }
             }
             Some(cycle) => {
@@ -239,7 +239,7 @@ impl Verify<'_> {
                 let is_well = is_over && well && cycle.is_whole();
                 // What could not be noted is noted by the next run, which has nothing left to read.
                 let is_done = is_over
-                    && (!is_well || self.note(run, host, &log, cycle.newest(), cycle.read_bytes()).is_ok());
+                    && (!is_well || self.note(run, host, &there, cycle.newest(), cycle.read_bytes()).is_ok());
                 let note = Note::Cycle(host.clone(), (!is_done).then(|| cycle.clone()));
                 let _told = self.say(run, host, &note, "how far it has come is not noted");
             }
@@ -252,13 +252,13 @@ impl Verify<'_> {
         &mut self,
         run: &mut Run,
         host: &HostId,
-        log: &Log,
+        there: &[u64],
         newest: &str,
         read_bytes: u64,
     ) -> Result<(), Unnoted> {
         let (host, newest) = (host.clone(), newest.to_owned());
         let last = newest.parse::<SnapshotName>().map_or(u64::MAX, |name| name.sequence());
-        let snapshots = log.snapshots().iter().filter(|one| one.sequence <= last).count();
+        let snapshots = there.iter().filter(|one| **one <= last).count();
         let note = Note::Verified { host: host.clone(), newest, snapshots: snapshots as u64, read_bytes };
         let noted = self.say(run, &host, &note, "that it is well is not noted in its log");
         self.sign(run, &host);
@@ -290,20 +290,34 @@ impl Verify<'_> {
     }
 }
 
+/// Those that were there, one after the other: each is locked while it is read.
 fn verify(
     run: &mut Run,
     place: &HostHistory,
     log: &Log,
     defects: &mut Defects,
     seen: &mut Seen,
-) -> Result<(), Failed> {
+) -> Result<Vec<u64>, Failed> {
     let total = log.snapshots().iter().map(|snapshot| snapshot.entries).sum();
     let task = run.console().task(&format!("reading {}", place.host()), Amount::Items(Some(total)));
+    let mut there = Vec::new();
     for snapshot in log.snapshots() {
+        let _reading = match place.read_lock(snapshot) {
+            Ok(reading) => Some(reading),
+            // Since the log was read: it is not there any more.
+            Err(history::Error::Pruned { .. }) => continue,
+            Err(error) if is_missing(&error) => None,
+            Err(error) => return Err(Trouble::history(place.host())(error).into()),
+        };
         one(run, place, snapshot, defects, seen, &task)?;
         run.report().count("snapshots", 1);
+        there.push(snapshot.sequence);
     }
-    Ok(())
+    Ok(there)
+}
+
+fn is_missing(error: &history::Error) -> bool {
+    matches!(error, history::Error::Folder(error) if error.is_not_found())
 }
 
 /// One snapshot: its manifest against the log, its tree against its manifest.
@@ -316,12 +330,10 @@ fn one(
     task: &Task,
 ) -> Result<(), Failed> {
     let host = place.host();
-    let missing =
-        |error: &history::Error| matches!(error, history::Error::Folder(error) if error.is_not_found());
     let at = || Trouble::history(host);
     let manifest = match place.open_manifest(snapshot) {
         Ok(manifest) => manifest,
-        Err(error) if missing(&error) || error.is_damage() => {
+        Err(error) if is_missing(&error) || error.is_damage() => {
             let text = Failed::from(at()(error)).chain();
             defects.add(run, What::Record, (host, Some(snapshot)), None, &text);
             return Ok(());
@@ -330,7 +342,7 @@ fn one(
     };
     let tree = match place.tree(snapshot) {
         Ok(tree) => tree,
-        Err(error) if missing(&error) => {
+        Err(error) if is_missing(&error) => {
             defects.add(run, What::Files, (host, Some(snapshot)), None, "its files are missing");
             seen.all_bad();
             return Ok(());

@@ -1,9 +1,10 @@
 //! A group that may read the history of one host, with real accounts: what its members reach, and what nobody else does.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use pipeline_tests::verbs::Hear;
 use pipeline_tests::{Host, Options, Outcome, Scratch, settings};
@@ -118,6 +119,64 @@ fn a_group_reads_the_history_of_its_host_the_old_and_the_new_and_no_others() {
     for file in files.iter().chain(&world.files(&world.web01)) {
         assert!(!world.may(&reader, "cat", file), "{} after", file.display());
     }
+}
+
+/// Locks alone what can be opened, names it, and keeps it until its input ends.
+const LOCK_ALL: &str = r#"
+while read -r path; do
+    if { exec {open}<"$path"; } 2>/dev/null && flock -n -x $open; then echo "$path"; fi
+done < <(find "$0" -maxdepth 2)
+echo end
+read -r _
+"#;
+
+/// Everything that `account` can lock of this history, locked until the child is waited for.
+fn lock_all(account: &str, history: &Path) -> (Child, Vec<PathBuf>) {
+    let mut child = Command::new("runuser");
+    child.args(["-u", account, "--", "bash", "-c", LOCK_ALL]).arg(history);
+    let mut child = child.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let locked = lines.take_while(|line| line != "end").map(PathBuf::from).collect();
+    (child, locked)
+}
+
+fn end(mut child: Child) {
+    drop(child.stdin.take());
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_member_of_the_readers_who_locks_all_that_it_can_open_holds_up_no_push() {
+    let test = "a_member_of_the_readers_who_locks_all_that_it_can_open_holds_up_no_push";
+    if !rig::is_root_or_skipped(test) {
+        return;
+    }
+    let world = World::new();
+    let reader = world.account("reader");
+    world.add(&world.web01, &["--readers", &reader]).expect_code(&[0]).unwrap();
+    assert_eq!(Outcome::of(&mut world.scratch.snapshotter(&["verify"])).unwrap().code, 0);
+    assert_eq!(Outcome::of(&mut world.scratch.snapshotter(&["prune", "--plan"])).unwrap().code, 0);
+    let web01 = world.scratch.history("web01");
+    let lock = web01.join(".lock");
+    for account in [&world.scratch.names.ice, &reader] {
+        let (child, locked) = lock_all(account, &web01);
+        let is_tree = |path: &&PathBuf| path.ends_with("tree");
+        let snapshot = locked.iter().find(is_tree).and_then(|tree| tree.parent()).unwrap();
+        assert!(locked.iter().any(|path| path == snapshot), "control: snapshots can be locked: {locked:?}");
+        assert!(!locked.iter().any(|path| path.ends_with(".lock")), "{locked:?}");
+        rig::file(&world.web01.roots[0].join("secret"), account.as_bytes());
+        world.push();
+        assert_eq!(Outcome::of(&mut world.scratch.snapshotter(&["prune", "--plan"])).unwrap().code, 0);
+        end(child);
+    }
+    // The control: a lock that can be opened is taken, and the next who writes closes it.
+    fs::set_permissions(&lock, fs::Permissions::from_mode(0o640)).unwrap();
+    let (child, locked) = lock_all(&world.scratch.names.ice, &web01);
+    assert!(locked.contains(&lock), "{locked:?}");
+    end(child);
+    rig::file(&world.web01.roots[0].join("secret"), b"again");
+    world.push();
+    assert_eq!(fs::metadata(&lock).unwrap().mode() & 0o7777, 0o600);
 }
 
 #[test]

@@ -9,17 +9,11 @@ use crate::again::{again, folder};
 use crate::scratch::{name, scratch};
 
 #[test]
-fn one_holder_alone_or_many_readers() {
+fn a_lock_has_one_holder() {
     let s = scratch();
     let alone = s.dir.try_lock(name("lock")).unwrap().expect("free");
     assert!(s.dir.try_lock(name("lock")).unwrap().is_none());
-    assert!(s.dir.try_lock_shared(name("lock")).unwrap().is_none());
     drop(alone);
-    let one = s.dir.lock_shared(name("lock")).unwrap();
-    let two = s.dir.try_lock_shared(name("lock")).unwrap();
-    assert!(two.is_some());
-    assert!(s.dir.try_lock(name("lock")).unwrap().is_none());
-    drop((one, two));
     assert!(s.dir.try_lock(name("lock")).unwrap().is_some());
 }
 
@@ -29,6 +23,80 @@ fn a_lock_through_a_symlink_is_refused() {
     std::os::unix::fs::symlink("elsewhere", s.at("lock")).unwrap();
     assert!(s.dir.try_lock(name("lock")).unwrap_err().is_escape());
     assert!(!s.at("elsewhere").exists());
+}
+
+#[test]
+fn a_folder_is_locked_itself_by_one_or_by_many_together() {
+    let s = scratch();
+    for folder in ["one", "other"] {
+        std::fs::create_dir(s.at(folder)).unwrap();
+    }
+    let shared = || s.dir.try_lock_folder_shared(name("one")).unwrap();
+    let (one, two) = (shared(), shared());
+    assert!(one.is_some() && two.is_some());
+    assert!(s.dir.try_lock_folder(name("one")).unwrap().is_none());
+    assert!(s.dir.try_lock_folder(name("other")).unwrap().is_some());
+    drop((one, two));
+    let alone = s.dir.try_lock_folder(name("one")).unwrap().expect("free");
+    assert!(shared().is_none());
+    assert!(s.dir.try_lock_folder(name("one")).unwrap().is_none());
+    drop(alone);
+    assert!(shared().is_some());
+    assert_eq!(std::fs::read_dir(s.at("one")).unwrap().count(), 0, "nothing was made in it");
+    std::os::unix::fs::symlink("one", s.at("link")).unwrap();
+    assert!(s.dir.try_lock_folder_shared(name("link")).unwrap_err().is_escape());
+    assert!(s.dir.try_lock_folder(name("none")).unwrap_err().is_not_found());
+}
+
+/// Opened under its old name, and locked when it is somewhere else: without the look at the name, that would be a lock of what is gone.
+#[test]
+fn a_folder_that_moves_between_the_open_and_the_lock_is_not_there_any_more() {
+    let s = scratch();
+    let (there, away) = (s.at("there"), s.at("away"));
+    std::fs::create_dir(&there).unwrap();
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let mover = scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                if let Some(alone) = s.dir.try_lock_folder(name("there")).unwrap() {
+                    std::fs::rename(&there, &away).unwrap();
+                    drop(alone);
+                    std::fs::rename(&away, &there).unwrap();
+                }
+            }
+        });
+        let began = Instant::now();
+        let mut gone = 0;
+        while began.elapsed() < Duration::from_secs(1) {
+            match s.dir.try_lock_folder_shared(name("there")) {
+                // Held: whoever moves it only does so with the lock.
+                Ok(Some(_held)) => assert!(there.exists(), "control: held, and moved"),
+                Ok(None) => {}
+                Err(error) => gone += u32::from(error.is_not_found()),
+            }
+        }
+        is_over.store(true, Ordering::Relaxed);
+        mover.join().unwrap();
+        assert!(gone > 0, "it never was away");
+    });
+}
+
+#[test]
+fn a_private_lock_is_closed_to_others_also_while_one_of_them_holds_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let s = scratch();
+    let mode = || std::fs::metadata(s.at("lock")).unwrap().permissions().mode() & 0o7777;
+    let other = s.dir.try_lock(name("lock")).unwrap().expect("free");
+    std::fs::set_permissions(s.at("lock"), std::fs::Permissions::from_mode(0o640)).unwrap();
+    assert!(s.dir.try_lock_private(name("lock")).unwrap().is_none());
+    assert_eq!(mode(), 0o600);
+    drop(other);
+    let held = s.dir.try_lock_private(name("lock")).unwrap();
+    assert!(held.is_some() && s.dir.try_lock_private(name("lock")).unwrap().is_none());
+    drop(held);
+    std::fs::remove_file(s.at("lock")).unwrap();
+    assert!(s.dir.try_lock_private(name("lock")).unwrap().is_some());
+    assert_eq!(mode(), 0o600);
 }
 
 #[test]

@@ -4,5 +4,6 @@
 
 mod grants;
 mod layout;
+mod locks;
 mod log;
 mod scratch;

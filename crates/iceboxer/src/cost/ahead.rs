@@ -5,7 +5,7 @@ use history::History;
 
 use super::budget::Addition;
 use super::stock::{lengths, lengths_of_image};
-use crate::build::wanted;
+use crate::build::{log_to_read, wanted};
 use crate::image::survey::survey;
 use crate::plan::Again;
 use crate::standing::Standing;
@@ -20,8 +20,7 @@ pub(crate) fn ahead<'a>(standing: Standing<'a>, history: &History, hosts: &[Host
 
 fn of_host<'a>(standing: Standing<'a>, history: &History, host: &HostId) -> Option<Vec<Addition<'a>>> {
     let history = history.host(host).ok()?;
-    let _reading = history.read_lock().ok()?;
-    let log = history.log().ok()?;
+    let (log, _reading) = log_to_read(&history, standing.plan.scope).ok()?;
     let newest = log.latest()?;
     let plan = standing.plan;
     let is_reused = |target: &Target| {

@@ -73,6 +73,7 @@ impl Failure for ImageError {
         match self {
             ImageError::History(history::Error::NoHost { .. } | history::Error::NoSnapshot { .. })
             | ImageError::Segments { .. } => Exit::USAGE,
+            ImageError::History(history::Error::Locked { .. }) => Exit::BUSY,
             ImageError::History(error) if error.is_damage() => Exit::DAMAGED,
             ImageError::Stranger { .. } => Exit::DAMAGED,
             ImageError::Root { .. } | ImageError::NoManifest { .. } => Exit::SNAPSHOT_DIFFERS,

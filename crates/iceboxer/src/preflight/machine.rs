@@ -13,7 +13,7 @@ use super::checks::{
     NO_STAGING_ROOM,
 };
 use super::finding::Finding;
-use crate::build::{room_needed, wanted};
+use crate::build::{log_to_read, room_needed, wanted};
 use crate::image::ImageError;
 use crate::image::survey::survey;
 use crate::ledger::LedgerState;
@@ -60,8 +60,7 @@ fn largest(path: &Path, scope: Scope, findings: &mut Vec<Finding>) -> Result<Nee
     for host in history.hosts().map_err(ImageError::from)? {
         let size = || -> Result<u64, ImageError> {
             let history = history.host(&host)?;
-            let _reading = history.read_lock()?;
-            let log = history.log()?;
+            let (log, _reading) = log_to_read(&history, scope)?;
             let snapshots = wanted(&log, scope);
             if snapshots.is_empty() { Ok(0) } else { Ok(survey(&history, snapshots)?.image_bytes_max) }
         };

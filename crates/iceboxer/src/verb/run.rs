@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use signing::Signer;
 use vault::stamp::utc_text;
 
-use crate::build::{build, wanted};
+use crate::build::{build, log_to_read, wanted};
 use crate::certificate::Recipient;
 use crate::cost::ahead::ahead;
 use crate::cost::budget::Addition;
@@ -142,10 +142,9 @@ impl<'a> Icing<'a, '_> {
         let host = history.host();
         let place = self.staging.host(host)?;
         let waiting = self.go_on(&place)?;
-        // From before the log is read: what it names must be there until the image is made.
-        let reading = history.read_lock().map_err(ImageError::from)?;
         let present = strangers::present(history).map_err(ImageError::from)?;
-        let log = history.log().map_err(ImageError::from)?;
+        // What goes into the image must be there until it is made. What a prune wants of it waits.
+        let (log, reading) = log_to_read(history, self.plan.scope).map_err(ImageError::from)?;
         strangers::require_none(&present, &log)?;
         let Some(newest) = log.latest() else {
             self.console.info(&format!("{host}: no snapshot yet"));

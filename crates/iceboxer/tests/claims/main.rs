@@ -15,6 +15,7 @@ mod ledger;
 mod locks;
 mod preflight;
 mod prove_lock;
+mod reading;
 mod restart;
 mod reuse;
 mod rig;

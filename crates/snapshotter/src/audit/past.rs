@@ -159,7 +159,6 @@ pub(crate) fn child(settings: &Settings) -> Result<Exit, Failed> {
 fn of(history: &History, host: &HostId, iced: &[String], signed: &Signed, now: i64) -> Past {
     let mut past = Past { host: host.to_string(), ..Past::default() };
     let read = history.host(host).and_then(|place| {
-        let _reading = place.read_lock()?;
         let log = place.log()?;
         past.same = same(&log, iced);
         past.grant = log.grant().map(|open| {
@@ -215,6 +214,10 @@ fn tell(past: &mut Past, place: &HostHistory, log: &Log, now: i64) -> history::R
     let there: BTreeSet<String> =
         names.iter().filter_map(|name| Some(layout::snapshot_of_folder(name)?.to_string())).collect();
     for gone in snapshots.iter().filter(|one| !there.contains(one.name.as_str())) {
+        // Since the log was read: it need not be there any more.
+        if matches!(place.read_lock(gone), Err(history::Error::Pruned { .. })) {
+            continue;
+        }
         past.missing += 1;
         if past.missing_names.len() < NAMED_MAX {
             past.missing_names.push(gone.name.to_string());
@@ -226,6 +229,7 @@ fn tell(past: &mut Past, place: &HostHistory, log: &Log, now: i64) -> history::R
         _ => None,
     });
     match pair.map(|(older, newer)| older_files(past, place, older, newer)) {
+        Some(Err(history::Error::Pruned { .. })) => Ok(()),
         // What is gone is told already.
         Some(Err(history::Error::Folder(error))) if error.is_not_found() => Ok(()),
         Some(answer) => answer,
@@ -240,6 +244,7 @@ fn older_files(
     older: &Snapshot,
     newer: &Snapshot,
 ) -> history::Result<()> {
+    let _reading = place.read_lock(older)?;
     let changed = changed(place, older, newer)?;
     let tree = place.tree(older)?;
     for (path, content) in changed {

@@ -161,9 +161,8 @@ impl<'a> Mender<'a> {
         by.or(is_nobodys.then_some(Healer::Nobody))
     }
 
-    /// What is healed need not be kept. A reader may have its inode in mind, so not while there is one: the next run does it then.
+    /// What is healed need not be kept. Who reads it has it open; who has its inode in mind knows it by its time, too.
     fn forget(&self, log: &mut LogAppender) -> Result<u64, Fault> {
-        let Some(_unread) = self.history.removal_lock()? else { return Ok(0) };
         let bytes = self.aside.forget_rotten(log.log().rotten())?;
         if bytes > 0 {
             log.append(Event::Freed { bytes }, Utc::now())?;

@@ -200,7 +200,9 @@ fn give(gate: &Dir, group: u32) -> durable::Result<()> {
             put(&dir, &folder)?;
         }
         for name in dir.names()? {
-            if path.is_empty() && name == layout::WRITER.as_bytes() {
+            // Whoever can open a lock file can hold it: those of who writes and who prunes.
+            let is_above = path.is_empty() || path == layout::PRUNE.as_bytes();
+            if is_above && name == layout::WRITER.as_bytes() {
                 continue;
             }
             let known = Name::new(&name)?;

@@ -13,11 +13,11 @@ use formats::records::Record;
 use formats::records::log::Event;
 use formats::records::plan::{PlannedSnapshot, PrunePlan};
 use formats::records::standing::StandingRecord;
-use history::{HostHistory, Log, LogAppender, Snapshot};
+use history::{HostHistory, Log, LogAppender, Snapshot, SnapshotName};
 use sandbox::{Confinement, Profile, Threads};
 
 use super::bases::{self, Jail};
-use super::judge::{Facts, Fate, Last, Refusal, SameLog, Scope, judge};
+use super::judge::{Facts, Fate, Guard, Last, Refusal, SameLog, Scope, judge};
 use super::outcome::{Outcome, Spared};
 use super::plans::{Numbered, Plans};
 use super::settings::PruneSettings;
@@ -33,9 +33,9 @@ use crate::trouble::Trouble;
 use crate::views::{self, Views};
 use crate::{sign, standing, turn};
 
-/// How long it is waited for whoever writes or reads.
+/// How long it is waited for whoever writes.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// So many snapshots go while the locks are held; and then whoever waits for them gets so much time.
+/// So many snapshots go while the lock is held; and then whoever waits for it gets so much time.
 const TURN: usize = 8;
 const BREATH: Duration = Duration::from_millis(200);
 const OPEN_FILES: u64 = 1024;
@@ -162,15 +162,12 @@ impl Desk<'_> {
         let due: Vec<Numbered> = plans.open_ones().filter(|one| has_waited(one)).cloned().collect();
         if due.is_empty() && present.left(&log).is_empty() {
             // What is odd is told also by a run that has nothing to do.
-            outcome.judged(self.judge(
-                &log,
-                plans,
-                &present,
-                Scope::Execute { planned: &HashSet::new() },
-                0,
-            )?);
+            let none = HashSet::new();
+            let scope = Scope::Execute { planned: &none, read: &none };
+            outcome.judged(self.judge(&log, plans, &present, scope, 0)?);
         } else {
-            while self.remove(plans, &due, outcome)? == More::Yes {
+            let mut read = HashSet::new();
+            while self.remove(plans, &due, &mut read, outcome)? == More::Yes {
                 sleep(BREATH);
             }
             // Before the trash is emptied, which may take hours. Also when nothing went, for what a killed run removed.
@@ -182,39 +179,48 @@ impl Desk<'_> {
         self.empty_trash(outcome)
     }
 
-    /// Removes a few, under both locks, for as long as their renames take. All is asked anew each time.
-    fn remove(&self, plans: &Plans, due: &[Numbered], outcome: &mut Outcome) -> Result<More, Trouble> {
+    /// Removes a few under the lock of whoever writes, for as long as their renames take, each under its own lock. All is asked anew each time. What
+    /// somebody reads is added to `read`, and asked for no more: it must not count among those that go.
+    fn remove(
+        &self,
+        plans: &Plans,
+        due: &[Numbered],
+        read: &mut HashSet<u64>,
+        outcome: &mut Outcome,
+    ) -> Result<More, Trouble> {
         let host = self.history.host();
-        let (alone, unread) = turn::remove_within(&self.history, PATIENCE)?;
+        let alone = turn::write_within(&self.history, PATIENCE)?;
         let mut log = LogAppender::open(&self.history, &alone).map_err(Trouble::history(host))?;
         let present = Present::look(&self.history).map_err(self.at("looking at"))?;
         self.require_no_stranger(&present, log.log())?;
-        if log.log().hold().is_none() {
-            for name in present.left(log.log()) {
-                trash::throw_away(&self.history, &name).map_err(self.at("tidying"))?;
-            }
-        }
+        let left = if log.log().hold().is_none() { self.tidy(&present, log.log())? } else { Vec::new() };
         let planned = due.iter().flat_map(|one| one.plan.remove.iter().map(move |planned| (planned, one)));
         let planned: Vec<(&PlannedSnapshot, &Numbered)> = planned.collect();
         let sequences: HashSet<u64> = planned.iter().map(|(planned, _)| planned.sequence).collect();
         let snapshots = log.log().snapshots().to_vec();
         let removed = u32::try_from(outcome.removed.len()).unwrap_or(u32::MAX);
-        let fates =
-            self.judge(log.log(), plans, &present, Scope::Execute { planned: &sequences }, removed)?;
+        let scope = Scope::Execute { planned: &sequences, read };
+        let fates = self.judge(log.log(), plans, &present, scope, removed)?;
         let Some(fates) = outcome.judged(fates) else { return Ok(More::No) };
-        outcome.spared.clear();
+        outcome.spared = left;
         let (before, mut more) = (outcome.removed.len(), More::No);
         for (snapshot, fate) in snapshots.iter().zip(fates) {
             let plan = planned.iter().find(|(planned, _)| is_the_same(planned, snapshot));
             match (fate, plan) {
                 (Fate::Goes, Some(_)) if outcome.removed.len() - before >= TURN => more = More::Yes,
                 (Fate::Goes, Some((_, plan))) => {
+                    let unread = self.history.removal_lock(&snapshot.name).map_err(Trouble::history(host))?;
+                    let Some(_unread) = unread else {
+                        read.insert(snapshot.sequence);
+                        more = More::Yes;
+                        continue;
+                    };
                     log.append(event(snapshot, &plan.plan), Utc::now()).map_err(Trouble::history(host))?;
                     outcome.removed.push(snapshot.name.to_string());
                     trash::throw_away(&self.history, &snapshot.name).map_err(self.at("tidying"))?;
                 }
                 (Fate::Spared(guard), Some(_)) => {
-                    outcome.spared.push(Spared { name: snapshot.name.to_string(), why: guard.to_string() });
+                    outcome.spared.push(Spared::by(&guard, &snapshot.name));
                 }
                 _ => {}
             }
@@ -222,8 +228,20 @@ impl Desk<'_> {
         if outcome.removed.len() > before {
             self.publish(log.log())?;
         }
-        drop((unread, alone));
+        drop(alone);
         Ok(more)
+    }
+
+    /// Moves what the log calls pruned and is still in its place, for the run that did so was killed. Tells what somebody reads meanwhile.
+    fn tidy(&self, present: &Present, log: &Log) -> Result<Vec<Spared>, Trouble> {
+        let mut left = Vec::new();
+        for name in present.left(log) {
+            match self.history.removal_lock(&name).map_err(Trouble::history(self.history.host()))? {
+                Some(_unread) => trash::throw_away(&self.history, &name).map_err(self.at("tidying"))?,
+                None => left.push(Spared::by(&Guard::Read, &name)),
+            }
+        }
+        Ok(left)
     }
 
     /// Holds no lock but that of the plans.
@@ -256,10 +274,8 @@ impl Desk<'_> {
         plans.finish(is_seen(&log))?;
         let open = plans.named();
         let fates = self.judge(&log, plans, &present, Scope::Plan { open: &open }, 0)?;
-        let (stays, refused) = match &fates {
-            Ok(_) => (false, None),
-            Err(refusal) => (refusal.stays(), Some(refusal.to_string())),
-        };
+        let stays = fates.as_ref().is_err_and(Refusal::stays);
+        let refused = fates.as_ref().err().map(ToString::to_string);
         if refused.is_some() {
             plans.finish(|_| true)?;
         }
@@ -295,7 +311,6 @@ impl Desk<'_> {
     /// The log, and what lies there; refused if that is more than the log knows.
     fn survey(&self) -> Result<Survey, Trouble> {
         let at = || Trouble::history(self.history.host());
-        let _reading = self.history.read_lock().map_err(at())?;
         // An ingest may commit at any moment: what is strange is looked for before the log is read, what is missing after that.
         let before = Present::look(&self.history).map_err(self.at("looking at"))?;
         let log = self.history.log().map_err(at())?;
@@ -306,10 +321,8 @@ impl Desk<'_> {
 
     fn require_no_stranger(&self, present: &Present, log: &Log) -> Result<(), Trouble> {
         let host = || self.history.host().clone();
-        match present.stranger(log) {
-            Some(name) => Err(Trouble::Stranger { host: host(), what: name.to_string() }),
-            None => Ok(()),
-        }
+        let stranger = |name: &SnapshotName| Trouble::Stranger { host: host(), what: name.to_string() };
+        present.stranger(log).map_or(Ok(()), |name| Err(stranger(name)))
     }
 
     fn judge(

@@ -63,8 +63,8 @@ pub(crate) enum SameLog {
 pub(crate) enum Scope<'a> {
     /// All but those that a plan which waits names already.
     Plan { open: &'a HashSet<u64> },
-    /// Those that plans name which have waited.
-    Execute { planned: &'a HashSet<u64> },
+    /// Those that plans name which have waited. Some of these were found to be read.
+    Execute { planned: &'a HashSet<u64>, read: &'a HashSet<u64> },
 }
 
 /// Why nothing at all of a history goes.
@@ -104,6 +104,7 @@ pub(crate) enum Guard {
     },
     Base,
     NotIced,
+    Read,
     Floor,
     Cap,
     /// A plan that waits names it.
@@ -233,7 +234,7 @@ fn verify(facts: &Facts<'_>) -> Option<Refusal> {
 fn guard(facts: &Facts<'_>, scope: Scope<'_>, snapshot: &Snapshot) -> Option<Guard> {
     let (log, sequence) = (facts.log, snapshot.sequence);
     let is = |other: Option<&Snapshot>| other.is_some_and(|other| other.sequence == sequence);
-    if let Scope::Execute { planned } = scope
+    if let Scope::Execute { planned, .. } = scope
         && !planned.contains(&sequence)
     {
         return Some(Guard::NotPlanned);
@@ -256,6 +257,7 @@ fn guard(facts: &Facts<'_>, scope: Scope<'_>, snapshot: &Snapshot) -> Option<Gua
     }
     match scope {
         Scope::Plan { open } if open.contains(&sequence) => Some(Guard::Waits),
+        Scope::Execute { read, .. } if read.contains(&sequence) => Some(Guard::Read),
         _ => None,
     }
 }
@@ -306,6 +308,7 @@ impl fmt::Display for Guard {
             Guard::Held { reason } => return write!(f, "on hold: {reason}"),
             Guard::Base => "a push may build on it",
             Guard::NotIced => "nothing as new is off-site in every vault",
+            Guard::Read => "somebody reads it",
             Guard::Floor => "one of the last that are kept in any case",
             Guard::Cap => "enough for one run",
             Guard::Waits => "a plan that waits names it",

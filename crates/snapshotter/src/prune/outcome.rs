@@ -1,8 +1,9 @@
 //! What came of one history's prune, as one line of JSON from the confined process to the one that started it.
 
+use history::SnapshotName;
 use serde::{Deserialize, Serialize};
 
-use super::judge::{Fate, Refusal};
+use super::judge::{Fate, Guard, Refusal};
 
 /// What came of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +44,12 @@ pub(crate) enum Why {
     Odd,
     /// The history is not what it should be.
     Damaged,
+}
+
+impl Spared {
+    pub(super) fn by(guard: &Guard, name: &SnapshotName) -> Self {
+        Self { name: name.to_string(), why: guard.to_string() }
+    }
 }
 
 impl Outcome {

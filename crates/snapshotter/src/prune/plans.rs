@@ -61,7 +61,7 @@ impl Plans {
         let host = history.host().clone();
         let at = || Trouble::folder(format!("opening the plans of {host}"));
         let dir = history.dir().make_dir_or_open(layout::PRUNE, 0o750).map_err(at())?;
-        let lock = dir.try_lock(LOCK).map_err(at())?;
+        let lock = dir.try_lock_private(LOCK).map_err(at())?;
         let alone = lock.ok_or_else(|| Trouble::Busy { host: host.clone() })?;
         dir.remove_unfinished().map_err(at())?;
         let mut all = Vec::new();

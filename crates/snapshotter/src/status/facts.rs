@@ -166,7 +166,6 @@ impl<'a> Looking<'a> {
             Err(history::Error::NoHost { .. }) => return Ok((None, None)),
             place => place.map_err(Trouble::history(host))?,
         };
-        let _reading = place.read_lock().map_err(Trouble::history(host))?;
         let log = place.log().map_err(Trouble::history(host))?;
         let bytes = match (self.sizes, log.latest()) {
             (Sizes::Count, Some(newest)) => {

@@ -46,7 +46,6 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, asked: &Asked<'_>) -> Resu
     let mut told = Vec::new();
     for host in hosts(&history, asked.host)? {
         let place = history.host(&host).map_err(Trouble::history(&host))?;
-        let _reading = place.read_lock().map_err(Trouble::history(&host))?;
         // Before the log: see `verify`.
         let present = present(&place)?;
         match place.log() {
@@ -87,6 +86,10 @@ fn missing(run: &mut Run, place: &HostHistory, log: &Log, defects: &mut Defects)
             (manifests.as_ref(), layout::manifest_file(&snapshot.name), "its manifest is missing"),
         ] {
             if !is_there(dir, &name).map_err(at())? {
+                // Since the log was read.
+                if matches!(place.read_lock(snapshot), Err(history::Error::Pruned { .. })) {
+                    break;
+                }
                 defects.add(run, What::Record, (place.host(), Some(snapshot)), None, what);
             }
         }

@@ -27,7 +27,7 @@ const PIECE_BYTES: usize = 1 << 20;
 /// What one reading of a history has seen: contents hashed so far, by inode, as one file with many names is read once.
 #[derive(Debug)]
 pub(super) struct Seen {
-    hashes: HashMap<(u64, u64), ContentHash>,
+    hashes: HashMap<Inode, ContentHash>,
     read_bytes: u64,
     pace: Pace,
     /// What is read.
@@ -38,6 +38,21 @@ pub(super) struct Seen {
     noted: BTreeSet<ContentHash>,
     /// Contents of the other defects; as many as can be asked for at once.
     lost: BTreeSet<ContentHash>,
+}
+
+/// A file that was read. What is pruned or mended meanwhile gives its number to another file, but that one was written later: nobody sets the time of
+/// a file in a tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Inode {
+    device: u64,
+    number: u64,
+    written: (i64, u32),
+}
+
+impl Inode {
+    fn of(stat: &Stat) -> Self {
+        Self { device: stat.device, number: stat.inode, written: (stat.mtime_seconds, stat.mtime_nanos) }
+    }
 }
 
 /// Reading went wrong; that says nothing about the snapshot.
@@ -263,13 +278,15 @@ impl Compare<'_> {
 
     /// Not being able to read one file is a defect of that file, and no reason to leave out the others.
     fn hash(&mut self, path: &RelPath, stat: &Stat) -> io::Result<ContentHash> {
-        if let Some(hash) = self.seen.hashes.get(&(stat.device, stat.inode)) {
+        if let Some(hash) = self.seen.hashes.get(&Inode::of(stat)) {
             return Ok(*hash);
         }
         let file = self.files.folder(path.parent())?.open_read(Name::new(path.file_name())?)?;
+        // It may be another one by now.
+        let inode = Inode::of(&Stat::of(&file)?);
         let (hash, bytes) = hash(file, &mut self.seen.pace)?;
         self.seen.read_bytes += bytes;
-        self.seen.hashes.insert((stat.device, stat.inode), hash);
+        self.seen.hashes.insert(inode, hash);
         Ok(hash)
     }
 
@@ -357,5 +374,27 @@ fn hash(mut file: File, pace: &mut Pace) -> io::Result<(ContentHash, u64)> {
         hasher.update(data);
         bytes += data.len() as u64;
         pace.step(data.len() as u64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_with_the_number_of_one_that_is_gone_is_another_and_a_new_name_makes_no_other() {
+        let scratch = tempfile::tempdir().unwrap();
+        std::fs::write(scratch.path().join("file"), "x").unwrap();
+        let dir = Dir::open_root(scratch.path()).unwrap();
+        let look = || dir.stat(Name::literal("file")).unwrap();
+        let before = look();
+        std::fs::hard_link(scratch.path().join("file"), scratch.path().join("name")).unwrap();
+        assert_eq!(Inode::of(&look()), Inode::of(&before));
+        for later in [
+            Stat { mtime_nanos: before.mtime_nanos ^ 1, ..before },
+            Stat { mtime_seconds: before.mtime_seconds + 1, ..before },
+        ] {
+            assert!(later.is_same_file(&before) && Inode::of(&later) != Inode::of(&before));
+        }
     }
 }

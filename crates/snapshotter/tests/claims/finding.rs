@@ -144,8 +144,7 @@ fn one_host_does_not_stop_the_search_of_the_others() {
         fs::create_dir(world.path(&format!("history/{host}"))).unwrap();
     }
     fs::write(world.path("history/bbb/log"), "no log\n").unwrap();
-    fs::write(world.path("history/bbb/.readers"), "").unwrap();
-    for name in ["aaa", "bbb", "bbb/log", "bbb/.readers"] {
+    for name in ["aaa", "bbb", "bbb/log"] {
         crate::world::give_away(&world.path(&format!("history/{name}")));
     }
     let ended = world.run(&["--json", "find", "a.conf"]);

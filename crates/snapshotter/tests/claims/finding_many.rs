@@ -44,7 +44,6 @@ fn entries(files: usize) -> Vec<Entry> {
 fn history(world: &World, snapshots: u64, files: usize) -> u64 {
     let folder = world.path("history/web01/manifests");
     fs::create_dir_all(&folder).unwrap();
-    fs::write(world.path("history/web01/.readers"), "").unwrap();
     let host = History::open(&world.path("history")).unwrap().host(&HostId::parse("web01").unwrap()).unwrap();
     let alone = host.write_lock().unwrap().unwrap();
     let mut log = LogAppender::open(&host, &alone).unwrap();
@@ -93,7 +92,7 @@ fn history(world: &World, snapshots: u64, files: usize) -> u64 {
         )
         .unwrap();
     }
-    for name in ["", "/log", "/.readers", "/.lock"] {
+    for name in ["", "/log", "/.lock"] {
         let path = world.path(&format!("history/web01{name}"));
         give_away(&path);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();

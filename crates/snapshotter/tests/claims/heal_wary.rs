@@ -7,6 +7,7 @@ use formats::HostId;
 
 use crate::heal::{assert_healed, flip, hash, precious, state, unchanged, world};
 use crate::kill::{inject_into, injected, strace};
+use crate::pruned::place;
 use crate::push::Push;
 use crate::world::World;
 
@@ -121,4 +122,23 @@ fn a_size_that_a_damaged_manifest_names_takes_no_good_file_out_of_any_snapshot()
     for n in 1..=4 {
         state(n).assert_tree(&world.tree(usize::from(n)));
     }
+}
+
+/// A reader that is stopped for hours holds up neither the look, nor the push that heals.
+#[test]
+fn what_somebody_reads_is_healed_all_the_same() {
+    let world = world(3);
+    let (place, log) = (place(&world), world.log());
+    let _reading: Vec<_> = log.snapshots().iter().map(|one| place.read_lock(one).unwrap()).collect();
+    flip(&world, 1, "copy");
+    assert_eq!(world.run(&["verify", "--repair"]).code, 29);
+    assert_eq!(world.published().wanted, vec![hash()]);
+    world.seal(4, &unchanged(4, 3).bytes());
+    world.ingest(0);
+    for n in 1..=3 {
+        state(n).assert_tree(&world.tree(usize::from(n)));
+    }
+    assert_eq!(world.run(&["verify"]).code, 0);
+    assert!(world.published().wanted.is_empty() && world.log().rotten().is_empty());
+    assert_eq!(fs::read_dir(world.path("history/web01/.rot")).unwrap().count(), 0, "nothing is kept for it");
 }

@@ -28,6 +28,7 @@ mod memory;
 mod prune;
 mod prune_doubts;
 mod prune_kill;
+mod prune_readers;
 mod prune_steps;
 mod pruned;
 mod push;

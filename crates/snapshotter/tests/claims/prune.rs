@@ -286,23 +286,6 @@ fn an_ingest_waits_for_no_removal() {
 }
 
 #[test]
-fn a_reader_at_work_is_waited_for() {
-    let world = planned(3, &with("keep_min = 1"));
-    let place = place(&world);
-    let reading = place.read_lock().unwrap();
-    let mut pruning = world.command(&["prune", "--execute"]).spawn().unwrap();
-    std::thread::sleep(Duration::from_millis(1_500));
-    assert_eq!(sequences(&world).len(), 3);
-    assert!(pruning.try_wait().unwrap().is_none());
-    // Whoever waits for readers holds up no writer.
-    world.seal(4, &Push::delta(4, &state(3), &state(4)).bytes());
-    world.ingest(0);
-    drop(reading);
-    assert!(pruning.wait().unwrap().success());
-    assert_eq!(sequences(&world), [3, 4]);
-}
-
-#[test]
 fn a_hold_is_told_by_all_who_list_and_needs_a_reason() {
     let world = world(2, NOTHING);
     let name = first_of(&world);

@@ -215,13 +215,12 @@ fn fleet(hosts: u32, pushes: u64) -> World {
         let place = history.host_or_new(&HostId::parse(&host).unwrap()).unwrap();
         give_away(&world.path(&format!("history/{host}")));
         let alone = place.write_lock().unwrap().unwrap();
-        drop(place.read_lock().unwrap());
         let mut log = LogAppender::open(&place, &alone).unwrap();
         for sequence in 1..=pushes {
             let time = Utc::now() - TimeDelta::hours(8 * i64::try_from(pushes - sequence).unwrap());
             log.append(ingested(sequence, time), time).unwrap();
         }
-        for name in ["log", ".lock", ".readers"] {
+        for name in ["log", ".lock"] {
             give_away(&world.path(&format!("history/{host}/{name}")));
         }
     }

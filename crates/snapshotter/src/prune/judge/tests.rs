@@ -111,8 +111,13 @@ impl World {
 
     /// Sequences of what goes, if all of it is planned and has waited.
     fn goes(&self) -> Result<Vec<i64>, Refusal> {
+        self.goes_but(&HashSet::new())
+    }
+
+    /// The same while some of them are read.
+    fn goes_but(&self, read: &HashSet<u64>) -> Result<Vec<i64>, Refusal> {
         let planned = (1..=SNAPSHOTS as u64).collect();
-        let fates = self.judge(Scope::Execute { planned: &planned })?;
+        let fates = self.judge(Scope::Execute { planned: &planned, read })?;
         Ok((1..).zip(fates).filter(|(_, fate)| *fate == Fate::Goes).map(|(sequence, _)| sequence).collect())
     }
 
@@ -206,10 +211,20 @@ fn a_floor_and_a_cap_hold_from_the_oldest_on() {
 }
 
 #[test]
+fn what_is_read_stays_and_takes_the_place_of_nothing_else() {
+    let mut world = World::new();
+    assert_eq!(world.goes_but(&[1, 2, 3].into()), Ok(vec![4, 5, 7]));
+    world.settings.cap = 2;
+    assert_eq!(world.goes_but(&[1, 2, 3].into()), Ok(vec![4, 5]));
+    world.settings.keep_min = 7;
+    assert_eq!(world.goes_but(&[1, 2, 3].into()), Ok(vec![4]));
+}
+
+#[test]
 fn only_what_is_planned_goes_and_what_waits_is_not_planned_again() {
     let world = World::new();
     let planned = [2, 3].into();
-    let fates = world.judge(Scope::Execute { planned: &planned }).unwrap();
+    let fates = world.judge(Scope::Execute { planned: &planned, read: &HashSet::new() }).unwrap();
     assert_eq!(fates.iter().filter(|fate| **fate == Fate::Goes).count(), 2);
     assert_eq!(fates[0], Fate::Spared(Guard::NotPlanned));
     let fates = world.judge(Scope::Plan { open: &planned }).unwrap();

@@ -83,7 +83,6 @@ fn write(bench: &Bench) -> Result<()> {
     let folder = bench.scratch.history(HOST);
     let manifests = folder.join("manifests");
     fs::create_dir_all(&manifests)?;
-    fs::write(folder.join(".readers"), "")?;
     let host = HostId::parse(HOST)?;
     let place = History::open(&bench.scratch.folder.join("history"))?.host(&host)?;
     log(&place, &manifests)?;

@@ -5,7 +5,6 @@ use std::io::{BufReader, Read, Seek, SeekFrom};
 
 use durable::{Dir, Lock, Name};
 use formats::limits::LINE_BYTES;
-use formats::manifest::ManifestReader;
 use formats::records::log_head::LogHead;
 use formats::{ContentHash, HostId, RelPath};
 
@@ -14,13 +13,8 @@ use crate::layout::{LOG, MANIFESTS, READERS, TREE, WRITER, manifest_file};
 use crate::log::reader::LogReader;
 use crate::log::state::Log;
 use crate::snapshot::Snapshot;
+use crate::stored::{Manifest, ManifestBytes, read_manifest};
 use crate::tree::Tree;
-
-/// How much of a manifest is read at a time.
-const READ_BYTES: usize = 256 * 1024;
-
-/// A manifest that is being read.
-pub type Manifest = ManifestReader<BufReader<File>>;
 
 /// The folder of one host's history, held open.
 #[derive(Debug)]
@@ -130,13 +124,17 @@ impl HostHistory {
     /// Opens a snapshot's manifest. Its root is proved when the last entry has been read, and then still has to be compared with the
     /// snapshot's.
     pub fn open_manifest(&self, snapshot: &Snapshot) -> Result<Manifest> {
-        let file = manifest_file(&snapshot.name);
-        let file = self.dir.open_dir(MANIFESTS)?.open_read(Name::new(file.as_bytes())?)?;
-        ManifestReader::new(BufReader::with_capacity(READ_BYTES, file))
-            .map_err(|source| Error::Manifest { name: snapshot.name.to_string(), source })
+        let file = self.open_manifest_file(snapshot)?;
+        read_manifest(file).map_err(|source| Error::Manifest { name: snapshot.name.to_string(), source })
     }
 
-    /// The manifest's bytes as they lie there, for whoever copies them.
+    /// The manifest's bytes, for whoever copies them.
+    pub fn open_manifest_bytes(&self, snapshot: &Snapshot) -> Result<ManifestBytes> {
+        let file = self.open_manifest_file(snapshot)?;
+        ManifestBytes::of(file).map_err(|source| Error::Manifest { name: snapshot.name.to_string(), source })
+    }
+
+    /// The file of a manifest as it lies there: [`Stored`](crate::Stored) tells how.
     pub fn open_manifest_file(&self, snapshot: &Snapshot) -> Result<File> {
         let file = manifest_file(&snapshot.name);
         Ok(self.dir.open_dir(MANIFESTS)?.open_read(Name::new(file.as_bytes())?)?)

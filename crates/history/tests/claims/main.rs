@@ -6,3 +6,4 @@ mod grants;
 mod layout;
 mod log;
 mod scratch;
+mod stored;

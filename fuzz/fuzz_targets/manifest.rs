@@ -2,6 +2,7 @@
 //! Manifests: whatever is read whole, written again, is the same file; and its difference to nothing applies to itself.
 use formats::change::{apply, diff};
 use formats::glance::Glance;
+use formats::pages::Pages;
 use formats::{Entry, ManifestReader, ManifestWriter};
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
@@ -40,6 +41,17 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         seen.push(entry);
     }
     assert!(seen.iter().eq(kept.iter().filter(|entry| entry.path.as_bytes().len() % 2 == 0)));
+    let mut turned = Vec::new();
+    let mut pages = Pages::default();
+    pages.take(&bytes, &mut wanted, &mut |entry| turned.push(entry)).expect("just written");
+    pages.finish().expect("just written");
+    assert_eq!(turned, seen);
+    let mut pages = Pages::default();
+    for page in data.chunks(data.len() / 2 + 1) {
+        if pages.take(page, &mut |_| true, &mut |_| {}).is_err() {
+            break;
+        }
+    }
     if let Ok(mut glance) = Glance::new(data, 64) {
         while let Ok(Some(_)) = glance.next(&mut |_| true) {}
     }

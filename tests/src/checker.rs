@@ -17,6 +17,7 @@ pub mod live;
 mod log;
 pub mod prints;
 pub mod spool;
+mod squeezed;
 mod tree;
 mod walk;
 

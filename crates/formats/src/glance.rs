@@ -16,6 +16,22 @@ use crate::version::Version;
 const HEAD_BYTES: usize = 3;
 const LENGTH_BYTES: usize = 4;
 
+pub(crate) const FILE_HEAD_BYTES: usize = 12;
+
+/// Refuses what is no manifest, or of another version. Versions 1 and 2 lay entries out alike.
+pub(crate) fn check_head(head: &[u8]) -> Result<(), ManifestError> {
+    let mut cursor = Cursor::new(head);
+    if cursor.bytes(MAGIC.len(), "magic").ok() != Some(MAGIC.as_slice()) {
+        return Err(ManifestError::End("not a manifest"));
+    }
+    let version =
+        Version::decode(&mut cursor).map_err(|source| ManifestError::Malformed { number: 0, source })?;
+    if version.major != Version::ONE.major {
+        VERSION.check("manifest", version)?;
+    }
+    Ok(())
+}
+
 /// Looks through one manifest.
 #[derive(Debug)]
 pub struct Glance<R> {
@@ -32,18 +48,8 @@ impl<R: Read> Glance<R> {
     pub fn new(from: R, buffer_bytes: usize) -> Result<Self, ManifestError> {
         let buffer = vec![0; buffer_bytes.max(64)];
         let mut glance = Glance { from, buffer, start: 0, end: 0, entries: 0, is_done: false };
-        let head = glance.ahead(12)?;
-        if head.get(..8) != Some(MAGIC.as_slice()) {
-            return Err(ManifestError::End("not a manifest"));
-        }
-        // Versions 1 and 2 lay entries out alike.
-        let mut cursor = Cursor::new(head.get(8..).unwrap_or_default());
-        let version =
-            Version::decode(&mut cursor).map_err(|source| ManifestError::Malformed { number: 0, source })?;
-        if version.major != Version::ONE.major {
-            VERSION.check("manifest", version)?;
-        }
-        glance.pass(12)?;
+        check_head(glance.ahead(FILE_HEAD_BYTES)?)?;
+        glance.pass(FILE_HEAD_BYTES)?;
         Ok(glance)
     }
 

@@ -1,6 +1,7 @@
 //! Every byte layout of Firn, and nothing else.
 //!
-//! A host's files become [entries](entry); sorted, they are a [manifest]. The difference between two manifests is a list of [changes](change).
+//! A host's files become [entries](entry); sorted, they are a [manifest], which the history keeps [squeezed]. The difference between two manifests is a
+//! list of [changes](change).
 //! A [push file](push) carries contents and changes; a [session] is the talk around it; [published] is what a jail tells its host,
 //! and [admission] when that host may push; [holdings] are the contents that its base has.
 //! The JSON records (snapshot log, ice record, ledger, drill record, report) live in `records`.
@@ -22,6 +23,7 @@ pub mod holdings;
 pub mod id;
 pub mod limits;
 pub mod manifest;
+pub mod pages;
 pub mod path;
 pub mod published;
 pub mod push;
@@ -29,6 +31,7 @@ pub mod push;
 pub mod records;
 pub mod schedule;
 pub mod session;
+pub mod squeezed;
 mod tally;
 pub mod version;
 

@@ -15,7 +15,7 @@ pub const MAGIC: &[u8; 8] = b"firn.man";
 /// The version that is written; 1.x, which has no flags, is read too.
 pub const VERSION: Version = Version { major: 2, minor: 0 };
 /// What stands before each entry.
-const LENGTH_BYTES: u64 = 4;
+const LENGTH_BYTES: usize = 4;
 const ROOT_PREFIX: &[u8] = b"firn manifest root 1\n";
 
 /// What a whole manifest comes to.
@@ -32,7 +32,10 @@ pub struct Summary {
 pub enum ManifestError {
     /// The stream below failed.
     #[error("manifest stream")]
-    Io(#[from] io::Error),
+    Io(#[source] io::Error),
+    /// It is kept in another form, and is damaged there.
+    #[error("squeezed manifest")]
+    Squeezed(#[source] io::Error),
     /// The file is of another version.
     #[error("manifest version")]
     Version(#[from] VersionError),
@@ -57,6 +60,16 @@ pub enum ManifestError {
     /// The end is missing or does not fit what came before.
     #[error("manifest end: {0}")]
     End(&'static str),
+}
+
+/// The system never says `InvalidData`: that is what was squeezed and cannot be expanded.
+impl From<io::Error> for ManifestError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::InvalidData => ManifestError::Squeezed(error),
+            _ => ManifestError::Io(error),
+        }
+    }
 }
 
 /// Checks the rules between entries and sums up the root, entry by entry.
@@ -136,11 +149,13 @@ impl Checker {
     }
 }
 
-/// Writes a manifest, entry by entry, in order.
+/// Writes a manifest, entry by entry, in order: the head, each entry and the end by one call each, so that whoever cuts what is written into blocks
+/// can leave them whole.
 #[derive(Debug)]
 pub struct ManifestWriter<W: Write> {
     to: W,
     checker: Checker,
+    /// The entry that was written last, and its length before it.
     buffer: Vec<u8>,
 }
 
@@ -155,18 +170,20 @@ impl<W: Write> ManifestWriter<W> {
 
     /// Length of the line of the entry that was written last.
     pub fn line_bytes(&self) -> u64 {
-        LENGTH_BYTES + self.buffer.len() as u64
+        self.buffer.len() as u64
     }
 
     /// Writes the next entry; refuses one that may not come here.
     pub fn push(&mut self, entry: &Entry) -> Result<(), ManifestError> {
         self.buffer.clear();
+        self.buffer.extend_from_slice(&[0; LENGTH_BYTES]);
         entry
             .encode(&mut self.buffer)
             .map_err(|source| ManifestError::Malformed { number: self.checker.entries() + 1, source })?;
-        self.checker.take(entry, &self.buffer)?;
-        let length = u32::try_from(self.buffer.len()).unwrap_or(u32::MAX);
-        self.to.write_all(&length.to_le_bytes())?;
+        if let Some((length, encoded)) = self.buffer.split_first_chunk_mut::<LENGTH_BYTES>() {
+            self.checker.take(entry, encoded)?;
+            *length = u32::try_from(encoded.len()).unwrap_or(u32::MAX).to_le_bytes();
+        }
         self.to.write_all(&self.buffer)?;
         Ok(())
     }
@@ -266,7 +283,7 @@ impl<R: Read> ManifestReader<R> {
 fn short(what: &'static str) -> impl Fn(io::Error) -> ManifestError {
     move |error| match error.kind() {
         io::ErrorKind::UnexpectedEof => ManifestError::End(what),
-        _ => ManifestError::Io(error),
+        _ => error.into(),
     }
 }
 

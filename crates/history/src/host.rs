@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use durable::{Dir, Lock, Name};
 use formats::limits::LINE_BYTES;
-use formats::manifest::ManifestReader;
 use formats::records::log_head::LogHead;
 use formats::{ContentHash, HostId, RelPath};
 
@@ -17,16 +16,12 @@ use crate::log::reader::LogReader;
 use crate::log::state::Log;
 use crate::name::SnapshotName;
 use crate::snapshot::Snapshot;
+use crate::stored::{Manifest, ManifestBytes, read_manifest};
 use crate::tree::Tree;
 
-/// How much of a manifest is read at a time.
-const READ_BYTES: usize = 256 * 1024;
 /// A removal holds a snapshot alone for one line of the log and two renames.
 const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-
-/// A manifest that is being read.
-pub type Manifest = ManifestReader<BufReader<File>>;
 
 /// The folder of one host's history, held open.
 #[derive(Debug)]
@@ -181,11 +176,16 @@ impl HostHistory {
     /// snapshot's.
     pub fn open_manifest(&self, snapshot: &Snapshot) -> Result<Manifest> {
         let file = self.open_manifest_file(snapshot)?;
-        ManifestReader::new(BufReader::with_capacity(READ_BYTES, file))
-            .map_err(|source| Error::Manifest { name: snapshot.name.to_string(), source })
+        read_manifest(file).map_err(|source| Error::Manifest { name: snapshot.name.to_string(), source })
     }
 
-    /// The manifest's bytes as they lie there, for whoever copies them. Once it is open it can be read to its end, whatever is pruned
+    /// The manifest's bytes, for whoever copies them.
+    pub fn open_manifest_bytes(&self, snapshot: &Snapshot) -> Result<ManifestBytes> {
+        let file = self.open_manifest_file(snapshot)?;
+        ManifestBytes::of(file).map_err(|source| Error::Manifest { name: snapshot.name.to_string(), source })
+    }
+
+    /// The file of a manifest as it lies there: [`Stored`](crate::Stored) tells how. Once it is open it can be read to its end, whatever is pruned
     /// meanwhile.
     pub fn open_manifest_file(&self, snapshot: &Snapshot) -> Result<File> {
         let file = manifest_file(&snapshot.name);

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! <history>/<host>/log                        hash-chained, one JSON object a line: the truth about what exists
-//! <history>/<host>/manifests/<name>.manifest  one for each snapshot
+//! <history>/<host>/manifests/<name>.manifest  one for each snapshot, squeezed ([`Stored`])
 //! <history>/<host>/<name>/tree/...            the files, hard-linked from snapshot to snapshot
 //! <history>/<host>/.building/                 what an ingest is working on; nobody reads it
 //! <history>/<host>/.prune/                    plans of what a prune may remove
@@ -18,7 +18,8 @@
 //! Whoever reads files of a snapshot locks it ([`HostHistory::read_lock`]): a lock on its folder, which a prune takes alone before it removes it.
 //! The log and manifests need none: the one only grows, the others are read through a descriptor.
 //!
-//! This crate writes nothing but log lines, and never removes anything. Document: docs/formats/snapshot-log.md.
+//! This crate writes nothing but log lines, squeezes what it is given ([`Squeezer`]), and never removes anything. Documents:
+//! docs/formats/snapshot-log.md, docs/formats/squeezed-manifest.md.
 
 mod error;
 mod host;
@@ -27,10 +28,11 @@ mod log;
 mod name;
 mod root;
 mod snapshot;
+mod stored;
 mod tree;
 
 pub use error::{Error, LogDefect, Result};
-pub use host::{HostHistory, Manifest, Reading, Removing, Writing};
+pub use host::{HostHistory, Reading, Removing, Writing};
 pub use log::append::LogAppender;
 pub use log::kept::{Held, OpenGrant, Pruned, Verified};
 pub use log::reader::{LogReader, RawLine};
@@ -39,4 +41,5 @@ pub use log::state::{Answered, Log, RaisedAlarm, RejectedPush};
 pub use name::{NameError, SnapshotName};
 pub use root::History;
 pub use snapshot::Snapshot;
+pub use stored::{Blocks, Expander, Manifest, ManifestBytes, Squeezer, Stored, read_manifest};
 pub use tree::Tree;

@@ -2,6 +2,7 @@
 
 mod pattern;
 mod search;
+mod sheet;
 
 use std::collections::HashMap;
 
@@ -18,7 +19,8 @@ use crate::list::hosts;
 use crate::settings::Settings;
 use crate::trouble::Trouble;
 pub(crate) use pattern::Pattern;
-use search::{Find, Sheet, Torn, search};
+use search::{Find, Torn, search};
+use sheet::Sheet;
 
 pub(crate) const EXAMPLES: &str = "Examples:
   snapshotter find nginx.conf

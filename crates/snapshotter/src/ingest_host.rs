@@ -198,7 +198,7 @@ fn confined(
     if let Some(time) = made {
         import::may_come(log.log(), host, time)?;
     }
-    let mut desk = Desk { host, allowed, wires, sealed, state, history, made, alone, log };
+    let mut desk = Desk { host, allowed, wires, sealed, state, history, made, alone, log, gathered: None };
     let lost = desk.settle()?;
     desk.turn_away(&queue.foreign)?;
     let of_jail = incoming.as_ref().is_some_and(|incoming| incoming.sealed.is_of_jail());

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::item::{self, Item, hex};
 use super::walk::walk;
-use super::{Breach, Invariant, Moment, log, tree};
+use super::{Breach, Invariant, Moment, log, squeezed, tree};
 
 /// A snapshot of the log.
 #[derive(Debug, Clone)]
@@ -56,8 +56,8 @@ pub fn check(folder: &Path, host: &str, moment: Moment) -> Found {
     let mut snapshots = Vec::new();
     for ingest in &log.ingests {
         let file = folder.join("manifests").join(format!("{}.manifest", ingest.name));
-        let manifest =
-            fs::read(&file).map_err(|error| error.to_string()).and_then(|bytes| item::parse(&bytes));
+        let bytes = fs::read(&file).map_err(|error| error.to_string()).and_then(squeezed::manifest_of);
+        let manifest = bytes.and_then(|bytes| item::parse(&bytes));
         let manifest = match manifest {
             Ok(manifest) => manifest,
             Err(found) => {

@@ -191,6 +191,51 @@ fn no_bit_of_a_manifest_can_flip_unseen() {
     }
 }
 
+/// As the history keeps it, with blocks that end at these places.
+fn squeezed(manifest: &[u8], ends: &[usize]) -> Vec<u8> {
+    let mut to = b"\x5f\x2a\x4d\x18\x0c\0\0\0firn.mnz\x01\0\0\0".to_vec();
+    let mut start = 0;
+    for end in ends.iter().copied().chain([manifest.len()]) {
+        to.extend(zstd::bulk::compress(&manifest[start..end], 1).unwrap());
+        start = end;
+    }
+    to
+}
+
+#[test]
+fn a_squeezed_manifest_is_read_and_one_that_is_not_as_its_document_says_is_seen() {
+    let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let folder = honest(scratch.path());
+    let file = folder.join("manifests").join(format!("{NAME}.manifest"));
+    let breaches = |bytes: &[u8]| {
+        fs::write(&file, bytes).unwrap();
+        let found = check(&folder, "web01", Moment::Quiet);
+        (found.breaches.len(), told(&found.breaches))
+    };
+    let plain = manifest(&entries());
+    let whole = squeezed(&plain, &[]);
+    let second = 12 + 4 + Entry::folder("d").encode().len();
+    for good in [&whole, &squeezed(&plain, &[12]), &squeezed(&plain, &[second, plain.len() - 44])] {
+        let (count, said) = breaches(good);
+        assert_eq!(count, 0, "{said}");
+    }
+    let mut later = whole.clone();
+    later[16] = 2;
+    let unsized_frame = zstd::stream::encode_all(plain.as_slice(), 1).unwrap();
+    for (bad, says) in [
+        (later, "version 1"),
+        (squeezed(&plain, &[second + 3]), "in the midst"),
+        (squeezed(&plain, &[plain.len() - 9]), "in the midst"),
+        ([&whole[..20], &unsized_frame].concat(), "does not tell its length"),
+        (squeezed(&plain, &[12, 12]), "of 0 bytes"),
+        (whole[..whole.len() - 3].to_vec(), "cut short"),
+        ([whole.as_slice(), b"more"].concat(), "does not tell"),
+    ] {
+        let (count, said) = breaches(&bad);
+        assert!(count > 0 && said.contains(says), "{says}: {said}");
+    }
+}
+
 #[test]
 fn a_live_tree_is_compared_name_by_name() {
     let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();

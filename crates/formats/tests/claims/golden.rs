@@ -164,7 +164,14 @@ fn the_golden_files_are_what_this_program_writes() {
     compare(
         "v1",
         &first,
-        &["everything.manifest", "empty.manifest", "ice.json", "ledger", "prune-plan.json"],
+        &[
+            "everything.manifest",
+            "empty.manifest",
+            "everything.squeezed-manifest",
+            "ice.json",
+            "ledger",
+            "prune-plan.json",
+        ],
     );
     compare("v2", &second, &[]);
 }

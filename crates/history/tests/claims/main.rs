@@ -7,3 +7,4 @@ mod layout;
 mod locks;
 mod log;
 mod scratch;
+mod stored;

@@ -42,7 +42,7 @@ pub fn check(
     cursor.folder(Path::new("/"))?;
     cursor.folder(Path::new(MANIFESTS))?;
     for snapshot in snapshots {
-        let (size, content) = hash_all(history.open_manifest_file(snapshot)?)
+        let (size, content) = hash_all(history.open_manifest_bytes(snapshot)?)
             .map_err(ImageError::disk("read a manifest to compare with"))?;
         cursor.file(&manifest_path(snapshot.name.as_str()), size, content)?;
     }

@@ -1,6 +1,7 @@
 //! The manifests read once, before anything is written.
 
 use std::collections::HashSet;
+use std::io;
 
 use formats::records::ice::IceSnapshot;
 use history::{HostHistory, Snapshot};
@@ -51,8 +52,8 @@ pub(crate) fn survey(history: &HostHistory, snapshots: &[Snapshot]) -> Result<Su
         if manifest.summary().is_none_or(|summary| summary.root != snapshot.root) {
             return Err(ImageError::Root { name: snapshot.name.to_string() });
         }
-        let file = history.open_manifest_file(snapshot)?;
-        survey.add(file.metadata().map_err(ImageError::disk("look at a manifest for"))?.len());
+        let bytes = io::copy(&mut history.open_manifest_bytes(snapshot)?, &mut io::sink());
+        survey.add(bytes.map_err(ImageError::disk("read a manifest for"))?);
         survey.snapshots.push(IceSnapshot {
             name: snapshot.name.to_string(),
             sequence: snapshot.sequence,

@@ -37,7 +37,7 @@ pub fn write(
     // In the order of paths: an insertion anywhere but at the end would move all that follows.
     push_folder(&mut image, MANIFESTS.as_ref(), created)?;
     for snapshot in snapshots {
-        let manifest = history.open_manifest_file(snapshot)?;
+        let manifest = history.open_manifest_bytes(snapshot)?;
         let path = manifest_path(snapshot.name.as_str());
         image.push_file(manifest, path, own(MANIFEST_MODE, created)).map_err(ImageError::from_writer)?;
     }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::BufWriter;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -18,7 +17,7 @@ use formats::records::log::{Event, Ingest};
 use formats::{
     ContentHash, Entry, HostId, InstallationId, Kind, ManifestWriter, Meta, Mtime, PushId, RelPath, Root,
 };
-use history::{History, LogAppender, SnapshotName};
+use history::{History, LogAppender, SnapshotName, Squeezer};
 use iceboxer::certificate::Recipient;
 use iceboxer::cost::budget::Budget;
 use iceboxer::plan::{Again, Plan};
@@ -173,7 +172,7 @@ impl Scratch {
         let files = folder.join(name.as_str()).join("tree");
         fs::create_dir_all(&files).unwrap();
         let manifest = fs::File::create(folder.join("manifests").join(format!("{name}.manifest"))).unwrap();
-        let mut writer = ManifestWriter::new(BufWriter::new(manifest)).unwrap();
+        let mut writer = ManifestWriter::new(Squeezer::new(manifest).unwrap()).unwrap();
         let entries: BTreeMap<RelPath, Entry> = tree
             .iter()
             .map(|(path, spec, meta)| (RelPath::new(path).unwrap(), place(&files, path, spec, meta)))

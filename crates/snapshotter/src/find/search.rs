@@ -5,17 +5,17 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::fs::File;
 use std::iter::Peekable;
 use std::sync::mpsc::{IntoIter, SyncSender, sync_channel};
 use std::thread::Scope;
 
-use formats::glance::Glance;
 use formats::{Body, Entry, Kind, Node, RelPath};
+use history::Expander;
 
 use super::Pattern;
+use super::sheet::{Reading, Sheet};
 
-/// Memory for what is read ahead, over all manifests; a single one has no more and no less than this.
+/// Memory for what is read ahead of plain manifests, over all of them; a single one has no more and no less than this.
 const BUFFERS_BYTES: usize = 64 << 20;
 const BUFFER_BYTES_MAX: usize = 1 << 20;
 const BUFFER_BYTES_MIN: usize = 32 << 10;
@@ -25,15 +25,6 @@ const BATCH: usize = 256;
 /// Paths and targets in one batch.
 const BATCH_BYTES: usize = 64 << 10;
 const THREADS_MAX: usize = 8;
-
-/// One manifest to look through.
-pub(super) struct Sheet {
-    /// Its number: what is found names it.
-    pub(super) number: usize,
-    pub(super) file: File,
-    /// How many entries the log says it has.
-    pub(super) entries: u64,
-}
 
 /// An entry that is wanted, and the sheet it stands on.
 #[derive(Debug)]
@@ -72,7 +63,10 @@ pub(super) fn search<'scope, 'env>(
     }
     let start = |share: Vec<Sheet>| {
         let (to, from) = sync_channel(AHEAD);
-        scope.spawn(move || Share { to, batch: Vec::new(), batch_bytes: 0 }.merge(share, pattern, buffer));
+        scope.spawn(move || {
+            let expander = Expander::default();
+            Share { to, expander, batch: Vec::new(), batch_bytes: 0 }.merge(share, pattern, buffer);
+        });
         from.into_iter().flatten().peekable()
     };
     Search { threads: shares.into_iter().filter(|share| !share.is_empty()).map(start).collect() }
@@ -101,6 +95,7 @@ impl Iterator for Search {
 /// One thread's share.
 struct Share {
     to: SyncSender<Message>,
+    expander: Expander,
     batch: Message,
     batch_bytes: usize,
 }
@@ -127,8 +122,8 @@ impl Share {
         let mut heap = BinaryHeap::new();
         for (place, sheet) in sheets.into_iter().enumerate() {
             let number = sheet.number;
-            match Glance::new(sheet.file, buffer) {
-                Ok(glance) => open.push(Some(Open { glance, number, entries: sheet.entries, next: None })),
+            match Reading::open(sheet.file, buffer) {
+                Ok(reading) => open.push(Some(Open { reading, number, entries: sheet.entries, next: None })),
                 Err(source) => {
                     open.push(None);
                     self.send(Err(Torn { sheet: number, source }))?;
@@ -158,22 +153,18 @@ impl Share {
         let Some(slot) = open.get_mut(place) else { return Ok(()) };
         let Some(sheet) = slot else { return Ok(()) };
         let next = loop {
-            match sheet.glance.next(&mut |path| pattern.wants(path)) {
+            match sheet.reading.next(&mut self.expander, pattern) {
                 Ok(Some(entry)) if !pattern.takes(&entry) => {}
                 next => break next,
             }
         };
         let torn = match next {
-            Ok(Some(mut entry)) => {
-                // They make no version, and may be a mebibyte each.
-                if let Body::Node(node) = &mut entry.body {
-                    node.meta.attributes = Vec::new();
-                }
+            Ok(Some(entry)) => {
                 heap.push(Reverse(Waiting { path: entry.path.clone(), sheet: sheet.number, place }));
                 sheet.next = Some(entry);
                 return Ok(());
             }
-            Ok(None) if sheet.glance.entries() == sheet.entries => None,
+            Ok(None) if sheet.reading.entries() == sheet.entries => None,
             Ok(None) => {
                 Some(formats::manifest::ManifestError::End("number of entries is not that of the log"))
             }
@@ -207,7 +198,7 @@ fn text_bytes(entry: &Entry) -> usize {
 }
 
 struct Open {
-    glance: Glance<File>,
+    reading: Reading,
     number: usize,
     entries: u64,
     next: Option<Entry>,

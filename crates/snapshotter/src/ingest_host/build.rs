@@ -3,7 +3,6 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::BufWriter;
 use std::thread;
 
 use durable::{Dir, Name};
@@ -15,7 +14,7 @@ use formats::manifest::{ManifestWriter, Summary};
 use formats::published::Limits;
 use formats::push::Seal;
 use formats::session::Code;
-use history::{HostHistory, Rotten, Snapshot, layout};
+use history::{HostHistory, Rotten, Snapshot, Squeezer, layout};
 
 use super::base::Base;
 use super::changes::Changes;
@@ -24,6 +23,7 @@ use super::contents::{Block, Contents};
 use super::crew::Crew;
 use super::fault::Fault;
 use super::hand;
+use super::holdings::{Gathered, Gathering};
 use super::receive;
 use super::room::Room;
 use super::shelves::Shelves;
@@ -35,7 +35,6 @@ pub(crate) const MANIFEST: Name<'static> = Name::literal("manifest");
 /// As [`MANIFEST`].
 pub(crate) const SNAPSHOT: Name<'static> = Name::literal("snapshot");
 pub(crate) const CONTENTS: Name<'static> = Name::literal("contents");
-const WRITE_BYTES: usize = 256 * 1024;
 
 /// What is needed to build.
 #[derive(Debug)]
@@ -63,6 +62,8 @@ pub(crate) struct Built {
     pub(crate) cost: Cost,
     /// Changes that the push carried.
     pub(crate) changes: u64,
+    /// Its contents, if they are not too many.
+    pub(crate) gathered: Option<Gathered>,
 }
 
 /// What a push builds on.
@@ -134,9 +135,9 @@ fn build_in(
     if let (Err(Fault::Push(_)), Some(lender)) = (&grown, basis.lender()) {
         prove(ground, lender)?;
     }
-    let Grown { long_entry_bytes, changes, .. } = grown?;
+    let Grown { long_entry_bytes, changes, gathered, .. } = grown?;
     let cost = Cost { new_bytes: shelves.new_bytes(), entries: seal.entries, long_entry_bytes };
-    Ok(Built { seal, cost, changes })
+    Ok(Built { seal, cost, changes, gathered: gathered.finish(seal.root) })
 }
 
 /// Takes all that the decoder says.
@@ -176,6 +177,7 @@ struct Grown {
     sum: Summary,
     long_entry_bytes: u64,
     changes: u64,
+    gathered: Gathering,
 }
 
 /// Applies the changes to the base: manifest and tree side by side, entry by entry, as long as the budget lasts: entries that a push need not bring,
@@ -188,7 +190,7 @@ fn grow(ground: &Ground<'_>, basis: Basis<'_>, site: hand::Site<'_>) -> Result<G
     let mut manifest = new_manifest(ground.dir)?;
     let count = Cell::new(0u64);
     let changes = site.changes.reader()?.inspect(|_| count.set(count.get() + 1));
-    let mut long_entry_bytes = 0;
+    let (mut long_entry_bytes, mut gathered) = (0, Gathering::new());
     thread::scope(|scope| {
         let mut tree = Tree::new(scope, site)?;
         let placed = apply(entries, changes).zip(1..).try_for_each(|(applied, made)| {
@@ -200,6 +202,7 @@ fn grow(ground: &Ground<'_>, basis: Basis<'_>, site: hand::Site<'_>) -> Result<G
                 return Err(Fault::Push(Code::OverBudget));
             }
             manifest.push(applied.entry()).map_err(Fault::new_manifest)?;
+            gathered.take(applied.entry());
             let long_bytes = applied.entry().long_bytes(manifest.line_bytes());
             long_entry_bytes += long_bytes;
             let cost = Cost { new_bytes: site.shelves.new_bytes(), entries: made, long_entry_bytes };
@@ -213,10 +216,11 @@ fn grow(ground: &Ground<'_>, basis: Basis<'_>, site: hand::Site<'_>) -> Result<G
         tree.finish().and(placed)
     })?;
     let (sum, _) = manifest.finish().map_err(Fault::new_manifest)?;
-    Ok(Grown { sum, long_entry_bytes, changes: count.get() })
+    Ok(Grown { sum, long_entry_bytes, changes: count.get(), gathered })
 }
 
-fn new_manifest(dir: &Dir) -> Result<ManifestWriter<BufWriter<File>>, Fault> {
+fn new_manifest(dir: &Dir) -> Result<ManifestWriter<Squeezer<File>>, Fault> {
     let file = dir.create_new(MANIFEST, 0o640)?;
-    ManifestWriter::new(BufWriter::with_capacity(WRITE_BYTES, file)).map_err(Fault::new_manifest)
+    let squeezer = Squeezer::new(file).map_err(Fault::stream("writing the manifest"))?;
+    ManifestWriter::new(squeezer).map_err(Fault::new_manifest)
 }

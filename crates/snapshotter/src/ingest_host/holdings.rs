@@ -8,6 +8,8 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::FileExt;
 
 use durable::{Dir, Name};
+use formats::Root;
+use formats::entry::Entry;
 use formats::holdings::{HASH_BYTES, Head};
 use history::{HostHistory, Snapshot};
 
@@ -21,14 +23,47 @@ const WRITE_BYTES: usize = 256 * 1024;
 /// Hashes of a run that are read at a time while runs are merged.
 const READ_HASHES: usize = 512;
 
+/// So many contents of a snapshot are kept in memory while it is made: 8 MiB. Of more, its manifest is read again.
+const GATHERED_MAX: usize = 1 << 18;
+
 type Hash = [u8; HASH_BYTES];
 
+/// The contents of a snapshot that was made just now.
+#[derive(Debug)]
+pub(crate) struct Gathered {
+    root: Root,
+    hashes: Vec<Hash>,
+}
+
+/// Gathers them, until they are too many.
+#[derive(Debug)]
+pub(crate) struct Gathering(Option<Vec<Hash>>);
+
+impl Gathering {
+    pub(crate) fn new() -> Self {
+        Self(Some(Vec::new()))
+    }
+
+    pub(crate) fn take(&mut self, entry: &Entry) {
+        let Some(content) = content_of(entry) else { return };
+        match &mut self.0 {
+            Some(hashes) if hashes.len() < GATHERED_MAX => hashes.push(*content.hash.as_bytes()),
+            hashes => *hashes = None,
+        }
+    }
+
+    pub(crate) fn finish(self, root: Root) -> Option<Gathered> {
+        self.0.map(|hashes| Gathered { root, hashes })
+    }
+}
+
 /// Sees to it that the list is that of `base`, and that there is none without one, or where it would take of the `reserve_bytes`. After an error there is
-/// none, if that is possible; one of another base is of no use, and not believed.
+/// none, if that is possible; one of another base is of no use, and not believed. Where its contents are not `gathered`, its manifest is read.
 pub(crate) fn publish(
     state: &Dir,
     history: &HostHistory,
     base: Option<&Snapshot>,
+    gathered: Option<Gathered>,
     reserve_bytes: u64,
 ) -> io::Result<()> {
     let Some(base) = base else { return remove(state) };
@@ -40,7 +75,7 @@ pub(crate) fn publish(
     if state.free_bytes()? < needed_bytes {
         return remove(state);
     }
-    match write(state, history, base) {
+    match write(state, history, base, gathered) {
         Ok(Made::List) => Ok(()),
         Ok(Made::Nothing) => remove(state),
         Err(error) => {
@@ -74,14 +109,24 @@ fn is_there(state: &Dir, base: &Snapshot) -> bool {
     head().is_some_and(|head| head.root == base.root)
 }
 
-fn write(state: &Dir, history: &HostHistory, base: &Snapshot) -> io::Result<Made> {
-    let Ok(manifest) = history.open_manifest(base) else { return Ok(Made::Nothing) };
+fn write(
+    state: &Dir,
+    history: &HostHistory,
+    base: &Snapshot,
+    gathered: Option<Gathered>,
+) -> io::Result<Made> {
     let spill = state.begin_whole(MODE)?;
     let mut runs = Runs { to: spill.file(), hashes: Vec::new(), ends: Vec::new() };
-    for entry in manifest {
-        let Ok(entry) = entry else { return Ok(Made::Nothing) };
-        if let Some(content) = content_of(&entry) {
-            runs.push(*content.hash.as_bytes())?;
+    match gathered.filter(|gathered| gathered.root == base.root) {
+        Some(Gathered { hashes, .. }) => runs.hashes = hashes,
+        None => {
+            let Ok(manifest) = history.open_manifest(base) else { return Ok(Made::Nothing) };
+            for entry in manifest {
+                let Ok(entry) = entry else { return Ok(Made::Nothing) };
+                if let Some(content) = content_of(&entry) {
+                    runs.push(*content.hash.as_bytes())?;
+                }
+            }
         }
     }
     let list = state.begin_whole(MODE)?;

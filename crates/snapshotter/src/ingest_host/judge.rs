@@ -14,6 +14,7 @@ use super::build::{Basis, Built, CONTENTS, Ground, build};
 use super::building::Building;
 use super::commit::{Arrival, Committed, commit};
 use super::fault::{Fault, Here};
+use super::holdings::Gathered;
 use super::look::{Comparison, Looked, look};
 use super::outcome::{End, Outcome};
 use super::queue::Sealed;
@@ -45,6 +46,8 @@ pub(crate) struct Desk<'a> {
     pub(crate) made: Option<DateTime<Utc>>,
     pub(crate) alone: &'a Writing,
     pub(crate) log: LogAppender,
+    /// The contents of the snapshot that was made.
+    pub(crate) gathered: Option<Gathered>,
 }
 
 /// What a header leads to.
@@ -77,9 +80,10 @@ impl Desk<'_> {
     }
 
     /// For those who lost their state. After all that anybody waits for, and whatever comes of it, that stands.
-    pub(crate) fn list_holdings(&self) -> Result<(), Failed> {
+    pub(crate) fn list_holdings(&mut self) -> Result<(), Failed> {
         let base = self.log.log().base().and_then(|root| self.log.log().by_root(root));
-        holdings::publish(self.state, self.history, base, self.allowed.limits.free_bytes).map_err(|source| {
+        let (gathered, reserve_bytes) = (self.gathered.take(), self.allowed.limits.free_bytes);
+        holdings::publish(self.state, self.history, base, gathered, reserve_bytes).map_err(|source| {
             let doing = format!("listing the contents of the base of {}", self.host);
             Failed::from(Trouble::stream(doing)(source))
         })
@@ -166,7 +170,7 @@ impl Desk<'_> {
         let (history, dir, free_inodes) = (self.history, building.dir(), *free_inodes);
         let rotten = self.log.log().rotten();
         let ground = Ground { history, dir, limits, free_inodes, left_bytes, rotten };
-        let built = build(&ground, decoder, basis)?;
+        let mut built = build(&ground, decoder, basis)?;
         if built.cost.bytes() > left_bytes {
             return Err(Fault::Push(Code::OverBudget));
         }
@@ -175,6 +179,7 @@ impl Desk<'_> {
         let healed = self.heal(dir);
         let arrival = Arrival { role: sealed.role(), imported: self.made, looked: &looked };
         let committed = commit(self.history, building, &mut self.log, header, &built, &arrival)?;
+        self.gathered = built.gathered.take();
         let outcome = Outcome { unmeasured: looked.unmeasured, ..accepted(&built, &committed) };
         Ok(match healed {
             Ok(healed) => Outcome { healed, ..outcome },

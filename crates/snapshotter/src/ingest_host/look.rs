@@ -4,15 +4,13 @@
 use std::collections::HashSet;
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
-use std::io::BufReader;
 use std::os::unix::fs::FileExt;
 
 use durable::Dir;
 use formats::entry::Entry;
-use formats::manifest::ManifestReader;
 use formats::records::log::{Alarm, Measured, Tripped};
 use formats::{ContentHash, RelPath};
-use history::{HostHistory, Log, Snapshot, layout};
+use history::{HostHistory, Log, Snapshot, layout, read_manifest};
 
 use super::build::{MANIFEST, SNAPSHOT};
 use crate::tripwire::judge::adds_up;
@@ -20,7 +18,6 @@ use crate::tripwire::measure::file;
 use crate::tripwire::noise::{PIECE_BYTES, places, rises};
 use crate::tripwire::{Finding, Meter, Past, Wires, compare, judge};
 
-const READ_BYTES: usize = 256 * 1024;
 /// So many pushes are the host's past.
 const PAST: usize = 10;
 /// So many snapshots are tried, where the newest cannot be read.
@@ -132,8 +129,7 @@ impl Comparison<'_> {
 
     fn new_entries(&self) -> Result<impl Iterator<Item = Result<Entry, Blind>> + use<>, Blind> {
         let file = self.built.open_read(MANIFEST).map_err(blind(NEW))?;
-        let reader = ManifestReader::new(BufReader::with_capacity(READ_BYTES, file)).map_err(blind(NEW))?;
-        Ok(reader.map(|entry| entry.map_err(blind(NEW))))
+        Ok(read_manifest(file).map_err(blind(NEW))?.map(|entry| entry.map_err(blind(NEW))))
     }
 
     /// Which of these the host still has.

@@ -1,7 +1,6 @@
 //! A search over many snapshots: what it takes of memory, and in the long form (`FIRN_LONG`) of time.
 
 use std::fs::{self, File};
-use std::io::BufWriter;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::time::Instant;
@@ -10,7 +9,7 @@ use chrono::{DateTime, Utc};
 use formats::entry::{Attribute, Body, Entry, Kind, Meta, Mtime, Node, Tag};
 use formats::records::log::{Event, Ingest};
 use formats::{ContentHash, HostId, InstallationId, ManifestWriter, PushId, RelPath};
-use history::{History, LogAppender, SnapshotName};
+use history::{History, LogAppender, SnapshotName, Squeezer};
 
 use crate::world::{PROGRAM, World, give_away};
 
@@ -58,10 +57,11 @@ fn history(world: &World, snapshots: u64, files: usize) -> u64 {
             DateTime::from_timestamp(1_767_322_930 + sequence as i64 * 3_600, 0).unwrap();
         let name = SnapshotName::new(now, sequence).unwrap();
         let path = folder.join(format!("{name}.manifest"));
-        let mut writer = ManifestWriter::new(BufWriter::new(File::create(&path).unwrap())).unwrap();
+        let squeezer = Squeezer::new(File::create(&path).unwrap()).unwrap();
+        let mut writer = ManifestWriter::new(squeezer).unwrap();
         entries.iter().for_each(|entry| writer.push(entry).unwrap());
-        let (sum, file) = writer.finish().unwrap();
-        let file = file.into_inner().unwrap();
+        let (sum, _) = writer.finish().unwrap();
+        let file = File::open(&path).unwrap();
         file.sync_all().unwrap();
         bytes += file.metadata().unwrap().len();
         // Out of the page cache: what is measured is a cold search.

@@ -1,7 +1,6 @@
 //! A path in 200 snapshots of 100,000 files: manifests and a log as an ingest leaves them, and no trees, which a search does not look at.
 
 use std::fs::{self, File};
-use std::io::BufWriter;
 use std::path::Path;
 use std::process::Command;
 
@@ -9,7 +8,7 @@ use chrono::DateTime;
 use formats::entry::{Attribute, Body, Entry, Kind, Meta, Mtime, Node, Tag};
 use formats::records::log::{Event, Ingest};
 use formats::{ContentHash, HostId, InstallationId, ManifestWriter, PushId, RelPath, Summary};
-use history::{History, HostHistory, LogAppender, SnapshotName};
+use history::{History, HostHistory, LogAppender, SnapshotName, Squeezer};
 use pipeline_tests::Outcome;
 
 use super::super::Bench;
@@ -104,8 +103,8 @@ fn log(place: &HostHistory, manifests: &Path) -> Result<()> {
         }
         let time = DateTime::from_timestamp(BEGAN + sequence.cast_signed() * EVERY, 0).unwrap_or_default();
         let name = SnapshotName::new(time, sequence)?;
-        let file = BufWriter::new(File::create(manifests.join(format!("{name}.manifest")))?);
-        let mut writer = ManifestWriter::new(file)?;
+        let file = File::create(manifests.join(format!("{name}.manifest")))?;
+        let mut writer = ManifestWriter::new(Squeezer::new(file)?)?;
         entries.iter().try_for_each(|entry| writer.push(entry))?;
         let (sum, _) = writer.finish()?;
         log.append(Event::Ingest(ingest(sequence, &name, sum)), time)?;

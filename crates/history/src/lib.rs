@@ -18,6 +18,7 @@
 //!
 //! This crate writes nothing but log lines, and never removes anything. Document: docs/formats/snapshot-log.md.
 
+mod blank;
 mod error;
 mod host;
 pub mod layout;
@@ -27,11 +28,13 @@ mod root;
 mod snapshot;
 mod tree;
 
+pub use blank::is_blank;
 pub use error::{Error, LogDefect, Result};
 pub use host::{HostHistory, Manifest, Reading, Removing, Writing};
 pub use log::append::LogAppender;
 pub use log::kept::{Held, OpenGrant, Pruned, Verified};
 pub use log::reader::{LogReader, RawLine};
+pub use log::redacted::{Redacted, Redactions};
 pub use log::rot::Rotten;
 pub use log::state::{Answered, Log, RaisedAlarm, RejectedPush};
 pub use name::{NameError, SnapshotName};

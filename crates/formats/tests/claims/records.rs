@@ -49,6 +49,8 @@ pub(crate) fn ice() -> IceRecord {
         recipients: vec!["AB".repeat(20).parse().unwrap(), "CD".repeat(20).parse().unwrap()],
         left_out: 3,
         log_head: ContentHash::from_bytes([5; 32]),
+        redact_line: 0,
+        redacted: Vec::new(),
         ice,
     };
     assert_eq!(record.check(), Ok(()));

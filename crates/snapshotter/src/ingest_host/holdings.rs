@@ -9,7 +9,7 @@ use std::os::unix::fs::FileExt;
 
 use durable::{Dir, Name};
 use formats::holdings::{HASH_BYTES, Head};
-use history::{HostHistory, Snapshot};
+use history::{HostHistory, Log, Snapshot};
 
 use super::base::content_of;
 
@@ -23,15 +23,10 @@ const READ_HASHES: usize = 512;
 
 type Hash = [u8; HASH_BYTES];
 
-/// Sees to it that the list is that of `base`, and that there is none without one, or where it would take of the `reserve_bytes`. After an error there is
-/// none, if that is possible; one of another base is of no use, and not believed.
-pub(crate) fn publish(
-    state: &Dir,
-    history: &HostHistory,
-    base: Option<&Snapshot>,
-    reserve_bytes: u64,
-) -> io::Result<()> {
-    let Some(base) = base else { return remove(state) };
+/// Sees to it that the list is that of the base by this log, and that there is none without one, or where it would take of the `reserve_bytes`. After an
+/// error there is none, if that is possible; one of another base is of no use, and not believed.
+pub(crate) fn publish(state: &Dir, history: &HostHistory, log: &Log, reserve_bytes: u64) -> io::Result<()> {
+    let Some(base) = log.base().and_then(|root| log.by_root(root)) else { return remove(state) };
     if is_there(state, base) {
         return Ok(());
     }
@@ -40,7 +35,7 @@ pub(crate) fn publish(
     if state.free_bytes()? < needed_bytes {
         return remove(state);
     }
-    match write(state, history, base) {
+    match write(state, history, (log, base)) {
         Ok(Made::List) => Ok(()),
         Ok(Made::Nothing) => remove(state),
         Err(error) => {
@@ -57,7 +52,8 @@ enum Made {
     Nothing,
 }
 
-fn remove(state: &Dir) -> io::Result<()> {
+/// Takes the list away.
+pub(crate) fn remove(state: &Dir) -> io::Result<()> {
     match state.unlink(HOLDINGS) {
         Err(error) if !error.is_not_found() => Err(error.into()),
         _ => Ok(()),
@@ -74,13 +70,15 @@ fn is_there(state: &Dir, base: &Snapshot) -> bool {
     head().is_some_and(|head| head.root == base.root)
 }
 
-fn write(state: &Dir, history: &HostHistory, base: &Snapshot) -> io::Result<Made> {
+fn write(state: &Dir, history: &HostHistory, (log, base): (&Log, &Snapshot)) -> io::Result<Made> {
     let Ok(manifest) = history.open_manifest(base) else { return Ok(Made::Nothing) };
     let spill = state.begin_whole(MODE)?;
     let mut runs = Runs { to: spill.file(), hashes: Vec::new(), ends: Vec::new() };
     for entry in manifest {
         let Ok(entry) = entry else { return Ok(Made::Nothing) };
-        if let Some(content) = content_of(&entry) {
+        // What was redacted is not had: a host that has it sends it, as it would something new.
+        let content = content_of(&entry).filter(|one| log.redacted().of(&one.hash, base.sequence).is_none());
+        if let Some(content) = content {
             runs.push(*content.hash.as_bytes())?;
         }
     }

@@ -74,7 +74,6 @@ fn request(run: &mut Run, settings: &Settings, verb: &RedactVerb) -> Result<Exit
         }
         Selection::All => None,
     };
-    HostRecord::read(settings, host)?;
     let when = when.iter().map(ToString::to_string).collect();
     let wanted = Wanted { path: path.clone(), contents: content.clone(), when };
     let found: Found = child(settings, host, &Order::Find(wanted))?;
@@ -90,6 +89,7 @@ fn request(run: &mut Run, settings: &Settings, verb: &RedactVerb) -> Result<Exit
         requested_by: by,
     };
     tell(run, host, &found, &ice::known(settings, host, &found))?;
+    warn_of_appliance(run, settings, host)?;
     if *dry_run {
         run.line("nothing was asked for");
         return Ok(Exit::WHOLE);
@@ -140,6 +140,7 @@ fn approve(
     let found: Found = child(settings, host, &Order::Find(wanted))?;
     let known = ice::known(settings, host, &found);
     tell(run, host, &found, &known)?;
+    warn_of_appliance(run, settings, host)?;
     let Known { count: ices, ice, .. } = known;
     let erasure = Erasure { asked: record, approved_by: by, ices, ice, extent };
     let erased: Result<Erased, Failed> = child(settings, host, &Order::Erase(Box::new(erasure)));
@@ -155,6 +156,17 @@ fn approve(
     book.remove(host)?;
     told(run, host, &erased);
     Ok(Exit::WHOLE)
+}
+
+/// Its files are here, outside of any history.
+fn warn_of_appliance(run: &Run, settings: &Settings, host: &HostId) -> Result<(), Failed> {
+    if HostRecord::read(settings, host)?.appliance.is_some() {
+        let text = format!(
+            "{host} is an appliance: `take` keeps what it dropped (by default in /var/lib/firn/take), and brings it again; remove it there first"
+        );
+        run.console().warn(&text);
+    }
+    Ok(())
 }
 
 fn told(run: &mut Run, host: &HostId, erased: &Erased) {

@@ -20,8 +20,8 @@ use formats::version::VersionError;
 use formats::{Change, ContentHash, Root, Version};
 
 use logs::{
-    granted_log, healing_log, imported_log, later_log, log, newest_log, redacted_log, restored_log, second_log,
-    tripwire_log,
+    granted_log, healing_log, imported_log, later_log, log, newest_log, redacted_log, restored_log,
+    second_log, tripwire_log,
 };
 
 use crate::manifests::written;

@@ -5,4 +5,5 @@
 mod grants;
 mod layout;
 mod log;
+mod redactions;
 mod scratch;

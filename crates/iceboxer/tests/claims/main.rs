@@ -15,6 +15,7 @@ mod ledger;
 mod locks;
 mod preflight;
 mod prove_lock;
+mod redacted;
 mod restart;
 mod reuse;
 mod rig;

@@ -2,10 +2,10 @@
 
 use formats::records::Record;
 use formats::records::grant::GrantEnded;
-use formats::records::redaction::Redaction;
 use formats::records::log::{
     Alarm, Event, Healer, Ingest, LogLine, Measured, RestoreOutcome, RestoreWay, Tripped,
 };
+use formats::records::redaction::Redaction;
 use formats::{ContentHash, HostId, PushId, Root};
 
 use crate::records;

@@ -11,6 +11,7 @@ use formats::{ContentHash, HostId};
 use history::{History, LogAppender};
 use iceboxer::ledger::LedgerState;
 
+use crate::restart::{Moment, dies};
 use crate::rig::{Scratch, Spec, Tree, meta, noise, run};
 
 const GONE: u64 = 300_000;
@@ -86,4 +87,22 @@ fn zeros_of_what_nobody_redacted_are_in_no_ice() {
     fill(&scratch, &name, "a", 0);
     let failed = run(scratch.plan(&recipients, vec![scratch.target()])).unwrap_err();
     assert_eq!(failed.exit(), Exit::SNAPSHOT_DIFFERS);
+}
+
+#[test]
+fn an_image_that_waits_gives_way_to_a_redaction() {
+    let scratch = Scratch::new();
+    let recipients = [scratch.recipient("one")];
+    let name = scratch.snapshot("web01", &tree());
+    let failing = dies(scratch.other(), 5, Moment::Before).0;
+    run(scratch.plan(&recipients, vec![scratch.target(), failing])).unwrap_err();
+    assert!(scratch.path("staging/web01/image.json").exists());
+    redact(&scratch);
+    fill(&scratch, &name, "a", 0);
+    fill(&scratch, &name, "c", 0);
+    run(scratch.plan(&recipients, vec![scratch.target(), scratch.other()])).unwrap();
+    let ledger = LedgerState::read(&scratch.path("ledger")).unwrap();
+    let lines: Vec<_> =
+        ledger.entries().iter().map(|one| (one.vault.as_str(), one.record.redact_line)).collect();
+    assert_eq!(lines, [("local", 0), ("local", 2), ("other", 2)], "nothing of before goes anywhere any more");
 }

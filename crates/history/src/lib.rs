@@ -21,6 +21,7 @@
 //! This crate writes nothing but log lines, squeezes what it is given ([`Squeezer`]), and never removes anything. Documents:
 //! docs/formats/snapshot-log.md, docs/formats/squeezed-manifest.md.
 
+mod blank;
 mod error;
 mod host;
 pub mod layout;
@@ -31,11 +32,13 @@ mod snapshot;
 mod stored;
 mod tree;
 
+pub use blank::is_blank;
 pub use error::{Error, LogDefect, Result};
 pub use host::{HostHistory, Reading, Removing, Writing};
 pub use log::append::LogAppender;
 pub use log::kept::{Held, OpenGrant, Pruned, Verified};
 pub use log::reader::{LogReader, RawLine};
+pub use log::redacted::{Redacted, Redactions};
 pub use log::rot::Rotten;
 pub use log::state::{Answered, Log, RaisedAlarm, RejectedPush};
 pub use name::{NameError, SnapshotName};

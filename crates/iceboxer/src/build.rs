@@ -8,7 +8,7 @@ use cli::{Amount, Failed, Monitor};
 use formats::ContentHash;
 use formats::records::Record;
 use formats::records::ice::{Image, SEGMENTS, segment_lengths};
-use history::{HostHistory, Log, Reading, Snapshot};
+use history::{HostHistory, Log, Reading, Redactions, Snapshot};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use vault::stamp::utc_text;
 
@@ -57,7 +57,7 @@ pub(crate) fn build(
     monitor: &dyn Monitor,
 ) -> Result<(StagedImage, File), Failed> {
     let host = history.host();
-    let survey = survey(history, snapshots)?;
+    let survey = survey(history, snapshots, log.redacted())?;
     let room = room_needed(survey.image_bytes_max, segment_bytes, workers);
     // Half an image that a killed run left, or one that gives way, takes no room from this one.
     place.clear()?;
@@ -67,7 +67,7 @@ pub(crate) fn build(
     }
     let now = Utc::now();
     let file = place.begin()?;
-    let built = fill(history, snapshots, &survey, now, (&file, segment_bytes), monitor);
+    let built = fill((history, log.redacted()), snapshots, &survey, now, (&file, segment_bytes), monitor);
     let (image, plain) = match built {
         Ok(hashes) => hashes,
         Err(error) => {
@@ -86,6 +86,8 @@ pub(crate) fn build(
         plain,
         left_out: survey.left_out,
         log_head: log.log_head(),
+        redact_line: log.redacted().line(),
+        redacted: survey.redacted,
     };
     if again == Again::Seal {
         place.set_alone()?;
@@ -96,7 +98,7 @@ pub(crate) fn build(
 
 /// Writes the image, hashes it, and proves it: in this order, so that what is proved is what the hashes are of. Sealing compares them once more.
 fn fill(
-    history: &HostHistory,
+    (history, gone): (&HostHistory, &Redactions),
     snapshots: &[Snapshot],
     survey: &Survey,
     now: DateTime<Utc>,
@@ -108,11 +110,11 @@ fn fill(
     let created = u32::try_from(now.timestamp()).unwrap_or(u32::MAX);
     {
         let task = monitor.task(&format!("{host}: building"), amount);
-        write(history, snapshots, created, file, &task)?;
+        write((history, gone), snapshots, created, file, &task)?;
     }
     let hashes = hash(file, segment_bytes).map_err(ImageError::disk("read"))?;
     let task = monitor.task(&format!("{host}: reading back"), amount);
-    check(history, snapshots, file, &task)?;
+    check((history, gone), snapshots, file, &task)?;
     Ok(hashes)
 }
 

@@ -303,6 +303,8 @@ mod tests {
             recipients: Vec::new(),
             left_out: 0,
             log_head: hash,
+            redact_line: 0,
+            redacted: Vec::new(),
             ice,
         };
         let until = "2026-04-05T00:00:00Z".to_owned();

@@ -20,7 +20,7 @@ use std::path::Path;
 
 use cli::{Amount, Exit, Failure};
 use durable::{Dir, Lock, Name};
-use formats::records::ice::{ICE_RECORD_BYTES, IceRecord, IceSnapshot, Image};
+use formats::records::ice::{ICE_RECORD_BYTES, IceRecord, IceRedacted, IceSnapshot, Image};
 use formats::records::ice_id::{Fingerprint, IceId};
 use formats::records::{Record, RecordError, RecordVersion};
 use formats::version::Version;
@@ -98,6 +98,10 @@ pub(crate) struct StagedImage {
     pub(crate) plain: Vec<ContentHash>,
     pub(crate) left_out: u64,
     pub(crate) log_head: ContentHash,
+    #[serde(default)]
+    pub(crate) redact_line: u64,
+    #[serde(default)]
+    pub(crate) redacted: Vec<IceRedacted>,
 }
 
 impl Record for StagedImage {

@@ -2,7 +2,8 @@
 
 use std::io::Read;
 
-use formats::Kind;
+use formats::records::ice::IceRecord;
+use formats::{ContentHash, Kind};
 use restore::{Held, Trouble};
 
 use crate::image::hold::{holds, is_same};
@@ -13,6 +14,10 @@ pub(crate) struct InImage<'a> {
     /// None if the image lacks it.
     pub(crate) seen: Option<&'a SeenKind>,
     pub(crate) image: &'a mut ImageReader,
+    /// What the ice's record says of it.
+    pub(crate) record: &'a IceRecord,
+    /// Of the snapshot that is restored.
+    pub(crate) sequence: u64,
 }
 
 impl Held for InImage<'_> {
@@ -25,7 +30,10 @@ impl Held for InImage<'_> {
         }
     }
 
-    fn content(&mut self) -> Result<Box<dyn Read + '_>, Trouble> {
+    fn content(&mut self, expected: &ContentHash) -> Result<Box<dyn Read + '_>, Trouble> {
+        if self.record.is_redacted(expected, self.sequence) {
+            return Err(Trouble::LeftOut("it was redacted before the ice was made".to_owned()));
+        }
         Ok(Box::new(self.image.content()))
     }
 }

@@ -5,6 +5,7 @@ use std::io::{self, Read};
 
 use cli::{Failed, Task};
 use formats::records::drill::{DrilledSnapshot, FromManifest, Supplied};
+use formats::records::ice::IceRecord;
 use formats::{Body, ContentHash, Entry, Kind, Meta, Node, RelPath, Tag};
 use restore::{Differences, Selection};
 
@@ -65,13 +66,16 @@ impl Findings {
 
 /// Compares one snapshot. The image must stand before its first name.
 pub(crate) fn judge(
-    manifest: &Manifest,
+    (record, manifest): (&IceRecord, &Manifest),
     image: &mut ImageReader,
     findings: &mut Findings,
     task: &Task,
 ) -> Result<DrilledSnapshot, Failed> {
     let snapshot = &manifest.snapshot;
-    let mut judge = Judge { findings, leaders: HashMap::new(), files: 0, content_bytes: 0 };
+    let sequence = snapshot.sequence;
+    let is_redacted = |content: &ContentHash| record.is_redacted(content, sequence);
+    let (leaders, is_redacted) = (HashMap::new(), &is_redacted);
+    let mut judge = Judge { findings, leaders, is_redacted, files: 0, content_bytes: 0 };
     let mut pairs = Pairs::begin(manifest, Selection::All)?;
     let mut entries = 0;
     while let Some(pair) = pairs.next(image)? {
@@ -106,6 +110,8 @@ struct Judge<'a> {
     findings: &'a mut Findings,
     /// First members of hard-link groups, whose metadata holds for all.
     leaders: HashMap<RelPath, Node>,
+    /// By the ice's record.
+    is_redacted: &'a dyn Fn(&ContentHash) -> bool,
     files: u64,
     content_bytes: u64,
 }
@@ -206,29 +212,43 @@ impl Judge<'_> {
         image: &mut ImageReader,
     ) -> Option<String> {
         match hash(size, image) {
-            Ok((read, hash)) => {
-                self.content_bytes += read;
-                (read != size || hash != *expected).then(|| "its content is another".to_owned())
+            Ok(Content { bytes, is_zeros, .. }) if (self.is_redacted)(expected) => {
+                self.content_bytes += bytes;
+                self.findings.supply(Supplied::Redacted);
+                (bytes != size || !is_zeros).then(|| "it was redacted, and is not zeros".to_owned())
+            }
+            Ok(Content { bytes, hash, .. }) => {
+                self.content_bytes += bytes;
+                (bytes != size || hash != *expected).then(|| "its content is another".to_owned())
             }
             Err(error) => Some(format!("its content cannot be read: {error}")),
         }
     }
 }
 
-fn hash(size: u64, image: &mut ImageReader) -> io::Result<(u64, ContentHash)> {
+/// A content of the image, read to its end.
+struct Content {
+    bytes: u64,
+    hash: ContentHash,
+    is_zeros: bool,
+}
+
+fn hash(size: u64, image: &mut ImageReader) -> io::Result<Content> {
     let mut hasher = blake3::Hasher::new();
-    let mut read = 0;
+    let (mut bytes, mut is_zeros) = (0, true);
     if size > 0 {
         let mut content = image.content().take(size.saturating_add(1));
-        let mut buffer = vec![0; BUFFER_BYTES.min(usize::try_from(size).unwrap_or(BUFFER_BYTES))];
+        let mut buffer = vec![0; BUFFER_BYTES];
         loop {
-            let piece = content.read(&mut buffer)?;
-            if piece == 0 {
+            let length = content.read(&mut buffer)?;
+            let piece = buffer.get(..length).unwrap_or_default();
+            if piece.is_empty() {
                 break;
             }
-            read += piece as u64;
-            hasher.update(buffer.get(..piece).unwrap_or_default());
+            bytes += length as u64;
+            is_zeros = is_zeros && piece.iter().all(|byte| *byte == 0);
+            hasher.update(piece);
         }
     }
-    Ok((read, ContentHash::from_bytes(*hasher.finalize().as_bytes())))
+    Ok(Content { bytes, hash: ContentHash::from_bytes(*hasher.finalize().as_bytes()), is_zeros })
 }

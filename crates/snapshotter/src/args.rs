@@ -10,6 +10,7 @@ use crate::grant::args::GrantVerb;
 use crate::hold::{Reason, Target};
 use crate::host::args::HostVerb;
 use crate::prune::Step;
+use crate::redact::args::RedactVerb;
 use crate::when::When;
 use crate::{diff, explain, find, import, restore, take, verify};
 
@@ -37,7 +38,7 @@ const EXAMPLES: &str = "Examples:
   snapshotter verify
   snapshotter status
 
-Started as root, every verb but `host`, `grant`, `audit` and `restore` into a folder goes on as the account `owner` of the settings.";
+Started as root, every verb but `host`, `grant`, `redact`, `audit` and `restore` into a folder goes on as the account `owner` of the settings.";
 
 const INGEST_EXAMPLES: &str = "Examples:
   snapshotter ingest
@@ -238,6 +239,11 @@ pub(crate) enum Verb {
         #[command(subcommand)]
         verb: GrantVerb,
     },
+    /// Erase contents that the law demands to be gone, from all snapshots of a host
+    Redact {
+        #[command(subcommand)]
+        verb: RedactVerb,
+    },
     /// Tell how each host stands, and what is late or missing
     #[command(after_help = STATUS_EXAMPLES)]
     Status {
@@ -296,6 +302,12 @@ pub(crate) enum Verb {
     /// Notes in a log that a grant began or ended; started by `grant`
     #[command(hide = true)]
     NoteGrant {
+        /// Whose
+        host: HostId,
+    },
+    /// One history, confined; started by `redact`
+    #[command(hide = true)]
+    RedactHost {
         /// Whose
         host: HostId,
     },
@@ -373,6 +385,8 @@ impl Verb {
             Verb::Host { verb } => verb.word(),
             Verb::Grant { verb } => verb.word(),
             Verb::NoteGrant { .. } => "note-grant",
+            Verb::Redact { verb } => verb.word(),
+            Verb::RedactHost { .. } => "redact-host",
             Verb::Status { .. } => "status",
             Verb::Audit { .. } => "audit",
             Verb::AuditAttempts => "audit-attempts",

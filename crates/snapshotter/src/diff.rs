@@ -4,9 +4,9 @@ use std::cmp::Ordering;
 use std::ffi::OsStr;
 
 use cli::{Amount, Exit, Failed, Monitor, Run, shown};
-use formats::entry::{Body, Entry, Node};
+use formats::entry::{Body, Entry, Kind, Node};
 use formats::{HostId, RelPath};
-use history::{HostHistory, Manifest, Snapshot};
+use history::{HostHistory, Log, Manifest, Snapshot};
 use restore::{Leaders, Selection};
 use sandbox::{Confinement, Profile, Threads};
 
@@ -74,7 +74,7 @@ pub(crate) fn run(
     }
     let task = run.console().task("comparing", Amount::Items(Some(first.entries + second.entries)));
     let mut sides = [Side::open(&place, first)?, Side::open(&place, second)?];
-    let mut telling = Telling { run, named: Vec::new() };
+    let mut telling = Telling { run, log: &log, named: Vec::new() };
     let mut is_found = selection == Selection::All;
     loop {
         let [old, new] = &mut sides;
@@ -157,6 +157,7 @@ impl<'a> Side<'a> {
 
 struct Telling<'a> {
     run: &'a mut Run,
+    log: &'a Log,
     named: Vec<serde_json::Value>,
 }
 
@@ -168,8 +169,11 @@ impl Telling<'_> {
         new: (&Side<'_>, Option<&Entry>),
     ) {
         let (before, after) = match (old.1, new.1) {
-            (None, _) => return self.tell(path, Change::Added, &[]),
-            (_, None) => return self.tell(path, Change::Removed, &[]),
+            (None, Some(after)) => return self.tell(path, Change::Added, &self.redacted(new.0, after, "B")),
+            (Some(before), None) => {
+                return self.tell(path, Change::Removed, &self.redacted(old.0, before, "A"));
+            }
+            (None, None) => return,
             (Some(before), Some(after)) => (before, after),
         };
         let (Some(was), Some(is)) = (old.0.node(before), new.0.node(after)) else { return };
@@ -181,11 +185,25 @@ impl Telling<'_> {
         if group(before) != group(after) {
             differing.push("hard link".to_owned());
         }
+        let gone = [self.redacted(old.0, before, "A"), self.redacted(new.0, after, "B")].concat();
+        // Gone from both is no difference.
+        if was.kind != is.kind || gone.len() == 1 {
+            differing.extend(gone);
+        }
         if was.kind != is.kind {
             self.tell(path, Change::Content, &differing);
         } else if !differing.is_empty() {
             self.tell(path, Change::Metadata, &differing);
         }
+    }
+
+    /// What is no content that anybody could look at.
+    fn redacted(&self, side: &Side<'_>, entry: &Entry, name: &str) -> Vec<String> {
+        let Some(Kind::File { content, .. }) = side.node(entry).map(|node| &node.kind) else {
+            return Vec::new();
+        };
+        let gone = self.log.redacted().of(content, side.snapshot.sequence);
+        gone.map(|_| format!("redacted in {name}")).into_iter().collect()
     }
 
     fn tell(&mut self, path: &RelPath, change: Change, differing: &[String]) {

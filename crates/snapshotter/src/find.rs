@@ -11,7 +11,7 @@ use cli::{Exit, Failed, Monitor, Run, shown};
 use durable::Dir;
 use formats::entry::{Body, Entry, Kind};
 use formats::{HostId, RelPath, Root};
-use history::{History, HostHistory, Snapshot, layout};
+use history::{History, HostHistory, Log, Snapshot, layout};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sandbox::{Confinement, Profile, Threads};
 
@@ -41,6 +41,17 @@ const NAMED_MAX: usize = 1_000;
 struct Version {
     text: String,
     facts: serde_json::Value,
+}
+
+impl Version {
+    /// The same, in a snapshot from which its content was redacted.
+    fn redacted(&self) -> Self {
+        let mut facts = self.facts.clone();
+        if let Some(facts) = facts.as_object_mut() {
+            facts.insert("redacted".to_owned(), true.into());
+        }
+        Self { text: format!("{}  (redacted)", self.text), facts }
+    }
 }
 
 /// A version, and the snapshots in a row that have it, by their places.
@@ -99,7 +110,7 @@ fn host_of(
         return Ok(0);
     }
     let log = place.log().map_err(at())?;
-    let damaged = one(run, &place, log.snapshots(), pattern, named)?;
+    let damaged = one(run, &place, &log, pattern, named)?;
     run.report().count("snapshots", log.snapshots().len() as u64);
     run.report().count("hosts", 1);
     Ok(damaged)
@@ -116,10 +127,11 @@ fn open_many() -> Result<(), Trouble> {
 fn one(
     run: &mut Run,
     place: &HostHistory,
-    snapshots: &[Snapshot],
+    log: &Log,
     pattern: &Pattern,
     named: &mut Vec<serde_json::Value>,
 ) -> Result<u64, Failed> {
+    let snapshots = log.snapshots();
     let mut sheets: Vec<Sheet> = Vec::new();
     let mut places: Vec<Vec<usize>> = Vec::new();
     let mut known: HashMap<Root, usize> = HashMap::new();
@@ -138,7 +150,8 @@ fn one(
         sheets.push(Sheet { number, file, entries: snapshot.entries });
         places.push(vec![at]);
     }
-    let mut told = Telling { run, host: place.host(), snapshots, named, path: None, slots: Vec::new() };
+    let (host, path, slots) = (place.host(), None, Vec::new());
+    let mut told = Telling { run, host, log, snapshots, named, path, slots };
     let mut damaged = 0;
     std::thread::scope(|scope| {
         for find in search(scope, sheets, pattern) {
@@ -161,6 +174,7 @@ fn one(
 struct Telling<'a> {
     run: &'a mut Run,
     host: &'a HostId,
+    log: &'a Log,
     snapshots: &'a [Snapshot],
     named: &'a mut Vec<serde_json::Value>,
     path: Option<RelPath>,
@@ -176,9 +190,17 @@ impl Telling<'_> {
         }
         let version = version(&entry);
         for place in places {
+            let is_redacted = self.snapshots.get(*place).is_some_and(|one| self.is_redacted(&entry, one));
             if let Some(slot) = self.slots.get_mut(*place) {
-                *slot = Some(version.clone());
+                *slot = Some(if is_redacted { version.redacted() } else { version.clone() });
             }
+        }
+    }
+
+    fn is_redacted(&self, entry: &Entry, snapshot: &Snapshot) -> bool {
+        match entry.node().map(|node| &node.kind) {
+            Some(Kind::File { content, .. }) => self.log.redacted().of(content, snapshot.sequence).is_some(),
+            _ => false,
         }
     }
 

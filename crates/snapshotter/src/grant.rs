@@ -12,7 +12,7 @@ pub(crate) mod book;
 mod ending;
 pub(crate) mod note;
 pub(crate) mod outbox;
-mod person;
+
 pub(crate) mod settings;
 
 use std::ffi::OsStr;
@@ -31,6 +31,7 @@ use crate::host::key::PublicKey;
 use crate::host::record::HostRecord;
 use crate::ingest::worse;
 use crate::list::open;
+use crate::person;
 use crate::settings::Settings;
 use crate::trouble::Trouble;
 use crate::when::When;

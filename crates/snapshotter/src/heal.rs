@@ -14,4 +14,4 @@ pub(crate) mod foreman;
 pub(crate) mod host;
 pub(crate) mod lost;
 pub(crate) mod mend;
-mod names;
+pub(crate) mod names;

@@ -3,7 +3,7 @@
 
 mod base;
 mod build;
-mod building;
+pub(crate) mod building;
 mod changes;
 pub(crate) mod charge;
 mod commit;
@@ -13,7 +13,7 @@ pub(crate) mod crew;
 pub(crate) mod fault;
 mod groups;
 mod hand;
-mod holdings;
+pub(crate) mod holdings;
 mod judge;
 mod look;
 mod moved;

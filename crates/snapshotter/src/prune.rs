@@ -4,14 +4,14 @@
 //! [`judge`] says what may go, as a value; [`host`] obeys, one confined process a host; [`plans`] are what is remembered between the steps;
 //! [`trash`] is how a snapshot leaves.
 
-mod bases;
+pub(crate) mod bases;
 pub(crate) mod host;
 mod iced;
-mod judge;
+pub(crate) mod judge;
 mod outcome;
 mod plans;
 pub(crate) mod settings;
-mod trash;
+pub(crate) mod trash;
 
 use cli::{Amount, Exit, Failed, Run};
 use formats::HostId;

@@ -26,7 +26,7 @@ use crate::settings::Settings;
 use crate::stack::Stack;
 use crate::trouble::Trouble;
 use args::{Asked, Way};
-use in_tree::{InTree, Listed};
+use in_tree::{Gone, InTree, Listed};
 use noted::Noted;
 
 /// How much of an archive is written at a time.
@@ -36,6 +36,7 @@ const WRITE_BYTES: usize = 1 << 20;
 struct Found<'a> {
     place: &'a HostHistory,
     snapshot: Snapshot,
+    gone: Gone,
     selection: Selection,
     powers: Powers,
     /// What notes this restore.
@@ -67,7 +68,8 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, asked: &Asked, json: Json)
     run.report().detail("host", host.as_str());
     run.report().detail("snapshot", snapshot.name.as_str());
     let what = asked.noted(&snapshot.name);
-    let found = Found { place: &place, snapshot, selection, powers: asked.powers(), children: Vec::new() };
+    let (gone, powers) = (Gone::from(&log, &snapshot), asked.powers());
+    let found = Found { place: &place, snapshot, gone, selection, powers, children: Vec::new() };
     let kept = [&history, place.dir()];
     match way {
         Way::To(path) => {
@@ -149,7 +151,7 @@ fn survey(place: &HostHistory, snapshot: &Snapshot, selection: &Selection) -> Re
 }
 
 fn into_folder(run: &mut Run, settings: &Settings, found: Found<'_>, ground: Ground) -> Result<Exit, Failed> {
-    let Found { place, snapshot, selection, powers, children } = found;
+    let Found { place, snapshot, gone, selection, powers, children } = found;
     let to = shown(ground.name());
     let mut files = Stack::new(tree(place, &snapshot)?);
     confine_writer(settings, place, &ground, &children)?;
@@ -168,7 +170,7 @@ fn into_folder(run: &mut Run, settings: &Settings, found: Found<'_>, ground: Gro
     let mut all = || -> Result<(), Failed> {
         for entry in listed.entries()? {
             let entry = entry?;
-            target.entry(&entry, &mut InTree { files: &mut files, path: &entry.path }, &task)?;
+            target.entry(&entry, &mut InTree { files: &mut files, path: &entry.path, gone: &gone }, &task)?;
         }
         target.finish(&listed)
     };
@@ -182,7 +184,7 @@ fn into_folder(run: &mut Run, settings: &Settings, found: Found<'_>, ground: Gro
 }
 
 fn as_archive(run: &mut Run, settings: &Settings, found: Found<'_>) -> Result<Exit, Failed> {
-    let Found { place, snapshot, selection, powers, children } = found;
+    let Found { place, snapshot, gone, selection, powers, children } = found;
     let mut files = Stack::new(tree(place, &snapshot)?);
     let mut confinement =
         Confinement::new(Profile::Ingest).landlock(settings.landlock()).threads(Threads::More);
@@ -196,7 +198,7 @@ fn as_archive(run: &mut Run, settings: &Settings, found: Found<'_>) -> Result<Ex
     let mut tar = Tar::new(run, out, survey, powers);
     for entry in (Listed { place, snapshot: &snapshot }).entries()? {
         let entry = entry?;
-        tar.entry(&entry, &mut InTree { files: &mut files, path: &entry.path }, &task)?;
+        tar.entry(&entry, &mut InTree { files: &mut files, path: &entry.path, gone: &gone }, &task)?;
     }
     tar.finish()?;
     let Tar { counts, differences, .. } = tar;

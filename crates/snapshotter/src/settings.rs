@@ -11,6 +11,7 @@ use crate::grant::settings::GrantSettings;
 use crate::hours::Hours;
 use crate::limits::{Allowed, Place, TypedLimits};
 use crate::prune::settings::PruneSettings;
+use crate::redact::settings::RedactSettings;
 use crate::retain::{Policy, TypedRetain};
 use crate::tripwire::{TypedTripwires, Wires};
 use crate::verify::settings::VerifySettings;
@@ -70,6 +71,8 @@ pub(crate) struct Settings {
     pub(crate) verify: VerifySettings,
     /// Whether a host can be granted a copy of its own history, and how.
     pub(crate) grants: GrantSettings,
+    /// Whether contents can be erased, and by whom.
+    pub(crate) redact: RedactSettings,
     /// Where what the audit looks at lies.
     pub(crate) audit: AuditSettings,
     /// The static binary that is copied into each jail.
@@ -121,6 +124,8 @@ struct Typed {
     verify: VerifySettings,
     #[serde(default)]
     grants: GrantSettings,
+    #[serde(default)]
+    redact: RedactSettings,
     #[serde(default)]
     audit: AuditSettings,
     #[serde(default = "Typed::account_prefix")]
@@ -241,6 +246,7 @@ impl Settings {
         typed.audit.check(path)?;
         let apart = [&typed.jails, &typed.history, &typed.keys];
         typed.grants.check(path, &typed.account_prefix, &apart)?;
+        typed.redact.check(path, &apart)?;
         typed.retain.check(path)?;
         typed.verify.check(path)?;
         typed.tripwires.check(path)?;
@@ -271,6 +277,7 @@ impl Settings {
             prune: typed.prune,
             verify: typed.verify,
             grants: typed.grants,
+            redact: typed.redact,
             audit: typed.audit,
             account_prefix: typed.account_prefix,
             owner: typed.owner,

@@ -1,8 +1,8 @@
 //! Shows one snapshot.
 
 use cli::{Exit, Failed, Run};
-use formats::HostId;
 use formats::entry::{Body, Entry, Kind};
+use formats::{ContentHash, HostId};
 
 use crate::list::{facts, open};
 use crate::settings::Settings;
@@ -44,13 +44,13 @@ pub(crate) fn run(
         for entry in place.open_manifest(snapshot).map_err(at())? {
             let entry = entry.map_err(broken).map_err(at())?;
             run.report().count("entries", 1);
-            run.line(&line(&entry));
+            run.line(&line(&entry, &|content| log.redacted().of(content, snapshot.sequence).is_some()));
         }
     }
     Ok(Exit::WHOLE)
 }
 
-fn line(entry: &Entry) -> String {
+fn line(entry: &Entry, is_redacted: &dyn Fn(&ContentHash) -> bool) -> String {
     let path = cli::shown(entry.path.as_bytes());
     let node = match &entry.body {
         Body::Link(first) => {
@@ -59,6 +59,7 @@ fn line(entry: &Entry) -> String {
         Body::Node(node) => node,
     };
     let (kind, size, more) = match &node.kind {
+        Kind::File { size, content } if is_redacted(content) => ('-', *size, "  (redacted)".to_owned()),
         Kind::File { size, .. } => ('-', *size, String::new()),
         Kind::Folder => ('d', 0, String::new()),
         Kind::Symlink { target } => ('l', target.len() as u64, format!(" -> {}", cli::shown(target))),

@@ -12,7 +12,7 @@ use crate::prune::{self, Step};
 use crate::settings::{SETTINGS_FILE, Settings};
 use crate::{
     account, audit, by_file, decode, diff, explain, find, grant, heal, host, import, ingest, ingest_host,
-    list, restore, scribe, show, sign, status, take, verify, views, watch,
+    list, redact, restore, scribe, show, sign, status, take, verify, views, watch,
 };
 
 /// Files that are made are for the account and its group only.
@@ -41,6 +41,7 @@ fn verb(run: &mut Run, args: &Args) -> Result<Exit, Failed> {
     match &args.verb {
         Verb::Host { verb } => host::run(run, &settings, verb),
         Verb::Grant { verb } => grant::run(run, &settings, verb),
+        Verb::Redact { verb } => redact::run(run, &settings, verb),
         Verb::Import { of: ImportOf::Rsnapshot(asked) } => import::run(run, &settings, asked),
         Verb::Take(asked) => take::run(run, &settings, asked),
         Verb::TakeHost { host, step, scratch } => take::child(&settings, host, *step, scratch),
@@ -89,6 +90,7 @@ fn unprivileged(run: &mut Run, settings: &Settings, verb: &Verb) -> Result<Exit,
         Verb::HealHost { host } => heal::host::run(run, settings, host),
         Verb::Note => scribe::child(settings),
         Verb::Sign => sign::child(settings),
+        Verb::RedactHost { host } => redact::host::run(run, settings, host),
         Verb::NoteGrant { host } => grant::note::child(settings, host),
         Verb::Prune { hosts, plan, execute } => {
             let step = match (plan, execute) {
@@ -107,6 +109,7 @@ fn unprivileged(run: &mut Run, settings: &Settings, verb: &Verb) -> Result<Exit,
         Verb::AuditHistory => audit::past::child(settings),
         Verb::Host { .. }
         | Verb::Grant { .. }
+        | Verb::Redact { .. }
         | Verb::Import { .. }
         | Verb::Take(_)
         | Verb::TakeHost { .. }

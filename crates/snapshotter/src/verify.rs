@@ -2,6 +2,7 @@
 //! and how far a cycle has come, is noted by a process apart, and what is lost is mended by others.
 
 pub(crate) mod args;
+mod blanks;
 pub(crate) mod cycle;
 mod defect;
 mod folders;
@@ -217,10 +218,11 @@ impl Verify<'_> {
         // Until it is noted: however long this takes, what the note names is there.
         let _newest = log.latest().and_then(|newest| place.read_lock(newest).ok());
         let pace = Pace::new(self.settings.verify.bytes_per_second);
-        let mut seen = Seen::new(share, pace, log.rotten().keys().copied().collect());
+        let mut seen = Seen::new(share, pace, &log);
         strangers(run, &place, &log, &present, &mut self.defects);
         let there = verify(run, &place, &log, &mut self.defects, &mut seen)?;
         run.report().count("read_bytes", seen.read_bytes());
+        seen.redacted.told(run, host);
         // Before anything is noted: a log that is another than was signed is no log of a history that is well.
         self.sign(run, host);
         let after = self.defects.counted();

@@ -30,6 +30,12 @@ impl FromStr for When {
     }
 }
 
+impl std::fmt::Display for When {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 impl When {
     /// The snapshot that is meant: a time means the last one that was accepted at or before it, a day or a minute its end. Times are UTC.
     pub(crate) fn find<'a>(&self, log: &'a Log) -> Result<&'a Snapshot, Trouble> {

@@ -70,7 +70,10 @@ pub fn check(folder: &Path, host: &str, moment: Moment) -> Found {
             breaches.push(Breach::new(Invariant::Atomic, file.display().to_string(), other));
         }
         let tree = folder.join(&ingest.name).join("tree");
-        let wrong = tree::check(&tree, owner, &manifest.items, &mut contents);
+        let gone =
+            |hash: &[u8]| log.redacted.get(&hex(hash)).is_some_and(|through| ingest.sequence <= *through);
+        let gone = tree::Gone { is_one: &gone, moment };
+        let wrong = tree::check(&tree, owner, (&manifest.items, &gone), &mut contents);
         let within = |breach: Breach| Breach { place: format!("{}/{}", ingest.name, breach.place), ..breach };
         breaches.extend(wrong.into_iter().map(within));
         snapshots.push(Snapshot {

@@ -1,5 +1,6 @@
 //! The snapshot log, read on its own. Written from `docs/formats/snapshot-log.md`.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
@@ -33,6 +34,8 @@ pub(super) struct Log {
     pub(super) pruned: Vec<String>,
     /// Snapshots that ever were.
     pub(super) made: u64,
+    /// Contents that were redacted, in hexadecimal digits, and the sequence of the newest snapshot that they are gone from.
+    pub(super) redacted: HashMap<String, u64>,
     /// The newest that was verified.
     verified: Option<String>,
     /// What is on hold: a snapshot, or all of them.
@@ -103,6 +106,12 @@ fn event(line: &[u8], number: u64, previous: &str, log: &mut Log) -> Result<Valu
             }
             prune(&event, log)?;
         }
+        Some("redact") => {
+            if !text("format").starts_with("firn.log/2.") {
+                return Err(chained("an old reader would pass this over"));
+            }
+            redact(&event, log)?;
+        }
         _ => {}
     }
     Ok(event)
@@ -143,6 +152,27 @@ fn prune(event: &Value, log: &mut Log) -> Result<(), (Invariant, String)> {
         return Err((Immutable, "prunes another one than it names".to_owned()));
     }
     log.pruned.push(gone.name);
+    Ok(())
+}
+
+/// What is redacted is named with its length, by two persons, and not while all is on hold.
+fn redact(event: &Value, log: &mut Log) -> Result<(), (Invariant, String)> {
+    let wrong = |found: &str| (Chained, found.to_owned());
+    if log.holds.contains(&None) {
+        return Err((Floor, "redacts what is on hold".to_owned()));
+    }
+    let person = |who: &str| event.get(who).and_then(|who| who.get("user")).and_then(Value::as_u64);
+    if person("requested_by").is_none() || person("approved_by").is_none() {
+        return Err(wrong("a redaction by nobody"));
+    }
+    let contents = event.get("contents").and_then(Value::as_array);
+    for one in contents.filter(|all| !all.is_empty()).ok_or_else(|| wrong("redacts nothing"))? {
+        let hash = one.get("content").and_then(Value::as_str).ok_or_else(|| wrong("redacts no content"))?;
+        if one.get("size").and_then(Value::as_u64).is_none_or(|size| size == 0) {
+            return Err(wrong("redacts what has no length"));
+        }
+        log.redacted.insert(hash.to_owned(), log.made);
+    }
     Ok(())
 }
 

@@ -105,6 +105,8 @@ pub enum Supplied {
     ClampedMtimes,
     /// Owners beyond the image's table.
     Owners,
+    /// Names whose content was redacted before the image was made: it has zeros there, as its ice record says. No restore brings them.
+    Redacted,
 }
 
 impl Record for DrillRecord {

@@ -39,6 +39,26 @@ pub struct IceRecord {
     pub left_out: u64,
     /// Hash of the last line of the host's snapshot log.
     pub log_head: ContentHash,
+    /// The newest `redact` line of that log; 0 if there was none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub redact_line: u64,
+    /// Contents that snapshots in the image lack because they were redacted: zeros are in their place. Sorted by hash.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub redacted: Vec<IceRedacted>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn is_zero(value: &u64) -> bool {
+    *value == 0
+}
+
+/// A content that was redacted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IceRedacted {
+    /// Its hash.
+    pub content: ContentHash,
+    /// Sequence of the newest snapshot that it is gone from; it is gone from all older ones.
+    pub through: u64,
 }
 
 /// One snapshot in an image.
@@ -92,6 +112,13 @@ impl Record for IceRecord {
 }
 
 impl IceRecord {
+    /// Whether zeros stand for this content in the snapshot with this sequence.
+    #[must_use]
+    pub fn is_redacted(&self, content: &ContentHash, sequence: u64) -> bool {
+        let place = self.redacted.binary_search_by(|one| one.content.cmp(content));
+        place.ok().and_then(|at| self.redacted.get(at)).is_some_and(|one| sequence <= one.through)
+    }
+
     /// Refuses a record that contradicts itself. A reader calls this before it believes any length or name in it: afterwards all objects are
     /// segments of this ice or of another one of the same host, and the segments are exactly the image. Which of two ices is the earlier is not
     /// asked: where a clock was ahead, or a history was begun anew, no name tells.
@@ -102,6 +129,9 @@ impl IceRecord {
         }
         if self.snapshots.last().is_none_or(|newest| newest.name != self.ice.snapshot()) {
             return refuse("the newest snapshot does not name the ice");
+        }
+        if !self.redacted.is_sorted_by(|a, b| a.content < b.content) {
+            return refuse("what was redacted is not in order");
         }
         if self.snapshots.is_sorted_by(|a, b| a.sequence < b.sequence) {
             self.check_segments()
@@ -176,6 +206,8 @@ mod tests {
             recipients: vec!["AB".repeat(20).parse().unwrap()],
             left_out: 0,
             log_head: hash,
+            redact_line: 0,
+            redacted: Vec::new(),
             ice,
         }
     }

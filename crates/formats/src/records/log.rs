@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::grant::{GrantEnded, Granted};
 use super::record::{Record, RecordVersion};
+use super::redaction::Redaction;
 use crate::id::{ContentHash, HostId, InstallationId, PushId, Root};
 use crate::version::Version;
 
@@ -179,6 +180,8 @@ pub enum Event {
         /// How it ended.
         how: GrantEnded,
     },
+    /// Contents are gone from all snapshots that there are, by demand of the law.
+    Redact(Box<Redaction>),
 }
 
 /// Where a content came from that the history had lost.
@@ -206,7 +209,8 @@ impl Event {
             | Event::Healed { .. }
             | Event::Restore { .. }
             | Event::Grant(_)
-            | Event::GrantEnd { .. } => true,
+            | Event::GrantEnd { .. }
+            | Event::Redact(_) => true,
             _ => false,
         }
     }

@@ -8,6 +8,7 @@ use formats::records::grant::GRANT_HOURS;
 use formats::records::ice::{FIRST_SEGMENT_BYTES, ICE_RECORD_BYTES};
 use formats::records::ledger::LEDGER_LINE_BYTES;
 use formats::records::plan::{PLAN_BYTES, PLANNED};
+use formats::records::redaction::{REDACTED, REDACTED_ICE, REDACTED_PATH_BYTES};
 use formats::records::standing::STANDING_BYTES;
 use formats::session::Code;
 
@@ -58,6 +59,11 @@ fn every_limit_stands_in_its_document() {
     assert!(document("ice.md").contains("its first 4,096 bytes") && FIRST_SEGMENT_BYTES == 4_096);
     assert!(document("standing.md").contains("at most 32 MiB") && STANDING_BYTES == 32 << 20);
     assert!(document("grant.md").contains("1 to 168") && GRANT_HOURS == 168);
+    for name in ["redaction.md", "snapshot-log.md"] {
+        assert!(document(name).contains("1 to 400") && REDACTED == 400);
+    }
+    assert!(document("snapshot-log.md").contains("at most 64)") && REDACTED_ICE == 64);
+    assert!(document("redaction.md").contains("at most 1,000 bytes") && REDACTED_PATH_BYTES == 1_000);
     let plan = document("prune-plan.md");
     assert!(plan.contains("at most 4 MiB") && PLAN_BYTES == 4 << 20);
     assert!(plan.contains("at most 10,000") && PLANNED == 10_000);

@@ -20,8 +20,8 @@ use formats::version::VersionError;
 use formats::{Change, ContentHash, Root, Version};
 
 use logs::{
-    granted_log, healing_log, imported_log, later_log, log, newest_log, restored_log, second_log,
-    tripwire_log,
+    granted_log, healing_log, imported_log, later_log, log, newest_log, redacted_log, restored_log,
+    second_log, tripwire_log,
 };
 
 use crate::manifests::written;
@@ -146,11 +146,13 @@ fn the_golden_files_are_what_this_program_writes() {
         ("standing.json", line(&records::standing())),
         ("audit-server.json", line(&records::audit(Half::Server))),
         ("audit-host.json", line(&records::audit(Half::Host))),
+        ("redaction.json", line(&records::redaction_record())),
     ];
     let second = vec![
         ("everything.manifest", written(&everything()).1),
         ("empty.manifest", written(&[]).1),
         ("ice.json", line(&records::ice())),
+        ("ice-redacted.json", line(&records::ice_redacted())),
         ("ledger", line(&records::ledger())),
         ("push-file", push_file(push::VERSION)),
         ("log", second_log()),
@@ -158,6 +160,7 @@ fn the_golden_files_are_what_this_program_writes() {
         ("log-rot", healing_log()),
         ("log-restores", restored_log()),
         ("log-grants", granted_log()),
+        ("log-redactions", redacted_log()),
         ("prune-plan.json", line(&records::plan())),
         ("published-state", published_with_admission().encode().unwrap()),
     ];

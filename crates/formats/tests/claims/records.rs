@@ -6,12 +6,13 @@ use formats::records::drill::{
     DrillFailure, DrillRecord, DrillResult, DrilledSnapshot, FromManifest, Supplied,
 };
 use formats::records::grant::{GrantRecord, Granted, OpenedGrant, Person};
-use formats::records::ice::{IceRecord, IceSnapshot, Image, Segment};
+use formats::records::ice::{IceRecord, IceRedacted, IceSnapshot, Image, Segment};
 use formats::records::ice_id::IceId;
 use formats::records::ledger::{LedgerLine, LedgerReceipt};
 use formats::records::lock::LockRecord;
 use formats::records::log_head::LogHead;
 use formats::records::plan::{PlannedSnapshot, PrunePlan};
+use formats::records::redaction::{IceBefore, RedactedContent, Redaction, RedactionRecord};
 use formats::records::standing::{Damage, DrillsKnown, StandingIce, StandingProved, StandingRecord};
 use formats::{ContentHash, Root};
 
@@ -49,6 +50,8 @@ pub(crate) fn ice() -> IceRecord {
         recipients: vec!["AB".repeat(20).parse().unwrap(), "CD".repeat(20).parse().unwrap()],
         left_out: 3,
         log_head: ContentHash::from_bytes([5; 32]),
+        redact_line: 0,
+        redacted: Vec::new(),
         ice,
     };
     assert_eq!(record.check(), Ok(()));
@@ -217,4 +220,38 @@ pub(crate) fn drill(result: DrillResult) -> DrillRecord {
         key: Some("AB".repeat(20).parse().unwrap()),
         image_hash: Some(ContentHash::from_bytes([4; 32])),
     }
+}
+
+/// What was asked for, and what the log says of it.
+pub(crate) fn redaction_record() -> RedactionRecord {
+    let Redaction { path, contents, reason, requested_by, .. } = redaction();
+    let (format, host) = (RedactionRecord::format(), ice_id().host().clone());
+    RedactionRecord { format, host, path, contents, reason, requested: TIME.into(), requested_by }
+}
+
+pub(crate) fn redaction() -> Redaction {
+    let person = |user, name: &str| Person { user, name: name.into() };
+    let content = |n| RedactedContent { content: ContentHash::from_bytes([n; 32]), size: 300_000 };
+    let ice = IceBefore { vault: "cold".into(), ice: ice_id().to_string(), retain_until: TIME.into() };
+    Redaction {
+        path: Some("home/ada/\\xff".into()),
+        contents: vec![content(1), content(2)],
+        names: 12,
+        snapshots: 4,
+        requested_by: person(1000, "alice"),
+        approved_by: person(1001, "bob"),
+        reason: "court order 12".into(),
+        ices: Some(1),
+        ice: vec![ice],
+    }
+}
+
+/// An ice that was made after a redaction.
+pub(crate) fn ice_redacted() -> IceRecord {
+    let one = |n| IceRedacted { content: ContentHash::from_bytes([n; 32]), through: 1 };
+    let record = IceRecord { redact_line: 7, redacted: vec![one(1), one(2)], ..ice() };
+    assert_eq!(record.check(), Ok(()));
+    assert!(record.is_redacted(&ContentHash::from_bytes([2; 32]), 1));
+    assert!(!record.is_redacted(&ContentHash::from_bytes([2; 32]), 2), "it came back");
+    record
 }

@@ -114,6 +114,7 @@ impl Kept {
             | Event::Reset { .. }
             | Event::Rot { .. }
             | Event::Healed { .. }
+            | Event::Redact(_)
             | Event::Restore { .. } => {}
         }
         Ok(())

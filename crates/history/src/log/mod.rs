@@ -4,5 +4,6 @@ pub(crate) mod append;
 pub(crate) mod kept;
 mod line;
 pub(crate) mod reader;
+pub(crate) mod redacted;
 pub(crate) mod rot;
 pub(crate) mod state;

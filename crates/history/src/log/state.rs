@@ -9,6 +9,7 @@ use formats::{ContentHash, HostId, InstallationId, PushId, Root};
 
 use super::kept::Kept;
 use super::reader::RawLine;
+use super::redacted::Redactions;
 use super::rot::Rotten;
 use crate::error::{Error, LogDefect, Result};
 use crate::snapshot::Snapshot;
@@ -65,6 +66,7 @@ pub struct Log {
     emergencies: Vec<String>,
     alarms: Vec<RaisedAlarm>,
     pub(super) rotten: BTreeMap<ContentHash, Rotten>,
+    pub(super) redactions: Redactions,
     newest_line: Option<String>,
     base: Option<Root>,
     head: ContentHash,
@@ -85,6 +87,7 @@ impl Log {
             emergencies: Vec::new(),
             alarms: Vec::new(),
             rotten: BTreeMap::new(),
+            redactions: Redactions::default(),
             newest_line: None,
             base: None,
             head: LogLine::first_previous(host),
@@ -224,6 +227,7 @@ impl Log {
                 self.rot(line);
                 Ok(())
             }
+            Event::Redact(redaction) => self.redact(line, redaction),
             Event::Hold { .. }
             | Event::Release { .. }
             | Event::Verify { .. }

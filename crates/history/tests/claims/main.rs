@@ -6,5 +6,6 @@ mod grants;
 mod layout;
 mod locks;
 mod log;
+mod redactions;
 mod scratch;
 mod stored;

@@ -36,7 +36,7 @@ fn of_host<'a>(standing: Standing<'a>, history: &History, host: &HostId) -> Opti
     let lengths: Vec<u64> = match last {
         Some(entry) => lengths(entry).collect(),
         None => {
-            let survey = survey(&history, wanted(&log, plan.scope)).ok()?;
+            let survey = survey(&history, wanted(&log, plan.scope), log.redacted()).ok()?;
             lengths_of_image(survey.image_bytes_max, plan.segment_bytes).collect()
         }
     };

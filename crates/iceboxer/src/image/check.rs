@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use backhand::{FilesystemReader, InnerNode, Node, SquashfsFileReader};
 use cli::{Task, shown};
 use formats::ContentHash;
-use history::{HostHistory, Snapshot};
+use history::{HostHistory, Redactions, Snapshot};
 
 use super::ImageError;
 use super::contents::{MANIFESTS, Placed, Placer, SNAPSHOTS, What, manifest_path, snapshot_path};
@@ -27,12 +27,12 @@ fn two_threads_at_least() {
     let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
 }
 
-/// Compares the image in `file` with the manifests of `snapshots`. `task` advances with the bytes of files compared.
+/// Compares the image in `file` with the manifests of `snapshots`; of what is `gone`, it must have zeros. `task` advances with the bytes of files compared.
 ///
 /// # Errors
 /// Anything missing, different or too much.
 pub fn check(
-    history: &HostHistory,
+    (history, gone): (&HostHistory, &Redactions),
     snapshots: &[Snapshot],
     file: &File,
     task: &Task,
@@ -55,7 +55,8 @@ pub fn check(
         for entry in &mut manifest {
             let entry = entry.map_err(|source| manifest_error(snapshot, source))?;
             if let Some(placed) = placer.place(&entry) {
-                task.advance(cursor.compare(&placed)?);
+                let is_redacted = |content: &ContentHash| gone.of(content, snapshot.sequence).is_some();
+                task.advance(cursor.compare(&placed, &is_redacted)?);
             }
         }
         if manifest.summary().is_none_or(|summary| summary.root != snapshot.root) {
@@ -114,7 +115,11 @@ impl<'f> Cursor<'f> {
     }
 
     /// The next name against what should be there; gives back the bytes of content compared.
-    fn compare(&mut self, expected: &Placed) -> Result<u64, ImageError> {
+    fn compare(
+        &mut self,
+        expected: &Placed,
+        is_redacted: &dyn Fn(&ContentHash) -> bool,
+    ) -> Result<u64, ImageError> {
         let path = &expected.path;
         let found = self.next(path)?;
         if found.header != expected.header {
@@ -128,7 +133,8 @@ impl<'f> Cursor<'f> {
             (InnerNode::CharacterDevice(found), What::CharDevice(number)) => found.device_number == *number,
             (InnerNode::BlockDevice(found), What::BlockDevice(number)) => found.device_number == *number,
             (InnerNode::File(_), What::File { size, content, .. }) => {
-                self.content(path, *size, *content)?;
+                let content = if is_redacted(content) { zeros(*size) } else { *content };
+                self.content(path, *size, content)?;
                 return Ok(*size);
             }
             _ => return Err(differs(path, "kind")),
@@ -162,6 +168,14 @@ impl<'f> Cursor<'f> {
             Some(node) => Err(differs(&node.fullpath, "it should not be there")),
         }
     }
+}
+
+/// The hash of so many zeros.
+fn zeros(size: u64) -> ContentHash {
+    let mut hasher = blake3::Hasher::new();
+    // Neither reading zeros nor hashing them can fail.
+    let _ = std::io::copy(&mut std::io::repeat(0).take(size), &mut hasher);
+    hash_of(&hasher)
 }
 
 fn open(file: &File) -> Result<FilesystemReader<'static>, ImageError> {

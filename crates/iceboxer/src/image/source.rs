@@ -53,9 +53,17 @@ pub(super) struct Source<'t> {
     tree: Rc<Tree>,
     path: RelPath,
     size: u64,
-    content: ContentHash,
+    wanted: Wanted,
     task: &'t Task,
     state: State,
+}
+
+/// What a file should be.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Wanted {
+    Content(ContentHash),
+    /// Nothing but zeros: its content was redacted.
+    Zeros,
 }
 
 enum State {
@@ -65,14 +73,8 @@ enum State {
 }
 
 impl<'t> Source<'t> {
-    pub(super) fn new(
-        tree: &Rc<Tree>,
-        path: RelPath,
-        size: u64,
-        content: ContentHash,
-        task: &'t Task,
-    ) -> Self {
-        Self { tree: Rc::clone(tree), path, size, content, task, state: State::Waiting }
+    pub(super) fn new(tree: &Rc<Tree>, path: RelPath, size: u64, wanted: Wanted, task: &'t Task) -> Self {
+        Self { tree: Rc::clone(tree), path, size, wanted, task, state: State::Waiting }
     }
 
     fn step(&mut self, buffer: &mut [u8]) -> Result<usize, SourceError> {
@@ -91,12 +93,17 @@ impl<'t> Source<'t> {
                             source: error,
                         })?,
                     };
-                    hasher.update(buffer.get(..read).unwrap_or_default());
+                    let piece = buffer.get(..read).unwrap_or_default();
                     *bytes += read as u64;
-                    let wrong = match read {
-                        0 => *bytes != self.size || hash_of(hasher) != self.content,
-                        _ => *bytes > self.size,
+                    let is_other = match self.wanted {
+                        // A content that was to go, and is there, goes into no image.
+                        Wanted::Zeros => piece.iter().any(|byte| *byte != 0),
+                        Wanted::Content(content) => {
+                            hasher.update(piece);
+                            read == 0 && hash_of(hasher) != content
+                        }
                     };
+                    let wrong = is_other || *bytes > self.size || read == 0 && *bytes != self.size;
                     if wrong {
                         return Err(SourceError::Differs { path: shown(self.path.as_bytes()) });
                     }

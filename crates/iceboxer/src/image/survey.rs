@@ -1,10 +1,10 @@
 //! The manifests read once, before anything is written.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::io;
 
-use formats::records::ice::IceSnapshot;
-use history::{HostHistory, Snapshot};
+use formats::records::ice::{IceRedacted, IceSnapshot};
+use history::{HostHistory, Redactions, Snapshot};
 
 use super::contents::{Placer, What};
 use super::{BLOCK_BYTES, ImageError};
@@ -23,13 +23,25 @@ pub(crate) struct Survey {
     pub(crate) image_bytes_max: u64,
     /// Names that only the manifest holds.
     pub(crate) left_out: u64,
+    /// Contents that were redacted from one of the snapshots, by hash.
+    pub(crate) redacted: Vec<IceRedacted>,
 }
 
 /// Reads all manifests, and refuses one that is not the one the log names.
-pub(crate) fn survey(history: &HostHistory, snapshots: &[Snapshot]) -> Result<Survey, ImageError> {
+pub(crate) fn survey(
+    history: &HostHistory,
+    snapshots: &[Snapshot],
+    gone: &Redactions,
+) -> Result<Survey, ImageError> {
     let mut placer = Placer::new();
-    let mut survey =
-        Survey { snapshots: Vec::new(), file_bytes: 0, image_bytes_max: 1024 * 1024, left_out: 0 };
+    let mut survey = Survey {
+        snapshots: Vec::new(),
+        file_bytes: 0,
+        image_bytes_max: 1024 * 1024,
+        left_out: 0,
+        redacted: Vec::new(),
+    };
+    let mut redacted = BTreeMap::new();
     let mut large = HashSet::new();
     for snapshot in snapshots {
         placer.begin(snapshot.name.as_str());
@@ -40,6 +52,9 @@ pub(crate) fn survey(history: &HostHistory, snapshots: &[Snapshot]) -> Result<Su
             match placer.place(&entry).map(|placed| placed.what) {
                 None => survey.left_out += 1,
                 Some(What::File { size, content, .. }) => {
+                    if let Some(one) = gone.of(&content, snapshot.sequence) {
+                        redacted.insert(content, one.through);
+                    }
                     survey.file_bytes = survey.file_bytes.saturating_add(size);
                     // Only files of a block and more are stored once however often they occur.
                     if size < u64::from(BLOCK_BYTES) || large.insert(content) {
@@ -61,6 +76,8 @@ pub(crate) fn survey(history: &HostHistory, snapshots: &[Snapshot]) -> Result<Su
             entries: snapshot.entries,
         });
     }
+    survey.redacted =
+        redacted.into_iter().map(|(content, through)| IceRedacted { content, through }).collect();
     Ok(survey)
 }
 

@@ -7,10 +7,11 @@ use std::rc::Rc;
 use backhand::compression::{CompressionOptions, Compressor, Zstd};
 use backhand::{BackhandError, FilesystemCompressor, FilesystemWriter};
 use cli::Task;
-use history::{HostHistory, Snapshot};
+use formats::ContentHash;
+use history::{HostHistory, Redactions, Snapshot};
 
 use super::contents::{MANIFESTS, Placed, Placer, SNAPSHOTS, What, manifest_path, own, snapshot_path};
-use super::source::Source;
+use super::source::{Source, Wanted};
 use super::survey::manifest_error;
 use super::{BLOCK_BYTES, ImageError};
 
@@ -22,12 +23,12 @@ const FOLDER_MODE: u16 = 0o755;
 const MANIFEST_MODE: u16 = 0o444;
 const BUFFER_BYTES: usize = 1024 * 1024;
 
-/// Writes the image of `snapshots` (oldest first) into an empty file and brings it to the disk. `task` advances with the bytes of files read.
+/// Writes the image of `snapshots` (oldest first) into an empty file and brings it to the disk; of what is `gone`, zeros. `task` advances with the bytes of files read.
 ///
 /// # Errors
 /// The history is not what its manifests say, or the disk is full. What was written by then is worthless.
 pub fn write(
-    history: &HostHistory,
+    (history, gone): (&HostHistory, &Redactions),
     snapshots: &[Snapshot],
     created: u32,
     to: &File,
@@ -50,7 +51,8 @@ pub fn write(
         for entry in history.open_manifest(snapshot)? {
             let entry = entry.map_err(|source| manifest_error(snapshot, source))?;
             if let Some(placed) = placer.place(&entry) {
-                push(&mut image, placed, &tree, task).map_err(ImageError::from_writer)?;
+                let gone = |content: &ContentHash| gone.of(content, snapshot.sequence).is_some();
+                push(&mut image, placed, (&tree, &gone), task).map_err(ImageError::from_writer)?;
             }
         }
     }
@@ -82,14 +84,15 @@ fn push_folder(
 fn push<'t>(
     image: &mut FilesystemWriter<'_, '_, 't>,
     placed: Placed,
-    tree: &Rc<history::Tree>,
+    (tree, is_redacted): (&Rc<history::Tree>, &dyn Fn(&ContentHash) -> bool),
     task: &'t Task,
 ) -> Result<(), BackhandError> {
     let Placed { path, header, what } = placed;
     match what {
         What::Folder => image.push_dir(path, header),
         What::File { size, content, source } => {
-            image.push_file(Source::new(tree, source, size, content, task), path, header)
+            let wanted = if is_redacted(&content) { Wanted::Zeros } else { Wanted::Content(content) };
+            image.push_file(Source::new(tree, source, size, wanted, task), path, header)
         }
         What::Symlink(target) => image.push_symlink(target, path, header),
         What::Fifo => image.push_fifo(path, header),

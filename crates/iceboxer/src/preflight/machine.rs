@@ -62,7 +62,11 @@ fn largest(path: &Path, scope: Scope, findings: &mut Vec<Finding>) -> Result<Nee
             let history = history.host(&host)?;
             let (log, _reading) = log_to_read(&history, scope)?;
             let snapshots = wanted(&log, scope);
-            if snapshots.is_empty() { Ok(0) } else { Ok(survey(&history, snapshots)?.image_bytes_max) }
+            if snapshots.is_empty() {
+                Ok(0)
+            } else {
+                Ok(survey(&history, snapshots, log.redacted())?.image_bytes_max)
+            }
         };
         match size() {
             Ok(bytes) => image_bytes = image_bytes.max(bytes),

@@ -169,6 +169,8 @@ impl Job<'_> {
             recipients: progress.recipients.clone(),
             left_out: staged.left_out,
             log_head: staged.log_head,
+            redact_line: staged.redact_line,
+            redacted: staged.redacted.clone(),
         };
         // What a reader would refuse must not be written.
         record.check().map_err(StoreError::Record)?;

@@ -24,7 +24,7 @@ use crate::cost::budget::Addition;
 use crate::cost::stock::lengths_of_segments;
 use crate::drills::Drills;
 use crate::image::ImageError;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, LedgerEntry};
 use crate::plan::{Again, Plan};
 use crate::prove;
 use crate::settings::Unchanged;
@@ -141,6 +141,7 @@ impl<'a> Icing<'a, '_> {
     fn host(&mut self, history: &HostHistory) -> Result<(), Failed> {
         let host = history.host();
         let place = self.staging.host(host)?;
+        self.give_up_redacted(history, &place)?;
         let waiting = self.go_on(&place)?;
         let present = strangers::present(history).map_err(ImageError::from)?;
         // What goes into the image must be there until it is made. What a prune wants of it waits.
@@ -150,7 +151,7 @@ impl<'a> Icing<'a, '_> {
             self.console.info(&format!("{host}: no snapshot yet"));
             return Ok(());
         };
-        let targets = self.lacking(host, newest);
+        let targets = self.lacking(host, newest, log.redacted().line());
         if targets.is_empty() {
             self.keeper.run.report().count("unchanged_hosts", 1);
             self.console.info(&format!("{host}: its newest snapshot is off-site already"));
@@ -172,21 +173,23 @@ impl<'a> Icing<'a, '_> {
         Ok(())
     }
 
-    /// Vaults that have no ice of this snapshot that can stay. Where the settings say so, the locks of what stays are extended.
-    fn lacking(&mut self, host: &HostId, newest: &Snapshot) -> Vec<&'a Target> {
+    /// Vaults that have no ice of this snapshot that can stay, made since the newest line that redacts. Where the settings say so, the locks of what stays are
+    /// extended.
+    fn lacking(&mut self, host: &HostId, newest: &Snapshot, redact_line: u64) -> Vec<&'a Target> {
         let mut lacking = Vec::new();
+        let is_clean = |entry: &&LedgerEntry| entry.record.redact_line >= redact_line;
         for target in &self.plan.targets {
             if self.made.contains(&(target.name.clone(), host.clone(), newest.name.to_string())) {
                 continue;
             }
-            let held = self.standing().of_newest(target, host, newest).cloned();
+            let held = self.standing().of_newest(target, host, newest).filter(is_clean).cloned();
             if let (Some(entry), Unchanged::Extend, true) =
                 (held, self.plan.unchanged, target.vault.can_extend())
             {
                 self.keeper.extend(target, &entry);
             }
             // Asked again: what turned out to be lost meanwhile is made anew.
-            if self.standing().of_newest(target, host, newest).is_none() {
+            if self.standing().of_newest(target, host, newest).filter(is_clean).is_none() {
                 lacking.push(target);
             }
         }

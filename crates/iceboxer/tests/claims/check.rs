@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use backhand::{FilesystemReader, FilesystemWriter};
 use cli::{Exit, Failure, Task};
 use formats::{HostId, Meta};
-use history::{History, HostHistory, Snapshot};
+use history::{History, HostHistory, Redactions, Snapshot};
 use iceboxer::image::{ImageError, check::check, write::write};
 
 use crate::rig::{Scratch, Spec, Tree, linked, meta, noise};
@@ -23,13 +23,13 @@ fn image_of(scratch: &Scratch, name: &str) -> File {
     let (history, snapshots) = host(scratch, name);
     let path = scratch.path("image");
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path).unwrap();
-    write(&history, &snapshots, 1_700_000_000, &file, &Task::silent()).unwrap();
+    write((&history, &Redactions::default()), &snapshots, 1_700_000_000, &file, &Task::silent()).unwrap();
     file
 }
 
 fn checked(scratch: &Scratch, name: &str, image: &File) -> Result<(), ImageError> {
     let (history, snapshots) = host(scratch, name);
-    check(&history, &snapshots, image, &Task::silent())
+    check((&history, &Redactions::default()), &snapshots, image, &Task::silent())
 }
 
 fn base() -> Tree {

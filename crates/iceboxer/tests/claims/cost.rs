@@ -178,6 +178,8 @@ pub(crate) fn write_ledger(folder: &Path, lines: &[(&str, &str, i64, i64, u64)])
             recipients: Vec::new(),
             left_out: 0,
             log_head: hash,
+            redact_line: 0,
+            redacted: Vec::new(),
         };
         let put = Utc::now() - TimeDelta::days(*ago);
         let retain_until = utc_text(&(put + TimeDelta::days(*locked)));

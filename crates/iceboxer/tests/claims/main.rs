@@ -16,6 +16,7 @@ mod locks;
 mod preflight;
 mod prove_lock;
 mod reading;
+mod redacted;
 mod restart;
 mod reuse;
 mod rig;

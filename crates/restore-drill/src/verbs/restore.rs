@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use cli::{Amount, Exit, Failed, Failure, Monitor, Run, Task, shown};
 use formats::Entry;
-use formats::records::ice::IceSnapshot;
+use formats::records::ice::{IceRecord, IceSnapshot};
 use restore::{Counts, Differences, Ground, Place, Powers, Selection, Survey};
 
 use super::image::{Found, search};
@@ -103,7 +103,7 @@ fn restore_within(
     }
     let mut place = Place::new(run, ground, survey, Powers::Restored);
     place.differences = differences;
-    let placed = all(&mut place, &manifest, &mut image, &task);
+    let placed = all(&mut place, (found.record(), &manifest), &mut image, &task);
     let Place { differences, counts, .. } = place;
     report(run, counts, &differences);
     placed?;
@@ -122,17 +122,21 @@ fn restore_within(
 /// Makes everything that is asked for. The image must stand before the first name of the snapshot.
 fn all(
     place: &mut Place<'_>,
-    manifest: &Manifest,
+    (record, manifest): (&IceRecord, &Manifest),
     image: &mut ImageReader,
     task: &Task,
 ) -> Result<(), Failed> {
     let mut pairs = Pairs::begin(manifest, place.selection().clone())?;
+    let sequence = manifest.snapshot.sequence;
     while let Some(pair) = pairs.next(image)? {
         match pair {
             Pair::Both(entry, seen) => {
-                place.entry(&entry, &mut InImage { seen: Some(&seen.kind), image }, task)?;
+                let seen = Some(&seen.kind);
+                place.entry(&entry, &mut InImage { seen, image, record, sequence }, task)?;
             }
-            Pair::Missing(entry) => place.entry(&entry, &mut InImage { seen: None, image }, task)?,
+            Pair::Missing(entry) => {
+                place.entry(&entry, &mut InImage { seen: None, image, record, sequence }, task)?;
+            }
             Pair::Unknown(path) => place.differs(&path, "it is in the image, but not in the manifest")?,
         }
     }

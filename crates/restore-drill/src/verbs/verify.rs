@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use cli::{Amount, Exit, Failed, Monitor, Run, shown};
 use durable::Dir;
 use formats::Entry;
+use formats::records::drill::Supplied;
 
 use super::image::{Found, search};
 use crate::args::Source;
@@ -26,6 +27,9 @@ pub(super) fn verify(run: &mut Run, settings: &Settings, source: &Source) -> Res
     let mut found = Found::new(run, settings, source, search)?;
     let mut proof = Proof::default();
     let proved = prove(run, settings, source, &mut found, &mut proof);
+    let redacted = proof.from_manifest.iter().filter(|one| one.what == Supplied::Redacted);
+    let redacted: u64 = redacted.map(|one| one.count).sum();
+    run.report().count("redacted", redacted);
     for snapshot in &proof.snapshots {
         run.report().count("entries", snapshot.entries);
         run.report().count("files", snapshot.files);
@@ -39,6 +43,11 @@ pub(super) fn verify(run: &mut Run, settings: &Settings, source: &Source) -> Res
         run.report().detail("from_manifest", serde_json::json!(record.from_manifest));
     }
     proved?;
+    if redacted > 0 {
+        run.line(&format!(
+            "{redacted} names have zeros in it: they were redacted before it was made, by its record"
+        ));
+    }
     run.line(&format!("{} is proved: every entry read and compared", found.record().ice));
     Ok(Exit::WHOLE)
 }
@@ -122,7 +131,7 @@ fn compare(
     layout::pass_snapshots(image, &mut findings.differences)?;
     for manifest in &manifests {
         layout::pass_snapshot(image, &manifest.snapshot, &mut findings.differences)?;
-        proof.snapshots.push(judge(manifest, image, findings, &task)?);
+        proof.snapshots.push(judge((found.record(), manifest), image, findings, &task)?);
     }
     Ok(layout::reach_end(image, &mut findings.differences)?)
 }

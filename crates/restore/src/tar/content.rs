@@ -75,7 +75,7 @@ fn read(
     let mut hasher = blake3::Hasher::new();
     let mut at = 0u64;
     if size > 0 {
-        let mut content = held.content()?.take(size.saturating_add(1));
+        let mut content = held.content(expected)?.take(size.saturating_add(1));
         let mut buffer = vec![0; BUFFER_BYTES.min(usize::try_from(size).unwrap_or(BUFFER_BYTES))];
         loop {
             let read = fill_buffer(&mut content, &mut buffer)

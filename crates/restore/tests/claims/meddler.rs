@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 
 use cli::Task;
-use formats::Kind;
+use formats::{ContentHash, Kind};
 use restore::{Ground, Place, Powers, Selection};
 
 use crate::tree::{Tree, is_root, run, skipped};
@@ -211,7 +211,7 @@ impl restore::Held for Looking<'_> {
         None
     }
 
-    fn content(&mut self) -> Result<Box<dyn std::io::Read + '_>, restore::Trouble> {
+    fn content(&mut self, _: &ContentHash) -> Result<Box<dyn std::io::Read + '_>, restore::Trouble> {
         let names =
             fs::read_dir(self.to).unwrap().map(|name| name.unwrap().file_name().into_string().unwrap());
         self.seen.extend(names.filter(|name| name.len() > ".firn-restoring-0000".len()));

@@ -101,7 +101,7 @@ impl Held for InMemory<'_> {
         None
     }
 
-    fn content(&mut self) -> Result<Box<dyn Read + '_>, Trouble> {
+    fn content(&mut self, _: &ContentHash) -> Result<Box<dyn Read + '_>, Trouble> {
         Ok(Box::new(self.0.ok_or(Trouble::Differs("it is missing"))?))
     }
 }

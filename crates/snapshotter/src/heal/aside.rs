@@ -22,11 +22,11 @@ const ROTTEN: &str = ".rotten";
 const NAMES_MAX: usize = 10_000_000;
 
 /// The content that a file should be, and its name.
-pub(super) type Kept = (ContentHash, Box<[u8]>);
+pub(crate) type Kept = (ContentHash, Box<[u8]>);
 
 /// The folder, open.
 #[derive(Debug)]
-pub(super) struct Aside {
+pub(crate) struct Aside {
     dir: Dir,
 }
 
@@ -40,7 +40,7 @@ pub(crate) fn is_any(history: &HostHistory) -> durable::Result<bool> {
 
 impl Aside {
     /// Opens it. What a killed run was about to make names of is gone then: who knows whether it is all on the disk.
-    pub(super) fn open(history: &HostHistory) -> Result<Self, Fault> {
+    pub(crate) fn open(history: &HostHistory) -> Result<Self, Fault> {
         let aside = Self { dir: history.dir().make_dir_or_open(layout::ROT, 0o750)? };
         aside.forget_good()?;
         Ok(aside)
@@ -103,15 +103,21 @@ impl Aside {
     }
 
     /// The folder, to read in.
-    pub(super) fn dir(&self) -> &Dir {
+    pub(crate) fn dir(&self) -> &Dir {
         &self.dir
     }
 
     /// The files that were kept, and of what content each should be.
-    pub(super) fn kept(&self) -> Result<Vec<Kept>, Fault> {
+    pub(crate) fn kept(&self) -> Result<Vec<Kept>, Fault> {
         let names = self.dir.names_at_most(NAMES_MAX)?;
         let kept = names.into_iter().filter_map(|name| Some((rotten(&name)?, name.into_boxed_slice())));
         Ok(kept.collect())
+    }
+
+    /// Files that were kept of this content, for whoever has to be rid of them.
+    pub(crate) fn names_of(&self, content: &ContentHash) -> Result<Vec<Box<[u8]>>, Fault> {
+        let kept = self.kept()?.into_iter().filter(|(hash, _)| hash == content);
+        Ok(kept.map(|(_, name)| name).collect())
     }
 
     /// What was lent is given back. Names made of it are on the disk.

@@ -10,7 +10,7 @@ use chrono::Utc;
 use durable::{Dir, Name, Stat};
 use formats::ContentHash;
 use formats::records::log::{Event, Healer};
-use history::{HostHistory, LogAppender, Writing};
+use history::{HostHistory, LogAppender, Snapshot, Writing};
 use serde::{Deserialize, Serialize};
 
 use super::aside::Aside;
@@ -177,8 +177,9 @@ impl<'a> Mender<'a> {
         }
         self.look_aside()?;
         let hashes: Vec<ContentHash> = self.cases.keys().copied().collect();
-        let is_one = |hash: &ContentHash| hashes.binary_search(hash).is_ok();
         for snapshot in log.log().snapshots() {
+            let is_one =
+                |hash: &ContentHash| hashes.binary_search(hash).is_ok() && is_due(log, hash, snapshot);
             let Self { cases, judged, aside, room, .. } = self;
             // What a manifest names counts when it is proved, and that is at its end.
             let mut named: BTreeMap<ContentHash, Names> = BTreeMap::new();
@@ -235,13 +236,14 @@ impl<'a> Mender<'a> {
     fn act(&mut self, log: &LogAppender) -> Result<(), Fault> {
         let lacking = self.cases.iter().filter(|(_, case)| case.names.lacking > 0).map(|(hash, _)| *hash);
         let lacking: Vec<ContentHash> = lacking.collect();
-        let is_one = |hash: &ContentHash| lacking.binary_search(hash).is_ok();
         // What is lent is on the disk before anything is replaced by it.
         self.history.dir().sync_file_system()?;
         for snapshot in log.log().snapshots() {
             if self.touched.binary_search(&snapshot.sequence).is_err() {
                 continue;
             }
+            let is_one =
+                |hash: &ContentHash| lacking.binary_search(hash).is_ok() && is_due(log, hash, snapshot);
             let Self { cases, judged, aside, room, .. } = self;
             let _ = names::of(self.history, snapshot, is_one, &mut |mut place| {
                 let content = place.content;
@@ -265,6 +267,11 @@ impl<'a> Mender<'a> {
         }
         Ok(())
     }
+}
+
+/// A snapshot should have this content: what was redacted from it is neither lost nor given back.
+fn is_due(log: &LogAppender, hash: &ContentHash, snapshot: &Snapshot) -> bool {
+    log.log().redacted().of(hash, snapshot.sequence).is_none()
 }
 
 /// How a name stands.

@@ -14,15 +14,15 @@ use crate::ingest_host::shelves::Content;
 use crate::stack::Stack;
 
 /// A name that should have one of the contents.
-pub(super) struct Place<'a> {
-    pub(super) content: Content,
+pub(crate) struct Place<'a> {
+    pub(crate) content: Content,
     path: &'a RelPath,
     tree: &'a mut Stack,
 }
 
 /// What is at such a name.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum There {
+pub(crate) enum There {
     File(Stat),
     Nothing,
     /// Something else than a file, or no folder: that is nothing that a content can mend.
@@ -33,15 +33,20 @@ pub(super) enum There {
 
 /// Whether a snapshot's manifest is the one that the log says, so that what it names can be relied on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Proof {
+pub(crate) enum Proof {
     Proved,
     /// It, or its tree, is not what it should be. Verify names it.
     Missing,
 }
 
 impl Place<'_> {
+    /// Where it is.
+    pub(crate) fn path(&self) -> &RelPath {
+        self.path
+    }
+
     /// What is there.
-    pub(super) fn look(&mut self) -> Result<There, Fault> {
+    pub(crate) fn look(&mut self) -> Result<There, Fault> {
         let name = Name::new(self.path.file_name())?;
         let Ok(folder) = self.tree.folder(self.path.parent()) else { return Ok(There::Other) };
         match folder.stat(name) {
@@ -54,13 +59,13 @@ impl Place<'_> {
     }
 
     /// Its folder, and its name in it.
-    pub(super) fn at(&mut self) -> Result<(&Dir, Name<'_>), Fault> {
+    pub(crate) fn at(&mut self) -> Result<(&Dir, Name<'_>), Fault> {
         Ok((self.tree.folder(self.path.parent())?, Name::new(self.path.file_name())?))
     }
 }
 
 /// Shows each name of the contents that `is_one` to `each`.
-pub(super) fn of(
+pub(crate) fn of(
     history: &HostHistory,
     snapshot: &Snapshot,
     is_one: impl Fn(&ContentHash) -> bool,

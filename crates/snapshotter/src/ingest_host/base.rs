@@ -1,14 +1,13 @@
 //! The snapshot that a push builds on: its manifest, its files, and where its contents lie.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use durable::Dir;
 
+use formats::RelPath;
 use formats::entry::{Body, Entry, Kind, Node};
 use formats::session::Code;
-use formats::{ContentHash, RelPath};
-use history::{HostHistory, Manifest, Rotten, Snapshot};
+use history::{HostHistory, Log, Manifest, Snapshot};
 
 use super::changes::Changes;
 use super::fault::Fault;
@@ -23,7 +22,7 @@ pub(crate) struct Base<'a> {
     snapshot: &'a Snapshot,
     top: Dir,
     moved: Mutex<Option<Arc<Moved>>>,
-    rotten: Option<&'a BTreeMap<ContentHash, Rotten>>,
+    log: Option<&'a Log>,
 }
 
 impl<'a> Base<'a> {
@@ -36,17 +35,17 @@ impl<'a> Base<'a> {
             error => Fault::from(error),
         };
         let tree = history.tree(snapshot).map_err(missing)?;
-        Ok(Self { history, snapshot, top: tree.dir().try_clone()?, moved: Mutex::new(None), rotten: None })
+        Ok(Self { history, snapshot, top: tree.dir().try_clone()?, moved: Mutex::new(None), log: None })
     }
 
-    /// The same, without these contents, whatever it has for them.
-    pub(crate) fn without(self, rotten: &'a BTreeMap<ContentHash, Rotten>) -> Self {
-        Self { rotten: Some(rotten), ..self }
+    /// The same, without the contents that it has lost by this log, or that were redacted, whatever it has for them.
+    pub(crate) fn without_lost(self, log: &'a Log) -> Self {
+        Self { log: Some(log), ..self }
     }
 
-    /// The history has lost this content: who needs it has to bring it.
+    /// It has lost this content, or must not have it: who needs it has to bring it.
     pub(crate) fn has_lost(&self, content: Content) -> bool {
-        self.rotten.is_some_and(|rotten| rotten.contains_key(&content.hash))
+        self.log.is_some_and(|log| log.lacks(&content.hash, self.snapshot.sequence))
     }
 
     /// The top folder of its files.

@@ -1,12 +1,10 @@
 //! From a push to a snapshot that is ready, but does not exist yet.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::thread;
 
 use durable::{Dir, Name};
-use formats::ContentHash;
 use formats::change::{ChangeError, apply};
 use formats::entry::Entry;
 use formats::limits::FLAT_ENTRY_BYTES;
@@ -14,7 +12,7 @@ use formats::manifest::{ManifestWriter, Summary};
 use formats::published::Limits;
 use formats::push::Seal;
 use formats::session::Code;
-use history::{HostHistory, Rotten, Snapshot, Squeezer, layout};
+use history::{HostHistory, Log, Snapshot, Squeezer, layout};
 
 use super::base::Base;
 use super::changes::Changes;
@@ -49,8 +47,8 @@ pub(crate) struct Ground<'a> {
     pub(crate) free_inodes: u64,
     /// What is left of the budget of its history.
     pub(crate) left_bytes: u64,
-    /// Contents that the history has lost: no file of it is taken for one of them.
-    pub(crate) rotten: &'a BTreeMap<ContentHash, Rotten>,
+    /// What the history has lost, and what was redacted: no file of it is taken for one of these contents.
+    pub(crate) log: &'a Log,
 }
 
 /// A snapshot that is whole, checked against its seal, and only has to be put in its place.
@@ -118,7 +116,7 @@ fn build_in(
     basis: Basis<'_>,
 ) -> Result<Built, Fault> {
     let lender = basis.lender().map(|snapshot| Base::open(ground.history, snapshot)).transpose()?;
-    let lender = lender.map(|lender| lender.without(ground.rotten));
+    let lender = lender.map(|lender| lender.without_lost(ground.log));
     let expanded_bytes = ground.limits.expanded_bytes.min(ground.left_bytes);
     let shelves = Shelves::new(ground.dir.make_dir(CONTENTS, 0o750)?, expanded_bytes)?;
     let mut changes = Changes::new(ground.dir, ground.limits.expanded_bytes)?;

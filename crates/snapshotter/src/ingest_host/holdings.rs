@@ -8,10 +8,10 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::FileExt;
 
 use durable::{Dir, Name};
-use formats::Root;
 use formats::entry::Entry;
 use formats::holdings::{HASH_BYTES, Head};
-use history::{HostHistory, Snapshot};
+use formats::{ContentHash, Root};
+use history::{HostHistory, Log, Snapshot};
 
 use super::base::content_of;
 
@@ -57,16 +57,16 @@ impl Gathering {
     }
 }
 
-/// Sees to it that the list is that of `base`, and that there is none without one, or where it would take of the `reserve_bytes`. After an error there is
-/// none, if that is possible; one of another base is of no use, and not believed. Where its contents are not `gathered`, its manifest is read.
+/// Sees to it that the list is that of the base by this log, and that there is none without one, or where it would take of the `reserve_bytes`. After an
+/// error there is none, if that is possible; one of another base is of no use, and not believed. Where its contents are not `gathered`, its manifest is read.
 pub(crate) fn publish(
     state: &Dir,
     history: &HostHistory,
-    base: Option<&Snapshot>,
+    log: &Log,
     gathered: Option<Gathered>,
     reserve_bytes: u64,
 ) -> io::Result<()> {
-    let Some(base) = base else { return remove(state) };
+    let Some(base) = log.base().and_then(|root| log.by_root(root)) else { return remove(state) };
     if is_there(state, base) {
         return Ok(());
     }
@@ -75,7 +75,7 @@ pub(crate) fn publish(
     if state.free_bytes()? < needed_bytes {
         return remove(state);
     }
-    match write(state, history, base, gathered) {
+    match write(state, history, (log, base), gathered) {
         Ok(Made::List) => Ok(()),
         Ok(Made::Nothing) => remove(state),
         Err(error) => {
@@ -92,7 +92,8 @@ enum Made {
     Nothing,
 }
 
-fn remove(state: &Dir) -> io::Result<()> {
+/// Takes the list away.
+pub(crate) fn remove(state: &Dir) -> io::Result<()> {
     match state.unlink(HOLDINGS) {
         Err(error) if !error.is_not_found() => Err(error.into()),
         _ => Ok(()),
@@ -112,18 +113,23 @@ fn is_there(state: &Dir, base: &Snapshot) -> bool {
 fn write(
     state: &Dir,
     history: &HostHistory,
-    base: &Snapshot,
+    (log, base): (&Log, &Snapshot),
     gathered: Option<Gathered>,
 ) -> io::Result<Made> {
     let spill = state.begin_whole(MODE)?;
     let mut runs = Runs { to: spill.file(), hashes: Vec::new(), ends: Vec::new() };
+    // What was redacted is not had: a host that has it sends it, as it would something new.
+    let is_had = |hash: &ContentHash| log.redacted().of(hash, base.sequence).is_none();
     match gathered.filter(|gathered| gathered.root == base.root) {
-        Some(Gathered { hashes, .. }) => runs.hashes = hashes,
+        Some(Gathered { hashes, .. }) => {
+            runs.hashes = hashes;
+            runs.hashes.retain(|hash| is_had(&ContentHash::from_bytes(*hash)));
+        }
         None => {
             let Ok(manifest) = history.open_manifest(base) else { return Ok(Made::Nothing) };
             for entry in manifest {
                 let Ok(entry) = entry else { return Ok(Made::Nothing) };
-                if let Some(content) = content_of(&entry) {
+                if let Some(content) = content_of(&entry).filter(|content| is_had(&content.hash)) {
                     runs.push(*content.hash.as_bytes())?;
                 }
             }

@@ -81,9 +81,9 @@ impl Desk<'_> {
 
     /// For those who lost their state. After all that anybody waits for, and whatever comes of it, that stands.
     pub(crate) fn list_holdings(&mut self) -> Result<(), Failed> {
-        let base = self.log.log().base().and_then(|root| self.log.log().by_root(root));
         let (gathered, reserve_bytes) = (self.gathered.take(), self.allowed.limits.free_bytes);
-        holdings::publish(self.state, self.history, base, gathered, reserve_bytes).map_err(|source| {
+        let listed = holdings::publish(self.state, self.history, self.log.log(), gathered, reserve_bytes);
+        listed.map_err(|source| {
             let doing = format!("listing the contents of the base of {}", self.host);
             Failed::from(Trouble::stream(doing)(source))
         })
@@ -168,8 +168,8 @@ impl Desk<'_> {
         let left_bytes = self.budget_left(header)?;
         let Allowed { limits, free_inodes, .. } = self.allowed;
         let (history, dir, free_inodes) = (self.history, building.dir(), *free_inodes);
-        let rotten = self.log.log().rotten();
-        let ground = Ground { history, dir, limits, free_inodes, left_bytes, rotten };
+        let log = self.log.log();
+        let ground = Ground { history, dir, limits, free_inodes, left_bytes, log };
         let mut built = build(&ground, decoder, basis)?;
         if built.cost.bytes() > left_bytes {
             return Err(Fault::Push(Code::OverBudget));

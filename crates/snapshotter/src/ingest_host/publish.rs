@@ -1,5 +1,6 @@
 //! What the jail tells its host: made from the log, and written only when it differs.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 
 use chrono::DateTime;
@@ -52,17 +53,23 @@ pub(crate) fn of_log(log: &Log, host: &HostId, allowed: &Allowed, before: Option
     published
 }
 
-/// What the history has lost. If that is more than can be asked for at once, others each time that something happens: what the host does not have
-/// any more must not keep the rest from being asked for.
+/// What the history has lost; and what its base does not have any more because it was redacted: whoever counts on it has to bring it, and what is
+/// brought is new. If that is more than can be asked for at once, others each time that something happens: what the host does not have any more must not
+/// keep the rest from being asked for.
 fn wanted(log: &Log) -> Vec<ContentHash> {
-    let count = log.rotten().len();
+    let base = log.base().and_then(|root| log.by_root(root)).map(|base| base.sequence);
+    let is_of_base = |through: u64| base.is_some_and(|base| base <= through);
+    let redacted = log.redacted().iter().filter(|(_, one)| is_of_base(one.through)).map(|(hash, _)| *hash);
+    let all: BTreeSet<ContentHash> = log.rotten().keys().copied().chain(redacted).collect();
+    let count = all.len();
     let start = if count > WANTED {
         usize::try_from(log.lines()).unwrap_or(0).saturating_mul(WANTED) % count
     } else {
         0
     };
-    let mut wanted: Vec<_> =
-        log.rotten().keys().copied().cycle().skip(start).take(count.min(WANTED)).collect();
+    let mut wanted: Vec<_> = all.into_iter().collect();
+    wanted.rotate_left(start);
+    wanted.truncate(WANTED);
     wanted.sort_unstable();
     wanted
 }

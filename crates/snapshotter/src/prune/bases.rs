@@ -10,6 +10,7 @@ use formats::push::{FrameKind, HEAD_BYTES, Header, is_read, take_head};
 use formats::{HostId, Root, frame};
 
 use crate::ingest_host::publish;
+use crate::settings::Settings;
 use crate::trouble::Trouble;
 
 /// More than the beginning of a push file that holds its header.
@@ -23,6 +24,24 @@ pub(crate) struct Jail {
     pub(crate) sealed: Option<Dir>,
     pub(crate) incoming: Option<Dir>,
     pub(crate) state: Option<Dir>,
+}
+
+impl Jail {
+    /// Opens what there is of it.
+    pub(crate) fn open(settings: &Settings, host: &HostId) -> Result<Self, Trouble> {
+        let at = || Trouble::folder(format!("opening the jail of {host}"));
+        let jails = Dir::open_root(&settings.jails).map_err(at())?;
+        let jail = match jails.open_dir(Name::new(host.as_str().as_bytes()).map_err(at())?) {
+            Err(error) if error.is_not_found() => return Ok(Jail::default()),
+            jail => jail.map_err(at())?,
+        };
+        let folder = |path| jail.open_beneath(path).map(Some).map_err(at());
+        Ok(Jail {
+            sealed: folder(b"spool/sealed".as_slice())?,
+            incoming: folder(b"spool/incoming")?,
+            state: folder(b"state")?,
+        })
+    }
 }
 
 /// The roots of all snapshots that a push may build on, by what it says itself and by what its host was told.

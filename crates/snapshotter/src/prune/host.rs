@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use cli::{Exit, Failed, Run};
-use durable::{Dir, Name};
 use formats::HostId;
 use formats::records::Record;
 use formats::records::log::Event;
@@ -86,20 +85,7 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, host: &HostId, step: Step)
 fn open<'a>(settings: &'a Settings, host: &HostId) -> Result<Desk<'a>, Trouble> {
     let record = HostRecord::read(settings, host)?;
     let history = crate::list::open(settings)?.host(host).map_err(Trouble::history(host))?;
-    let at = || Trouble::folder(format!("opening the jail of {host}"));
-    let jails = Dir::open_root(&settings.jails).map_err(at())?;
-    let jail = match jails.open_dir(Name::new(host.as_str().as_bytes()).map_err(at())?) {
-        Err(error) if error.is_not_found() => Jail::default(),
-        jail => {
-            let jail = jail.map_err(at())?;
-            let folder = |path| jail.open_beneath(path).map(Some).map_err(at());
-            Jail {
-                sealed: folder(b"spool/sealed")?,
-                incoming: folder(b"spool/incoming")?,
-                state: folder(b"state")?,
-            }
-        }
-    };
+    let jail = Jail::open(settings, host)?;
     let allowed = settings.allowed(&record.limits);
     Ok(Desk {
         settings: &settings.prune,

@@ -195,7 +195,7 @@ fn clock(facts: &Facts<'_>) -> Option<Refusal> {
 }
 
 /// More than two looks at one clock can differ.
-pub(super) fn is_future(time: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+pub(crate) fn is_future(time: DateTime<Utc>, now: DateTime<Utc>) -> bool {
     time > now + CLOCK_EXACT
 }
 

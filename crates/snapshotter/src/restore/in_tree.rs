@@ -4,8 +4,8 @@ use std::io::Read;
 
 use cli::Failed;
 use durable::Name;
-use formats::{Entry, Kind, RelPath};
-use history::{HostHistory, Manifest, Snapshot};
+use formats::{ContentHash, Entry, Kind, RelPath};
+use history::{HostHistory, Log, Manifest, Redactions, Snapshot};
 use restore::{Entries, Held, Source};
 use rustix::io::Errno;
 
@@ -54,6 +54,19 @@ impl Iterator for Walk<'_> {
 pub(super) struct InTree<'a> {
     pub(super) files: &'a mut Stack,
     pub(super) path: &'a RelPath,
+    pub(super) gone: &'a Gone,
+}
+
+/// What was redacted from the snapshot. Whatever lies there, it is not handed out.
+pub(super) struct Gone {
+    redactions: Redactions,
+    sequence: u64,
+}
+
+impl Gone {
+    pub(super) fn from(log: &Log, snapshot: &Snapshot) -> Self {
+        Self { redactions: log.redacted().clone(), sequence: snapshot.sequence }
+    }
 }
 
 impl Held for InTree<'_> {
@@ -62,7 +75,11 @@ impl Held for InTree<'_> {
         None
     }
 
-    fn content(&mut self) -> Result<Box<dyn Read + '_>, restore::Trouble> {
+    fn content(&mut self, expected: &ContentHash) -> Result<Box<dyn Read + '_>, restore::Trouble> {
+        if let Some(redacted) = self.gone.redactions.of(expected, self.gone.sequence) {
+            let what = format!("it was redacted at {}", redacted.time);
+            return Err(restore::Trouble::LeftOut(what));
+        }
         let name = Name::new(self.path.file_name())?;
         let opened = self.files.folder(self.path.parent()).and_then(|folder| folder.open_read(name));
         match opened {

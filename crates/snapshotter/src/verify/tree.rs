@@ -10,8 +10,9 @@ use formats::entry::{Body, Entry, Kind};
 use formats::limits::WANTED;
 use formats::manifest::ManifestError;
 use formats::{ContentHash, PathDigest, RelPath};
-use history::{Manifest, Snapshot, Tree};
+use history::{Log, Manifest, Snapshot, Tree};
 
+use super::blanks::Blanks;
 use super::defect::What;
 use super::folders::{Claim, Folders};
 use super::pace::Pace;
@@ -38,6 +39,8 @@ pub(super) struct Seen {
     noted: BTreeSet<ContentHash>,
     /// Contents of the other defects; as many as can be asked for at once.
     lost: BTreeSet<ContentHash>,
+    /// What the log calls redacted, and what was found of it.
+    pub(super) redacted: Blanks,
 }
 
 /// A file that was read. What is pruned or mended meanwhile gives its number to another file, but that one was written later: nobody sets the time of
@@ -88,6 +91,7 @@ type Tell<'a> = &'a mut dyn FnMut(What, Option<&[u8]>, &str);
 
 struct Compare<'a> {
     files: Stack,
+    sequence: u64,
     folders: Folders,
     /// Tens of millions, if a host is hostile: of each a digest of its path and no more than a hash.
     firsts: HashMap<PathDigest, First>,
@@ -108,7 +112,8 @@ pub(super) fn compare(
     let mut folders = Folders::default();
     let names = seen.share.has(Share::folder_part(b"")).then(|| top.names()).transpose();
     folders.enter(b"", names.map_err(Unread::Folder)?);
-    let mut compare = Compare { files: Stack::new(top), folders, firsts: HashMap::new(), seen, found };
+    let (files, sequence) = (Stack::new(top), snapshot.sequence);
+    let mut compare = Compare { files, sequence, folders, firsts: HashMap::new(), seen, found };
     for entry in manifest.by_ref() {
         match entry {
             Ok(entry) => compare.entry(&entry)?,
@@ -203,6 +208,13 @@ impl Compare<'_> {
             stat => stat,
         };
         let Some(stat) = self.fits(path, claim, FileKind::File, stat)? else { return Ok(()) };
+        if self.seen.redacted.names(&content, self.sequence) {
+            let opened = self.open(path);
+            if let Err(what) = self.seen.redacted.look(opened, &stat, size) {
+                self.tell(path, &what);
+            }
+            return Ok(());
+        }
         if stat.size != size {
             self.tell_lost(path, content, "has another size");
             return Ok(());
@@ -281,13 +293,17 @@ impl Compare<'_> {
         if let Some(hash) = self.seen.hashes.get(&Inode::of(stat)) {
             return Ok(*hash);
         }
-        let file = self.files.folder(path.parent())?.open_read(Name::new(path.file_name())?)?;
+        let file = self.open(path)?;
         // It may be another one by now.
         let inode = Inode::of(&Stat::of(&file)?);
         let (hash, bytes) = hash(file, &mut self.seen.pace)?;
         self.seen.read_bytes += bytes;
         self.seen.hashes.insert(inode, hash);
         Ok(hash)
+    }
+
+    fn open(&mut self, path: &RelPath) -> durable::Result<File> {
+        self.files.folder(path.parent())?.open_read(Name::new(path.file_name())?)
     }
 
     fn finish(&mut self) {
@@ -303,6 +319,10 @@ impl Compare<'_> {
 
     /// A name does not have its content.
     fn tell_lost(&mut self, path: &RelPath, content: ContentHash, what: &str) {
+        if self.seen.redacted.names(&content, self.sequence) {
+            // Nobody is asked for it.
+            return self.tell(path, what);
+        }
         if self.seen.noted.contains(&content) {
             let what = format!("{what}: it has rotted, and is wanted from the host");
             (self.found)(What::Noted(content), Some(path.as_bytes()), &what);
@@ -319,9 +339,10 @@ impl Compare<'_> {
 
 impl Seen {
     /// Nothing yet; this is to be read, so fast.
-    pub(super) fn new(share: Share, pace: Pace, noted: BTreeSet<ContentHash>) -> Self {
+    pub(super) fn new(share: Share, pace: Pace, log: &Log) -> Self {
         let (bad, lost) = (Share::default(), BTreeSet::new());
-        Self { hashes: HashMap::new(), read_bytes: 0, pace, share, bad, noted, lost }
+        let (noted, redacted) = (log.rotten().keys().copied().collect(), Blanks::new(log.redacted()));
+        Self { hashes: HashMap::new(), read_bytes: 0, pace, share, bad, noted, lost, redacted }
     }
 
     /// Bytes read so far.

@@ -33,6 +33,8 @@ mod prune_steps;
 mod pruned;
 mod push;
 mod records;
+mod redact;
+mod redact_kill;
 mod room;
 mod signed;
 mod state;

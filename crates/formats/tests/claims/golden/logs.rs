@@ -5,6 +5,7 @@ use formats::records::grant::GrantEnded;
 use formats::records::log::{
     Alarm, Event, Healer, Ingest, LogLine, Measured, RestoreOutcome, RestoreWay, Tripped,
 };
+use formats::records::redaction::Redaction;
 use formats::{ContentHash, HostId, PushId, Root};
 
 use crate::records;
@@ -114,6 +115,16 @@ pub(super) fn granted_log() -> Vec<u8> {
         grant,
         end(6, GrantEnded::Withdrawn),
     ];
+    lines(&HostId::parse("web01").unwrap(), events)
+}
+
+/// What was redacted, with ice that still has it and where nobody could tell, and an event that stays 1.0.
+pub(super) fn redacted_log() -> Vec<u8> {
+    let LogLine { event, .. } =
+        LogLine::from_line(log().split_inclusive(|b| *b == b'\n').next().unwrap()).unwrap();
+    let first = records::redaction();
+    let second = Redaction { path: None, ices: None, ice: Vec::new(), ..first.clone() };
+    let events = vec![event, Event::Redact(Box::new(first)), Event::Redact(Box::new(second))];
     lines(&HostId::parse("web01").unwrap(), events)
 }
 

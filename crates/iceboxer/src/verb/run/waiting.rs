@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use chrono::Utc;
 use cli::{Failed, Monitor};
-use history::Snapshot;
+use history::{HostHistory, Snapshot};
 use vault::stamp::parse_utc;
 
 use super::Icing;
+use crate::image::ImageError;
 use crate::staging::{HostStaging, StagedImage, StagingError};
 use crate::standing::of_host;
 use crate::store::Target;
@@ -41,6 +42,20 @@ impl Waiting {
 }
 
 impl<'a> Icing<'a, '_> {
+    /// An image of before the newest redaction has what is gone from the history since: it goes, and another one is made.
+    pub(super) fn give_up_redacted(&self, history: &HostHistory, place: &HostStaging) -> Result<(), Failed> {
+        let Some((staged, _)) = place.load()? else { return Ok(()) };
+        let line = history.log().map_err(ImageError::from)?.redacted().line();
+        if staged.redact_line < line {
+            let host = &staged.host;
+            self.console.info(&format!(
+                "{host}: what waits in the staging folder is of before a redaction, and goes"
+            ));
+            place.clear()?;
+        }
+        Ok(())
+    }
+
     /// Brings the image that waits to the vaults that lack it. None if none waits any more.
     pub(super) fn go_on(&mut self, place: &HostStaging) -> Result<Option<Waiting>, Failed> {
         let Some((staged, image)) = place.load()? else { return Ok(None) };

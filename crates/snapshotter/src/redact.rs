@@ -1,0 +1,325 @@
+//! Erases contents that the law demands to be gone, from all snapshots of a host. One person asks, another approves; both, and what it came to, are in the
+//! log.
+//!
+//! Root keeps what was asked for ([`book`]) and knows who asks; a confined process as the account of the histories ([`host`]) finds ([`find`]) and
+//! erases ([`mod@erase`]). What is off-site already stays there until its lock ends: [`ice`] names it.
+
+pub(crate) mod args;
+mod book;
+mod erase;
+mod find;
+pub(crate) mod host;
+mod ice;
+mod order;
+pub(crate) mod settings;
+
+use std::io::Write;
+use std::process::Stdio;
+
+use chrono::{SecondsFormat, Utc};
+use cli::{Amount, Exit, Failed, Monitor, Run, shown};
+use formats::HostId;
+use formats::records::Record;
+use formats::records::grant::Person;
+use formats::records::redaction::RedactionRecord;
+use restore::Selection;
+use serde::de::DeserializeOwned;
+
+use crate::account::{is_root, this_program};
+use crate::host::record::HostRecord;
+use crate::ingest::exit_of;
+use crate::list::{hosts, open};
+use crate::person;
+use crate::settings::Settings;
+use crate::sign;
+use crate::trouble::Trouble;
+use args::RedactVerb;
+use book::Book;
+use ice::Known;
+use order::{Erased, Erasure, Extent, Found, Hit, Order, Wanted};
+
+/// Runs one of the verbs.
+pub(crate) fn run(run: &mut Run, settings: &Settings, verb: &RedactVerb) -> Result<Exit, Failed> {
+    if !is_root() {
+        let advice = Some("run it as root, by sudo from an account of your own".to_owned());
+        return Err(Trouble::Usage { what: "redactions are root's".to_owned(), advice }.into());
+    }
+    let is_change = matches!(verb, RedactVerb::Request { .. } | RedactVerb::Approve { .. });
+    if is_change && !settings.redact.enabled {
+        let advice = Some("`enabled = true` in [redact] of the settings, once the law demands it".to_owned());
+        return Err(Trouble::Usage { what: "nothing is redacted on this server".to_owned(), advice }.into());
+    }
+    match verb {
+        RedactVerb::Request { .. } => request(run, settings, verb),
+        RedactVerb::Approve { host, asked, dry_run } => {
+            let extent = if *dry_run { Extent::OnlyLook } else { Extent::Erase };
+            approve(run, settings, host, (asked, extent))
+        }
+        RedactVerb::Withdraw { host } => withdraw(run, settings, host),
+        RedactVerb::List => list(run, settings),
+    }
+}
+
+fn request(run: &mut Run, settings: &Settings, verb: &RedactVerb) -> Result<Exit, Failed> {
+    let RedactVerb::Request { host, path, content, when, reason, dry_run } = verb else {
+        return Err(Failed::bug("asking for a redaction", "it was chosen before"));
+    };
+    let by = person::here()?;
+    let path = match Selection::parse(path.as_deref())? {
+        Selection::Beneath(path) => Some(path.as_bytes().to_vec()),
+        Selection::All if content.is_empty() => {
+            let advice = Some("name a file or folder; `host retire` and time end a whole history".to_owned());
+            let what = "a redaction is for what the law names, and not for all of a host".to_owned();
+            return Err(Trouble::Usage { what, advice }.into());
+        }
+        Selection::All => None,
+    };
+    let when = when.iter().map(ToString::to_string).collect();
+    let wanted = Wanted { path: path.clone(), contents: content.clone(), when };
+    let found: Found = child(settings, host, &Order::Find(wanted))?;
+    let mut contents: Vec<_> = found.hits.iter().map(|hit| hit.content).collect();
+    contents.sort_unstable();
+    let record = RedactionRecord {
+        format: RedactionRecord::format(),
+        host: host.clone(),
+        path: path.map(|path| find::short(&path)),
+        contents,
+        reason: reason.to_string(),
+        requested: Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true),
+        requested_by: by,
+    };
+    tell(run, host, &found, &ice::known(settings, host, &found))?;
+    warn_of_appliance(run, settings, host)?;
+    if *dry_run {
+        run.line("nothing was asked for");
+        return Ok(Exit::WHOLE);
+    }
+    let book = Book::make(settings)?;
+    let _alone = book.alone(host)?;
+    if let Some(there) = book.read(host)? {
+        let advice = Some(format!("`snapshotter redact withdraw {host}` takes it back"));
+        let what = format!("something was asked for already: {}", words(&there));
+        return Err(Trouble::Usage { what, advice }.into());
+    }
+    book.write(&record)?;
+    run.line(&words(&record));
+    run.line(&format!(
+        "another person makes it so: `snapshotter redact approve {host} {}`",
+        record.requested
+    ));
+    run.report().detail("requested", record.requested);
+    Ok(Exit::WHOLE)
+}
+
+fn approve(
+    run: &mut Run,
+    settings: &Settings,
+    host: &HostId,
+    (asked, extent): (&str, Extent),
+) -> Result<Exit, Failed> {
+    let by = person::here()?;
+    let nothing = || Trouble::Usage {
+        what: format!("nothing was asked for of {host}"),
+        advice: Some("`snapshotter redact request` asks".to_owned()),
+    };
+    let book = Book::open(settings)?.ok_or_else(nothing)?;
+    let _alone = book.alone(host)?;
+    let record = book.read(host)?.ok_or_else(nothing)?;
+    // Whoever approves has seen it: it was not taken back since, and something else asked for.
+    if record.requested != asked {
+        let advice = Some("name the time at which that was asked for, if it is what you approve".to_owned());
+        let what = format!("what was asked for is: {}", words(&record));
+        return Err(Trouble::Usage { what, advice }.into());
+    }
+    if settings.redact.two_persons {
+        person::require_two(&record.requested_by, &by)?;
+    }
+    run.line(&words(&record));
+    let contents = record.contents.iter().map(|one| one.content).collect();
+    let wanted = Wanted { path: None, contents, when: Vec::new() };
+    let found: Found = child(settings, host, &Order::Find(wanted))?;
+    let known = ice::known(settings, host, &found);
+    tell(run, host, &found, &known)?;
+    warn_of_appliance(run, settings, host)?;
+    let Known { count: ices, ice, .. } = known;
+    let erasure = Erasure { asked: record, approved_by: by, ices, ice, extent };
+    let erased: Result<Erased, Failed> = child(settings, host, &Order::Erase(Box::new(erasure)));
+    if extent == Extent::Erase {
+        // Whatever went wrong then: the line may be there.
+        sign::logs(&run.console(), settings, std::iter::once(host));
+    }
+    let erased = erased?;
+    if extent == Extent::OnlyLook {
+        run.line(&format!("nothing stands before it: {} names would lose their content", erased.names));
+        return Ok(Exit::WHOLE);
+    }
+    book.remove(host)?;
+    told(run, host, &erased);
+    Ok(Exit::WHOLE)
+}
+
+/// Its files are here, outside of any history.
+fn warn_of_appliance(run: &Run, settings: &Settings, host: &HostId) -> Result<(), Failed> {
+    if HostRecord::read(settings, host)?.appliance.is_some() {
+        let text = format!(
+            "{host} is an appliance: `take` keeps what it dropped (by default in /var/lib/firn/take), and brings it again; remove it there first"
+        );
+        run.console().warn(&text);
+    }
+    Ok(())
+}
+
+fn told(run: &mut Run, host: &HostId, erased: &Erased) {
+    let Erased { line, names, snapshots, files, bytes, blank, is_pushing } = erased;
+    let size = Amount::Bytes(None).describe(*bytes);
+    run.line(&format!(
+        "{host}: redacted {names} names in {snapshots} snapshots: {files} files of {size} are zeros now"
+    ));
+    match line {
+        Some(line) => run.line(&format!("{host}: line {line} of its log says so")),
+        None => run.line(&format!("{host}: its log said so already; {blank} files were zeros before")),
+    }
+    if *is_pushing {
+        let text = format!(
+            "{host}: a push is under way: what it brings is new, and if it builds on what was redacted it is rejected, and the next is whole"
+        );
+        run.console().warn(&text);
+    }
+    let report = run.report();
+    report.count("redacted_names", *names);
+    report.count("redacted_files", *files);
+    report.count("redacted_bytes", *bytes);
+    report.detail("log_line", *line);
+}
+
+fn withdraw(run: &mut Run, settings: &Settings, host: &HostId) -> Result<Exit, Failed> {
+    let Some(book) = Book::open(settings)? else {
+        run.line(&format!("nothing was asked for of {host}"));
+        return Ok(Exit::WHOLE);
+    };
+    let _alone = book.alone(host)?;
+    let known = book.read(host).ok().flatten();
+    book.remove(host)?;
+    match known {
+        Some(record) => run.line(&format!("withdrawn: {}", words(&record))),
+        None => run.line(&format!("nothing was asked for of {host}")),
+    }
+    Ok(Exit::WHOLE)
+}
+
+fn list(run: &mut Run, settings: &Settings) -> Result<Exit, Failed> {
+    let (mut asked, mut done) = (Vec::new(), Vec::new());
+    if let Some(book) = Book::open(settings)? {
+        for host in book.hosts()? {
+            let Some(record) = book.read(&host)? else { continue };
+            run.line(&words(&record));
+            asked.push(
+                serde_json::to_value(&record).map_err(|error| Failed::bug("telling a redaction", error))?,
+            );
+        }
+    }
+    let history = open(settings)?;
+    for host in hosts(&history, None)? {
+        let at = || Trouble::history(&host);
+        let log = history.host(&host).map_err(at())?.log().map_err(at())?;
+        for (content, redacted) in log.redacted().iter() {
+            let (time, line) = (&redacted.time, redacted.line);
+            run.line(&format!("{host}: redacted {content} ({} bytes) at {time}, line {line}", redacted.size));
+            done.push(serde_json::json!({
+                "host": host.as_str(), "content": content.to_string(), "size": redacted.size, "time": time, "line": line,
+            }));
+        }
+    }
+    run.report().detail("asked", asked);
+    run.report().detail("redacted", done);
+    Ok(Exit::WHOLE)
+}
+
+/// Has something done by a process that is the account of the histories.
+fn child<T: DeserializeOwned>(settings: &Settings, host: &HostId, order: &Order) -> Result<T, Failed> {
+    let bytes = serde_json::to_vec(order).map_err(|error| Failed::bug("telling what to redact", error))?;
+    let mut child = this_program()
+        .arg("--config")
+        .arg(&settings.file)
+        .args(["redact-host", host.as_str()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(Trouble::stream("starting the process that works on the history"))?;
+    let given = match child.stdin.take() {
+        Some(mut to) => to.write_all(&bytes),
+        None => Err(std::io::ErrorKind::BrokenPipe.into()),
+    };
+    let output = child.wait_with_output().map_err(Trouble::stream("waiting for the history"))?;
+    match exit_of(output.status) {
+        Exit::WHOLE => given.map_err(Trouble::stream("telling what to redact"))?,
+        exit => {
+            return Err(Trouble::Child { what: format!("the redaction of {host} is not done"), exit }.into());
+        }
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    let line = text.lines().last().unwrap_or_default();
+    serde_json::from_str(line).map_err(|error| Failed::bug("reading the outcome", error))
+}
+
+/// All that it is about, before anything is done.
+fn tell(run: &mut Run, host: &HostId, found: &Found, known: &Known) -> Result<(), Failed> {
+    for hit in &found.hits {
+        let Hit { content, names, snapshots, first, last, paths, elsewhere, other_paths, redacted } = hit;
+        let (hash, size) = (content.content, Amount::Bytes(None).describe(content.size));
+        run.line(&format!(
+            "{host}: {hash}  {size}, {names} names in {snapshots} snapshots, {first} .. {last}"
+        ));
+        paths.iter().for_each(|path| run.line(&format!("    {path}")));
+        if *elsewhere > 0 {
+            run.line(&format!(
+                "    the same content has {elsewhere} names elsewhere, and they lose it, too:"
+            ));
+            other_paths.iter().for_each(|path| run.line(&format!("        {path}")));
+        }
+        if let Some(time) = redacted {
+            run.line(&format!("    redacted before, at {time}"));
+        }
+        run.report().count("contents", 1);
+        run.report().count("names", *names);
+    }
+    match known.count {
+        Some(0) => run.line("no ice has it, by the ledger"),
+        Some(count) => run.line(&format!("{count} ices have it, and cannot lose it before their locks end:")),
+        None => run.line(
+            "which ice has it is not known: what was made of these snapshots has it until its lock ends",
+        ),
+    }
+    for one in &known.ice {
+        run.line(&format!("    {} in vault {}, locked until {}", one.ice, one.vault, one.retain_until));
+    }
+    if let Some(caveat) = &known.caveat {
+        run.console().warn(caveat);
+    }
+    let value = |what: Result<serde_json::Value, serde_json::Error>| {
+        what.map_err(|error| Failed::bug("telling what it is about", error))
+    };
+    let (hits, ice) = (value(serde_json::to_value(&found.hits))?, value(serde_json::to_value(&known.ice))?);
+    run.report().detail("contents", hits);
+    run.report().detail("ices", known.count);
+    run.report().detail("ice", ice);
+    Ok(())
+}
+
+/// What was asked for, as people read it.
+fn words(record: &RedactionRecord) -> String {
+    let RedactionRecord { host, path, contents, reason, requested, requested_by, .. } = record;
+    let what = match path {
+        Some(path) => format!("{path}, {} contents", contents.len()),
+        None => format!("{} contents", contents.len()),
+    };
+    let by = who(requested_by);
+    format!(
+        "{host}: {what}: not approved yet, asked for by {by} at {requested}: {}",
+        shown(reason.as_bytes())
+    )
+}
+
+fn who(person: &Person) -> String {
+    format!("{} ({})", shown(person.name.as_bytes()), person.user)
+}

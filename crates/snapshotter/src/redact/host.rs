@@ -32,7 +32,8 @@ use crate::turn;
 
 /// How long it is waited for whoever writes or reads.
 const PATIENCE: Duration = Duration::from_secs(900);
-const OPEN_FILES: u64 = 1024;
+/// One is taken by the lock of each snapshot.
+const OPEN_FILES: u64 = 65_536;
 /// More than any order takes.
 const ORDER_BYTES: u64 = 4 * LINE_BYTES as u64;
 const NAMES_MAX: usize = 10_000;
@@ -56,7 +57,6 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, host: &HostId) -> Result<E
     let line = match order {
         Order::Find(wanted) => {
             let at = || Trouble::history(host);
-            let _reading = desk.history.read_lock().map_err(at())?;
             let log = desk.history.log().map_err(at())?;
             serde_json::to_string(&find::find(&desk.history, &log, &wanted)?)
         }
@@ -95,7 +95,7 @@ impl Desk {
         let host = self.history.host();
         let at = || Trouble::history(host);
         // Nobody reads: what was read and not yet compared would be zeros that look like rot.
-        let (alone, unread) = turn::remove_within(&self.history, PATIENCE)?;
+        let (alone, unread) = turn::write_unread_within(&self.history, PATIENCE)?;
         let mut log = LogAppender::open(&self.history, &alone).map_err(at())?;
         if erasure.extent == Extent::Erase {
             // What a killed ingest left may have it.
@@ -192,7 +192,7 @@ impl Desk {
         let before = publish::load(state, host)?;
         let published = publish::of_log(log, host, &self.allowed, before.as_ref());
         publish::store(state, &published, before.as_ref())?;
-        holdings::publish(state, &self.history, log, self.allowed.limits.free_bytes).map_err(doing())
+        holdings::publish(state, &self.history, log, None, self.allowed.limits.free_bytes).map_err(doing())
     }
 }
 

@@ -29,7 +29,9 @@ pub(super) fn verify(run: &mut Run, settings: &Settings, source: &Source) -> Res
     let proved = prove(run, settings, source, &mut found, &mut proof);
     let redacted = proof.from_manifest.iter().filter(|one| one.what == Supplied::Redacted);
     let redacted: u64 = redacted.map(|one| one.count).sum();
-    run.report().count("redacted", redacted);
+    if redacted > 0 {
+        run.report().count("redacted", redacted);
+    }
     for snapshot in &proof.snapshots {
         run.report().count("entries", snapshot.entries);
         run.report().count("files", snapshot.files);

@@ -82,12 +82,11 @@ fn two_persons_take_a_content_from_every_snapshot_and_every_name() {
     let before = world.picture("history");
     let dry = by(&world, "1001", &["redact", "request", "web01", "d", "--reason", "x", "--dry-run"]);
     assert_eq!((dry.code, world.path("asked").exists()), (0, false), "{dry:?}");
+    assert!(dry.out.contains("9 names elsewhere"), "{dry:?}");
     let asked = request(&world, "d/file");
     let told = by(&world, "1002", &["redact", "approve", "web01", &asked, "--dry-run"]);
     assert_eq!(told.code, 0, "{told:?}");
-    for says in
-        ["12 names in 3 snapshots", "9 names elsewhere", "which ice has it is not known", "court order 12"]
-    {
+    for says in ["12 names in 3 snapshots", "which ice has it is not known", "court order 12"] {
         assert!(told.out.contains(says), "{says}: {told:?}");
     }
     assert_eq!(world.picture("history"), before, "it was only asked for");
@@ -145,7 +144,7 @@ fn nothing_hands_zeros_out_as_if_they_were_a_content() {
     let to = world.path("to");
     let restored = world.run(&["restore", "web01", "latest", "--to", to.to_str().unwrap()]);
     assert_eq!(restored.code, 3, "{restored:?}");
-    assert_eq!(restored.err.matches("it was redacted at").count(), 4, "{restored:?}");
+    assert!(restored.err.matches("it was redacted at").count() >= 4, "{restored:?}");
     assert!(NAMES.iter().all(|name| !to.join(name).exists()) && to.join("own").exists());
     let tar = world.run(&["restore", "web01", "latest", "--tar"]);
     assert!(tar.code == 3 && tar.out.len() < 100_000, "{} {}", tar.code, tar.out.len());
@@ -197,7 +196,7 @@ fn no_push_builds_on_what_was_redacted_and_what_it_brings_is_new() {
         world.verdict(6).is_some_and(|verdict| format!("{verdict:?}").contains("Accepted")),
         "deleted on the host"
     );
-    assert_eq!(world.published().wanted, [], "the base does not count on it any more");
+    assert!(world.published().wanted.is_empty(), "the base does not count on it any more");
     world.seal(7, &Push { contents: vec![precious()], ..Push::delta(7, &without, &state(3)) }.bytes());
     world.ingest(0);
     state(3).assert_tree(&world.tree(5));

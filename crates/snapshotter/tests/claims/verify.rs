@@ -34,6 +34,15 @@ fn edit(path: PathBuf, change: impl FnOnce(&mut Vec<u8>)) {
     fs::write(path, bytes).unwrap();
 }
 
+/// The manifest's own bytes, changed, and left there plain.
+fn edit_plain(path: PathBuf, change: impl FnOnce(&mut Vec<u8>)) {
+    edit(path, |kept| {
+        let mut bytes = zstd::stream::decode_all(kept.as_slice()).unwrap();
+        change(&mut bytes);
+        *kept = bytes;
+    });
+}
+
 fn manifest(world: &World) -> PathBuf {
     let name = world.log().latest().unwrap().name.clone();
     world.path(&format!("history/web01/manifests/{name}.manifest"))
@@ -186,20 +195,32 @@ const CASES: &[Case] = &[
     },
     Case {
         what: "a bit of the manifest's root",
-        damage: |world, _| edit(manifest(world), |b| *b.last_mut().unwrap() ^= 1),
+        damage: |world, _| edit_plain(manifest(world), |b| *b.last_mut().unwrap() ^= 1),
         says: "root differs",
         code: 28,
     },
     Case {
         what: "half a manifest",
-        damage: |world, _| edit(manifest(world), |b| b.truncate(b.len() / 2)),
+        damage: |world, _| edit_plain(manifest(world), |b| b.truncate(b.len() / 2)),
         says: "cut short",
         code: 28,
     },
     Case {
         what: "a byte after the manifest",
-        damage: |world, _| edit(manifest(world), |b| b.push(0)),
+        damage: |world, _| edit_plain(manifest(world), |b| b.push(0)),
         says: "bytes after the end",
+        code: 28,
+    },
+    Case {
+        what: "half a squeezed manifest",
+        damage: |world, _| edit(manifest(world), |b| b.truncate(b.len() / 2)),
+        says: "a block is cut short",
+        code: 28,
+    },
+    Case {
+        what: "a byte after a squeezed manifest",
+        damage: |world, _| edit(manifest(world), |b| b.push(0)),
+        says: "a block is cut short",
         code: 28,
     },
     Case {

@@ -23,7 +23,8 @@ const READ_HASHES: usize = 512;
 
 type Hash = [u8; HASH_BYTES];
 
-/// Sees to it that the list is that of the base by this log, and that there is none without one, or where it would take of the `reserve_bytes`. After an
+/// Sees to it that the list is that of the base by this log, and that there is none without one, or where it would take of the `reserve_bytes`.
+/// After an
 /// error there is none, if that is possible; one of another base is of no use, and not believed.
 pub(crate) fn publish(state: &Dir, history: &HostHistory, log: &Log, reserve_bytes: u64) -> io::Result<()> {
     let Some(base) = log.base().and_then(|root| log.by_root(root)) else { return remove(state) };

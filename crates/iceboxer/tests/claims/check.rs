@@ -1,7 +1,7 @@
 //! Reading an image back finds every difference: the guard that decides whether anything is uploaded.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufReader, Seek};
+use std::io::{BufReader, Cursor, Read, Seek};
 use std::os::unix::fs::FileExt;
 
 use backhand::{FilesystemReader, FilesystemWriter};
@@ -51,8 +51,11 @@ fn with_manifest(scratch: &Scratch, image: &File, host: &str, manifest: &str) ->
     image.rewind().unwrap();
     let reader = FilesystemReader::from_reader(BufReader::new(image)).unwrap();
     let mut writer = FilesystemWriter::from_fs_reader(&reader).unwrap();
-    let other = File::open(scratch.path("history").join(host).join(manifest)).unwrap();
-    writer.replace_file(manifest, other).unwrap();
+    let (history, snapshots) = self::host(scratch, host);
+    let other = snapshots.iter().find(|snapshot| manifest.contains(snapshot.name.as_str())).unwrap();
+    let mut bytes = Vec::new();
+    history.open_manifest_bytes(other).unwrap().read_to_end(&mut bytes).unwrap();
+    writer.replace_file(manifest, Cursor::new(bytes)).unwrap();
     let path = scratch.path("liar");
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path).unwrap();
     writer.write(&file).unwrap();

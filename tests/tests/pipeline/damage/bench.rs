@@ -8,6 +8,9 @@ use std::process::Command;
 
 use pipeline_tests::{Outcome, Scratch};
 
+/// What stands before the first frame of a squeezed manifest.
+const SQUEEZED_HEAD: usize = 20;
+
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Damage {
     /// Only so many bytes are left.
@@ -29,6 +32,17 @@ impl Damage {
             all.push(Damage::Flip(stretch, number as u8 % 8));
         }
         all
+    }
+
+    /// The next bit of that byte where this one means nothing: zstd passes over a few of those that it has no use for.
+    pub(super) fn noticed(self, bytes: &[u8]) -> Damage {
+        let (Damage::Flip(byte, bit), Ok(whole)) = (self, zstd::decode_all(bytes)) else { return self };
+        let is_noticed = |bit: &u8| {
+            let mut new = bytes.to_vec();
+            new[byte] ^= 1 << bit;
+            byte < SQUEEZED_HEAD || zstd::decode_all(new.as_slice()).ok().as_ref() != Some(&whole)
+        };
+        Damage::Flip(byte, (bit..bit + 8).map(|bit| bit % 8).find(is_noticed).unwrap())
     }
 
     pub(super) fn on(self, path: &Path, bytes: &[u8]) {

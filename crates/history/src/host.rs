@@ -80,9 +80,9 @@ impl HostHistory {
         &self.dir
     }
 
-    /// Holds off whoever would remove this snapshot or redact from it, together with other readers. Waits for a removal of it under way, and then it is
-    /// [`Error::Pruned`]; who removes holds it for moments, so what is locked for longer is [`Error::Locked`]. What was redacted while it waited is in
-    /// the log, and not in one that was read before: [`read_on`](Self::read_on).
+    /// Holds off whoever would remove this snapshot or redact from it, together with other readers. Waits for a removal of it under way, and then it
+    /// is [`Error::Pruned`]; who removes holds it for moments, so what is locked for longer is [`Error::Locked`]. What was redacted while it waited
+    /// is in the log, and not in one that was read before: [`read_on`](Self::read_on).
     ///
     /// Locked is the folder that has the snapshot's name when the lock is there. A prune moves it only while it has the lock alone, so what is
     /// locked stays in its place, and its manifest too.

@@ -33,8 +33,8 @@ pub enum ManifestError {
     /// The stream below failed.
     #[error("manifest stream")]
     Io(#[source] io::Error),
-    /// It is kept in another form, and is damaged there.
-    #[error("squeezed manifest")]
+    /// What it is kept in or comes through cannot be turned into its bytes.
+    #[error("what it is brought out of is damaged")]
     Squeezed(#[source] io::Error),
     /// The file is of another version.
     #[error("manifest version")]
@@ -62,7 +62,7 @@ pub enum ManifestError {
     End(&'static str),
 }
 
-/// The system never says `InvalidData`: that is what was squeezed and cannot be expanded.
+/// The system never says `InvalidData`: that is who expands what was squeezed, or who takes it out of an image.
 impl From<io::Error> for ManifestError {
     fn from(error: io::Error) -> Self {
         match error.kind() {

@@ -66,8 +66,10 @@ pub enum Error {
         /// When.
         time: String,
     },
-    /// Somebody keeps all readers from a snapshot, for longer than a prune does.
-    #[error("snapshot {name} of host {host} is locked by somebody who is not reading it")]
+    /// Somebody keeps all readers from a snapshot, for longer than a prune does: a redaction at work, or whoever may read it.
+    #[error(
+        "snapshot {name} of host {host} is locked by somebody: by a redaction at work, or by a reader who locks it alone"
+    )]
     Locked {
         /// Whose history.
         host: String,

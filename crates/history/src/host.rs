@@ -19,7 +19,7 @@ use crate::snapshot::Snapshot;
 use crate::stored::{Manifest, ManifestBytes, read_manifest};
 use crate::tree::Tree;
 
-/// A removal holds a snapshot alone for one line of the log and two renames.
+/// A removal holds a snapshot alone for one line of the log and two renames. A redaction takes longer: as long as it reads and erases.
 const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -42,6 +42,15 @@ pub struct Reading {
 #[must_use = "writing is protected only while this is held"]
 pub struct Writing {
     _lock: Lock,
+}
+
+/// Whether lines were added to a log since it was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grown {
+    /// They were.
+    Yes,
+    /// It is as it was.
+    No,
 }
 
 /// While it lives, nobody reads this snapshot's files.
@@ -71,19 +80,25 @@ impl HostHistory {
         &self.dir
     }
 
-    /// Holds off whoever would remove this snapshot, together with other readers. Waits for a removal of it under way, and then it is
-    /// [`Error::Pruned`]; who removes holds it for moments, so what is locked for longer is [`Error::Locked`].
+    /// Holds off whoever would remove this snapshot or redact from it, together with other readers. Waits for a removal of it under way, and then it
+    /// is [`Error::Pruned`]; who removes holds it for moments, so what is locked for longer is [`Error::Locked`]. What was redacted while it waited
+    /// is in the log, and not in one that was read before: [`read_on`](Self::read_on).
     ///
     /// Locked is the folder that has the snapshot's name when the lock is there. A prune moves it only while it has the lock alone, so what is
     /// locked stays in its place, and its manifest too.
     pub fn read_lock(&self, snapshot: &Snapshot) -> Result<Reading> {
+        self.read_lock_within(snapshot, PATIENCE)
+    }
+
+    /// The same, with another patience.
+    pub fn read_lock_within(&self, snapshot: &Snapshot, patience: Duration) -> Result<Reading> {
         let name = Name::new(snapshot.name.as_str().as_bytes())?;
         let began = Instant::now();
         loop {
             let lock = self.dir.try_lock_folder_shared(name).map_err(|error| self.gone(snapshot, error))?;
             match lock {
                 Some(lock) => return Ok(Reading { _lock: lock }),
-                None if began.elapsed() < PATIENCE => sleep(LOOK_EVERY),
+                None if began.elapsed() < patience => sleep(LOOK_EVERY),
                 None => {
                     let (host, name) = (self.host.to_string(), snapshot.name.to_string());
                     return Err(Error::Locked { host, name });
@@ -92,17 +107,34 @@ impl HostHistory {
         }
     }
 
-    /// The log, and the locks of what is wanted of it. If a part of that was pruned meanwhile, the log is read again.
+    /// The log, and the locks of what is wanted of it. What is pruned or redacted before the locks are there is in that log: it is read on, and what
+    /// is wanted of it is locked anew, until nothing was added meanwhile.
     pub fn log_to_read(&self, wanted: impl Fn(&Log) -> &[Snapshot]) -> Result<(Log, Vec<Reading>)> {
+        let mut log = self.log()?;
         loop {
-            let log = self.log()?;
-            match wanted(&log).iter().map(|snapshot| self.read_lock(snapshot)).collect() {
-                Ok(reading) => return Ok((log, reading)),
-                // One was, for good: this ends.
-                Err(Error::Pruned { .. }) => {}
-                Err(error) => return Err(error),
+            let reading: Result<Vec<Reading>> =
+                wanted(&log).iter().map(|snapshot| self.read_lock(snapshot)).collect();
+            let grown = self.read_on(&mut log)?;
+            match (reading, grown) {
+                (Ok(reading), Grown::No) => return Ok((log, reading)),
+                (Ok(_), Grown::Yes) | (Err(Error::Pruned { .. }), Grown::Yes) => {}
+                (Err(error), _) => return Err(error),
             }
         }
+    }
+
+    /// Takes the lines that were added since: those before are not read again. Whoever has locked a snapshot knows from then on what was redacted
+    /// from it, as a redaction writes its line while nobody reads.
+    pub fn read_on(&self, log: &mut Log) -> Result<Grown> {
+        let Some(mut file) = self.open_log()? else { return Ok(Grown::No) };
+        let failed =
+            |source| Error::Stream { doing: "read the snapshot log", host: self.host.to_string(), source };
+        file.seek(SeekFrom::Start(log.bytes())).map_err(failed)?;
+        let before = log.lines();
+        for raw in LogReader::after(&self.host, BufReader::new(file), before, log.log_head()) {
+            log.take(&raw?)?;
+        }
+        Ok(if log.lines() == before { Grown::No } else { Grown::Yes })
     }
 
     /// Becomes the one who writes; `None` if somebody else is. Who may only read cannot take this lock.
@@ -141,10 +173,13 @@ impl HostHistory {
 
     /// The log line by line, each checked against the one before; none if there is no log.
     pub fn log_reader(&self) -> Result<Option<LogReader<BufReader<File>>>> {
+        Ok(self.open_log()?.map(|file| LogReader::new(&self.host, BufReader::new(file))))
+    }
+
+    fn open_log(&self) -> Result<Option<File>> {
         match self.dir.open_read(LOG) {
-            Ok(file) => Ok(Some(LogReader::new(&self.host, BufReader::new(file)))),
             Err(error) if error.is_not_found() => Ok(None),
-            Err(error) => Err(error.into()),
+            answer => Ok(Some(answer?)),
         }
     }
 
@@ -155,10 +190,7 @@ impl HostHistory {
         let host = || self.host.to_string();
         let failed = |source| Error::Stream { doing: "read the snapshot log", host: host(), source };
         let defect = |source| Error::Log { host: host(), line: head.line, source };
-        let mut file = match self.dir.open_read(LOG) {
-            Err(error) if error.is_not_found() => return Ok(None),
-            answer => answer?,
-        };
+        let Some(mut file) = self.open_log()? else { return Ok(None) };
         let length = head.line_bytes.min(LINE_BYTES as u64);
         file.seek(SeekFrom::Start(head.bytes.saturating_sub(length))).map_err(failed)?;
         let mut line = Vec::new();

@@ -34,7 +34,7 @@ mod tree;
 
 pub use blank::is_blank;
 pub use error::{Error, LogDefect, Result};
-pub use host::{HostHistory, Reading, Removing, Writing};
+pub use host::{Grown, HostHistory, Reading, Removing, Writing};
 pub use log::append::LogAppender;
 pub use log::kept::{Held, OpenGrant, Pruned, Verified};
 pub use log::reader::{LogReader, RawLine};

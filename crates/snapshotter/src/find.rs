@@ -111,7 +111,6 @@ fn host_of(
     }
     let log = place.log().map_err(at())?;
     let damaged = one(run, &place, &log, pattern, named)?;
-    run.report().count("snapshots", log.snapshots().len() as u64);
     run.report().count("hosts", 1);
     Ok(damaged)
 }
@@ -123,6 +122,38 @@ fn open_many() -> Result<(), Trouble> {
         .map_err(|errno| Trouble::stream("raising the number of open files")(errno.into()))
 }
 
+/// What is searched.
+struct There {
+    snapshots: Vec<Snapshot>,
+    /// One for each root.
+    sheets: Vec<Sheet>,
+    /// For each of them, the snapshots of that root by their places.
+    places: Vec<Vec<usize>>,
+}
+
+/// Opens all that there is. What was pruned since the log was read is not among the snapshots either: those before and after it are neighbours.
+fn there(place: &HostHistory, log: &Log) -> history::Result<There> {
+    let mut there = There { snapshots: Vec::new(), sheets: Vec::new(), places: Vec::new() };
+    let mut known: HashMap<Root, usize> = HashMap::new();
+    for snapshot in log.snapshots() {
+        let at = there.snapshots.len();
+        if let Some(number) = known.get(&snapshot.root) {
+            there.places.get_mut(*number).into_iter().for_each(|places| places.push(at));
+        } else {
+            let number = there.sheets.len();
+            let file = match place.open_manifest_file(snapshot) {
+                Err(history::Error::Pruned { .. }) => continue,
+                file => file?,
+            };
+            known.insert(snapshot.root, number);
+            there.sheets.push(Sheet { number, file, entries: snapshot.entries });
+            there.places.push(vec![at]);
+        }
+        there.snapshots.push(snapshot.clone());
+    }
+    Ok(there)
+}
+
 /// Looks through one host; returns how many manifests are damaged.
 fn one(
     run: &mut Run,
@@ -131,27 +162,10 @@ fn one(
     pattern: &Pattern,
     named: &mut Vec<serde_json::Value>,
 ) -> Result<u64, Failed> {
-    let snapshots = log.snapshots();
-    let mut sheets: Vec<Sheet> = Vec::new();
-    let mut places: Vec<Vec<usize>> = Vec::new();
-    let mut known: HashMap<Root, usize> = HashMap::new();
-    for (at, snapshot) in snapshots.iter().enumerate() {
-        if let Some(number) = known.get(&snapshot.root) {
-            places.get_mut(*number).into_iter().for_each(|places| places.push(at));
-            continue;
-        }
-        let number = sheets.len();
-        let file = match place.open_manifest_file(snapshot) {
-            // Since the log was read: it is not there any more.
-            Err(history::Error::Pruned { .. }) => continue,
-            file => file.map_err(Trouble::history(place.host()))?,
-        };
-        known.insert(snapshot.root, number);
-        sheets.push(Sheet { number, file, entries: snapshot.entries });
-        places.push(vec![at]);
-    }
+    let There { snapshots, sheets, places } = there(place, log).map_err(Trouble::history(place.host()))?;
+    run.report().count("snapshots", snapshots.len() as u64);
     let (host, path, slots) = (place.host(), None, Vec::new());
-    let mut told = Telling { run, host, log, snapshots, named, path, slots };
+    let mut told = Telling { run, host, log, snapshots: &snapshots, named, path, slots };
     let mut damaged = 0;
     std::thread::scope(|scope| {
         for find in search(scope, sheets, pattern) {

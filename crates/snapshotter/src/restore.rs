@@ -62,9 +62,11 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, asked: &Asked, json: Json)
     let host = &asked.host;
     let at = || Trouble::history(host);
     let place = open(settings)?.host(host).map_err(at())?;
-    let log = place.log().map_err(at())?;
+    let mut log = place.log().map_err(at())?;
     let snapshot = asked.when.find(&log)?.clone();
     let _reading = read_lock(run, &place, &snapshot)?;
+    // What was redacted while this waited is in no log of before.
+    place.read_on(&mut log).map_err(at())?;
     run.report().detail("host", host.as_str());
     run.report().detail("snapshot", snapshot.name.as_str());
     let what = asked.noted(&snapshot.name);
@@ -86,11 +88,12 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, asked: &Asked, json: Json)
     }
 }
 
-/// Keeps the snapshot from being pruned. Nobody can keep it from being restored: what of it should go meanwhile would be found missing.
+/// Keeps the snapshot from being pruned and redacted. Nobody can keep it from being restored: what of it should go meanwhile would be found missing.
 fn read_lock(run: &Run, place: &HostHistory, snapshot: &Snapshot) -> Result<Option<Reading>, Trouble> {
     match place.read_lock(snapshot) {
         Err(locked @ history::Error::Locked { .. }) => {
-            run.console().warn(&format!("{locked}: it is read all the same, and may be pruned meanwhile"));
+            run.console()
+                .warn(&format!("{locked}: it is read all the same, and may be pruned or redacted meanwhile"));
             Ok(None)
         }
         reading => reading.map(Some).map_err(Trouble::history(place.host())),

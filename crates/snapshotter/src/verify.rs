@@ -6,19 +6,21 @@ mod blanks;
 pub(crate) mod cycle;
 mod defect;
 mod folders;
+mod inode;
 pub(crate) mod log;
 mod pace;
 pub(crate) mod settings;
 mod share;
+mod snapshots;
 mod tree;
 
 use std::collections::BTreeSet;
 
 use chrono::Utc;
-use cli::{Amount, Exit, Failed, Monitor, Run, Task};
+use cli::{Exit, Failed, Run};
 use durable::Dir;
 use formats::{ContentHash, HostId};
-use history::{History, HostHistory, Log, Snapshot, SnapshotName, layout};
+use history::{History, HostHistory, Log, SnapshotName, layout};
 use sandbox::{Confinement, Profile, Threads};
 
 use crate::heal::aside;
@@ -32,6 +34,7 @@ use cycle::{Cycle, PartsRead};
 use defect::{Defects, What};
 use pace::Pace;
 use share::Share;
+use snapshots::Locking;
 use tree::Seen;
 
 /// What is asked for.
@@ -198,7 +201,7 @@ impl Verify<'_> {
         let place = history.host(host).map_err(at())?;
         // Before the log: an ingest may commit at any moment, and its line is there before its working folder goes.
         let present = present(&place)?;
-        let log = match place.log() {
+        let mut log = match place.log() {
             Ok(log) => log,
             Err(error) if error.is_damage() => {
                 let text = Failed::from(at()(error)).chain();
@@ -216,21 +219,27 @@ impl Verify<'_> {
         let share = cycle.as_ref().map_or(Share::ALL, |cycle| cycle.share(now, days));
         let before = self.defects.counted();
         // Until it is noted: however long this takes, what the note names is there.
-        let _newest = log.latest().and_then(|newest| place.read_lock(newest).ok());
+        let snapshots = log.snapshots().to_vec();
+        let mut locking = Locking::new(&place);
+        let newest = snapshots.last();
+        let _newest = newest.and_then(|newest| locking.lock(newest).ok());
+        // What was redacted until then is in no log of before.
+        place.read_on(&mut log).map_err(at())?;
         let pace = Pace::new(self.settings.verify.bytes_per_second);
         let mut seen = Seen::new(share, pace, &log);
         strangers(run, &place, &log, &present, &mut self.defects);
-        let there = verify(run, &place, &log, &mut self.defects, &mut seen)?;
+        let there = locking.read(run, &snapshots, &mut log, &mut self.defects, &mut seen)?;
         run.report().count("read_bytes", seen.read_bytes());
         seen.redacted.told(run, host);
         // Before anything is noted: a log that is another than was signed is no log of a history that is well.
         self.sign(run, host);
         let after = self.defects.counted();
-        let (well, records) = (after.new == before.new, after.records - before.records);
+        let (well, records) = (after.new == before.new && there.is_all, after.records - before.records);
         match &mut cycle {
             None => {
-                if let (true, Some(newest)) = (well, log.latest()) {
-                    let _told = self.note(run, host, &there, newest.name.as_str(), seen.read_bytes());
+                if let (true, Some(newest)) = (well, newest) {
+                    let _told =
+                        self.note(run, host, &there.sequences, newest.name.as_str(), seen.read_bytes());
                 }
             }
             Some(cycle) => {
@@ -241,7 +250,10 @@ impl Verify<'_> {
                 let is_well = is_over && well && cycle.is_whole();
                 // What could not be noted is noted by the next run, which has nothing left to read.
                 let is_done = is_over
-                    && (!is_well || self.note(run, host, &there, cycle.newest(), cycle.read_bytes()).is_ok());
+                    && (!is_well
+                        || self
+                            .note(run, host, &there.sequences, cycle.newest(), cycle.read_bytes())
+                            .is_ok());
                 let note = Note::Cycle(host.clone(), (!is_done).then(|| cycle.clone()));
                 let _told = self.say(run, host, &note, "how far it has come is not noted");
             }
@@ -290,72 +302,6 @@ impl Verify<'_> {
             Unnoted
         })
     }
-}
-
-/// Those that were there, one after the other: each is locked while it is read.
-fn verify(
-    run: &mut Run,
-    place: &HostHistory,
-    log: &Log,
-    defects: &mut Defects,
-    seen: &mut Seen,
-) -> Result<Vec<u64>, Failed> {
-    let total = log.snapshots().iter().map(|snapshot| snapshot.entries).sum();
-    let task = run.console().task(&format!("reading {}", place.host()), Amount::Items(Some(total)));
-    let mut there = Vec::new();
-    for snapshot in log.snapshots() {
-        let _reading = match place.read_lock(snapshot) {
-            Ok(reading) => Some(reading),
-            // Since the log was read: it is not there any more.
-            Err(history::Error::Pruned { .. }) => continue,
-            Err(error) if is_missing(&error) => None,
-            Err(error) => return Err(Trouble::history(place.host())(error).into()),
-        };
-        one(run, place, snapshot, defects, seen, &task)?;
-        run.report().count("snapshots", 1);
-        there.push(snapshot.sequence);
-    }
-    Ok(there)
-}
-
-fn is_missing(error: &history::Error) -> bool {
-    matches!(error, history::Error::Folder(error) if error.is_not_found())
-}
-
-/// One snapshot: its manifest against the log, its tree against its manifest.
-fn one(
-    run: &mut Run,
-    place: &HostHistory,
-    snapshot: &Snapshot,
-    defects: &mut Defects,
-    seen: &mut Seen,
-    task: &Task,
-) -> Result<(), Failed> {
-    let host = place.host();
-    let at = || Trouble::history(host);
-    let manifest = match place.open_manifest(snapshot) {
-        Ok(manifest) => manifest,
-        Err(error) if is_missing(&error) || error.is_damage() => {
-            let text = Failed::from(at()(error)).chain();
-            defects.add(run, What::Record, (host, Some(snapshot)), None, &text);
-            return Ok(());
-        }
-        Err(error) => return Err(at()(error).into()),
-    };
-    let tree = match place.tree(snapshot) {
-        Ok(tree) => tree,
-        Err(error) if is_missing(&error) => {
-            defects.add(run, What::Files, (host, Some(snapshot)), None, "its files are missing");
-            seen.all_bad();
-            return Ok(());
-        }
-        Err(error) => return Err(at()(error).into()),
-    };
-    let mut found = |what, path: Option<&[u8]>, text: &str| {
-        defects.add(run, what, (host, Some(snapshot)), path, text);
-    };
-    tree::compare(manifest, &tree, snapshot, seen, task, &mut found)
-        .map_err(|error| error.trouble(format!("reading snapshot {} of {host}", snapshot.name)).into())
 }
 
 /// The snapshots and manifests that lie there; none while an ingest is at work, whose snapshot may be on its way.

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use formats::records::log::Event;
-use history::{Error, HostHistory, Log, Snapshot};
+use history::{Error, Grown, HostHistory, Log, Snapshot};
 
+use crate::redactions::redact;
 use crate::scratch::{Scratch, ingest};
 
 /// Three snapshots, with folders and no files.
@@ -109,6 +110,29 @@ fn what_is_to_be_read_of_a_log_is_there_though_something_was_pruned_meanwhile() 
     for snapshot in log.snapshots() {
         assert!(other.removal_lock(&snapshot.name).unwrap().is_none());
     }
+}
+
+#[test]
+fn what_was_redacted_before_a_reader_had_its_locks_is_in_the_log_that_it_reads_by() {
+    let scratch = three();
+    let (one, other, first) = two_and_first(&scratch);
+    let mut before = one.log().unwrap();
+    let removing = other.removal_lock(&first.name).unwrap().unwrap();
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| one.log_to_read(|log| log.snapshots()));
+        std::thread::sleep(Duration::from_millis(300));
+        assert!(!reader.is_finished(), "the control: it waits");
+        scratch.append(redact(0..1, 5));
+        drop(removing);
+        let (log, reading) = reader.join().unwrap().unwrap();
+        assert_eq!((log.redacted().iter().count(), reading.len()), (1, 3));
+    });
+    let after = one.log().unwrap();
+    assert!(before.redacted().is_empty());
+    assert_eq!(one.read_on(&mut before).unwrap(), Grown::Yes);
+    assert_eq!((before.lines(), before.log_head()), (after.lines(), after.log_head()));
+    assert_eq!(before.redacted(), after.redacted());
+    assert_eq!(one.read_on(&mut before).unwrap(), Grown::No);
 }
 
 #[test]

@@ -29,7 +29,7 @@ fn redaction(contents: Vec<RedactedContent>) -> Redaction {
     }
 }
 
-fn redact(numbers: std::ops::Range<u64>, size: u64) -> Event {
+pub(crate) fn redact(numbers: std::ops::Range<u64>, size: u64) -> Event {
     let contents = numbers.map(|n| RedactedContent { content: content(n), size });
     Event::Redact(Box::new(redaction(contents.collect())))
 }

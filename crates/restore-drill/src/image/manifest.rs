@@ -76,7 +76,10 @@ impl Manifest {
             (None, Ok(())) => {}
             (None, Err(error)) => {
                 // If the reader of the image is gone, that is why, and says nothing about the manifest.
-                if matches!(error, Unusable::Damaged { source: ManifestError::Io(_), .. }) {
+                if matches!(
+                    error,
+                    Unusable::Damaged { source: ManifestError::Io(_) | ManifestError::Squeezed(_), .. }
+                ) {
                     image.peek()?;
                 }
                 return Err(error.into());

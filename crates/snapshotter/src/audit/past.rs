@@ -159,7 +159,7 @@ pub(crate) fn child(settings: &Settings) -> Result<Exit, Failed> {
 fn of(history: &History, host: &HostId, iced: &[String], signed: &Signed, now: i64) -> Past {
     let mut past = Past { host: host.to_string(), ..Past::default() };
     let read = history.host(host).and_then(|place| {
-        let log = place.log()?;
+        let mut log = place.log()?;
         past.same = same(&log, iced);
         past.grant = log.grant().map(|open| {
             let granted = &open.granted;
@@ -168,7 +168,7 @@ fn of(history: &History, host: &HostId, iced: &[String], signed: &Signed, now: i
         });
         let doubt = (log.lines() > 0).then(|| signature::doubt(&place, signed, now)).flatten();
         past.doubt = doubt.map(|doubt| Doubt { what: cut(doubt.what), ..doubt });
-        tell(&mut past, &place, &log, now)
+        tell(&mut past, &place, &mut log, now)
     });
     if let Err(error) = read {
         past.damaged = error.is_damage();
@@ -196,7 +196,7 @@ fn cut(mut text: String) -> String {
     text
 }
 
-fn tell(past: &mut Past, place: &HostHistory, log: &Log, now: i64) -> history::Result<()> {
+fn tell(past: &mut Past, place: &HostHistory, log: &mut Log, now: i64) -> history::Result<()> {
     let snapshots = log.snapshots();
     let time = |snapshot: &Snapshot| {
         DateTime::parse_from_rfc3339(&snapshot.accepted).map_or(0, |time| time.timestamp())
@@ -225,10 +225,10 @@ fn tell(past: &mut Past, place: &HostHistory, log: &Log, now: i64) -> history::R
     }
     let back = snapshots.get(snapshots.len().saturating_sub(BACK_MAX)..).unwrap_or_default();
     let pair = back.windows(2).rev().find_map(|pair| match pair {
-        [older, newer] if older.root != newer.root => Some((older, newer)),
+        [older, newer] if older.root != newer.root => Some((older.clone(), newer.clone())),
         _ => None,
     });
-    match pair.map(|(older, newer)| older_files(past, place, older, newer)) {
+    match pair.map(|(older, newer)| older_files(past, place, log, &older, &newer)) {
         Some(Err(history::Error::Pruned { .. })) => Ok(()),
         // What is gone is told already.
         Some(Err(history::Error::Folder(error))) if error.is_not_found() => Ok(()),
@@ -237,15 +237,18 @@ fn tell(past: &mut Past, place: &HostHistory, log: &Log, now: i64) -> history::R
     }
 }
 
-/// Reads files of the older snapshot that the newer one has otherwise: they must be what they were.
+/// Reads files of the older snapshot that the newer one has otherwise: they must be what they were, but for what was redacted.
 fn older_files(
     past: &mut Past,
     place: &HostHistory,
+    log: &mut Log,
     older: &Snapshot,
     newer: &Snapshot,
 ) -> history::Result<()> {
     let _reading = place.read_lock(older)?;
-    let changed = changed(place, older, newer)?;
+    // What was redacted while it was waited for is in no log of before.
+    place.read_on(log)?;
+    let changed = changed(place, log, older, newer)?;
     let tree = place.tree(older)?;
     for (path, content) in changed {
         let mut bytes = Vec::new();
@@ -262,9 +265,10 @@ fn older_files(
     Ok(())
 }
 
-/// Regular files of the older snapshot that have another content in the newer one, or are not in it.
+/// Regular files of the older snapshot that have another content in the newer one, or are not in it; none that was redacted.
 fn changed(
     place: &HostHistory,
+    log: &Log,
     older: &Snapshot,
     newer: &Snapshot,
 ) -> history::Result<Vec<(RelPath, ContentHash)>> {
@@ -289,7 +293,8 @@ fn changed(
             // Nothing can be told beyond the end of what is compared.
             None | Some(Err(_)) => break,
         };
-        if !same && size <= FILE_BYTES_MAX {
+        let is_redacted = log.redacted().of(&content, older.sequence).is_some();
+        if !same && !is_redacted && size <= FILE_BYTES_MAX {
             found.push((entry.path, content));
             if found.len() == FILES_MAX {
                 break;

@@ -187,8 +187,8 @@ impl Desk<'_> {
         let removed = u32::try_from(outcome.removed.len()).unwrap_or(u32::MAX);
         let scope = Scope::Execute { planned: &sequences, read };
         let fates = self.judge(log.log(), plans, &present, scope, removed)?;
-        let Some(fates) = outcome.judged(fates) else { return Ok(More::No) };
         outcome.spared = left;
+        let Some(fates) = outcome.judged(fates) else { return Ok(More::No) };
         let (before, mut more) = (outcome.removed.len(), More::No);
         for (snapshot, fate) in snapshots.iter().zip(fates) {
             let plan = planned.iter().find(|(planned, _)| is_the_same(planned, snapshot));

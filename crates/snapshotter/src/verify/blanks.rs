@@ -1,6 +1,6 @@
 //! Names of contents that the log calls redacted: zeros of the right length, and nothing else, are as it should be.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::fs::File;
 
 use cli::Run;
@@ -8,12 +8,14 @@ use durable::Stat;
 use formats::{ContentHash, HostId};
 use history::{Redactions, is_blank};
 
+use super::inode::Inodes;
+
 /// What was found of what was redacted.
 #[derive(Debug)]
 pub(super) struct Blanks {
     redactions: Redactions,
-    /// By inode, as one file with many names is looked at once.
-    blank: HashMap<(u64, u64), bool>,
+    /// Whether each is zeros.
+    blank: Inodes<bool>,
     names: u64,
     contents: BTreeSet<ContentHash>,
 }
@@ -22,7 +24,12 @@ impl Blanks {
     /// Of this log; nothing found yet.
     pub(super) fn new(redactions: &Redactions) -> Self {
         let redactions = redactions.clone();
-        Self { redactions, blank: HashMap::new(), names: 0, contents: BTreeSet::new() }
+        Self { redactions, blank: Inodes::new(), names: 0, contents: BTreeSet::new() }
+    }
+
+    /// The log has more of them.
+    pub(super) fn judge_by(&mut self, redactions: &Redactions) {
+        self.redactions = redactions.clone();
     }
 
     /// Whether this content is gone from the snapshot with this sequence, by the log. Remembers it.
@@ -37,15 +44,16 @@ impl Blanks {
     /// Looks at one such name; tells what is wrong with it.
     pub(super) fn look(&mut self, file: durable::Result<File>, stat: &Stat, size: u64) -> Result<(), String> {
         self.names += 1;
-        let inode = (stat.device, stat.inode);
-        let is_good = match self.blank.get(&inode) {
-            Some(is_good) => *is_good && stat.size == size,
+        let is_good = match self.blank.get(stat) {
+            Some(is_good) => is_good && stat.size == size,
             None => {
                 let unread =
                     |error: &dyn std::fmt::Display| format!("was redacted, and cannot be read: {error}");
                 let file = file.map_err(|error| unread(&error))?;
+                // It may be another one by now.
+                let stat = Stat::of(&file).map_err(|error| unread(&error))?;
                 let is_good = is_blank(&file, size).map_err(|error| unread(&error))?;
-                self.blank.insert(inode, is_good);
+                self.blank.add(&stat, is_good);
                 is_good
             }
         };

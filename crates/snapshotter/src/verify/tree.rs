@@ -15,6 +15,7 @@ use history::{Log, Manifest, Snapshot, Tree};
 use super::blanks::Blanks;
 use super::defect::What;
 use super::folders::{Claim, Folders};
+use super::inode::Inodes;
 use super::pace::Pace;
 use super::share::Share;
 use crate::heal::lost::is_lost;
@@ -25,10 +26,10 @@ use crate::trouble::Trouble;
 const TARGET_SURE_BYTES: usize = 1_023;
 const PIECE_BYTES: usize = 1 << 20;
 
-/// What one reading of a history has seen: contents hashed so far, by inode, as one file with many names is read once.
+/// What one reading of a history has seen: contents hashed so far.
 #[derive(Debug)]
 pub(super) struct Seen {
-    hashes: HashMap<Inode, ContentHash>,
+    hashes: Inodes<ContentHash>,
     read_bytes: u64,
     pace: Pace,
     /// What is read.
@@ -41,21 +42,6 @@ pub(super) struct Seen {
     lost: BTreeSet<ContentHash>,
     /// What the log calls redacted, and what was found of it.
     pub(super) redacted: Blanks,
-}
-
-/// A file that was read. What is pruned or mended meanwhile gives its number to another file, but that one was written later: nobody sets the time of
-/// a file in a tree.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Inode {
-    device: u64,
-    number: u64,
-    written: (i64, u32),
-}
-
-impl Inode {
-    fn of(stat: &Stat) -> Self {
-        Self { device: stat.device, number: stat.inode, written: (stat.mtime_seconds, stat.mtime_nanos) }
-    }
 }
 
 /// Reading went wrong; that says nothing about the snapshot.
@@ -290,15 +276,15 @@ impl Compare<'_> {
 
     /// Not being able to read one file is a defect of that file, and no reason to leave out the others.
     fn hash(&mut self, path: &RelPath, stat: &Stat) -> io::Result<ContentHash> {
-        if let Some(hash) = self.seen.hashes.get(&Inode::of(stat)) {
-            return Ok(*hash);
+        if let Some(hash) = self.seen.hashes.get(stat) {
+            return Ok(hash);
         }
         let file = self.open(path)?;
         // It may be another one by now.
-        let inode = Inode::of(&Stat::of(&file)?);
+        let stat = Stat::of(&file)?;
         let (hash, bytes) = hash(file, &mut self.seen.pace)?;
         self.seen.read_bytes += bytes;
-        self.seen.hashes.insert(inode, hash);
+        self.seen.hashes.add(&stat, hash);
         Ok(hash)
     }
 
@@ -342,7 +328,13 @@ impl Seen {
     pub(super) fn new(share: Share, pace: Pace, log: &Log) -> Self {
         let (bad, lost) = (Share::default(), BTreeSet::new());
         let (noted, redacted) = (log.rotten().keys().copied().collect(), Blanks::new(log.redacted()));
-        Self { hashes: HashMap::new(), read_bytes: 0, pace, share, bad, noted, lost, redacted }
+        Self { hashes: Inodes::new(), read_bytes: 0, pace, share, bad, noted, lost, redacted }
+    }
+
+    /// The log has more lines than it had: by these is judged from here on.
+    pub(super) fn judge_by(&mut self, log: &Log) {
+        self.noted = log.rotten().keys().copied().collect();
+        self.redacted.judge_by(log.redacted());
     }
 
     /// Bytes read so far.
@@ -395,27 +387,5 @@ fn hash(mut file: File, pace: &mut Pace) -> io::Result<(ContentHash, u64)> {
         hasher.update(data);
         bytes += data.len() as u64;
         pace.step(data.len() as u64);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_with_the_number_of_one_that_is_gone_is_another_and_a_new_name_makes_no_other() {
-        let scratch = tempfile::tempdir().unwrap();
-        std::fs::write(scratch.path().join("file"), "x").unwrap();
-        let dir = Dir::open_root(scratch.path()).unwrap();
-        let look = || dir.stat(Name::literal("file")).unwrap();
-        let before = look();
-        std::fs::hard_link(scratch.path().join("file"), scratch.path().join("name")).unwrap();
-        assert_eq!(Inode::of(&look()), Inode::of(&before));
-        for later in [
-            Stat { mtime_nanos: before.mtime_nanos ^ 1, ..before },
-            Stat { mtime_seconds: before.mtime_seconds + 1, ..before },
-        ] {
-            assert!(later.is_same_file(&before) && Inode::of(&later) != Inode::of(&before));
-        }
     }
 }

@@ -42,10 +42,7 @@ pub(crate) fn require_two(first: &Person, second: &Person, table: &str) -> Resul
         }
     }
     if first.user == second.user {
-        return refused(
-            format!("{} asked for it, and another person has to approve it", first.name),
-            alone,
-        );
+        return refused(format!("{} asked for it, and another person has to approve it", first.name), alone);
     }
     Ok(())
 }

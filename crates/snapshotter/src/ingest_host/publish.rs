@@ -54,7 +54,8 @@ pub(crate) fn of_log(log: &Log, host: &HostId, allowed: &Allowed, before: Option
 }
 
 /// What the history has lost; and what its base does not have any more because it was redacted: whoever counts on it has to bring it, and what is
-/// brought is new. If that is more than can be asked for at once, others each time that something happens: what the host does not have any more must not
+/// brought is new. If that is more than can be asked for at once, others each time that something happens: what the host does not have any more must
+/// not
 /// keep the rest from being asked for.
 fn wanted(log: &Log) -> Vec<ContentHash> {
     let base = log.base().and_then(|root| log.by_root(root)).map(|base| base.sequence);

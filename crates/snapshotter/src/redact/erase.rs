@@ -1,6 +1,7 @@
 //! Overwrites contents by zeros, in place: every name of an inode, in every snapshot, loses it at once.
 //!
-//! Nothing is believed: each file is read before anything is noted, and is either the content that is to go, or what an earlier run left. Folders are held open and
+//! Nothing is believed: each file is read before anything is noted, and is either the content that is to go, or what an earlier run left. Folders
+//! are held open and
 //! names opened beneath them without following a link, so no name leads to a file that the manifest does not mean.
 
 use std::collections::{BTreeMap, HashMap};

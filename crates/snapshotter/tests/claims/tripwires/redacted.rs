@@ -17,7 +17,8 @@ fn redact(world: &World, state: &State) {
     let person = |user| Person { user, name: "somebody".to_owned() };
     let photos: Vec<_> = state.0.iter().filter(|(name, _)| name.to_string().ends_with(".jpg")).collect();
     let bytes = |item: &crate::state::Item| item.bytes().unwrap().to_vec();
-    let content = |item| RedactedContent { content: ContentHash::of(&bytes(item)), size: bytes(item).len() as u64 };
+    let content =
+        |item| RedactedContent { content: ContentHash::of(&bytes(item)), size: bytes(item).len() as u64 };
     let mut contents: Vec<_> = photos.iter().map(|(_, item)| content(item)).collect();
     contents.sort_unstable();
     let redaction = Redaction {
@@ -48,9 +49,13 @@ fn what_takes_the_place_of_something_redacted_is_no_noise_that_came() {
     let world = world("[tripwires]\nchanged = 0\nnoise = 2", &good);
     redact(&world, &good);
     // As it is with a picture or a document in which something was made black.
-    let black = with(&good, 0..FILES, |name, bytes| {
-        if name.ends_with(".jpg") { encrypted(name, bytes) } else { None }
-    });
+    let black = with(
+        &good,
+        0..FILES,
+        |name, bytes| {
+            if name.ends_with(".jpg") { encrypted(name, bytes) } else { None }
+        },
+    );
     let black = State(good.0.clone().into_iter().chain(black.0).collect());
     next(&world, 2, &good, &black);
     assert_eq!((world.log().snapshots().len(), alarms(&world)), (2, Vec::new()));

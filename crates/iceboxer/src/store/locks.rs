@@ -46,8 +46,8 @@ impl Job<'_> {
         }
     }
 
-    /// Puts an object and compares what the vault then says about it. Putting an image takes hours, and nothing is locked while it is put: the log is asked
-    /// before each object, as to whether the image may still leave.
+    /// Puts an object and compares what the vault then says about it. Putting an image takes hours, and nothing is locked meanwhile: before each
+    /// object the log is asked whether the image may still leave.
     pub(super) fn put(
         &self,
         object: &ObjectName,

@@ -1,9 +1,11 @@
-//! What goes on beside a redaction: a grant that is under way.
+//! What goes on beside a redaction: a grant that is under way. And that it is done as its document says.
 
 use std::fs::{self, File};
 use std::os::unix::fs::DirBuilderExt;
+use std::process::Command;
 
 use crate::redact::{SNAPSHOTS, approve, assert_redacted, by, cannot_be_two, request, world};
+use crate::world::{Ended, PROGRAM};
 
 #[test]
 fn nothing_is_redacted_while_something_of_the_host_is_packed_for_a_grant() {
@@ -36,4 +38,27 @@ fn nothing_is_redacted_while_something_of_the_host_is_packed_for_a_grant() {
     let asked = request(&world, "same");
     let alone = by(&world, "1001", &["redact", "approve", "web01", &asked]);
     assert!(alone.code == 2 && alone.err.contains("`two_persons = false` in [redact]"), "{alone:?}");
+}
+
+#[test]
+fn it_is_done_as_the_document_says() {
+    if cannot_be_two("it_is_done_as_the_document_says") {
+        return;
+    }
+    let document = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/history.md")).unwrap();
+    let part = document.split("\n## ").find(|part| part.starts_with("Erasing what the law demands")).unwrap();
+    let lines: Vec<&str> = part.lines().filter_map(|line| line.strip_prefix("    snapshotter ")).collect();
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    let world = world();
+    let mut asked = String::new();
+    for (person, line) in ["1001", "1002", "1002"].into_iter().zip(lines) {
+        let line = line.replace("home/ada/cv.pdf", "copy").replace("2026-11-22T09:30:00Z", &asked);
+        let text = format!("exec {PROGRAM:?} --config {:?} {line}", world.config);
+        let ended = Ended::of(Command::new("sh").args(["-c", &text]).env("SUDO_UID", person));
+        assert_eq!(ended.code, 0, "{line}: {ended:?}");
+        if let Some((_, time)) = ended.out.split_once("redact approve web01 ") {
+            asked = time.chars().take("2026-11-22T09:30:00Z".len()).collect();
+        }
+    }
+    assert_redacted(&world, SNAPSHOTS);
 }

@@ -56,7 +56,7 @@ pub enum StoreError {
     #[error("the image in the staging folder is not the one that was proved")]
     ImageChanged,
     /// The image has what was redacted from the history since it was made.
-    #[error("{host}: something was redacted while its image was put, and the image still has it")]
+    #[error("something was redacted from {host} while its image was put, and the image still has it")]
     Redacted {
         /// Whose it is.
         host: HostId,

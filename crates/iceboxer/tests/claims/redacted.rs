@@ -189,7 +189,7 @@ fn what_is_redacted_while_it_is_put_leaves_no_more_and_becomes_no_ice() {
         }
         hits += 1;
         let failed = ended.unwrap_err();
-        assert!(failed.exit() == Exit::BUSY && failed.chain().contains("web01: something was redacted"));
+        assert!(failed.exit() == Exit::BUSY && failed.chain().contains("redacted from web01"));
         assert!(scratch.is_staging_empty("web01"), "given up");
         assert!(LedgerState::read(&scratch.path("ledger")).unwrap().entries().is_empty());
         fill(&scratch, &name, "a", 0);

@@ -19,6 +19,7 @@ use std::ffi::OsStr;
 
 use chrono::{DateTime, SecondsFormat, SubsecRound, TimeDelta, Utc};
 use cli::{Amount, Exit, Failed, Monitor, Run, shown};
+use durable::Lock;
 use formats::HostId;
 use formats::records::Record;
 use formats::records::grant::{GrantEnded, GrantRecord, Granted, OpenedGrant, Person};
@@ -66,6 +67,15 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, verb: &GrantVerb) -> Resul
         GrantVerb::List => list(run, settings),
         GrantVerb::Expire => expire(run, settings),
     }
+}
+
+/// While this is held, nobody begins to pack something of this host for a grant, and nobody is at it.
+pub(crate) fn none_under_way(settings: &Settings, host: &HostId) -> Result<Option<Lock>, Trouble> {
+    let book = match Book::open(settings)? {
+        None if settings.grants.enabled => Some(Book::make(settings)?),
+        book => book,
+    };
+    book.map(|book| book.alone(host)).transpose()
 }
 
 struct Asked<'a> {
@@ -149,7 +159,7 @@ fn approve(run: &mut Run, settings: &Settings, host: &HostId, asked: &str) -> Re
         return Err(Trouble::Usage { what, advice }.into());
     }
     if settings.grants.two_persons {
-        person::require_two(&record.requested_by, &by)?;
+        person::require_two(&record.requested_by, &by, "grants")?;
     }
     run.line(&words(&record));
     let of_host = HostRecord::read(settings, host)?;

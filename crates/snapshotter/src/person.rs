@@ -29,22 +29,20 @@ fn user(login: &str, sudo: &str) -> Option<u32> {
     set(login).or_else(|| set(sudo))
 }
 
-/// Refuses a second person who is the first, or who could be anybody.
-pub(crate) fn require_two(first: &Person, second: &Person) -> Result<(), Trouble> {
-    let refused = |what: String, advice: &str| Err(Trouble::Usage { what, advice: Some(advice.to_owned()) });
+/// Refuses a second person who is the first, or who could be anybody. `table` of the settings says that there have to be two.
+pub(crate) fn require_two(first: &Person, second: &Person, table: &str) -> Result<(), Trouble> {
+    let alone = format!("for a single administrator set `two_persons = false` in [{table}]");
+    let refused = |what: String, advice: String| Err(Trouble::Usage { what, advice: Some(advice) });
     for person in [first, second] {
         if person.user == ROOT {
             return refused(
                 "root itself is no person: two are needed, and nobody can tell who this is".to_owned(),
-                "log in under accounts of your own and use sudo; for a single administrator set `two_persons = false` in [grants]",
+                format!("log in under accounts of your own and use sudo; {alone}"),
             );
         }
     }
     if first.user == second.user {
-        return refused(
-            format!("{} asked for it, and another person has to approve it", first.name),
-            "for a single administrator set `two_persons = false` in [grants]",
-        );
+        return refused(format!("{} asked for it, and another person has to approve it", first.name), alone);
     }
     Ok(())
 }
@@ -70,9 +68,14 @@ mod tests {
     #[test]
     fn one_person_or_root_are_not_two_persons() {
         let person = |user| Person { user, name: user.to_string() };
-        assert!(require_two(&person(1000), &person(1001)).is_ok());
+        assert!(require_two(&person(1000), &person(1001), "grants").is_ok());
         for (first, second) in [(1000, 1000), (0, 1000), (1000, 0), (0, 0)] {
-            assert!(require_two(&person(first), &person(second)).is_err(), "{first} {second}");
+            let Err(Trouble::Usage { advice: Some(advice), .. }) =
+                require_two(&person(first), &person(second), "redact")
+            else {
+                panic!("{first} {second}");
+            };
+            assert!(advice.ends_with("`two_persons = false` in [redact]"), "{advice}");
         }
     }
 }

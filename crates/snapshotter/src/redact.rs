@@ -27,6 +27,7 @@ use restore::Selection;
 use serde::de::DeserializeOwned;
 
 use crate::account::{is_root, this_program};
+use crate::grant;
 use crate::host::record::HostRecord;
 use crate::ingest::exit_of;
 use crate::list::{hosts, open};
@@ -125,6 +126,8 @@ fn approve(
     };
     let book = Book::open(settings)?.ok_or_else(nothing)?;
     let _alone = book.alone(host)?;
+    // What is packed for a grant now would have it, and no line of the log says so yet.
+    let _ungranted = grant::none_under_way(settings, host)?;
     let record = book.read(host)?.ok_or_else(nothing)?;
     // Whoever approves has seen it: it was not taken back since, and something else asked for.
     if record.requested != asked {
@@ -133,7 +136,7 @@ fn approve(
         return Err(Trouble::Usage { what, advice }.into());
     }
     if settings.redact.two_persons {
-        person::require_two(&record.requested_by, &by)?;
+        person::require_two(&record.requested_by, &by, "redact")?;
     }
     run.line(&words(&record));
     let contents = record.contents.iter().map(|one| one.content).collect();

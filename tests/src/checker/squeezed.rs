@@ -8,7 +8,7 @@ const HEAD_BYTES: usize = 20;
 const BLOCK_BYTES_MAX: usize = 524_292;
 
 /// The manifest's own bytes, of a file that may be a plain manifest.
-pub fn manifest_of(file: Vec<u8>) -> Result<Vec<u8>, String> {
+pub(super) fn manifest_of(file: Vec<u8>) -> Result<Vec<u8>, String> {
     if !file.starts_with(&[0x5f, 0x2a, 0x4d, 0x18]) {
         return Ok(file);
     }

@@ -7,6 +7,7 @@ use super::budget::Addition;
 use super::stock::{lengths, lengths_of_image};
 use crate::build::{log_to_read, wanted};
 use crate::image::survey::survey;
+use crate::ledger::LedgerEntry;
 use crate::plan::Again;
 use crate::standing::Standing;
 use crate::store::Target;
@@ -24,11 +25,13 @@ fn of_host<'a>(standing: Standing<'a>, history: &History, host: &HostId) -> Opti
     let (log, _reading) = log_to_read(&history, standing.plan.scope).ok()?;
     let newest = log.latest()?;
     let plan = standing.plan;
+    let is_clean = |entry: &&LedgerEntry| entry.record.redact_line >= log.redacted().line();
     let is_reused = |target: &Target| {
-        let is_there = || standing.of_content(target, host, newest).is_some();
+        let is_there = || standing.of_content(target, host, newest).filter(is_clean).is_some();
         plan.again == Again::Skip && target.vault.can_extend() && is_there()
     };
-    let lacks = |target: &&Target| standing.of_newest(target, host, newest).is_none() && !is_reused(target);
+    let has = |target: &Target| standing.of_newest(target, host, newest).filter(is_clean).is_some();
+    let lacks = |target: &&Target| !has(target) && !is_reused(target);
     let lacking: Vec<&str> = plan.targets.iter().filter(lacks).map(|target| target.name.as_str()).collect();
     if lacking.is_empty() {
         return None;

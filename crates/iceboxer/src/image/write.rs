@@ -82,10 +82,13 @@ fn push_folder(
     image.push_dir(path, own(FOLDER_MODE, created)).map_err(ImageError::from_writer)
 }
 
+/// Whether a content is gone from the snapshot that is written.
+type IsRedacted<'r> = dyn Fn(&ContentHash) -> bool + 'r;
+
 fn push<'t>(
     image: &mut FilesystemWriter<'_, '_, 't>,
     placed: Placed,
-    (tree, is_redacted): (&Rc<history::Tree>, &dyn Fn(&ContentHash) -> bool),
+    (tree, is_redacted): (&Rc<history::Tree>, &IsRedacted<'_>),
     task: &'t Task,
 ) -> Result<(), BackhandError> {
     let Placed { path, header, what } = placed;

@@ -3,6 +3,7 @@
 use std::io;
 
 use cli::{Exit, Failure};
+use formats::HostId;
 use formats::records::ice::IceError;
 use formats::records::ice_id::IceIdError;
 use vault::VaultError;
@@ -54,6 +55,15 @@ pub enum StoreError {
     /// The image has changed since it was proved.
     #[error("the image in the staging folder is not the one that was proved")]
     ImageChanged,
+    /// The image has what was redacted from the history since it was made.
+    #[error("something was redacted from {host} while its image was put, and the image still has it")]
+    Redacted {
+        /// Whose it is.
+        host: HostId,
+    },
+    /// The log that would tell cannot be read.
+    #[error(transparent)]
+    History(#[from] history::Error),
     /// The record that was put together would be refused by whoever reads it.
     #[error("no record can be made of this ice, and nothing of it counts")]
     Record(#[source] IceError),
@@ -70,6 +80,9 @@ impl Failure for StoreError {
         match self {
             StoreError::Vault { source, .. } => Exit::of(source.exit_code()),
             StoreError::Lock { .. } => Exit::LOCK_MISSING,
+            StoreError::Redacted { .. } => Exit::BUSY,
+            StoreError::History(error) if error.is_damage() => Exit::DAMAGED,
+            StoreError::History(_) => Exit::MACHINE,
             StoreError::Unextended { source, .. } => source.exit(),
             StoreError::Staging(error) => error.exit(),
             StoreError::Seal(SealError::Write(error)) if is_full(error.as_ref()) => Exit::NO_STAGING,
@@ -85,6 +98,9 @@ impl Failure for StoreError {
                 Some("the image is kept: the next run goes on where this one stopped".to_owned())
             }
             StoreError::Vault { source, .. } => source.advice(),
+            StoreError::Redacted { .. } => Some(
+                "the image is dropped, and the next run makes another; what the vault has of it stays there until its locks end, and makes no ice".to_owned(),
+            ),
             StoreError::Unextended { .. } => Some(
                 "see what became of them: restore-drill verify; iceboxer run --again seals the newest snapshot anew".to_owned(),
             ),

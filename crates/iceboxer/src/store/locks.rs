@@ -46,7 +46,8 @@ impl Job<'_> {
         }
     }
 
-    /// Puts an object and compares what the vault then says about it.
+    /// Puts an object and compares what the vault then says about it. Putting an image takes hours, and nothing is locked meanwhile: before each
+    /// object the log is asked whether the image may still leave.
     pub(super) fn put(
         &self,
         object: &ObjectName,
@@ -54,6 +55,9 @@ impl Job<'_> {
         until: DateTime<Utc>,
     ) -> Result<Lock, StoreError> {
         let (bytes, hash) = (content.bytes, content.hash);
+        if self.history.log()?.redacted().line() > self.staged.redact_line {
+            return Err(StoreError::Redacted { host: self.staged.host.clone() });
+        }
         let lock = self.target.vault.put(object, content, until).map_err(self.vault_error())?;
         self.compare(object, &lock, bytes, hash, until)?;
         Ok(lock)

@@ -1,5 +1,7 @@
 //! Bringing a staged image into one vault: cut, seal, put, read the locks back, and last the record that makes it an ice.
 //!
+//! What was redacted since the image was made leaves no more: the log is asked before each put.
+//!
 //! The order, so that a run may be killed anywhere:
 //!
 //! 1. The id is chosen so that its folder in the vault is empty, and noted in the staging folder.
@@ -28,6 +30,7 @@ use formats::records::Record;
 use formats::records::ice::{IceRecord, Segment, segment_lengths};
 use formats::records::ice_id::{IceId, IceIdError};
 use formats::records::ledger::LedgerReceipt;
+use history::HostHistory;
 use signing::Signer;
 use vault::{ObjectName, ObjectRef, Vault};
 
@@ -69,6 +72,8 @@ pub(crate) struct Stored {
 
 /// An image on its way into one vault.
 pub(crate) struct Job<'a> {
+    /// What the image was made of.
+    pub(crate) history: &'a HostHistory,
     pub(crate) staged: &'a StagedImage,
     pub(crate) image: &'a File,
     pub(crate) staging: &'a HostStaging,

@@ -142,7 +142,7 @@ impl<'a> Icing<'a, '_> {
         let host = history.host();
         let place = self.staging.host(host)?;
         self.give_up_redacted(history, &place)?;
-        let waiting = self.go_on(&place)?;
+        let waiting = self.go_on(history, &place)?;
         let present = strangers::present(history).map_err(ImageError::from)?;
         // What goes into the image must be there until it is made. What a prune wants of it waits.
         let (log, reading) = log_to_read(history, self.plan.scope).map_err(ImageError::from)?;
@@ -169,7 +169,7 @@ impl<'a> Icing<'a, '_> {
         drop(reading);
         self.keeper.run.report().count("image_bytes", staged.image.bytes);
         self.keeper.run.report().count("manifest_only", staged.left_out);
-        self.store(&staged, &image, &place, &targets)?;
+        self.store(history, (&staged, &image), &place, &targets)?;
         Ok(())
     }
 
@@ -204,8 +204,8 @@ impl<'a> Icing<'a, '_> {
     /// Stores an image in all these vaults. None if nothing is left of it: every vault has it, or none ever can.
     fn store(
         &mut self,
-        staged: &StagedImage,
-        image: &File,
+        history: &HostHistory,
+        (staged, image): (&StagedImage, &File),
         place: &HostStaging,
         targets: &[&'a Target],
     ) -> Result<Option<Waiting>, Failed> {
@@ -225,6 +225,7 @@ impl<'a> Icing<'a, '_> {
             let console = self.console.clone();
             let known = self.known(target, &staged.host, again);
             let job = Job {
+                history,
                 staged,
                 image,
                 staging: place,
@@ -239,7 +240,7 @@ impl<'a> Icing<'a, '_> {
             match job.store(|ice| state.names(&target.name, ice)) {
                 Ok(stored) => self.enter(target, stored)?,
                 Err(error) => {
-                    let is_spoiled = matches!(error, StoreError::ImageChanged);
+                    let is_spoiled = matches!(error, StoreError::ImageChanged | StoreError::Redacted { .. });
                     self.keeper.fail(&staged.host, error.into());
                     if is_spoiled {
                         // No run could ever finish it.

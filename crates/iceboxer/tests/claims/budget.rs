@@ -12,6 +12,7 @@ use iceboxer::settings::Settings;
 use crate::cost::{GIB, write_ledger};
 use crate::kept::{later, later_for_good};
 use crate::locks::{drilled, tree};
+use crate::redacted;
 use crate::rig::{Scratch, Spec, Tree, everything, meta, noise, output, run};
 
 const STORAGE: &str = "storage_per_gb_month = \"1000.00\"\nput_per_1000 = \"0\"";
@@ -90,6 +91,21 @@ fn above_the_budget_nothing_is_put_unless_it_is_said() {
     assert!(scratch.objects().len() > 3);
     // Nothing to put costs nothing more: the budget is not asked.
     assert_eq!(iceboxer(&["run", "--config", &config]).status.code(), Some(0));
+}
+
+#[test]
+fn what_a_redaction_has_made_anew_is_counted_before_it_is_made() {
+    let scratch = Scratch::new();
+    let recipient = scratch.recipient("one");
+    let name = scratch.snapshot("web01", &redacted::tree());
+    let config = settings(&scratch, recipient.fingerprint().as_str(), "", PRICED, PUTS, BUDGET);
+    assert_eq!(iceboxer(&["run", "--over-budget", "--config", &config]).status.code(), Some(0));
+    redacted::redact(&scratch);
+    redacted::fill(&scratch, &name, "a", 0);
+    redacted::fill(&scratch, &name, "c", 0);
+    let stopped = iceboxer(&["run", "--config", &config]);
+    assert_eq!(stopped.status.code(), Some(38), "{}", errors(&stopped));
+    assert!(errors(&stopped).contains("this run would bring"), "{}", errors(&stopped));
 }
 
 #[test]

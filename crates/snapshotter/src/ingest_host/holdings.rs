@@ -57,8 +57,9 @@ impl Gathering {
     }
 }
 
-/// Sees to it that the list is that of the base by this log, and that there is none without one, or where it would take of the `reserve_bytes`. After an
-/// error there is none, if that is possible; one of another base is of no use, and not believed. Where its contents are not `gathered`, its manifest is read.
+/// Sees to it that the list is that of the base by this log, and that there is none without one, or where it would take of the `reserve_bytes`.
+/// After an error there is none, if that is possible; one of another base is of no use, and not believed. Where its contents are not `gathered`,
+/// its manifest is read.
 pub(crate) fn publish(
     state: &Dir,
     history: &HostHistory,

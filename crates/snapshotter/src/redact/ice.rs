@@ -16,6 +16,9 @@ use crate::standing;
 
 const LEDGER: Name<'static> = Name::literal("ledger");
 
+/// No ledger says what iceboxer is at, and it locks nothing while it puts: it asks the log before each object.
+const UNDER_WAY: &str = "ice that is being put now is not counted: iceboxer gives it up once the redaction is in the log, and what the vault has of it by then stays there until its lock ends";
+
 /// What is known of the ice that has it.
 #[derive(Debug, Default)]
 pub(super) struct Known {
@@ -32,7 +35,7 @@ pub(super) fn known(settings: &Settings, host: &HostId, found: &Found) -> Known 
     match of_ledger(settings, host, found) {
         Ok(Some(ice)) => {
             let count = Some(ice.len() as u64);
-            Known { count, ice: longest(ice), caveat: None }
+            Known { count, ice: longest(ice), caveat: Some(UNDER_WAY.to_owned()) }
         }
         Ok(None) => of_standing(settings, host, "there is no ledger of ice here"),
         Err(why) => of_standing(settings, host, &format!("the ledger of ice cannot be read: {why}")),

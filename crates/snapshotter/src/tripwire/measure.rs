@@ -27,10 +27,11 @@ struct Lost {
     content: ContentHash,
 }
 
-/// A file that has other bytes: its path, its old and its new size.
+/// A file that has other bytes: its path, its old content, its old and its new size.
 #[derive(Debug, Clone)]
 pub(crate) struct Pair {
     pub(crate) path: RelPath,
+    pub(crate) was: ContentHash,
     pub(crate) sizes: (u64, u64),
 }
 
@@ -155,7 +156,7 @@ impl<'a> Meter<'a> {
             self.shrunken.all.offer(random, || lost(path, was));
         }
         if was.0.min(is.0) >= noise::LEAST_BYTES {
-            self.pairs.offer(random, || Pair { path: path.clone(), sizes: (was.0, is.0) });
+            self.pairs.offer(random, || Pair { path: path.clone(), was: was.1, sizes: (was.0, is.0) });
         }
     }
 

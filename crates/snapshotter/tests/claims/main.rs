@@ -34,6 +34,7 @@ mod pruned;
 mod push;
 mod records;
 mod redact;
+mod redact_beside;
 mod redact_kill;
 mod redact_meets;
 mod room;

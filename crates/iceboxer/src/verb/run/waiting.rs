@@ -57,12 +57,16 @@ impl<'a> Icing<'a, '_> {
     }
 
     /// Brings the image that waits to the vaults that lack it. None if none waits any more.
-    pub(super) fn go_on(&mut self, place: &HostStaging) -> Result<Option<Waiting>, Failed> {
+    pub(super) fn go_on(
+        &mut self,
+        history: &HostHistory,
+        place: &HostStaging,
+    ) -> Result<Option<Waiting>, Failed> {
         let Some((staged, image)) = place.load()? else { return Ok(None) };
         self.console
             .info(&format!("{}: going on with the image that waits in the staging folder", staged.host));
         let targets = self.unfinished(&staged, place)?;
-        self.store(&staged, &image, place, &targets)
+        self.store(history, (&staged, &image), place, &targets)
     }
 
     /// What is left to wait for, once the image was brought to all vaults but `failed`.
@@ -88,7 +92,11 @@ impl<'a> Icing<'a, '_> {
             let has = match is_alone {
                 true => of_host(self.keeper.ledger.state(), &target.name, &staged.host)
                     .any(|entry| entry.record.image.hash == staged.image.hash),
-                false => self.standing().of_snapshot(target, &staged.host, newest_of(staged)).is_some(),
+                // Ice of before a redaction is not this one.
+                false => self
+                    .standing()
+                    .of_snapshot(target, &staged.host, newest_of(staged))
+                    .is_some_and(|entry| entry.record.redact_line >= staged.redact_line),
             };
             if !has || self.is_begun(&target.name, place)? {
                 open.push(target);

@@ -35,6 +35,7 @@ mod push;
 mod records;
 mod redact;
 mod redact_kill;
+mod redact_wary;
 mod room;
 mod signed;
 mod state;

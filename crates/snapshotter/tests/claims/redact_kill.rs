@@ -70,7 +70,7 @@ fn disturb(template: &World, strace: &Path, call: &str, how: &str, counts: &mut 
         let at = format!("{call} {n} {how}");
         let mut command =
             command_of(&world, strace, &[], call, &format!("{how}:when={n}"), &["redact-host", "web01"]);
-        let output = command.stdin(Stdio::from(order(&world))).output().unwrap();
+        let output = command.stdin(Stdio::from(order(&world, 1002))).output().unwrap();
         let is_hit = if how.starts_with("signal") { !output.status.success() } else { injected(&world) };
         if !is_hit {
             assert!(output.status.success(), "{at}: {output:?}");

@@ -21,7 +21,8 @@ pub trait Held {
     /// What of it is not as its entry says, as far as that is known without its content.
     fn differs(&self, kind: &Kind) -> Option<&'static str>;
 
-    /// The content of a file, which should be `expected`, from its start. A [`Place`](crate::Place) asks at most once, a [`Tar`](crate::Tar) may ask twice; only for files. A
+    /// The content of a file, which should be `expected`, from its start. A [`Place`](crate::Place) asks at most once, a [`Tar`](crate::Tar) may ask
+    /// twice; only for files. A
     /// read that fails is a difference of this file alone.
     fn content(&mut self, expected: &ContentHash) -> Result<Box<dyn Read + '_>, Trouble>;
 }

@@ -1,4 +1,5 @@
-//! Erases contents that the law demands to be gone, from all snapshots of a host. One person asks, another approves; both, and what it came to, are in the
+//! Erases contents that the law demands to be gone, from all snapshots of a host. One person asks, another approves; both, and what it came to, are
+//! in the
 //! log.
 //!
 //! Root keeps what was asked for ([`book`]) and knows who asks; a confined process as the account of the histories ([`host`]) finds ([`find`]) and

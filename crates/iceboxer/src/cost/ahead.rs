@@ -11,7 +11,8 @@ use crate::plan::Again;
 use crate::standing::Standing;
 use crate::store::Target;
 
-/// For each host whose newest snapshot a vault lacks: as much as its newest ice in any vault has. Where there is none yet, what the manifests allow an
+/// For each host whose newest snapshot a vault lacks: as much as its newest ice in any vault has. Where there is none yet, what the manifests allow
+/// an
 /// image to have at most. Nothing where its newest ice there has the same content, which is used again: each image is counted once it is made. A
 /// host that cannot be read is passed over here; the run itself will say so.
 pub(crate) fn ahead<'a>(standing: Standing<'a>, history: &History, hosts: &[HostId]) -> Vec<Addition<'a>> {

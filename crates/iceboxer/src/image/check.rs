@@ -27,7 +27,8 @@ fn two_threads_at_least() {
     let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
 }
 
-/// Compares the image in `file` with the manifests of `snapshots`; of what is `gone`, it must have zeros. `task` advances with the bytes of files compared.
+/// Compares the image in `file` with the manifests of `snapshots`; of what is `gone`, it must have zeros. `task` advances with the bytes of files
+/// compared.
 ///
 /// # Errors
 /// Anything missing, different or too much.

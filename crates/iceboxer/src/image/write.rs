@@ -23,7 +23,8 @@ const FOLDER_MODE: u16 = 0o755;
 const MANIFEST_MODE: u16 = 0o444;
 const BUFFER_BYTES: usize = 1024 * 1024;
 
-/// Writes the image of `snapshots` (oldest first) into an empty file and brings it to the disk; of what is `gone`, zeros. `task` advances with the bytes of files read.
+/// Writes the image of `snapshots` (oldest first) into an empty file and brings it to the disk; of what is `gone`, zeros. `task` advances with the
+/// bytes of files read.
 ///
 /// # Errors
 /// The history is not what its manifests say, or the disk is full. What was written by then is worthless.

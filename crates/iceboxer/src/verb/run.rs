@@ -173,7 +173,8 @@ impl<'a> Icing<'a, '_> {
         Ok(())
     }
 
-    /// Vaults that have no ice of this snapshot that can stay, made since the newest line that redacts. Where the settings say so, the locks of what stays are
+    /// Vaults that have no ice of this snapshot that can stay, made since the newest line that redacts. Where the settings say so, the locks of what
+    /// stays are
     /// extended.
     fn lacking(&mut self, host: &HostId, newest: &Snapshot, redact_line: u64) -> Vec<&'a Target> {
         let mut lacking = Vec::new();

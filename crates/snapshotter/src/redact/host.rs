@@ -1,4 +1,5 @@
-//! One history, in a process of its own: it opens the host's folders and confines itself to them. What to do comes on standard input, the outcome is the
+//! One history, in a process of its own: it opens the host's folders and confines itself to them. What to do comes on standard input, the outcome is
+//! the
 //! last line of standard output.
 //!
 //! The order: every guard and every file is asked; the `redact` line is on the disk, and from then on nothing is taken for these contents, handed out

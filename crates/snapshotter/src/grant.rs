@@ -44,7 +44,7 @@ use note::{Note, note};
 use outbox::Outbox;
 
 /// After so long, nobody remembers what was asked for.
-const REQUEST_DAYS_MAX: i64 = 7;
+pub(crate) const REQUEST_DAYS_MAX: i64 = 7;
 
 /// Runs one of the verbs.
 pub(crate) fn run(run: &mut Run, settings: &Settings, verb: &GrantVerb) -> Result<Exit, Failed> {
@@ -224,7 +224,12 @@ fn let_in(
 
 /// Whether it was asked for so lately that it is known why. A clock that was put back does not make it so for ever.
 fn is_fresh(record: &GrantRecord) -> bool {
-    DateTime::parse_from_rfc3339(&record.requested).is_ok_and(|asked| {
+    is_lately(&record.requested)
+}
+
+/// The same of the time at which something was asked for.
+pub(crate) fn is_lately(requested: &str) -> bool {
+    DateTime::parse_from_rfc3339(requested).is_ok_and(|asked| {
         let age = Utc::now() - asked.with_timezone(&Utc);
         age.num_days() < REQUEST_DAYS_MAX && age >= TimeDelta::hours(-1)
     })

@@ -17,17 +17,18 @@ pub(crate) mod settings;
 use std::io::Write;
 use std::process::Stdio;
 
-use chrono::{SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use cli::{Amount, Exit, Failed, Monitor, Run, shown};
-use formats::HostId;
 use formats::records::Record;
 use formats::records::grant::Person;
 use formats::records::redaction::RedactionRecord;
+use formats::{ContentHash, HostId};
+use history::Redacted;
 use restore::Selection;
 use serde::de::DeserializeOwned;
 
 use crate::account::{is_root, this_program};
-use crate::grant;
+use crate::grant::{self, REQUEST_DAYS_MAX, is_lately};
 use crate::host::record::HostRecord;
 use crate::ingest::exit_of;
 use crate::list::{hosts, open};
@@ -67,24 +68,26 @@ fn request(run: &mut Run, settings: &Settings, verb: &RedactVerb) -> Result<Exit
         return Err(Failed::bug("asking for a redaction", "it was chosen before"));
     };
     let by = person::here()?;
-    let path = match Selection::parse(path.as_deref())? {
-        Selection::Beneath(path) => Some(path.as_bytes().to_vec()),
+    let when = when.iter().map(ToString::to_string).collect();
+    let (asked_path, wanted) = match Selection::parse(path.as_deref())? {
+        Selection::Beneath(path) => {
+            let path = path.as_bytes().to_vec();
+            (Some(find::short(&path)), Wanted::Path { path, when })
+        }
         Selection::All if content.is_empty() => {
             let advice = Some("name a file or folder; `host retire` and time end a whole history".to_owned());
             let what = "a redaction is for what the law names, and not for all of a host".to_owned();
             return Err(Trouble::Usage { what, advice }.into());
         }
-        Selection::All => None,
+        Selection::All => (None, Wanted::Contents(content.clone())),
     };
-    let when = when.iter().map(ToString::to_string).collect();
-    let wanted = Wanted { path: path.clone(), contents: content.clone(), when };
     let found: Found = child(settings, host, &Order::Find(wanted))?;
     let mut contents: Vec<_> = found.hits.iter().map(|hit| hit.content).collect();
     contents.sort_unstable();
     let record = RedactionRecord {
         format: RedactionRecord::format(),
         host: host.clone(),
-        path: path.map(|path| find::short(&path)),
+        path: asked_path,
         contents,
         reason: reason.to_string(),
         requested: Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true),
@@ -98,7 +101,8 @@ fn request(run: &mut Run, settings: &Settings, verb: &RedactVerb) -> Result<Exit
     }
     let book = Book::make(settings)?;
     let _alone = book.alone(host)?;
-    if let Some(there) = book.read(host)? {
+    let there = book.read(host)?;
+    if let Some(there) = there.filter(|there| is_lately(&there.requested)) {
         let advice = Some(format!("`snapshotter redact withdraw {host}` takes it back"));
         let what = format!("something was asked for already: {}", words(&there));
         return Err(Trouble::Usage { what, advice }.into());
@@ -121,7 +125,7 @@ fn approve(
 ) -> Result<Exit, Failed> {
     let by = person::here()?;
     let nothing = || Trouble::Usage {
-        what: format!("nothing was asked for of {host}"),
+        what: format!("nothing was asked for of {host} in the last {REQUEST_DAYS_MAX} days"),
         advice: Some("`snapshotter redact request` asks".to_owned()),
     };
     let book = Book::open(settings)?.ok_or_else(nothing)?;
@@ -135,12 +139,16 @@ fn approve(
         let what = format!("what was asked for is: {}", words(&record));
         return Err(Trouble::Usage { what, advice }.into());
     }
+    // What is in the log is half done, and ends however long that was ago.
+    if !is_lately(&record.requested) && noted(settings, &record)?.is_none() {
+        return Err(nothing().into());
+    }
     if settings.redact.two_persons {
         person::require_two(&record.requested_by, &by, "redact")?;
     }
     run.line(&words(&record));
     let contents = record.contents.iter().map(|one| one.content).collect();
-    let wanted = Wanted { path: None, contents, when: Vec::new() };
+    let wanted = Wanted::Asked { path: record.path.clone(), contents };
     let found: Found = child(settings, host, &Order::Find(wanted))?;
     let known = ice::known(settings, host, &found);
     tell(run, host, &found, &known)?;
@@ -155,6 +163,7 @@ fn approve(
     let erased = erased?;
     if extent == Extent::OnlyLook {
         run.line(&format!("nothing stands before it: {} names would lose their content", erased.names));
+        tell_zeros(run, &erased);
         return Ok(Exit::WHOLE);
     }
     book.remove(host)?;
@@ -174,7 +183,7 @@ fn warn_of_appliance(run: &Run, settings: &Settings, host: &HostId) -> Result<()
 }
 
 fn told(run: &mut Run, host: &HostId, erased: &Erased) {
-    let Erased { line, names, snapshots, files, bytes, blank, is_pushing } = erased;
+    let Erased { line, names, snapshots, files, bytes, blank, is_pushing, .. } = erased;
     let size = Amount::Bytes(None).describe(*bytes);
     run.line(&format!(
         "{host}: redacted {names} names in {snapshots} snapshots: {files} files of {size} are zeros now"
@@ -183,6 +192,7 @@ fn told(run: &mut Run, host: &HostId, erased: &Erased) {
         Some(line) => run.line(&format!("{host}: line {line} of its log says so")),
         None => run.line(&format!("{host}: its log said so already; {blank} files were zeros before")),
     }
+    tell_zeros(run, erased);
     if *is_pushing {
         let text = format!(
             "{host}: a push is under way: what it brings is new, and if it builds on what was redacted it is rejected, and the next is whole"
@@ -194,6 +204,26 @@ fn told(run: &mut Run, host: &HostId, erased: &Erased) {
     report.count("redacted_files", *files);
     report.count("redacted_bytes", *bytes);
     report.detail("log_line", *line);
+}
+
+fn tell_zeros(run: &mut Run, erased: &Erased) {
+    if erased.zeros > 0 {
+        let zeros = erased.zeros;
+        run.line(&format!(
+            "{zeros} contents stay: they never were anything but zeros, and there is nothing to erase"
+        ));
+    }
+}
+
+/// The line of the log that has it already: it was approved, and that run did not come to its end.
+fn noted(settings: &Settings, record: &RedactionRecord) -> Result<Option<u64>, Failed> {
+    let at = || Trouble::history(&record.host);
+    let log = open(settings)?.host(&record.host).map_err(at())?.log().map_err(at())?;
+    let time = |text: &str| DateTime::parse_from_rfc3339(text).ok();
+    let is_asked = |hash: &ContentHash| record.contents.iter().any(|one| one.content == *hash);
+    let is_since = |one: &Redacted| time(&one.time) >= time(&record.requested);
+    let mut lines = log.redacted().iter().filter(|(hash, one)| is_asked(hash) && is_since(one));
+    Ok(lines.next().map(|(_, one)| one.line))
 }
 
 fn withdraw(run: &mut Run, settings: &Settings, host: &HostId) -> Result<Exit, Failed> {
@@ -216,7 +246,14 @@ fn list(run: &mut Run, settings: &Settings) -> Result<Exit, Failed> {
     if let Some(book) = Book::open(settings)? {
         for host in book.hosts()? {
             let Some(record) = book.read(&host)? else { continue };
-            run.line(&words(&record));
+            let state = match noted(settings, &record).ok().flatten() {
+                Some(line) => format!(" (line {line} of its log says so already: `approve` again ends it)"),
+                None if !is_lately(&record.requested) => {
+                    format!(" (expired: that is more than {REQUEST_DAYS_MAX} days ago)")
+                }
+                None => String::new(),
+            };
+            run.line(&format!("{}{state}", words(&record)));
             asked.push(
                 serde_json::to_value(&record).map_err(|error| Failed::bug("telling a redaction", error))?,
             );
@@ -269,23 +306,27 @@ fn child<T: DeserializeOwned>(settings: &Settings, host: &HostId, order: &Order)
 /// All that it is about, before anything is done.
 fn tell(run: &mut Run, host: &HostId, found: &Found, known: &Known) -> Result<(), Failed> {
     for hit in &found.hits {
-        let Hit { content, names, snapshots, first, last, paths, elsewhere, other_paths, redacted } = hit;
+        let Hit { content, names, snapshots, first, last, redacted, .. } = hit;
         let (hash, size) = (content.content, Amount::Bytes(None).describe(content.size));
         run.line(&format!(
             "{host}: {hash}  {size}, {names} names in {snapshots} snapshots, {first} .. {last}"
         ));
-        paths.iter().for_each(|path| run.line(&format!("    {path}")));
-        if *elsewhere > 0 {
+        tell_paths(run, "    ", &hit.paths, hit.more);
+        if hit.elsewhere > 0 {
             run.line(&format!(
-                "    the same content has {elsewhere} names elsewhere, and they lose it, too:"
+                "    the same content has {} names elsewhere, and they lose it, too:",
+                hit.elsewhere
             ));
-            other_paths.iter().for_each(|path| run.line(&format!("        {path}")));
+            tell_paths(run, "        ", &hit.other_paths, hit.other_more);
         }
         if let Some(time) = redacted {
             run.line(&format!("    redacted before, at {time}"));
         }
         run.report().count("contents", 1);
         run.report().count("names", *names);
+    }
+    if found.absent > 0 {
+        run.line(&format!("{} contents are in no snapshot any more, and are passed over", found.absent));
     }
     match known.count {
         Some(0) => run.line("no ice has it, by the ledger"),
@@ -308,6 +349,13 @@ fn tell(run: &mut Run, host: &HostId, found: &Found, known: &Known) -> Result<()
     run.report().detail("ices", known.count);
     run.report().detail("ice", ice);
     Ok(())
+}
+
+fn tell_paths(run: &mut Run, indent: &str, paths: &[String], more: u64) {
+    paths.iter().for_each(|path| run.line(&format!("{indent}{path}")));
+    if more > 0 {
+        run.line(&format!("{indent}and {more} more names, under other paths"));
+    }
 }
 
 /// What was asked for, as people read it.

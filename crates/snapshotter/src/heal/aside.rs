@@ -114,12 +114,6 @@ impl Aside {
         Ok(kept.collect())
     }
 
-    /// Files that were kept of this content, for whoever has to be rid of them.
-    pub(crate) fn names_of(&self, content: &ContentHash) -> Result<Vec<Box<[u8]>>, Fault> {
-        let kept = self.kept()?.into_iter().filter(|(hash, _)| hash == content);
-        Ok(kept.map(|(_, name)| name).collect())
-    }
-
     /// What was lent is given back. Names made of it are on the disk.
     pub(super) fn forget_good(&self) -> Result<(), Fault> {
         for name in self.dir.names_at_most(NAMES_MAX)? {

@@ -53,26 +53,38 @@ pub(crate) fn of_log(log: &Log, host: &HostId, allowed: &Allowed, before: Option
     published
 }
 
-/// What the history has lost; and what its base does not have any more because it was redacted: whoever counts on it has to bring it, and what is
-/// brought is new. If that is more than can be asked for at once, others each time that something happens: what the host does not have any more must
-/// not
+/// What the base does not have any more because it was redacted: whoever counts on it has to bring it, and what is brought is new. And what the history
+/// has lost: if that is more than can be asked for at once, others each time that something happens: what the host does not have any more must not
 /// keep the rest from being asked for.
 fn wanted(log: &Log) -> Vec<ContentHash> {
-    let base = log.base().and_then(|root| log.by_root(root)).map(|base| base.sequence);
-    let is_of_base = |through: u64| base.is_some_and(|base| base <= through);
-    let redacted = log.redacted().iter().filter(|(_, one)| is_of_base(one.through)).map(|(hash, _)| *hash);
-    let all: BTreeSet<ContentHash> = log.rotten().keys().copied().chain(redacted).collect();
-    let count = all.len();
-    let start = if count > WANTED {
-        usize::try_from(log.lines()).unwrap_or(0).saturating_mul(WANTED) % count
-    } else {
-        0
-    };
-    let mut wanted: Vec<_> = all.into_iter().collect();
-    wanted.rotate_left(start);
-    wanted.truncate(WANTED);
+    let redacted = redacted_of_base(log);
+    let rotten = log.rotten().keys().filter(|hash| !redacted.contains(hash)).copied().collect();
+    let mut wanted = part(redacted.into_iter().collect(), WANTED, log);
+    wanted.extend(part(rotten, WANTED - wanted.len(), log));
     wanted.sort_unstable();
     wanted
+}
+
+/// Whether the host can still be told at once all that its base lacks because it was redacted, if it is these, too.
+pub(crate) fn can_want(log: &Log, more: impl Iterator<Item = ContentHash>) -> bool {
+    log.base().is_none()
+        || redacted_of_base(log).into_iter().chain(more).collect::<BTreeSet<_>>().len() <= WANTED
+}
+
+fn redacted_of_base(log: &Log) -> BTreeSet<ContentHash> {
+    let base = log.base().and_then(|root| log.by_root(root)).map(|base| base.sequence);
+    let is_of_base = |through: u64| base.is_some_and(|base| base <= through);
+    log.redacted().iter().filter(|(_, one)| is_of_base(one.through)).map(|(hash, _)| *hash).collect()
+}
+
+/// As many as there is room for, others with each line of the log.
+fn part(mut all: Vec<ContentHash>, room: usize, log: &Log) -> Vec<ContentHash> {
+    if all.len() > room {
+        let start = usize::try_from(log.lines()).unwrap_or(0).saturating_mul(room) % all.len();
+        all.rotate_left(start);
+    }
+    all.truncate(room);
+    all
 }
 
 /// With what is counted, as far as a limit asks for it: what nobody asks for would make a state of each push.

@@ -18,7 +18,8 @@ const EXAMPLES: &str = "Examples:
 Root's work, and off unless [redact] of the settings says `enabled = true`. For what the law demands to be erased, and for nothing else: it cannot be
 undone. One person asks for the contents that PATH has (in all snapshots, or in those of --when), or by hash; another approves. Then these contents are gone
 from ALL snapshots of the host, under every path: what is there is one content, however many names it has. `request` and `approve` print what that is,
-also the names under other paths, and which ice has it until when: no lock of ice can be shortened. Names, sizes and hashes stay.
+also the names under other paths, and which ice has it until when: no lock of ice can be shortened. Names, sizes and hashes stay. What was asked
+for 7 days ago is forgotten.
 
 Files are overwritten by zeros in place, and a signed line of the log says so. `verify` accepts zeros for these contents and nothing else, `restore` leaves them out and ends
 with 3. Delete it on the host first: what the host still has, its next push brings again, as something new. Killed half-way, `approve` it again.

@@ -16,16 +16,19 @@ use crate::when::When;
 
 /// Paths that are told of each content.
 const PATHS_MAX: usize = 5;
+/// Ends a path that is longer than what is noted of it.
+const CUT: &str = "...";
 
 /// Finds them. Somebody who has a manifest that cannot be read does not know what is in it.
 pub(super) fn find(history: &HostHistory, log: &Log, wanted: &Wanted) -> Result<Found, Trouble> {
-    let selection = match &wanted.path {
-        None => None,
-        Some(path) => Some(RelPath::new(path).map(Selection::Beneath).map_err(|_| usage("this is no path"))?),
-    };
-    let contents = match &selection {
-        None => wanted.contents.iter().copied().collect(),
-        Some(selection) => of_path(history, &chosen(log, wanted)?, selection)?,
+    let (contents, asked): (BTreeSet<ContentHash>, _) = match wanted {
+        Wanted::Path { path, when } => {
+            let path = RelPath::new(path).map_err(|_| usage("this is no path"))?;
+            let selection = Selection::Beneath(path.clone());
+            (of_path(history, &chosen(log, when)?, &selection)?, Some(short(path.as_bytes())))
+        }
+        Wanted::Contents(contents) => (contents.iter().copied().collect(), None),
+        Wanted::Asked { path, contents } => (contents.iter().copied().collect(), path.clone()),
     };
     if contents.is_empty() {
         return Err(usage("there is no content: no file with a length, in these snapshots"));
@@ -36,18 +39,31 @@ pub(super) fn find(history: &HostHistory, log: &Log, wanted: &Wanted) -> Result<
             advice: Some("ask for a part of it, and for the rest when that is done".to_owned()),
         });
     }
-    all_names(history, log, &contents, selection.as_ref())
+    let mut found = all_names(history, log, &contents, asked.as_deref())?;
+    let is_there = |hash: &ContentHash| found.hits.iter().any(|hit| hit.content.content == *hash);
+    let absent: Vec<_> = contents.iter().filter(|hash| !is_there(hash)).collect();
+    if let (Wanted::Contents(_), Some(absent)) = (wanted, absent.first()) {
+        return Err(usage(&format!("no snapshot names the content {absent}")));
+    }
+    found.absent = absent.len() as u64;
+    if found.hits.is_empty() {
+        return Err(usage("no snapshot names any of these contents any more"));
+    }
+    if found.hits.iter().any(|hit| hit.content.size == 0) {
+        return Err(usage("a content without a length has nothing that could be erased"));
+    }
+    Ok(found)
 }
 
-fn chosen(log: &Log, wanted: &Wanted) -> Result<Vec<Snapshot>, Trouble> {
-    if wanted.when.is_empty() {
+fn chosen(log: &Log, whens: &[String]) -> Result<Vec<Snapshot>, Trouble> {
+    if whens.is_empty() {
         return Ok(log.snapshots().to_vec());
     }
     let find = |text: &String| {
         let when: When = text.parse().unwrap_or_else(|never| match never {});
         when.find(log).cloned()
     };
-    wanted.when.iter().map(find).collect()
+    whens.iter().map(find).collect()
 }
 
 fn of_path(
@@ -73,7 +89,7 @@ fn all_names(
     history: &HostHistory,
     log: &Log,
     contents: &BTreeSet<ContentHash>,
-    selection: Option<&Selection>,
+    asked: Option<&str>,
 ) -> Result<Found, Trouble> {
     let mut hits: BTreeMap<ContentHash, Hit> = BTreeMap::new();
     let mut found = Found::default();
@@ -88,14 +104,20 @@ fn all_names(
                 first: snapshot.name.to_string(),
                 last: String::new(),
                 paths: Vec::new(),
+                more: 0,
                 elsewhere: 0,
                 other_paths: Vec::new(),
+                other_more: 0,
                 redacted: log.redacted().of(&hash, snapshot.sequence).map(|one| one.time.clone()),
             });
             hit.names += 1;
-            let is_asked = selection.is_none_or(|selection| selection.asks_for(place.path()));
-            hit.elsewhere += u64::from(!is_asked);
-            note(if is_asked { &mut hit.paths } else { &mut hit.other_paths }, place.path());
+            let path = shown(place.path().as_bytes());
+            if asked.is_none_or(|asked| is_beneath(&path, asked)) {
+                note(&mut hit.paths, &mut hit.more, &path);
+            } else {
+                hit.elsewhere += 1;
+                note(&mut hit.other_paths, &mut hit.other_more, &path);
+            }
             here.insert(hash);
             Ok(())
         });
@@ -110,29 +132,39 @@ fn all_names(
             found.snapshots.push(snapshot.name.to_string());
         }
     }
-    if let Some(absent) = contents.iter().find(|hash| !hits.contains_key(hash)) {
-        return Err(usage(&format!("no snapshot names the content {absent}")));
-    }
-    if hits.values().any(|hit| hit.content.size == 0) {
-        return Err(usage("a content without a length has nothing that could be erased"));
-    }
     found.hits = hits.into_values().collect();
     Ok(found)
 }
 
-fn note(paths: &mut Vec<String>, path: &RelPath) {
-    let path = short(path.as_bytes());
-    if paths.len() < PATHS_MAX && !paths.contains(&path) {
+/// Whether a path, as it is shown, is the one that was asked for, or beneath it. Of one that was cut, what is left of it counts.
+fn is_beneath(path: &str, asked: &str) -> bool {
+    match asked.strip_suffix(CUT) {
+        Some(left) if asked.len() > REDACTED_PATH_BYTES - CUT.len() - 4 && path.starts_with(left) => true,
+        _ => path.strip_prefix(asked).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
+    }
+}
+
+fn note(paths: &mut Vec<String>, more: &mut u64, path: &str) {
+    let path = cut(path.to_owned());
+    if paths.contains(&path) {
+        return;
+    }
+    if paths.len() < PATHS_MAX {
         paths.push(path);
+    } else {
+        *more += 1;
     }
 }
 
 /// A path as it is shown, and no longer than is noted.
 pub(super) fn short(path: &[u8]) -> String {
-    let mut path = shown(path);
+    cut(shown(path))
+}
+
+fn cut(mut path: String) -> String {
     if path.len() > REDACTED_PATH_BYTES {
-        path.truncate(path.floor_char_boundary(REDACTED_PATH_BYTES - 3));
-        path.push_str("...");
+        path.truncate(path.floor_char_boundary(REDACTED_PATH_BYTES - CUT.len()));
+        path.push_str(CUT);
     }
     path
 }
@@ -169,5 +201,32 @@ fn usage(what: &str) -> Trouble {
     Trouble::Usage {
         what: what.to_owned(),
         advice: Some("`snapshotter find` tells what there is".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lies_beneath_what_was_asked_for_is_not_elsewhere() {
+        for (path, is_one) in
+            [("a/b", true), ("a/b/c", true), ("a/bc", false), ("a", false), ("b/a/b", false)]
+        {
+            assert_eq!(is_beneath(path, "a/b"), is_one, "{path}");
+        }
+        assert!(is_beneath("a...", "a...") && !is_beneath("ab", "a..."), "a name can end so");
+        let long = "x".repeat(2_000);
+        assert!(is_beneath(&long, &short(long.as_bytes())));
+        assert!(!is_beneath("xx", &short(long.as_bytes())));
+    }
+
+    #[test]
+    fn what_is_not_listed_is_counted() {
+        let (mut paths, mut more) = (Vec::new(), 0);
+        for n in [0, 1, 2, 3, 4, 5, 6, 0, 6] {
+            note(&mut paths, &mut more, &n.to_string());
+        }
+        assert_eq!((paths.len(), more), (PATHS_MAX, 3));
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use cli::{Exit, Failed, Run};
 use formats::HostId;
-use formats::limits::LINE_BYTES;
+use formats::limits::{LINE_BYTES, WANTED};
 use formats::records::log::Event;
 use formats::records::redaction::Redaction;
 use history::{HostHistory, Log, LogAppender, layout};
@@ -20,10 +20,12 @@ use sandbox::{Confinement, Profile, Threads};
 use super::erase::Eraser;
 use super::find;
 use super::order::{Erased, Erasure, Extent, Order};
+use super::settings::RedactSettings;
 use crate::host::record::HostRecord;
 use crate::ingest_host::queue::Queue;
 use crate::ingest_host::{building, holdings, publish};
 use crate::limits::Allowed;
+use crate::person;
 use crate::prune::bases::Jail;
 use crate::prune::judge::is_future;
 use crate::prune::trash::Present;
@@ -44,6 +46,7 @@ struct Desk {
     history: HostHistory,
     jail: Jail,
     allowed: Allowed,
+    settings: RedactSettings,
 }
 
 /// Runs the verb.
@@ -71,7 +74,7 @@ fn open(settings: &Settings, host: &HostId) -> Result<Desk, Trouble> {
     let allowed = settings.allowed(&HostRecord::read(settings, host)?.limits);
     let history = crate::list::open(settings)?.host(host).map_err(Trouble::history(host))?;
     let jail = Jail::open(settings, host)?;
-    Ok(Desk { history, jail, allowed })
+    Ok(Desk { history, jail, allowed, settings: settings.redact.clone() })
 }
 
 fn confine(settings: &Settings, desk: &Desk) -> Result<(), Trouble> {
@@ -95,22 +98,23 @@ impl Desk {
     fn erase(&self, erasure: Erasure) -> Result<Erased, Trouble> {
         let host = self.history.host();
         let at = || Trouble::history(host);
+        self.require_two(&erasure)?;
         // Nobody reads: what was read and not yet compared would be zeros that look like rot.
         let (alone, unread) = turn::write_unread_within(&self.history, PATIENCE)?;
         let mut log = LogAppender::open(&self.history, &alone).map_err(at())?;
-        if erasure.extent == Extent::Erase {
-            // What a killed ingest left may have it.
-            building::repair(&self.history, log.log())?;
-        }
         self.guard(log.log())?;
         let mut erased = Erased { is_pushing: self.is_pushing()?, ..Erased::default() };
         let known = log.log().clone();
         let eraser = Eraser::survey(&self.history, &known, &erasure.asked.contents)?;
         held(&known, &eraser)?;
+        self.require_room(&known, &eraser)?;
+        erased.zeros = eraser.zeros();
         if erasure.extent == Extent::OnlyLook {
             (erased.names, erased.snapshots) = (eraser.names, eraser.snapshots().len() as u64);
             return Ok(erased);
         }
+        // What a killed ingest left may have it.
+        building::repair(&self.history, &known)?;
         if eraser.new_names > 0 {
             let event = Event::Redact(Box::new(line(erasure, &eraser)));
             log.append(event, Utc::now()).map_err(at())?;
@@ -121,6 +125,33 @@ impl Desk {
         let told = self.publish(log.log());
         drop((unread, alone));
         ended.and(told).map(|()| erased)
+    }
+
+    /// Whoever gives the order has asked this, too; but this is what erases.
+    fn require_two(&self, erasure: &Erasure) -> Result<(), Trouble> {
+        if !self.settings.enabled {
+            let what = "nothing is redacted on this server".to_owned();
+            return Err(Trouble::Usage { what, advice: None });
+        }
+        if self.settings.two_persons {
+            person::require_two(&erasure.asked.requested_by, &erasure.approved_by)?;
+        }
+        Ok(())
+    }
+
+    /// What its base lacks, the host is told at once: if that were more than it can be told, none of its pushes would be whole.
+    fn require_room(&self, log: &Log, eraser: &Eraser<'_>) -> Result<(), Trouble> {
+        let more = eraser.contents().into_iter().map(|one| one.content);
+        if eraser.new_names == 0 || self.jail.state.is_none() || publish::can_want(log, more) {
+            return Ok(());
+        }
+        let host = self.history.host();
+        Err(Trouble::Usage {
+            what: format!(
+                "more than {WANTED} contents would be redacted since the newest snapshot of {host}, and no push could bring so many"
+            ),
+            advice: Some("delete it on the host, push, and approve again".to_owned()),
+        })
     }
 
     /// What stands before it.
@@ -213,7 +244,7 @@ fn line(erasure: Erasure, eraser: &Eraser<'_>) -> Redaction {
     let Erasure { asked, approved_by, ices, ice, .. } = erasure;
     Redaction {
         path: asked.path,
-        contents: asked.contents,
+        contents: eraser.contents(),
         names: eraser.names,
         snapshots: eraser.snapshots().len() as u64,
         requested_by: asked.requested_by,

@@ -14,14 +14,15 @@ pub(super) enum Order {
     Erase(Box<Erasure>),
 }
 
-/// What somebody typed.
+/// What is meant.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Wanted {
-    /// Without slashes at its ends.
-    pub(super) path: Option<Vec<u8>>,
-    pub(super) contents: Vec<ContentHash>,
-    /// In which snapshots the path is looked at; none for all.
-    pub(super) when: Vec<String>,
+pub(super) enum Wanted {
+    /// All contents that a path without slashes at its ends has in these snapshots; in all if none is named.
+    Path { path: Vec<u8>, when: Vec<String> },
+    /// These. Each must be there.
+    Contents(Vec<ContentHash>),
+    /// What was asked for, and by which path, as it is shown. What no snapshot names any more is passed over.
+    Asked { path: Option<String>, contents: Vec<ContentHash> },
 }
 
 /// What was approved.
@@ -49,6 +50,8 @@ pub(super) struct Found {
     pub(super) hits: Vec<Hit>,
     /// The snapshots that have one of them, oldest first.
     pub(super) snapshots: Vec<String>,
+    /// Contents that were asked for, and that no snapshot names any more.
+    pub(super) absent: u64,
 }
 
 /// One content, and where it is.
@@ -63,11 +66,13 @@ pub(super) struct Hit {
     /// The first and the last of them.
     pub(super) first: String,
     pub(super) last: String,
-    /// Some of the paths, as they are shown.
+    /// Some of the paths, as they are shown, and how many names have others.
     pub(super) paths: Vec<String>,
+    pub(super) more: u64,
     /// Names that are not beneath the path that was asked for, and some of them.
     pub(super) elsewhere: u64,
     pub(super) other_paths: Vec<String>,
+    pub(super) other_more: u64,
     /// When it was redacted before, if it was.
     pub(super) redacted: Option<String>,
 }
@@ -85,6 +90,8 @@ pub(super) struct Erased {
     pub(super) bytes: u64,
     /// Files that were zeros already.
     pub(super) blank: u64,
+    /// Contents that never were anything but zeros, and stay.
+    pub(super) zeros: u64,
     /// Something of the host's is on its way.
     pub(super) is_pushing: bool,
 }

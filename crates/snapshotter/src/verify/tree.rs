@@ -106,7 +106,11 @@ pub(super) fn compare(
             Err(ManifestError::Io(source)) => return Err(Unread::Stream(source)),
             Err(error) => {
                 // What follows is not known, so what is left over in the tree says nothing.
-                (compare.found)(What::Record, None, &format!("its manifest is damaged: {error}"));
+                (compare.found)(
+                    What::Record,
+                    None,
+                    &format!("its manifest is damaged: {}", cli::chain(&error)),
+                );
                 return Ok(());
             }
         }

@@ -37,6 +37,7 @@ mod redact;
 mod redact_beside;
 mod redact_kill;
 mod redact_meets;
+mod redact_wary;
 mod room;
 mod signed;
 mod state;

@@ -134,7 +134,7 @@ impl Desk {
             return Err(Trouble::Usage { what, advice: None });
         }
         if self.settings.two_persons {
-            person::require_two(&erasure.asked.requested_by, &erasure.approved_by)?;
+            person::require_two(&erasure.asked.requested_by, &erasure.approved_by, "redact")?;
         }
         Ok(())
     }

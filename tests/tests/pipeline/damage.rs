@@ -131,8 +131,7 @@ fn history_files() -> Vec<Tally> {
         let bytes = fs::read(&path).unwrap();
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
         for damage in Damage::all(&bytes, flips).into_iter().chain([Damage::Missing]) {
-            let damage = damage.noticed(&bytes);
-            tally.case(damage, refused(&scratch, &path, &bytes, &name, damage));
+            tally.case(damage, refused(&scratch, &path, &bytes, &name, damage.noticed(&bytes)));
         }
         tallies.push(tally);
     }

@@ -8,7 +8,7 @@ use crate::heal::{NAMES, hash, precious, world as three};
 use crate::kill::{command_of, injected, strace};
 use crate::pruned::copy;
 use crate::redact::{SNAPSHOTS, assert_redacted, enabled};
-use crate::world::{Ended, World};
+use crate::world::{Ended, World, give_away};
 
 /// Every call that changes or secures something.
 const CALLS: &[&str] =
@@ -56,6 +56,7 @@ fn template() -> World {
     let world = enabled(three(SNAPSHOTS));
     fs::remove_file(world.tree(MISSING.0.into()).join(MISSING.1)).unwrap();
     fs::create_dir(world.path("history/web01/.rot")).unwrap();
+    give_away(&world.path("history/web01/.rot"));
     fs::hard_link(world.tree(1).join("same"), aside(&world)).unwrap();
     world
 }

@@ -17,7 +17,7 @@ use crate::redact::{
 };
 use crate::redact_kill::{aside, order};
 use crate::state::file;
-use crate::world::{Ended, World};
+use crate::world::{Ended, World, give_away};
 
 #[test]
 fn what_lies_aside_and_is_something_else_stays_whole() {
@@ -25,7 +25,8 @@ fn what_lies_aside_and_is_something_else_stays_whole() {
         return;
     }
     let world = world();
-    fs::create_dir_all(world.path("history/web01/.rot")).unwrap();
+    fs::create_dir(world.path("history/web01/.rot")).unwrap();
+    give_away(&world.path("history/web01/.rot"));
     fs::hard_link(world.tree(1).join("same"), aside(&world)).unwrap();
     redacted(&world, "copy");
     assert!(!aside(&world).exists());

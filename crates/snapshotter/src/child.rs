@@ -1,6 +1,6 @@
 //! What a child says on one of its pipes. `Command::output` of the standard library ends in a panic where a pipe cannot be read.
 
-use std::io::{self, Read};
+use std::io::{self, ErrorKind, Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 /// No child of ours says more: the longest is a table of all accounts.
@@ -24,9 +24,26 @@ pub(crate) fn output(command: &mut Command) -> io::Result<Said> {
     output_of(command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?)
 }
 
-/// The same of one that was started with a pipe for its output.
-pub(crate) fn output_of(mut child: Child) -> io::Result<Said> {
-    drop(child.stdin.take());
+/// What this says on standard output once it has been asked this, whole, on standard input.
+pub(crate) fn answer(command: &mut Command, question: &[u8]) -> io::Result<Said> {
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    let told = child.stdin.take().map_or(Err(ErrorKind::BrokenPipe.into()), |mut to| to.write_all(question));
+    match told {
+        Ok(()) => output_of(child),
+        // One that ended before it read says why by its code.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => {
+            output_of(child).and_then(|said| if said.status.success() { Err(error) } else { Ok(said) })
+        }
+        Err(error) => {
+            // It waits for the rest, and has done nothing.
+            child.kill()?;
+            child.wait()?;
+            Err(error)
+        }
+    }
+}
+
+fn output_of(mut child: Child) -> io::Result<Said> {
     let pipe = child.stdout.take();
     heard(child, pipe)
 }
@@ -63,6 +80,16 @@ mod tests {
         assert_eq!((said.text().as_str(), said.status.code()), ("out\n", Some(3)));
         let said = complaint(&mut shell("echo out; echo err >&2")).unwrap();
         assert_eq!((said.text().as_str(), said.status.code()), ("err\n", Some(0)));
+    }
+
+    #[test]
+    fn a_child_that_did_not_listen_says_why_and_is_no_success() {
+        let question = vec![b'x'; 1 << 20];
+        let said = answer(&mut shell("tr -d y | wc -c"), &question).unwrap();
+        assert_eq!((said.text().trim(), said.status.code()), ("1048576", Some(0)));
+        let said = answer(&mut shell("echo no; exec 0<&-; exit 7"), &question).unwrap();
+        assert_eq!((said.text().as_str(), said.status.code()), ("no\n", Some(7)));
+        assert_eq!(answer(&mut shell("exit 0"), &question).unwrap_err().kind(), ErrorKind::BrokenPipe);
     }
 
     #[test]

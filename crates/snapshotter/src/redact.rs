@@ -1,6 +1,5 @@
-//! Erases contents that the law demands to be gone, from all snapshots of a host. One person asks, another approves; both, and what it came to, are
-//! in the
-//! log.
+//! Erases contents that the law demands to be gone, from all snapshots of a host. One person asks, another approves; both, and what it
+//! came to, are in the log.
 //!
 //! Root keeps what was asked for ([`book`]) and knows who asks; a confined process as the account of the histories ([`host`]) finds ([`find`]) and
 //! erases ([`mod@erase`]). What is off-site already stays there until its lock ends: [`ice`] names it.
@@ -13,9 +12,6 @@ pub(crate) mod host;
 mod ice;
 mod order;
 pub(crate) mod settings;
-
-use std::io::Write;
-use std::process::Stdio;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use cli::{Amount, Exit, Failed, Monitor, Run, shown};
@@ -279,26 +275,17 @@ fn list(run: &mut Run, settings: &Settings) -> Result<Exit, Failed> {
 /// Has something done by a process that is the account of the histories.
 fn child<T: DeserializeOwned>(settings: &Settings, host: &HostId, order: &Order) -> Result<T, Failed> {
     let bytes = serde_json::to_vec(order).map_err(|error| Failed::bug("telling what to redact", error))?;
-    let mut child = this_program()
-        .arg("--config")
-        .arg(&settings.file)
-        .args(["redact-host", host.as_str()])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(Trouble::stream("starting the process that works on the history"))?;
-    let given = match child.stdin.take() {
-        Some(mut to) => to.write_all(&bytes),
-        None => Err(std::io::ErrorKind::BrokenPipe.into()),
-    };
-    let output = child.wait_with_output().map_err(Trouble::stream("waiting for the history"))?;
-    match exit_of(output.status) {
-        Exit::WHOLE => given.map_err(Trouble::stream("telling what to redact"))?,
+    let mut command = this_program();
+    command.arg("--config").arg(&settings.file).args(["redact-host", host.as_str()]);
+    let said = crate::child::answer(&mut command, &bytes);
+    let said = said.map_err(Trouble::stream("asking the process that works on the history"))?;
+    match exit_of(said.status) {
+        Exit::WHOLE => {}
         exit => {
             return Err(Trouble::Child { what: format!("the redaction of {host} is not done"), exit }.into());
         }
     }
-    let text = String::from_utf8_lossy(&output.stdout);
+    let text = said.text();
     let line = text.lines().last().unwrap_or_default();
     serde_json::from_str(line).map_err(|error| Failed::bug("reading the outcome", error))
 }

@@ -1,7 +1,6 @@
 //! Lines of a log that say of a grant that it began or ended. Root asks, and a child that is the account of the histories writes.
 
-use std::io::{Read, Write};
-use std::process::Stdio;
+use std::io::Read;
 use std::time::Duration;
 
 use chrono::Utc;
@@ -16,6 +15,7 @@ use sandbox::{Confinement, Profile, Threads};
 use serde::{Deserialize, Serialize};
 
 use crate::account::this_program;
+use crate::child;
 use crate::ingest::exit_of;
 use crate::settings::Settings;
 use crate::sign;
@@ -36,21 +36,11 @@ pub(super) enum Note {
 /// Has it noted, and the log signed.
 pub(super) fn note(console: &Console, settings: &Settings, host: &HostId, note: &Note) -> Result<(), Failed> {
     let bytes = serde_json::to_vec(note).map_err(|error| Failed::bug("telling of a grant", error))?;
-    let mut child = this_program()
-        .arg("--config")
-        .arg(&settings.file)
-        .args(["note-grant", host.as_str()])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()
-        .map_err(Trouble::stream("starting the process that writes the log"))?;
-    let told = match child.stdin.take() {
-        Some(mut to) => to.write_all(&bytes),
-        None => Err(std::io::ErrorKind::BrokenPipe.into()),
-    };
-    let status = child.wait().map_err(Trouble::stream("waiting for the process that writes the log"))?;
-    match exit_of(status) {
-        Exit::WHOLE => told.map_err(Trouble::stream("telling of a grant"))?,
+    let mut command = this_program();
+    command.arg("--config").arg(&settings.file).args(["note-grant", host.as_str()]);
+    let said = child::answer(&mut command, &bytes);
+    match exit_of(said.map_err(Trouble::stream("having a grant noted"))?.status) {
+        Exit::WHOLE => {}
         exit => {
             return Err(Trouble::Child { what: format!("the log of {host} was not written"), exit }.into());
         }

@@ -1,9 +1,6 @@
 //! Starts the process that mends, for a verify that has confined itself and can start nothing. It was started before, reads no history, and is told a
 //! host and hashes.
 
-use std::io::{ErrorKind, Write};
-use std::process::Stdio;
-
 use cli::{Exit, Failed, Monitor, Run};
 use formats::limits::WANTED;
 use formats::{ContentHash, HostId};
@@ -74,23 +71,10 @@ pub(crate) fn child(run: &Run, settings: &Settings) -> Result<Exit, Failed> {
 }
 
 fn one(settings: &Settings, order: &Order) -> std::io::Result<Answer> {
-    let mut child = this_program()
-        .args(["heal-host", order.host.as_str(), "--config"])
-        .arg(&settings.file)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()?;
     let list: String = order.contents.iter().take(WANTED).map(|content| format!("{content}\n")).collect();
-    if let Some(mut to) = child.stdin.take()
-        && let Err(error) = to.write_all(list.as_bytes())
-        && error.kind() != ErrorKind::BrokenPipe
-    {
-        // It waits for the rest of the list, and has done nothing. One that ended before it read says why by its code.
-        child.kill()?;
-        child.wait()?;
-        return Err(error);
-    }
-    let said = child::output_of(child)?;
+    let mut command = this_program();
+    command.args(["heal-host", order.host.as_str(), "--config"]).arg(&settings.file);
+    let said = child::answer(&mut command, list.as_bytes())?;
     let exit = exit_of(said.status);
     let mended = said.text().lines().last().and_then(|line| serde_json::from_str(line).ok());
     Ok(match mended.filter(|_| exit == Exit::WHOLE) {

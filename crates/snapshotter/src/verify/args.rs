@@ -14,8 +14,8 @@ pub(crate) const EXAMPLES: &str = "Examples:
   snapshotter verify --log web01 --certificate /media/signing-key.asc
 
 Reads the log, every manifest and every file again, and changes nothing. A file with many names is read once, and every snapshot and path that has it is named if it
-has rotted. Where all of a history is well, that is noted in its log: `prune` wants to see it; ends with 3 if it could not be noted. Ends with 28 if a log or a
-manifest is damaged, with 29 if a snapshot's files differ from its manifest, also where that is mended.
+has rotted. Where all of a history is well, that is noted in its log: `prune` wants to see it; ends with 3 if it could not be noted, or a snapshot is locked by
+somebody else, and the others are read. Ends with 28 if a log or a manifest is damaged, with 29 if a snapshot's files differ from its manifest, also where that is mended.
 
 With --rolling it reads the logs and manifests, and of the files and folders a share: all of them within `cycle_days` (30), a day that was missed along with the next.
 When a cycle is over and was well, that is noted in the log. `bytes_per_second` keeps it slow.

@@ -18,7 +18,17 @@ const PROMISES: [(&str, &str); 2] = [("TO", "DO"), ("FIX", "ME")];
 
 pub(crate) fn check(sources: &Sources) -> Vec<Finding> {
     let files = sources.files.iter().filter(|source| !EXEMPT.contains(&source.path.as_str()));
-    files.flat_map(|source| forbidden(source).chain(promises(source))).collect()
+    files.flat_map(|source| forbidden(source).chain(promises(source)).chain(unwrapped(source))).collect()
+}
+
+/// Of the standard library, they end in a panic where a child's pipe cannot be read. Tests may.
+fn unwrapped(source: &Source) -> Option<Finding> {
+    let is_program = source.path.starts_with("crates/") && source.path.contains("/src/");
+    let is_free = source.path.starts_with("crates/xtask/") || source.path.ends_with("/tests.rs");
+    let code = source.text.split("#[cfg(test)]").next().unwrap_or_default();
+    let call = [".output()", ".wait_with_output()"].into_iter().find(|call| code.contains(call));
+    let call = call.filter(|_| is_program && !is_free)?;
+    Some(format!("{}: {call} panics where a pipe cannot be read: see child.rs of snapshotter", source.path))
 }
 
 fn forbidden(source: &Source) -> impl Iterator<Item = Finding> {
@@ -52,6 +62,18 @@ fn promises(source: &Source) -> impl Iterator<Item = Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_program_hears_its_children_without_a_panic() {
+        let find = |path: &str, text: &str| {
+            let source = Source { path: path.to_owned(), text: text.to_owned() };
+            check(&Sources { files: vec![source] }).len()
+        };
+        assert_eq!(find("crates/a/src/b.rs", "command.output()"), 1);
+        assert_eq!(find("crates/a/src/b.rs", "child.wait_with_output()?"), 1);
+        assert_eq!(find("crates/a/src/b.rs", "x();\n#[cfg(test)]\nmod tests { command.output() }"), 0);
+        assert_eq!(find("crates/a/tests/claims/b.rs", "command.output()"), 0);
+    }
 
     #[test]
     fn a_promise_needs_a_reference() {

@@ -57,7 +57,8 @@ fn what_is_read_takes_the_place_of_nothing_that_may_go() {
 #[test]
 fn who_locks_a_snapshot_alone_keeps_nobody_from_restoring_it_nor_a_host_from_pushing() {
     if std::env::var_os("FIRN_LONG").is_none() {
-        return;
+        let test = "who_locks_a_snapshot_alone_keeps_nobody_from_restoring_it_nor_a_host_from_pushing";
+        return println!("SKIPPED: {test}: needs FIRN_LONG, and a minute");
     }
     let world = planned(3, &format!("{NOTHING}keep_min = 1\n"));
     let first = world.log().snapshots()[0].clone();

@@ -83,6 +83,8 @@ pub const NEEDS: &[Need] = &[
     need("libcap2-bin", Purpose::Test, Check::Program("setcap")),
     // its loose objects are packed, which is no alarm
     need("git", Purpose::Test, Check::Program("git")),
+    // reads a manifest of the history without Firn
+    need("zstd", Purpose::Test, Check::Program("zstd")),
     // clocks that are wrong
     need("faketime", Purpose::Test, Check::Program("faketime")),
     // machines with an init, a network and disks of their own; tests/rig
@@ -106,7 +108,6 @@ pub const NEEDS: &[Need] = &[
     need("btrfs-progs", Purpose::Test, Check::Program("mkfs.btrfs")),
     // libFuzzer is C++
     need("g++", Purpose::Fuzz, Check::Program("g++")),
-    need("zstd", Purpose::Bench, Check::Program("zstd")),
     // what push-client is measured against; bupstash is built from its own package
     need("restic", Purpose::Bench, Check::Program("restic")),
     need("borgbackup", Purpose::Bench, Check::Program("borg")),

@@ -1,6 +1,8 @@
 //! Out of the history, without any ice: everything a file system can hold, restored into a folder, through an archive that GNU tar unpacks, and onto a
 //! copy made by hand. rsync judges all three.
 
+mod mixed;
+
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -41,9 +41,12 @@ impl<'a> Building<'a> {
     /// Notes the name under which the snapshot will be placed, and brings it to the disk with all that was built, in one sync. A note that a power
     /// cut left torn was never acted upon.
     pub(crate) fn intend(&self, name: &SnapshotName) -> Result<(), Fault> {
-        let mut note = self.dir.create_new(INTENT, 0o640)?;
-        note.write_all(format!("{name}\n").as_bytes())
-            .map_err(Fault::stream("noting the snapshot's name"))?;
+        let written = self.dir.create_new(INTENT, 0o640)?.write_all(format!("{name}\n").as_bytes());
+        if written.is_err() {
+            // Best effort: without a note all that was built can go at once.
+            let _ = self.dir.unlink(INTENT);
+        }
+        written.map_err(Fault::stream("noting the snapshot's name"))?;
         Ok(self.dir.sync_file_system()?)
     }
 

@@ -22,8 +22,13 @@ impl Dir {
     /// Moves `name` to `target_name` in `target`, which must not exist, then brings both folders to the disk: the target
     /// first, so that a power cut between the two leaves both names and never none.
     pub fn rename_new(&self, name: Name<'_>, target: &Dir, target_name: Name<'_>) -> Result<()> {
-        self.rename(name, target, target_name, RenameFlags::NOREPLACE)?;
+        self.rename_new_later(name, target, target_name)?;
         self.sync_after_rename(target)
+    }
+
+    /// As [`Dir::rename_new`], but not on the disk before [`Dir::sync`] of both folders, or [`Dir::sync_file_system`].
+    pub fn rename_new_later(&self, name: Name<'_>, target: &Dir, target_name: Name<'_>) -> Result<()> {
+        self.rename(name, target, target_name, RenameFlags::NOREPLACE)
     }
 
     /// As [`Dir::rename_new`], but replaces what is there, in one step.

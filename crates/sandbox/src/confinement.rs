@@ -90,12 +90,14 @@ impl<'fd> Confinement<'fd> {
         self.rule(folder, Reach::WriteFolders)
     }
 
-    /// As [`Self::write_beneath`]; symbolic links can be made too.
+    /// As [`Self::write_beneath`]; symbolic links can be made too. Landlock refuses nothing at all beneath `folder`, so that links cost less; what
+    /// else there is (devices, fifos, sockets, running a program) the filter of each profile but [`Profile::Restore`] refuses. No file of a
+    /// folder with fewer rights can be linked or moved to it.
     pub fn write_tree_beneath(self, folder: &'fd impl AsFd) -> Self {
         self.rule(folder, Reach::WriteTree)
     }
 
-    /// As [`Self::write_tree_beneath`]; fifos and devices can be made too, and none be opened by that.
+    /// As [`Self::write_beneath`]; symbolic links, fifos and devices can be made too, and none be opened by that.
     pub fn write_all_beneath(self, folder: &'fd impl AsFd) -> Self {
         self.rule(folder, Reach::WriteAll)
     }

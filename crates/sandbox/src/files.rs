@@ -49,8 +49,10 @@ pub(crate) enum Reach {
     Read,
     WriteFiles,
     WriteFolders,
+    /// All that the rules govern. A rule that lacks one right makes the kernel walk on to the root of all files, from both folders, for each link
+    /// between folders; after one that lacks none it stops. What is in it beyond reading and writing only the filter refuses then.
     WriteTree,
-    /// As the former, and fifos and devices.
+    /// As [`Reach::WriteFolders`], and symbolic links, fifos and devices.
     WriteAll,
     /// Read, and run as a program.
     Run,
@@ -78,6 +80,9 @@ const FILES: BitFlags<AccessFs> =
     make_bitflags!(AccessFs::{WriteFile | Truncate | MakeReg | RemoveFile | Refer});
 const FOLDERS: BitFlags<AccessFs> = make_bitflags!(AccessFs::{MakeDir | RemoveDir});
 const SPECIALS: BitFlags<AccessFs> = make_bitflags!(AccessFs::{MakeFifo | MakeChar | MakeBlock});
+/// Governed where the kernel can; what ABI 2 has is governed always, and sockets by path where there is to be no network.
+const NEWER: BitFlags<AccessFs> = make_bitflags!(AccessFs::{Truncate | IoctlDev});
+const SOCKETS: BitFlags<AccessFs> = make_bitflags!(AccessFs::{ResolveUnix});
 
 impl Reach {
     fn access(self) -> BitFlags<AccessFs> {
@@ -85,7 +90,7 @@ impl Reach {
             Reach::Read => READ,
             Reach::WriteFiles => READ | FILES,
             Reach::WriteFolders => READ | FILES | FOLDERS,
-            Reach::WriteTree => READ | FILES | FOLDERS | AccessFs::MakeSym,
+            Reach::WriteTree => AccessFs::from_all(ABI::V2) | NEWER | SOCKETS,
             Reach::WriteAll => READ | FILES | FOLDERS | AccessFs::MakeSym | SPECIALS,
             Reach::Run => READ | AccessFs::Execute,
             Reach::Device => READ | AccessFs::WriteFile | AccessFs::IoctlDev,
@@ -112,12 +117,9 @@ pub(crate) fn restrict(
         .set_compatibility(level)
         .handle_access(AccessFs::from_all(ABI::V2))
         .map_err(|error| missing_or(landlock, error))?;
-    let mut ruleset = required
-        .set_compatibility(CompatLevel::BestEffort)
-        .handle_access(make_bitflags!(AccessFs::{Truncate | IoctlDev}))?;
+    let mut ruleset = required.set_compatibility(CompatLevel::BestEffort).handle_access(NEWER)?;
     if network == Network::Refused {
-        ruleset =
-            ruleset.handle_access(AccessFs::ResolveUnix)?.handle_access(AccessNet::from_all(ABI::V4))?;
+        ruleset = ruleset.handle_access(SOCKETS)?.handle_access(AccessNet::from_all(ABI::V4))?;
     }
     let mut ruleset = ruleset.scope(scope)?.create()?;
     for &(fd, reach) in rules {

@@ -27,6 +27,11 @@ fn rename_new_never_replaces_and_rename_over_does() {
     assert_eq!((fs::read(s.at("b/old")).unwrap(), s.at("a/newer").exists()), (b"newer".to_vec(), false));
     fs::write(s.at("b/old"), "new").unwrap();
 
+    fs::write(s.at("a/newer"), "newer").unwrap();
+    assert!(a.rename_new_later(name("newer"), &b, name("old")).unwrap_err().is_exists());
+    a.rename_new_later(name("newer"), &b, name("other")).unwrap();
+    assert_eq!((fs::read(s.at("b/other")).unwrap(), s.at("a/newer").exists()), (b"newer".to_vec(), false));
+
     b.rename_new(name("old"), &a, name("fresh")).unwrap();
     assert_eq!(fs::read(s.at("a/fresh")).unwrap(), b"new");
 }

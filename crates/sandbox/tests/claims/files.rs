@@ -79,6 +79,9 @@ pub(crate) const WRITING: &[Attempt] = &[
     any("rename between folders inside", WRITERS, |h| rename(&h.inside, "in/file", &h.inside, "out/file")),
     any("hard link out", NONE, |h| link(&h.inside, "file", &h.outside, "hard")),
     any("hard link in", NONE, |h| link(&h.outside, "file", &h.inside, "hard")),
+    any("hard link to where more is allowed", NONE, |h| link(&h.folders, "file", &h.inside, "hard")),
+    any("rename to where more is allowed", NONE, |h| rename(&h.folders, "file", &h.inside, "moved")),
+    any("rename to where less is allowed", INGEST, |h| rename(&h.inside, "file", &h.folders, "moved")),
     any("hard link inside", MAKERS, |h| link(&h.inside, "file", &h.inside, "out/hard")),
     any("symlink inside", MAKERS, |h| {
         rustix::fs::symlinkat("/etc/shadow", &h.inside, "soft").map_err(Into::into)
@@ -102,6 +105,10 @@ pub(crate) const WRITING: &[Attempt] = &[
     any("make a fifo inside", RESTORE, |h| {
         let fifo = rustix::fs::FileType::Fifo;
         rustix::fs::mknodat(&h.inside, "fifo", fifo, Mode::RWXU, 0).map_err(Into::into)
+    }),
+    any("make a socket by its name inside", NONE, |h| {
+        let socket = rustix::fs::FileType::Socket;
+        rustix::fs::mknodat(&h.inside, "socket", socket, Mode::RWXU, 0).map_err(Into::into)
     }),
     root("make a device inside", RESTORE, |h| {
         let device = rustix::fs::FileType::CharacterDevice;

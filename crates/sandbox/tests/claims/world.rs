@@ -48,6 +48,7 @@ impl World {
             "inside/spare",
             "inside/in/file",
             "readable/file",
+            "folders/file",
             "outside/file",
             "outside/spare",
         ] {
@@ -66,7 +67,14 @@ impl World {
                 "outside/empty",
                 "inside/file",
             ];
-            let more = ["inside/spare", "inside/in/file", "readable/file", "outside/file", "outside/spare"];
+            let more = [
+                "inside/spare",
+                "inside/in/file",
+                "readable/file",
+                "folders/file",
+                "outside/file",
+                "outside/spare",
+            ];
             for path in all.iter().chain(&more) {
                 chown(at(path), Some(NOBODY), Some(NOBODY)).unwrap();
             }

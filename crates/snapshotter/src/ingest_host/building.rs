@@ -3,6 +3,7 @@
 //! Everything is made here. `intent` names the snapshot before the first part of it leaves; so what lies among the snapshots without being in
 //! the log is either named there, and removed, or a stranger, and never touched.
 
+use std::io::{Read, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, Builder};
 
@@ -12,6 +13,7 @@ use history::{HostHistory, Log, SnapshotName, layout};
 
 use super::build::CONTENTS;
 use super::crew;
+use super::fault::Fault;
 use crate::trouble::Trouble;
 
 const INTENT: Name<'static> = Name::literal("intent");
@@ -36,9 +38,16 @@ impl<'a> Building<'a> {
         &self.dir
     }
 
-    /// Notes the name under which the snapshot will be placed.
-    pub(crate) fn intend(&self, name: &SnapshotName) -> durable::Result<()> {
-        self.dir.write_whole(INTENT, format!("{name}\n").as_bytes(), 0o640)
+    /// Notes the name under which the snapshot will be placed, and brings it to the disk with all that was built, in one sync. A note that a power
+    /// cut left torn was never acted upon.
+    pub(crate) fn intend(&self, name: &SnapshotName) -> Result<(), Fault> {
+        let written = self.dir.create_new(INTENT, 0o640)?.write_all(format!("{name}\n").as_bytes());
+        if written.is_err() {
+            // Best effort: without a note all that was built can go at once.
+            let _ = self.dir.unlink(INTENT);
+        }
+        written.map_err(Fault::stream("noting the snapshot's name"))?;
+        Ok(self.dir.sync_file_system()?)
     }
 
     /// Removes the folder of a push that was not judged, unless its snapshot was already on its way: what then counts is the log, as the next
@@ -50,15 +59,14 @@ impl<'a> Building<'a> {
         }
     }
 
-    /// Removes the folder with all that is left in it.
+    /// Removes the folder with all that is left in it. Not synced: what a power cut brings back, the next run removes as it does after a kill.
     pub(crate) fn clear(self) -> durable::Result<()> {
         match self.dir.open_dir(CONTENTS) {
             Ok(contents) => empty(&contents)?,
             Err(error) if error.is_not_found() => {}
             Err(error) => return Err(error),
         }
-        self.history.dir().remove_tree(layout::BUILDING)?;
-        self.history.dir().sync()
+        self.history.dir().remove_tree(layout::BUILDING)
     }
 }
 
@@ -102,14 +110,13 @@ pub(crate) fn repair(history: &HostHistory, log: &Log) -> Result<(), Trouble> {
 }
 
 fn intended(building: &Dir) -> durable::Result<Option<SnapshotName>> {
-    use std::io::Read;
     let file = match building.open_read(INTENT) {
         Ok(file) => file,
         Err(error) if error.is_not_found() => return Ok(None),
         Err(error) => return Err(error),
     };
     let mut text = String::new();
-    // What cannot be read as a name was never acted upon: it is written whole before it is.
+    // What cannot be read as a name was never acted upon: it is on the disk, to its newline, before it is.
     let read = file.take(INTENT_BYTES as u64).read_to_string(&mut text);
     Ok(read.ok().and_then(|_| text.strip_suffix('\n')?.parse().ok()))
 }

@@ -1,7 +1,7 @@
 //! The order of steps that makes a snapshot exist. Killed anywhere, it is absent or complete:
 //!
-//! 1. everything is built, and its name noted as the intent; all of it is on the disk;
-//! 2. the manifest gets its place, then the tree;
+//! 1. everything is built, and its name noted as the intent; one sync brings all of it to the disk;
+//! 2. the manifest gets its place, then the tree; then the folders of both are brought to the disk;
 //! 3. the line in the log: from here on the snapshot exists;
 //! 4. the verdict is published, and only then is the push file removed.
 //!
@@ -54,11 +54,15 @@ pub(crate) fn commit(
     let name = SnapshotName::new(arrival.imported.unwrap_or(now), sequence)
         .map_err(|error| Fault::stream("naming the snapshot")(std::io::Error::other(error)))?;
     building.intend(&name)?;
-    building.dir().sync_file_system()?;
     let manifests = history.dir().open_dir(layout::MANIFESTS)?;
     let file = layout::manifest_file(&name);
-    building.dir().rename_new(MANIFEST, &manifests, Name::new(file.as_bytes())?)?;
-    building.dir().rename_new(SNAPSHOT, history.dir(), Name::new(name.as_str().as_bytes())?)?;
+    building.dir().rename_new_later(MANIFEST, &manifests, Name::new(file.as_bytes())?)?;
+    building.dir().rename_new_later(SNAPSHOT, history.dir(), Name::new(name.as_str().as_bytes())?)?;
+    // To where they go first: a power cut between two of these leaves both names, and never none. From where they come, too: under that name the
+    // next run would remove what is in the log by then.
+    manifests.sync()?;
+    history.dir().sync()?;
+    building.dir().sync()?;
     let imported = arrival.imported.is_some();
     let alarms = if imported { Vec::new() } else { alarm(log, header, arrival.looked, now)? };
     let emergency = arrival.role == Role::Emergency;

@@ -41,6 +41,7 @@ pub use log::reader::{LogReader, RawLine};
 pub use log::redacted::{Redacted, Redactions};
 pub use log::rot::Rotten;
 pub use log::state::{Answered, Log, RaisedAlarm, RejectedPush};
+pub use log::unchanged::{AcceptedPush, UnchangedPush};
 pub use name::{NameError, SnapshotName};
 pub use root::History;
 pub use snapshot::Snapshot;

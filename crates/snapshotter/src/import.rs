@@ -150,7 +150,7 @@ fn check(settings: &Settings, asked: &Asked, folders: &[Folder]) -> Result<usize
     Ok(log.snapshots().len())
 }
 
-fn log(settings: &Settings, host: &HostId) -> Result<Option<Log>, Trouble> {
+pub(crate) fn log(settings: &Settings, host: &HostId) -> Result<Option<Log>, Trouble> {
     let place = match History::open(&settings.history).and_then(|history| history.host(host)) {
         Err(history::Error::NoHost { .. }) => return Ok(None),
         place => place.map_err(Trouble::history(host))?,

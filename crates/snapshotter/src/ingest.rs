@@ -187,6 +187,13 @@ pub(crate) fn tell(run: &mut Run, host: &HostId, outcome: &Outcome) {
                 ));
             }
         }
+        End::Unchanged => {
+            report.count("accepted", 1);
+            report.count("unchanged", 1);
+            let name = outcome.snapshot.as_deref().unwrap_or_default();
+            let role = if outcome.is_emergency { " (an emergency)" } else { "" };
+            run.line(&format!("{host}: accepted{role}: nothing has changed since {name}"));
+        }
         End::Rejected => {
             report.count("rejected", 1);
             run.line(&format!("{host}: push {push} rejected: {code}"));

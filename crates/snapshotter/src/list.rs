@@ -39,13 +39,16 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, only: Option<&HostId>) -> 
             };
             let held = log.hold_on(name);
             let hold = held.map(|reason| format!(", on hold: {reason}")).unwrap_or_default();
+            let same = log.unchanged_since(snapshot).map(|push| push.accepted.as_str());
+            let until = same.map(|time| format!(", unchanged at {time}")).unwrap_or_default();
             run.line(&format!(
-                "{host}/{name}  {entries} entries, {new_bytes} new bytes, {left_out} left out, kept by {word}{hold}"
+                "{host}/{name}  {entries} entries, {new_bytes} new bytes, {left_out} left out, kept by {word}{until}{hold}"
             ));
             let mut facts = facts(&host, snapshot);
             if let Some(facts) = facts.as_object_mut() {
                 facts.insert("kept_by".to_owned(), rule.map(Rule::word).into());
                 facts.insert("hold".to_owned(), held.into());
+                facts.insert("unchanged_at".to_owned(), same.into());
             }
             listed.push(facts);
         }

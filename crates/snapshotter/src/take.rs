@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use cli::{Exit, Failed, Run};
 use durable::{Dir, Name};
 use formats::HostId;
@@ -23,9 +23,8 @@ use crate::child;
 use crate::host::account_name::account_name;
 use crate::host::record::HostRecord;
 use crate::host::sessions;
-use crate::import::{latest, rejected};
+use crate::import::{latest, log, rejected};
 use crate::ingest::{exit_of, hosts, process, tell, worse};
-use crate::ingest_host::outcome::End;
 use crate::pushed::{Part, Scratch};
 use crate::settings::Settings;
 use crate::sign;
@@ -151,8 +150,10 @@ fn of_host(run: &mut Run, settings: &Settings, host: &HostId, asked: &Asked) -> 
 fn rests(settings: &Settings, host: &HostId) -> Result<Option<i64>, Failed> {
     let record = HostRecord::read(settings, host)?;
     let interval = i64::from(settings.allowed(&record.limits).admission.interval_seconds);
-    let Some(newest) = latest(settings, host)?.filter(|_| interval > 0) else { return Ok(None) };
-    let passed = (Utc::now() - newest.name.time()).num_seconds();
+    let Some(log) = log(settings, host)?.filter(|_| interval > 0) else { return Ok(None) };
+    let newest = log.accepted_pushes().next().map(|push| DateTime::parse_from_rfc3339(push.accepted));
+    let Some(Ok(newest)) = newest else { return Ok(None) };
+    let passed = (Utc::now() - newest.to_utc()).num_seconds();
     Ok((0..interval).contains(&passed).then_some(interval - passed))
 }
 
@@ -225,7 +226,7 @@ fn push(run: &mut Run, settings: &Settings, host: &HostId, scratch: &Scratch) ->
     tell(run, host, &outcome);
     sign::logs(&run.console(), settings, std::iter::once(host));
     scratch.done()?;
-    if outcome.end != End::Accepted {
+    if !outcome.end.is_accepted() {
         scratch.dir().write_whole(DUE, b"refused\n", 0o600).map_err(at())?;
         return Ok(rejected(&outcome));
     }

@@ -77,16 +77,17 @@ impl Known {
                 .filter(|event| text(event, "kind").as_deref() == Some(kind))
                 .collect::<Vec<_>>()
         };
-        let (ingests, rejects, prunes) = (of_kind("ingest"), of_kind("reject"), of_kind("prune"));
+        let (mut accepted, rejects, prunes) = (of_kind("ingest"), of_kind("reject"), of_kind("prune"));
+        accepted.extend(of_kind("unchanged"));
         let names = |events: &[&Value], push: &str| {
             events.iter().any(|event| text(event, "push").as_deref() == Some(push))
         };
         let lost = |what: String, found: &str| Breach::new(Invariant::Durable, what, found);
-        for push in self.accepted.iter().filter(|push| !names(&ingests, push)) {
+        for push in self.accepted.iter().filter(|push| !names(&accepted, push)) {
             breaches.push(lost(format!("push {push}"), "was accepted, and is in no line of the log"));
         }
         let waiting = jail.map(spool::sealed).unwrap_or_default();
-        for push in self.sealed.iter().filter(|push| !names(&ingests, push) && !names(&rejects, push)) {
+        for push in self.sealed.iter().filter(|push| !names(&accepted, push) && !names(&rejects, push)) {
             if jail.is_some() && !waiting.contains(push) {
                 breaches
                     .push(lost(format!("push {push}"), "was sealed, and is neither in the spool nor judged"));

@@ -97,6 +97,12 @@ fn event(line: &[u8], number: u64, previous: &str, log: &mut Log) -> Result<Valu
     let held = of_event("snapshot");
     match of_event("kind").as_deref() {
         Some("ingest") => take_in(ingest(&event), log).map_err(|found| (Chained, found))?,
+        Some("unchanged") => {
+            if !text("format").starts_with("firn.log/2.") {
+                return Err(chained("an old reader would pass this over"));
+            }
+            unchanged(&event, log)?;
+        }
         Some("hold") => log.holds.push(held),
         Some("release") => log.holds.retain(|hold| *hold != held),
         Some("verify") => log.verified = of_event("newest"),
@@ -128,6 +134,14 @@ fn take_in(ingest: Option<Ingest>, log: &mut Log) -> Result<(), String> {
     log.made += 1;
     log.ingests.push(ingest);
     Ok(())
+}
+
+/// A push that became no snapshot is the same as the newest.
+fn unchanged(event: &Value, log: &Log) -> Result<(), (Invariant, String)> {
+    let newest = log.ingests.last().ok_or((Chained, "unchanged, and there is no snapshot".to_owned()))?;
+    let is_newest = event.get("root").and_then(Value::as_str) == Some(&newest.root)
+        && event.get("sequence").and_then(Value::as_u64) == Some(newest.sequence);
+    if is_newest { Ok(()) } else { Err((Chained, "unchanged, and is not the newest".to_owned())) }
 }
 
 /// What is removed was there, is neither the newest nor the newest that was verified, and is not on hold.

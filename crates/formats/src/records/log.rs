@@ -61,6 +61,8 @@ impl LogLine {
 pub enum Event {
     /// A push was accepted: this snapshot exists.
     Ingest(Ingest),
+    /// A push was accepted, and is the same as the newest snapshot: there is no other.
+    Unchanged(Unchanged),
     /// A push was rejected.
     Reject {
         /// Which push; none if the file was too broken to say.
@@ -202,7 +204,8 @@ impl Event {
         match self {
             Event::Hold { snapshot, .. } | Event::Release { snapshot, .. } => snapshot.is_some(),
             Event::Alarm { tripwire, .. } => tripwire.is_some(),
-            Event::Verify { .. }
+            Event::Unchanged(_)
+            | Event::Verify { .. }
             | Event::Prune { .. }
             | Event::Freed { .. }
             | Event::Rot { .. }
@@ -257,6 +260,30 @@ pub struct Ingest {
     /// How it differs from the snapshot before it; none where it differs in none of that, or was not compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub measured: Option<Measured>,
+}
+
+/// An accepted push in which nothing differs from the newest snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unchanged {
+    /// Sequence of that snapshot.
+    pub sequence: u64,
+    /// Root of its manifest, and of the push.
+    pub root: Root,
+    /// Paths the client could not read.
+    pub left_out: u64,
+    /// The push.
+    pub push: PushId,
+    /// The installation that pushed.
+    pub installation: InstallationId,
+    /// That installation's counter.
+    pub counter: u64,
+    /// Start of the push by the host's clock, seconds since 1970.
+    pub started: i64,
+    /// The host's time zone.
+    pub zone: String,
+    /// Whether it was admitted as an emergency.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub emergency: bool,
 }
 
 /// How a snapshot differs from the one before it, in regular files.

@@ -21,7 +21,7 @@ use formats::{Change, ContentHash, Root, Version};
 
 use logs::{
     granted_log, healing_log, imported_log, later_log, log, newest_log, redacted_log, restored_log,
-    second_log, tripwire_log,
+    second_log, tripwire_log, unchanged_log,
 };
 
 use crate::manifests::written;
@@ -161,6 +161,7 @@ fn the_golden_files_are_what_this_program_writes() {
         ("log-restores", restored_log()),
         ("log-grants", granted_log()),
         ("log-redactions", redacted_log()),
+        ("log-unchanged", unchanged_log()),
         ("prune-plan.json", line(&records::plan())),
         ("published-state", published_with_admission().encode().unwrap()),
     ];

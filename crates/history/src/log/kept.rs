@@ -109,6 +109,7 @@ impl Kept {
                 self.freed.push((line.time.clone(), *bytes));
             }
             Event::Ingest(_)
+            | Event::Unchanged(_)
             | Event::Reject { .. }
             | Event::Alarm { .. }
             | Event::Reset { .. }

@@ -7,3 +7,4 @@ pub(crate) mod reader;
 pub(crate) mod redacted;
 pub(crate) mod rot;
 pub(crate) mod state;
+pub(crate) mod unchanged;

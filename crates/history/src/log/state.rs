@@ -11,6 +11,7 @@ use super::kept::Kept;
 use super::reader::RawLine;
 use super::redacted::Redactions;
 use super::rot::Rotten;
+use super::unchanged::UnchangedPush;
 use crate::error::{Error, LogDefect, Result};
 use crate::snapshot::Snapshot;
 
@@ -58,6 +59,7 @@ pub struct RaisedAlarm {
 pub struct Log {
     host: String,
     pub(super) kept: Kept,
+    pub(super) unchanged: Vec<UnchangedPush>,
     answered: Vec<Answered>,
     by_push: HashMap<PushId, usize>,
     counters: HashMap<InstallationId, u64>,
@@ -79,6 +81,7 @@ impl Log {
         Self {
             host: host.to_string(),
             kept: Kept::default(),
+            unchanged: Vec::new(),
             answered: Vec::new(),
             by_push: HashMap::new(),
             counters: HashMap::new(),
@@ -201,11 +204,17 @@ impl Log {
                 // What was imported was pushed by nobody of the host's.
                 if !ingest.imported {
                     self.judged(line, ingest.emergency);
-                    let counter = self.counters.entry(ingest.installation).or_default();
-                    *counter = ingest.counter.max(*counter);
+                    self.counted(ingest.installation, ingest.counter);
                 }
                 let verdict = Verdict::Accepted { root: ingest.root };
                 self.answer_with(ingest.push, Some(ingest.installation), Some(ingest.counter), verdict)
+            }
+            Event::Unchanged(push) => {
+                self.unchanged(line, push)?;
+                self.judged(line, push.emergency);
+                self.counted(push.installation, push.counter);
+                let verdict = Verdict::Accepted { root: push.root };
+                self.answer_with(push.push, Some(push.installation), Some(push.counter), verdict)
             }
             Event::Reject { push: Some(push), installation, counter, code, emergency, .. } => {
                 self.judged(line, *emergency);
@@ -243,6 +252,11 @@ impl Log {
         if is_emergency {
             self.emergencies.push(line.time.clone());
         }
+    }
+
+    fn counted(&mut self, installation: InstallationId, counter: u64) {
+        let highest = self.counters.entry(installation).or_default();
+        *highest = counter.max(*highest);
     }
 
     fn answer_with(

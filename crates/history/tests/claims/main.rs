@@ -9,3 +9,4 @@ mod log;
 mod redactions;
 mod scratch;
 mod stored;
+mod unchanged;

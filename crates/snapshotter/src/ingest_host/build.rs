@@ -49,6 +49,17 @@ pub(crate) struct Ground<'a> {
     pub(crate) left_bytes: u64,
     /// What the history has lost, and what was redacted: no file of it is taken for one of these contents.
     pub(crate) log: &'a Log,
+    /// What a push without a change is the same as; none if it is to be a snapshot all the same.
+    pub(crate) newest: Option<&'a Snapshot>,
+}
+
+/// What a push came to.
+#[derive(Debug)]
+pub(crate) enum Work {
+    /// A snapshot.
+    Built(Built),
+    /// The same as the newest snapshot, in all that is in a manifest.
+    Unchanged(Seal),
 }
 
 /// A snapshot that is whole, checked against its seal, and only has to be put in its place.
@@ -95,7 +106,7 @@ impl<'a> Basis<'a> {
 
 /// Builds the snapshot that the rest of the push describes. While it grows it is brought to the disk, so that the sync that counts, before the
 /// commit, has little left to do.
-pub(crate) fn build(ground: &Ground<'_>, decoder: &mut Decoder, basis: Basis<'_>) -> Result<Built, Fault> {
+pub(crate) fn build(ground: &Ground<'_>, decoder: &mut Decoder, basis: Basis<'_>) -> Result<Work, Fault> {
     thread::scope(|scope| {
         let syncing = Crew::of_one(scope, |()| Ok(ground.dir.sync_file_system()?))?;
         let room = Room::new(ground.dir, ground.limits.free_bytes)?;
@@ -114,7 +125,7 @@ fn build_in(
     ground: &Ground<'_>,
     decoder: &mut Decoder,
     basis: Basis<'_>,
-) -> Result<Built, Fault> {
+) -> Result<Work, Fault> {
     let lender = basis.lender().map(|snapshot| Base::open(ground.history, snapshot)).transpose()?;
     let lender = lender.map(|lender| lender.without_lost(ground.log));
     let expanded_bytes = ground.limits.expanded_bytes.min(ground.left_bytes);
@@ -123,6 +134,9 @@ fn build_in(
     let seal = hear(ground, decoder, lender.as_ref(), &shelves, &mut changes, room)?;
     if seal.entries > ground.limits.entries {
         return Err(Fault::Push(Code::OverBudget));
+    }
+    if is_unchanged(ground, basis, &changes, &seal)? {
+        return Ok(Work::Unchanged(seal));
     }
     let top = ground.dir.make_dir(SNAPSHOT, 0o750)?.make_dir(layout::TREE, 0o750)?;
     let site = hand::Site { top: &top, base: lender.as_ref(), shelves: &shelves, changes: &changes, room };
@@ -135,7 +149,19 @@ fn build_in(
     }
     let Grown { long_entry_bytes, changes, gathered, .. } = grown?;
     let cost = Cost { new_bytes: shelves.new_bytes(), entries: seal.entries, long_entry_bytes };
-    Ok(Built { seal, cost, changes, gathered: gathered.finish(seal.root) })
+    Ok(Work::Built(Built { seal, cost, changes, gathered: gathered.finish(seal.root) }))
+}
+
+/// Whether the push is the snapshot that it builds on, and no other came after that. What it brings besides is wanted by nobody.
+fn is_unchanged(
+    ground: &Ground<'_>,
+    basis: Basis<'_>,
+    changes: &Changes,
+    seal: &Seal,
+) -> Result<bool, Fault> {
+    let Some(newest) = ground.newest.filter(|newest| basis.base() == Some(newest)) else { return Ok(false) };
+    let is_same = seal.root == newest.root && seal.entries == newest.entries;
+    Ok(is_same && changes.reader()?.next().is_none())
 }
 
 /// Takes all that the decoder says.

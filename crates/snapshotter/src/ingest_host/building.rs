@@ -41,13 +41,15 @@ impl<'a> Building<'a> {
     /// Notes the name under which the snapshot will be placed, and brings it to the disk with all that was built, in one sync. A note that a power
     /// cut left torn was never acted upon.
     pub(crate) fn intend(&self, name: &SnapshotName) -> Result<(), Fault> {
-        let written = self.dir.create_new(INTENT, 0o640)?.write_all(format!("{name}\n").as_bytes());
-        if written.is_err() {
-            // Best effort: without a note all that was built can go at once.
+        let mut note = self.dir.create_new(INTENT, 0o640)?;
+        let written = note.write_all(format!("{name}\n").as_bytes());
+        let noted = written.map_err(Fault::stream("noting the snapshot's name"));
+        let noted = noted.and_then(|()| Ok(self.dir.sync_file_system()?));
+        if noted.is_err() {
+            // Best effort: nothing was moved yet, and without a note all that was built can go at once.
             let _ = self.dir.unlink(INTENT);
         }
-        written.map_err(Fault::stream("noting the snapshot's name"))?;
-        Ok(self.dir.sync_file_system()?)
+        noted
     }
 
     /// Removes the folder of a push that was not judged, unless its snapshot was already on its way: what then counts is the log, as the next
@@ -97,7 +99,7 @@ pub(crate) fn repair(history: &HostHistory, log: &Log) -> Result<(), Trouble> {
     let at = || Trouble::folder(format!("removing what an earlier run left of host {host}"));
     match history.dir().open_dir(layout::BUILDING) {
         Ok(building) => {
-            if let Some(name) = intended(&building).map_err(at())?.filter(|name| !is_known(log, name)) {
+            if let Some(name) = intended(&building, host)?.filter(|name| !is_known(log, name)) {
                 withdraw(history, &name).map_err(at())?;
             }
             history.dir().remove_tree(layout::BUILDING).map_err(at())?;
@@ -109,16 +111,17 @@ pub(crate) fn repair(history: &HostHistory, log: &Log) -> Result<(), Trouble> {
     require_no_stranger(history, log, host)
 }
 
-fn intended(building: &Dir) -> durable::Result<Option<SnapshotName>> {
+fn intended(building: &Dir, host: &HostId) -> Result<Option<SnapshotName>, Trouble> {
+    let doing = || format!("reading what an earlier run was about to do for host {host}");
     let file = match building.open_read(INTENT) {
         Ok(file) => file,
         Err(error) if error.is_not_found() => return Ok(None),
-        Err(error) => return Err(error),
+        Err(error) => return Err(Trouble::folder(doing())(error)),
     };
-    let mut text = String::new();
-    // What cannot be read as a name was never acted upon: it is on the disk, to its newline, before it is.
-    let read = file.take(INTENT_BYTES as u64).read_to_string(&mut text);
-    Ok(read.ok().and_then(|_| text.strip_suffix('\n')?.parse().ok()))
+    let mut text = Vec::new();
+    file.take(INTENT_BYTES as u64).read_to_end(&mut text).map_err(Trouble::stream(doing()))?;
+    // What is no name was never acted upon: it is on the disk, to its newline, before it is.
+    Ok(str::from_utf8(&text).ok().and_then(|text| text.strip_suffix('\n')?.parse().ok()))
 }
 
 /// Takes back the parts of a snapshot that was never committed. Durable before the intent itself goes.

@@ -9,8 +9,8 @@
 
 use chrono::{DateTime, Utc};
 use durable::Name;
-use formats::push::Header;
-use formats::records::log::{Alarm, Event, Ingest, Tripped};
+use formats::push::{Header, Seal};
+use formats::records::log::{Alarm, Event, Ingest, Tripped, Unchanged};
 use formats::session::Role;
 use history::{HostHistory, Log, LogAppender, SnapshotName, layout};
 
@@ -53,8 +53,8 @@ pub(crate) fn commit(
     let sequence = log.log().next_sequence();
     let name = SnapshotName::new(arrival.imported.unwrap_or(now), sequence)
         .map_err(|error| Fault::stream("naming the snapshot")(std::io::Error::other(error)))?;
-    building.intend(&name)?;
     let manifests = history.dir().open_dir(layout::MANIFESTS)?;
+    building.intend(&name)?;
     let file = layout::manifest_file(&name);
     building.dir().rename_new_later(MANIFEST, &manifests, Name::new(file.as_bytes())?)?;
     building.dir().rename_new_later(SNAPSHOT, history.dir(), Name::new(name.as_str().as_bytes())?)?;
@@ -74,6 +74,30 @@ pub(crate) fn commit(
     };
     log.append(Event::Ingest(event), now)?;
     Ok(Committed { name, alarms })
+}
+
+/// Notes that a push is the same as the snapshot with this sequence; tells the alarms. There is nothing to place, and its line is all of it.
+pub(crate) fn confirm(
+    log: &mut LogAppender,
+    header: &Header,
+    (sequence, seal): (u64, &Seal),
+    role: Role,
+) -> Result<Vec<String>, Fault> {
+    let now = Utc::now();
+    let alarms = alarm(log, header, &Looked::default(), now)?;
+    let event = Unchanged {
+        sequence,
+        root: seal.root,
+        left_out: seal.left_out,
+        push: header.push,
+        installation: header.installation,
+        counter: header.counter,
+        started: header.started,
+        zone: header.zone.clone(),
+        emergency: role == Role::Emergency,
+    };
+    log.append(Event::Unchanged(event), now)?;
+    Ok(alarms)
 }
 
 fn event(sequence: u64, name: &SnapshotName, header: &Header, built: &Built) -> Ingest {

@@ -4,15 +4,15 @@ use chrono::{DateTime, Utc};
 use cli::Failed;
 use durable::{Dir, Name};
 use formats::published::Verdict;
-use formats::push::Header;
+use formats::push::{Header, Seal};
 use formats::records::log::Event;
 use formats::session::{Code, Role};
 use formats::{HostId, PushId};
 use history::{Answered, HostHistory, LogAppender, Snapshot, Writing};
 
-use super::build::{Basis, Built, CONTENTS, Ground, build};
+use super::build::{Basis, Built, CONTENTS, Ground, Work, build};
 use super::building::Building;
-use super::commit::{Arrival, Committed, commit};
+use super::commit::{Arrival, Committed, commit, confirm};
 use super::fault::{Fault, Here};
 use super::holdings::Gathered;
 use super::look::{Comparison, Looked, look};
@@ -169,8 +169,12 @@ impl Desk<'_> {
         let Allowed { limits, free_inodes, .. } = self.allowed;
         let (history, dir, free_inodes) = (self.history, building.dir(), *free_inodes);
         let log = self.log.log();
-        let ground = Ground { history, dir, limits, free_inodes, left_bytes, log };
-        let mut built = build(&ground, decoder, basis)?;
+        let ground =
+            Ground { history, dir, limits, free_inodes, left_bytes, log, newest: self.base_of_all() };
+        let mut built = match build(&ground, decoder, basis)? {
+            Work::Built(built) => built,
+            Work::Unchanged(seal) => return self.confirm(header, &seal, sealed.role()),
+        };
         if built.cost.bytes() > left_bytes {
             return Err(Fault::Push(Code::OverBudget));
         }
@@ -184,6 +188,32 @@ impl Desk<'_> {
         Ok(match healed {
             Ok(healed) => Outcome { healed, ..outcome },
             Err(why) => Outcome { unhealed: Some(why), ..outcome },
+        })
+    }
+
+    /// The snapshot that a push without a change is the same as: the base that the host is told, if it has all that is in it. What another program
+    /// kept is a state of its own each time.
+    fn base_of_all(&self) -> Option<&Snapshot> {
+        let log = self.log.log();
+        let told = log.latest().filter(|newest| log.base() == Some(newest.root) && self.made.is_none());
+        told.filter(|newest| !log.lacks_any(newest.sequence))
+    }
+
+    /// Accepts a push that is the same as the newest snapshot.
+    fn confirm(&mut self, header: &Header, seal: &Seal, role: Role) -> Result<Outcome, Fault> {
+        let newest = self.log.log().latest().map(|newest| (newest.sequence, newest.name.to_string()));
+        let Some((sequence, name)) = newest else {
+            return Err(Fault::Base("there is no snapshot".to_owned()));
+        };
+        let alarms = confirm(&mut self.log, header, (sequence, seal), role)?;
+        let (entries, left_out) = (seal.entries, seal.left_out);
+        Ok(Outcome {
+            end: End::Unchanged,
+            snapshot: Some(name),
+            entries,
+            left_out,
+            alarms,
+            ..Outcome::default()
         })
     }
 

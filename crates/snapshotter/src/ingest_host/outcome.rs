@@ -11,7 +11,7 @@ pub(crate) struct Outcome {
     pub(crate) push: Option<String>,
     /// Number and words of the code, of a rejection.
     pub(crate) code: Option<(u16, String)>,
-    /// The snapshot, of an accepted push.
+    /// The snapshot that it became, or that it is the same as.
     pub(crate) snapshot: Option<String>,
     /// Its entries.
     pub(crate) entries: u64,
@@ -58,8 +58,17 @@ pub(crate) enum End {
     Idle,
     /// A snapshot was made.
     Accepted,
+    /// The push was accepted, and is the same as the newest snapshot.
+    Unchanged,
     /// The push was refused.
     Rejected,
     /// The push had its verdict already.
     Repeated,
+}
+
+impl End {
+    /// Whether the push was accepted by this run.
+    pub(crate) fn is_accepted(self) -> bool {
+        matches!(self, End::Accepted | End::Unchanged)
+    }
 }

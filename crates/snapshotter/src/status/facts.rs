@@ -7,7 +7,7 @@ use durable::{Dir, Name};
 use formats::attempt::Attempt;
 use formats::holdings::Head;
 use formats::{Body, HostId, Kind};
-use history::{History, HostHistory, Log, Snapshot};
+use history::{AcceptedPush, History, HostHistory, Log, Snapshot};
 
 use super::due::Schedule;
 use super::health::Free;
@@ -139,8 +139,8 @@ impl<'a> Looking<'a> {
         jail: &Jail,
         unreadable: Vec<&'static str>,
     ) -> Facts {
-        let newest = log.and_then(Log::latest);
-        let zone = newest.map(|newest| newest.zone.as_str());
+        let newest = log.and_then(|log| log.accepted_pushes().next());
+        let zone = newest.map(|newest| newest.zone);
         let after = newest.map_or(0, |newest| newest.line);
         let rejected = log.and_then(Log::rejected).filter(|rejected| rejected.line > after);
         Facts {
@@ -210,8 +210,8 @@ fn contents(jail: &Dir) -> Option<u64> {
     Head::read(bytes, |buffer, offset| file.read_exact_at(buffer, offset)).map(|head| head.count)
 }
 
-fn pushed(newest: &Snapshot) -> Option<Pushed> {
-    let accepted = time(&newest.accepted)?;
+fn pushed(newest: AcceptedPush<'_>) -> Option<Pushed> {
+    let accepted = time(newest.accepted)?;
     // A time that no calendar has is as wrong as one of another century.
     let started = DateTime::from_timestamp(newest.started, 0).unwrap_or(DateTime::UNIX_EPOCH);
     Some(Pushed { started, accepted })

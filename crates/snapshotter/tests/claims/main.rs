@@ -44,6 +44,7 @@ mod state;
 mod status;
 mod stories;
 mod tripwires;
+mod unchanged;
 mod verify;
 mod views;
 mod watch;

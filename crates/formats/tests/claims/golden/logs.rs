@@ -3,7 +3,7 @@
 use formats::records::Record;
 use formats::records::grant::GrantEnded;
 use formats::records::log::{
-    Alarm, Event, Healer, Ingest, LogLine, Measured, RestoreOutcome, RestoreWay, Tripped,
+    Alarm, Event, Healer, Ingest, LogLine, Measured, RestoreOutcome, RestoreWay, Tripped, Unchanged,
 };
 use formats::records::redaction::Redaction;
 use formats::{ContentHash, HostId, PushId, Root};
@@ -206,6 +206,28 @@ pub(super) fn tripwire_log() -> Vec<u8> {
         alarm(Alarm::Canary, None),
         Event::Ingest(second),
     ];
+    lines(&HostId::parse("web01").unwrap(), events)
+}
+
+/// Pushes without a change.
+pub(super) fn unchanged_log() -> Vec<u8> {
+    let LogLine { event, .. } =
+        LogLine::from_line(log().split_inclusive(|b| *b == b'\n').next().unwrap()).unwrap();
+    let Event::Ingest(usual) = event else { panic!("the first event is a snapshot") };
+    let unchanged = |push: u8, emergency| {
+        Event::Unchanged(Unchanged {
+            sequence: usual.sequence,
+            root: usual.root,
+            left_out: 2,
+            push: PushId::from_bytes([push; 16]),
+            installation: usual.installation,
+            counter: usual.counter + u64::from(push),
+            started: usual.started + 86_400,
+            zone: usual.zone.clone(),
+            emergency,
+        })
+    };
+    let events = vec![Event::Ingest(usual.clone()), unchanged(1, false), unchanged(2, true)];
     lines(&HostId::parse("web01").unwrap(), events)
 }
 

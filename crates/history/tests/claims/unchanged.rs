@@ -1,0 +1,80 @@
+//! Pushes in which nothing had changed.
+
+use formats::Root;
+use formats::published::Verdict;
+use formats::records::log::{Event, Unchanged};
+use history::{Error, LogAppender, LogDefect};
+
+use crate::scratch::{Scratch, ingest, now, push};
+
+fn unchanged(sequence: u64, number: u8) -> Event {
+    let Event::Ingest(ingest) = ingest(sequence) else { panic!("not an ingest") };
+    Event::Unchanged(Unchanged {
+        sequence,
+        root: ingest.root,
+        left_out: 0,
+        push: push(number),
+        installation: ingest.installation,
+        counter: u64::from(number),
+        started: i64::from(number),
+        zone: "Europe/Kyiv".to_owned(),
+        emergency: false,
+    })
+}
+
+#[test]
+fn a_push_without_a_change_is_accepted_and_is_no_snapshot() {
+    let scratch = Scratch::new();
+    for event in [ingest(1), unchanged(1, 50), ingest(2), unchanged(2, 51), unchanged(2, 52)] {
+        scratch.append(event);
+    }
+    let log = scratch.host().log().unwrap();
+    assert_eq!((log.snapshots().len(), log.next_sequence()), (2, 3));
+    let Event::Ingest(second) = ingest(2) else { panic!("not an ingest") };
+    assert_eq!(log.base(), Some(second.root));
+    let answered = log.answer(push(52)).unwrap();
+    assert_eq!(answered.verdict, Verdict::Accepted { root: second.root });
+    assert_eq!(log.counter(second.installation), Some(52), "a counter that was used is used");
+    let of = |place: usize| log.unchanged_since(&log.snapshots()[place]).map(|push| push.started);
+    assert_eq!((of(0), of(1)), (Some(50), Some(52)));
+    let started: Vec<i64> = log.accepted_pushes().map(|push| push.started).collect();
+    assert_eq!(
+        started,
+        [52, 51, -5, 50, -5],
+        "newest first, snapshots and others in the order of their lines"
+    );
+    assert_eq!(log.accepted_pushes().next().map(|push| push.zone), Some("Europe/Kyiv"));
+}
+
+/// Each of these would let a push stand for something that is not there.
+#[test]
+fn only_the_base_that_the_host_is_told_can_be_unchanged() {
+    let scratch = Scratch::new();
+    let refused = |event: Event| {
+        let host = scratch.host();
+        let alone = host.write_lock().unwrap().unwrap();
+        let answer = LogAppender::open(&host, &alone).unwrap().append(event, now());
+        matches!(answer, Err(Error::Log { source: LogDefect::Snapshot(_), .. }))
+    };
+    assert!(refused(unchanged(1, 50)), "nothing is there");
+    scratch.append(ingest(1));
+    scratch.append(ingest(2));
+    assert!(refused(unchanged(1, 50)), "not the newest");
+    let Event::Unchanged(other) = unchanged(2, 50) else { panic!("not unchanged") };
+    assert!(
+        refused(Event::Unchanged(Unchanged { root: Root::from_bytes([99; 32]), ..other })),
+        "another root"
+    );
+    scratch.append(Event::Reset { reason: "lost".to_owned() });
+    assert!(refused(unchanged(2, 50)), "the host is told no base");
+    scratch.append(ingest(3));
+    scratch.append(unchanged(3, 50));
+    let Event::Unchanged(again) = unchanged(3, 50) else { panic!("not unchanged") };
+    let host = scratch.host();
+    let alone = host.write_lock().unwrap().unwrap();
+    let second = LogAppender::open(&host, &alone).unwrap().append(Event::Unchanged(again), now());
+    assert!(
+        matches!(second, Err(Error::Log { source: LogDefect::Ingest(_), .. })),
+        "a second verdict: {second:?}"
+    );
+}

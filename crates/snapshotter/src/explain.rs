@@ -94,6 +94,9 @@ fn tell(run: &mut Run, log: &Log, raised: &RaisedAlarm) {
     let tripwire = raised.tripwire.as_deref();
     let became = match snapshot_of(log, raised) {
         Some(snapshot) => format!("the push is snapshot {}", snapshot.name),
+        None if log.unchanged_pushes().iter().any(|push| push.push == raised.push) => {
+            "nothing had changed in the push".to_owned()
+        }
         None => "the push is no snapshot".to_owned(),
     };
     run.line(&format!("alarm at {}: {}; {became}", raised.time, words(raised.what, tripwire)));

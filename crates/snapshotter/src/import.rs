@@ -135,7 +135,7 @@ fn check(settings: &Settings, asked: &Asked, folders: &[Folder]) -> Result<usize
     }
     let log = log(settings, host)?;
     let Some(log) = log else { return Ok(0) };
-    if log.snapshots().iter().any(|snapshot| !snapshot.imported) {
+    if log.installations() > 0 || log.snapshots().iter().any(|snapshot| !snapshot.imported) {
         let what = format!("host {host} has snapshots of its own, and what is older cannot come after them");
         return Err(
             refused(what, "import into a host that has not pushed yet, under an id of its own").into()
@@ -169,7 +169,7 @@ fn written(time: DateTime<Utc>) -> String {
 /// Whether a snapshot of this time may come next: after others that were imported, never after one that was pushed, and not from a time to come.
 pub(crate) fn may_come(log: &Log, host: &HostId, time: DateTime<Utc>) -> Result<(), Trouble> {
     let fits = match log.latest() {
-        Some(latest) => latest.imported && latest.name.time() <= time,
+        Some(latest) => latest.imported && latest.name.time() <= time && log.installations() == 0,
         None => true,
     };
     if fits && time <= Utc::now() {

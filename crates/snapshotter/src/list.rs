@@ -5,7 +5,7 @@ use formats::HostId;
 use history::{History, Snapshot};
 
 use crate::host::record::HostRecord;
-use crate::retain::{Rule, retain};
+use crate::retain::{Rule, retain_log};
 use crate::settings::Settings;
 use crate::trouble::Trouble;
 
@@ -29,7 +29,7 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, only: Option<&HostId>) -> 
         if let Some(reason) = log.hold() {
             run.line(&format!("{host}  on hold: {reason}"));
         }
-        let rules = policy.map(|policy| retain(&log.times(), &policy));
+        let rules = policy.map(|policy| retain_log(&log, &policy));
         for (place, snapshot) in log.snapshots().iter().enumerate() {
             let Snapshot { name, entries, new_bytes, left_out, .. } = snapshot;
             let rule = rules.as_ref().and_then(|rules| *rules.get(place)?);
@@ -39,7 +39,7 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, only: Option<&HostId>) -> 
             };
             let held = log.hold_on(name);
             let hold = held.map(|reason| format!(", on hold: {reason}")).unwrap_or_default();
-            let same = log.unchanged_since(snapshot).map(|push| push.accepted.as_str());
+            let same = log.unchanged_at(snapshot).map(|push| push.accepted.as_str());
             let until = same.map(|time| format!(", unchanged at {time}")).unwrap_or_default();
             run.line(&format!(
                 "{host}/{name}  {entries} entries, {new_bytes} new bytes, {left_out} left out, kept by {word}{until}{hold}"

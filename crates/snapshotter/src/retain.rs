@@ -7,6 +7,7 @@
 mod typed;
 
 use chrono::{DateTime, Datelike};
+use history::Log;
 
 pub(crate) use typed::TypedRetain;
 
@@ -61,6 +62,20 @@ impl Rule {
             Rule::Reach => "reach",
         }
     }
+}
+
+/// For each snapshot of the log the first rule that keeps it, if any does. A push in which nothing had changed counts as one more of the same: what
+/// stood for long is kept for each of the days on which it did.
+pub(crate) fn retain_log(log: &Log, policy: &Policy) -> Vec<Option<Rule>> {
+    let pushes: Vec<_> = log.accepted_pushes().collect();
+    let times: Vec<i64> = pushes.iter().map(|push| push.time).collect();
+    let mut kept = vec![None; log.snapshots().len()];
+    for (push, rule) in pushes.iter().zip(retain(&times, policy)) {
+        if let (Some(kept), Some(rule)) = (kept.get_mut(push.place), rule) {
+            *kept = Some(kept.map_or(rule, |kept: Rule| kept.min(rule)));
+        }
+    }
+    kept
 }
 
 /// For each snapshot the first rule that keeps it, if any does. `times` are when they were accepted, seconds since 1970, in the order of their

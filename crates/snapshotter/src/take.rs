@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 use cli::{Exit, Failed, Run};
 use durable::{Dir, Name};
 use formats::HostId;
@@ -151,9 +151,8 @@ fn rests(settings: &Settings, host: &HostId) -> Result<Option<i64>, Failed> {
     let record = HostRecord::read(settings, host)?;
     let interval = i64::from(settings.allowed(&record.limits).admission.interval_seconds);
     let Some(log) = log(settings, host)?.filter(|_| interval > 0) else { return Ok(None) };
-    let newest = log.accepted_pushes().next().map(|push| DateTime::parse_from_rfc3339(push.accepted));
-    let Some(Ok(newest)) = newest else { return Ok(None) };
-    let passed = (Utc::now() - newest.to_utc()).num_seconds();
+    let Some(newest) = log.newest_push() else { return Ok(None) };
+    let passed = Utc::now().timestamp() - newest.time;
     Ok((0..interval).contains(&passed).then_some(interval - passed))
 }
 

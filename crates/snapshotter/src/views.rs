@@ -20,13 +20,13 @@ use std::time::Duration;
 use cli::{Console, Exit, Failed, Monitor, Run};
 use durable::{Dir, FileKind, Name};
 use formats::HostId;
-use history::{HostHistory, Log, SnapshotName, Writing, layout};
+use history::{AcceptedPush, HostHistory, Log, SnapshotName, Writing, layout};
 
 use crate::list::{hosts, open};
 use crate::settings::Settings;
 use crate::trouble::Trouble;
 use crate::turn;
-use names::{is_view, views_of};
+use names::{Seen, is_view, views_of};
 
 /// How long whoever writes is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -66,9 +66,9 @@ impl Views {
     }
 
     /// Makes every view of these snapshots, then removes those that there is no snapshot for. Names that are no views stay as they are.
-    pub(crate) fn renew(&self, snapshots: &[SnapshotName], _alone: &Writing) -> durable::Result<Renewed> {
+    pub(crate) fn renew(&self, seen: &[Seen], _alone: &Writing) -> durable::Result<Renewed> {
         self.dir.remove_unfinished()?;
-        let views = views_of(snapshots);
+        let views = views_of(seen);
         let mut made = 0;
         for (view, snapshot) in &views {
             let (view, target) = (Name::new(view.as_bytes())?, self.target(snapshot));
@@ -108,13 +108,14 @@ impl Views {
     }
 }
 
-/// The snapshots of the log whose folder is there.
-fn present(history: &HostHistory, logged: &[history::Snapshot]) -> durable::Result<Vec<SnapshotName>> {
+/// When the host was seen as which of its snapshots, of those whose folder is there.
+fn present(history: &HostHistory, log: &Log) -> durable::Result<Vec<Seen>> {
     let names = history.dir().names()?;
     let is_there = |name: &SnapshotName| {
         names.binary_search_by(|there| there.as_slice().cmp(name.as_str().as_bytes())).is_ok()
     };
-    Ok(logged.iter().map(|snapshot| snapshot.name.clone()).filter(is_there).collect())
+    let seen = |push: AcceptedPush<'_>| Some((push.time, log.snapshots().get(push.place)?.name.clone()));
+    Ok(log.accepted_pushes().filter_map(seen).filter(|(_, name)| is_there(name)).collect())
 }
 
 /// Makes a host's views anew, where there are to be any and their folder could be opened. Whatever keeps it from being done is told, and nothing else
@@ -127,9 +128,7 @@ pub(crate) fn renew(
 ) -> Result<(), String> {
     let renewed = match views {
         Ok(None) => return Ok(()),
-        Ok(Some(views)) => {
-            present(history, log.snapshots()).and_then(|snapshots| views.renew(&snapshots, alone)).map(drop)
-        }
+        Ok(Some(views)) => present(history, log).and_then(|seen| views.renew(&seen, alone)).map(drop),
         Err(error) => return Err(cli::chain(error)),
     };
     renewed.map_err(|error| cli::chain(&error))
@@ -181,9 +180,9 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, only: Option<&HostId>) -> 
         let place = history.host(&host).map_err(at())?;
         let alone = turn::write_within(&place, PATIENCE)?;
         let log = place.log().map_err(at())?;
-        let renewed = present(&place, log.snapshots())
-            .and_then(|snapshots| Ok((Views::open(settings, &host)?, snapshots)))
-            .and_then(|(views, snapshots)| views.map(|views| views.renew(&snapshots, &alone)).transpose());
+        let renewed = present(&place, &log)
+            .and_then(|seen| Ok((Views::open(settings, &host)?, seen)))
+            .and_then(|(views, seen)| views.map(|views| views.renew(&seen, &alone)).transpose());
         let renewed = renewed.map_err(Trouble::folder(format!("making the views of {host}")))?;
         let Some(Renewed { views, made, removed }) = renewed else { continue };
         run.line(&format!("{host}: {views} views, {made} of them new, {removed} removed"));

@@ -175,12 +175,6 @@ impl Log {
         &self.kept.snapshots
     }
 
-    /// When they were accepted, by the server's clock, seconds since 1970, in the same order.
-    #[must_use]
-    pub fn times(&self) -> Vec<i64> {
-        self.snapshots().iter().map(|snapshot| snapshot.name.time().timestamp()).collect()
-    }
-
     /// The newest snapshot.
     #[must_use]
     pub fn latest(&self) -> Option<&Snapshot> {

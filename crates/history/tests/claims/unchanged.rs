@@ -35,15 +35,17 @@ fn a_push_without_a_change_is_accepted_and_is_no_snapshot() {
     let answered = log.answer(push(52)).unwrap();
     assert_eq!(answered.verdict, Verdict::Accepted { root: second.root });
     assert_eq!(log.counter(second.installation), Some(52), "a counter that was used is used");
-    let of = |place: usize| log.unchanged_since(&log.snapshots()[place]).map(|push| push.started);
+    let of = |place: usize| log.unchanged_at(&log.snapshots()[place]).map(|push| push.started);
     assert_eq!((of(0), of(1)), (Some(50), Some(52)));
     let started: Vec<i64> = log.accepted_pushes().map(|push| push.started).collect();
-    assert_eq!(
-        started,
-        [52, 51, -5, 50, -5],
-        "newest first, snapshots and others in the order of their lines"
-    );
-    assert_eq!(log.accepted_pushes().next().map(|push| push.zone), Some("Europe/Kyiv"));
+    assert_eq!(started, [-5, 50, -5, 51, 52], "snapshots and others in the order of their lines");
+    assert_eq!(log.newest_push().map(|push| (push.place, push.zone)), Some((1, "Europe/Kyiv")));
+    let Event::Ingest(first) = ingest(1) else { panic!("not an ingest") };
+    let (name, planned) = (first.name, "2026-01-01T00:00:00Z".to_owned());
+    scratch.append(Event::Prune { sequence: 1, name, root: first.root, planned });
+    let log = scratch.host().log().unwrap();
+    let left: Vec<(usize, i64)> = log.accepted_pushes().map(|push| (push.place, push.started)).collect();
+    assert_eq!(left, [(0, -5), (0, 51), (0, 52)], "what stood for a pruned snapshot went with it");
 }
 
 /// Each of these would let a push stand for something that is not there.

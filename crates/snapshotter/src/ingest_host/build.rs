@@ -135,7 +135,7 @@ fn build_in(
     if seal.entries > ground.limits.entries {
         return Err(Fault::Push(Code::OverBudget));
     }
-    if is_unchanged(ground, basis, &changes, &seal)? {
+    if is_unchanged(ground, basis, &changes, &seal, &shelves)? {
         return Ok(Work::Unchanged(seal));
     }
     let top = ground.dir.make_dir(SNAPSHOT, 0o750)?.make_dir(layout::TREE, 0o750)?;
@@ -152,16 +152,22 @@ fn build_in(
     Ok(Work::Built(Built { seal, cost, changes, gathered: gathered.finish(seal.root) }))
 }
 
-/// Whether the push is the snapshot that it builds on, and no other came after that. What it brings besides is wanted by nobody.
+/// Whether the push is the snapshot that it builds on, and no other came after that. It is believed only if the manifest can be read, and brings nothing.
 fn is_unchanged(
     ground: &Ground<'_>,
     basis: Basis<'_>,
     changes: &Changes,
     seal: &Seal,
+    shelves: &Shelves,
 ) -> Result<bool, Fault> {
     let Some(newest) = ground.newest.filter(|newest| basis.base() == Some(newest)) else { return Ok(false) };
-    let is_same = seal.root == newest.root && seal.entries == newest.entries;
-    Ok(is_same && changes.reader()?.next().is_none())
+    let sealed = (seal.root, seal.entries, seal.left_out);
+    let is_same = sealed == (newest.root, newest.entries, newest.left_out) && shelves.new_bytes() == 0;
+    if !is_same || changes.reader()?.next().is_some() {
+        return Ok(false);
+    }
+    prove(ground, newest)?;
+    Ok(true)
 }
 
 /// Takes all that the decoder says.

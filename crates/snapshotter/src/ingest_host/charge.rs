@@ -28,11 +28,16 @@ impl Cost {
     }
 }
 
-/// What all snapshots together are charged with: their names, and each content as long as one of them has it.
+/// What a push in which nothing had changed is charged with: its line of the log, which stays for good.
+const UNCHANGED_BYTES: u64 = 512;
+
+/// What all snapshots together are charged with: their names, and each content as long as one of them has it; and the pushes that are none.
 pub(crate) fn of_log(log: &Log) -> u64 {
     // Contents are counted once for all of them.
     let others = |snapshot: &Snapshot| Cost { new_bytes: 0, ..Cost::of_snapshot(snapshot) }.bytes();
-    log.snapshots().iter().fold(log.content_bytes(), |sum, snapshot| sum.saturating_add(others(snapshot)))
+    let unchanged = (log.unchanged_pushes().len() as u64).saturating_mul(UNCHANGED_BYTES);
+    let start = log.content_bytes().saturating_add(unchanged);
+    log.snapshots().iter().fold(start, |sum, snapshot| sum.saturating_add(others(snapshot)))
 }
 
 /// What one more snapshot may cost; none if there is no budget.

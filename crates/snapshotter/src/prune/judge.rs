@@ -8,7 +8,7 @@ use formats::Root;
 use history::{Log, Rotten, Snapshot, SnapshotName};
 
 use super::settings::PruneSettings;
-use crate::retain::{Policy, Rule, retain};
+use crate::retain::{Policy, Rule, retain_log};
 
 /// Two clocks of one machine, read one after the other, differ by less.
 const CLOCK_EXACT: TimeDelta = TimeDelta::minutes(5);
@@ -125,7 +125,7 @@ pub(crate) enum Fate {
 pub(crate) fn judge(facts: &Facts<'_>, scope: Scope<'_>) -> Result<Vec<Fate>, Refusal> {
     // Also where nothing could go: what a plan remembers is replaced by the next.
     odd(facts).map_or(Ok(()), Err)?;
-    let rules = retain(&facts.log.times(), facts.policy);
+    let rules = retain_log(facts.log, facts.policy);
     if rules.iter().any(Option::is_none) {
         unfit(facts).map_or(Ok(()), Err)?;
     }
@@ -188,10 +188,10 @@ fn clock(facts: &Facts<'_>) -> Option<Refusal> {
         return Some(Refusal::ClockBack { behind: known.to_rfc3339_opts(SecondsFormat::Secs, true) });
     }
     // Whoever released the history since has looked at it.
-    let unseen = |one: &&Snapshot| one.line > facts.log.released_line();
-    let mut snapshots = facts.log.snapshots().iter().filter(unseen);
-    let future = snapshots.find(|one| is_future(one.name.time(), facts.now))?;
-    Some(Refusal::Future { name: future.name.clone() })
+    let mut unseen = facts.log.accepted_pushes().filter(|push| push.line > facts.log.released_line());
+    let is_future = |time| DateTime::from_timestamp(time, 0).is_none_or(|time| is_future(time, facts.now));
+    let future = unseen.find(|push| is_future(push.time))?;
+    facts.log.snapshots().get(future.place).map(|one| Refusal::Future { name: one.name.clone() })
 }
 
 /// More than two looks at one clock can differ.

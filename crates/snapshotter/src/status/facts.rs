@@ -139,7 +139,7 @@ impl<'a> Looking<'a> {
         jail: &Jail,
         unreadable: Vec<&'static str>,
     ) -> Facts {
-        let newest = log.and_then(|log| log.accepted_pushes().next());
+        let newest = log.and_then(Log::newest_push);
         let zone = newest.map(|newest| newest.zone);
         let after = newest.map_or(0, |newest| newest.line);
         let rejected = log.and_then(Log::rejected).filter(|rejected| rejected.line > after);

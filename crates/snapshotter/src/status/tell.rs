@@ -158,7 +158,7 @@ impl Told {
             "known_as": record.known_as,
             "hours": facts.schedule.hours().as_slice(),
             "minute": facts.schedule.minute(),
-            "zone": newest.map(|newest| &newest.zone),
+            "zone": log.and_then(Log::newest_push).map(|push| push.zone),
             "last_due": self.verdict.last_due.map(stamp),
             "next_due": self.verdict.next_due.map(stamp),
             "missed": self.verdict.missed,

@@ -23,29 +23,29 @@ const KINDS: [Kind; 3] = [
     Kind { word: "monthly", before: 24, period: retain::month },
 ];
 
-/// Each name with its snapshot: `latest`, and of each day, week and month the first one, 0 being the newest period. So a name stays with its snapshot
-/// until the period is over. A period without a snapshot has no number.
+/// A time at which a host was as one of its snapshots, seconds since 1970: when that was made, or when a push came in which nothing had changed.
+pub(crate) type Seen = (i64, SnapshotName);
+
+/// Each name with its snapshot: `latest`, and of each day, week and month the first one that was seen, 0 being the newest period. So a name stays with
+/// its snapshot until the period is over. A period in which none was seen has no number.
 ///
-/// The sequence says which is newer; the time in a snapshot's name only which period it is in. What was made while the clock was ahead of a newer snapshot's
+/// The order in which they are given says which is newer; a time only which period it is in. What was seen while the clock was ahead of what came later
 /// has no number, and takes nobody's.
-pub(crate) fn views_of(snapshots: &[SnapshotName]) -> Vec<(String, &SnapshotName)> {
-    let mut newest_first: Vec<&SnapshotName> = snapshots.iter().collect();
-    newest_first.sort_by_key(|name| std::cmp::Reverse(name.sequence()));
-    let mut views: Vec<_> =
-        newest_first.first().map(|newest| (LATEST.to_owned(), *newest)).into_iter().collect();
+pub(crate) fn views_of(seen: &[Seen]) -> Vec<(String, &SnapshotName)> {
+    let mut views: Vec<_> = seen.last().map(|(_, newest)| (LATEST.to_owned(), newest)).into_iter().collect();
     for kind in &KINDS {
-        let firsts = firsts(&newest_first, kind).into_iter().enumerate();
+        let firsts = firsts(seen, kind).into_iter().enumerate();
         views.extend(firsts.map(|(number, name)| (format!("{}.{number}", kind.word), name)));
     }
     views
 }
 
 /// The first snapshot of each period, newest period first.
-fn firsts<'a>(newest_first: &[&'a SnapshotName], kind: &Kind) -> Vec<&'a SnapshotName> {
+fn firsts<'a>(seen: &'a [Seen], kind: &Kind) -> Vec<&'a SnapshotName> {
     let mut firsts = Vec::new();
     let mut oldest = None;
-    for name in newest_first {
-        let period = (kind.period)(name.time().timestamp());
+    for (time, name) in seen.iter().rev() {
+        let period = (kind.period)(*time);
         match oldest {
             // One more of the period, older than those before.
             Some(oldest) if period == oldest => drop(firsts.pop()),
@@ -53,7 +53,7 @@ fn firsts<'a>(newest_first: &[&'a SnapshotName], kind: &Kind) -> Vec<&'a Snapsho
             _ if firsts.len() > kind.before => break,
             _ => oldest = Some(period),
         }
-        firsts.push(*name);
+        firsts.push(name);
     }
     firsts
 }
@@ -74,14 +74,18 @@ mod tests {
 
     use super::*;
 
+    fn seen(name: SnapshotName) -> Seen {
+        (name.time().timestamp(), name)
+    }
+
     /// Snapshots at these times, in this order.
-    fn taken(times: &[&str]) -> Vec<SnapshotName> {
-        let name = |(at, time): (usize, &&str)| format!("{time}-{:010}", at + 1).parse().unwrap();
+    fn taken(times: &[&str]) -> Vec<Seen> {
+        let name = |(at, time): (usize, &&str)| seen(format!("{time}-{:010}", at + 1).parse().unwrap());
         times.iter().enumerate().map(name).collect()
     }
 
     /// `name=sequence`, of those names that begin so.
-    fn named(snapshots: &[SnapshotName], word: &str) -> Vec<String> {
+    fn named(snapshots: &[Seen], word: &str) -> Vec<String> {
         let views = views_of(snapshots);
         let of_word = views.iter().filter(|(view, _)| view.starts_with(word));
         of_word.map(|(view, name)| format!("{view}={}", name.sequence())).collect()
@@ -114,14 +118,17 @@ mod tests {
     }
 
     #[test]
-    fn the_order_in_which_they_are_given_means_nothing() {
-        let snapshots = taken(&["20260101T000000Z", "20260102T000000Z", "20260103T000000Z"]);
-        let mut turned = snapshots.clone();
-        turned.reverse();
-        let owned = |snapshots: &[SnapshotName]| {
-            views_of(snapshots).into_iter().map(|(view, name)| (view, name.clone())).collect::<Vec<_>>()
-        };
-        assert_eq!(owned(&snapshots), owned(&turned));
+    fn a_snapshot_has_the_names_of_all_days_on_which_nothing_changed() {
+        let mut all = taken(&["20260101T000000Z", "20260101T100000Z"]);
+        let stood = all[1].1.clone();
+        for day in [2, 3, 5] {
+            let name: SnapshotName = format!("202601{day:02}T000000Z-0000000002").parse().unwrap();
+            all.push((name.time().timestamp(), stood.clone()));
+        }
+        assert_eq!(named(&all, "latest"), ["latest=2"]);
+        assert_eq!(named(&all, "daily"), ["daily.0=2", "daily.1=2", "daily.2=2", "daily.3=1"]);
+        all.push(seen("20260106T000000Z-0000000003".parse().unwrap()));
+        assert_eq!(named(&all, "daily")[..2], ["daily.0=3", "daily.1=2"]);
     }
 
     #[test]
@@ -144,7 +151,8 @@ mod tests {
     fn there_are_32_days_14_weeks_and_25_months_and_no_more() {
         let first = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
         let time = |at: u64| first + chrono::Days::new(at / 2);
-        let snapshots: Vec<_> = (0..1_800).map(|at| SnapshotName::new(time(at), at + 1).unwrap()).collect();
+        let snapshots: Vec<_> =
+            (0..1_800).map(|at| seen(SnapshotName::new(time(at), at + 1).unwrap())).collect();
         for (word, count) in [("latest", 1), ("daily", 32), ("weekly", 14), ("monthly", 25)] {
             let named = named(&snapshots, word);
             assert_eq!(named.len(), count, "{named:?}");

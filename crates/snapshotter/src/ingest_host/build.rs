@@ -58,6 +58,8 @@ pub(crate) struct Built {
     pub(crate) seal: Seal,
     /// What the history is charged with for it.
     pub(crate) cost: Cost,
+    /// Copies in it of contents with more names than an inode can bear.
+    pub(crate) copies: u64,
     /// Changes that the push carried.
     pub(crate) changes: u64,
     /// Its contents, if they are not too many.
@@ -135,7 +137,7 @@ fn build_in(
     }
     let Grown { long_entry_bytes, changes, gathered, .. } = grown?;
     let cost = Cost { new_bytes: shelves.new_bytes(), entries: seal.entries, long_entry_bytes };
-    Ok(Built { seal, cost, changes, gathered: gathered.finish(seal.root) })
+    Ok(Built { seal, cost, copies: shelves.copies(), changes, gathered: gathered.finish(seal.root) })
 }
 
 /// Takes all that the decoder says.

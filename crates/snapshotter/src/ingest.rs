@@ -179,6 +179,13 @@ pub(crate) fn tell(run: &mut Run, host: &HostId, outcome: &Outcome) {
             run.line(&format!(
                 "{host}: accepted as {name}{role}: {entries} entries, {changes} changes, {new_bytes} new bytes"
             ));
+            if outcome.copies > 0 {
+                run.report().count("copies", outcome.copies);
+                run.line(&format!(
+                    "{host}: copied {} contents whose file had as many names as it can bear; new bytes count them",
+                    outcome.copies
+                ));
+            }
             if outcome.healed > 0 {
                 run.report().count("healed", outcome.healed);
                 run.line(&format!(

@@ -69,6 +69,8 @@ pub(crate) struct Built {
     pub(crate) seal: Seal,
     /// What the history is charged with for it.
     pub(crate) cost: Cost,
+    /// Copies in it of contents with more names than an inode can bear.
+    pub(crate) copies: u64,
     /// Changes that the push carried.
     pub(crate) changes: u64,
     /// Its contents, if they are not too many.
@@ -149,7 +151,13 @@ fn build_in(
     }
     let Grown { long_entry_bytes, changes, gathered, .. } = grown?;
     let cost = Cost { new_bytes: shelves.new_bytes(), entries: seal.entries, long_entry_bytes };
-    Ok(Work::Built(Built { seal, cost, changes, gathered: gathered.finish(seal.root) }))
+    Ok(Work::Built(Built {
+        seal,
+        cost,
+        copies: shelves.copies(),
+        changes,
+        gathered: gathered.finish(seal.root),
+    }))
 }
 
 /// Whether the push is the snapshot that it builds on, and no other came after that. It is believed only if the manifest can be read, and brings nothing.

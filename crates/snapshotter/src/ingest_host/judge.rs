@@ -344,6 +344,7 @@ fn accepted(built: &Built, committed: &Committed) -> Outcome {
         entries: built.seal.entries,
         changes: built.changes,
         new_bytes: built.cost.new_bytes,
+        copies: built.copies,
         left_out: built.seal.left_out,
         alarms: committed.alarms.clone(),
         ..Outcome::default()

@@ -19,6 +19,9 @@ pub(crate) struct Outcome {
     pub(crate) changes: u64,
     /// Bytes of content that were new.
     pub(crate) new_bytes: u64,
+    /// Copies among them, of contents with more names than an inode can bear.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub(crate) copies: u64,
     /// Paths that the client could not read.
     pub(crate) left_out: u64,
     /// Whether it was admitted as an emergency.

@@ -39,6 +39,7 @@ pub(crate) struct Shelves {
     shelves: Vec<Dir>,
     budget_bytes: u64,
     new_bytes: AtomicU64,
+    copies: AtomicU64,
     renewing: Mutex<()>,
     /// Memory for blocks, which is asked for once.
     buffers: Mutex<Vec<Vec<u8>>>,
@@ -59,7 +60,8 @@ impl Shelves {
 
     fn of(shelves: Vec<Dir>, dir: Dir, budget_bytes: u64) -> Self {
         let (renewing, buffers) = (Mutex::new(()), Mutex::new(Vec::new()));
-        Self { dir, shelves, budget_bytes, new_bytes: AtomicU64::new(0), renewing, buffers }
+        let (new_bytes, copies) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { dir, shelves, budget_bytes, new_bytes, copies, renewing, buffers }
     }
 
     /// The folder that they stand in.
@@ -70,6 +72,11 @@ impl Shelves {
     /// Bytes of all different contents, and of the copies that were made of contents with more names than an inode can bear.
     pub(crate) fn new_bytes(&self) -> u64 {
         self.new_bytes.load(Ordering::Relaxed)
+    }
+
+    /// How many such copies were made.
+    pub(crate) fn copies(&self) -> u64 {
+        self.copies.load(Ordering::Relaxed)
     }
 
     /// Puts down a content that is all here, if it is what it is called.
@@ -168,6 +175,7 @@ impl Shelves {
         if others_bytes.saturating_add(content.size) > self.budget_bytes {
             return Err(Fault::Push(Code::OverBudget));
         }
+        self.copies.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 

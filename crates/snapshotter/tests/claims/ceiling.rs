@@ -42,6 +42,20 @@ fn world(test: &str, limits: &str) -> Option<World> {
     is_low.then_some(world)
 }
 
+/// How many copies the ingest says that it made, in its line and in its report alike; none if it says nothing of them.
+fn copies(world: &World) -> Option<u64> {
+    let ended = world.run(&["--json", "ingest"]);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    let report = ended.report();
+    let counted = report["counts"]["copies"].as_u64();
+    assert_eq!(report["details"]["pushes"][0]["copies"].as_u64(), counted, "{report}");
+    let line =
+        counted.map(|counted| format!("web01: copied {counted} contents whose file had as many names"));
+    assert!(ended.out.contains(line.as_deref().unwrap_or("web01: accepted")), "{ended:?}");
+    assert_eq!(ended.out.contains("copied"), counted.is_some(), "{ended:?}");
+    counted
+}
+
 #[test]
 fn a_group_with_too_many_names_has_one_more_inode_and_is_charged_with_it() {
     let test = "a_group_with_too_many_names_has_one_more_inode_and_is_charged_with_it";
@@ -49,7 +63,7 @@ fn a_group_with_too_many_names_has_one_more_inode_and_is_charged_with_it() {
     let state = group(Item::First(NAMES as u32, content()), NAMES);
     let push = Push::whole(1, &state).bytes();
     world.seal(1, &push);
-    world.ingest(0);
+    assert_eq!(copies(&world), Some(1));
     assert_eq!(world.verdict(1), accepted(&state));
     let tree = world.tree(1);
     let inodes: BTreeSet<_> = state.0.keys().map(|path| inode(&tree.join(path.to_string()))).collect();
@@ -59,8 +73,12 @@ fn a_group_with_too_many_names_has_one_more_inode_and_is_charged_with_it() {
     // The next snapshot finds the first inode as good as full.
     let next = state.with("z", file("new"));
     world.seal(2, &Push::delta(2, &state, &next).bytes());
-    world.ingest(0);
+    assert_eq!(copies(&world), Some(2));
     assert_eq!(world.log().snapshots()[1].new_bytes, 2 * LENGTH as u64 + 3);
+    // The control: a file with few names is no copy, and nothing is said of any.
+    let few = State::of([("a", file("few"))]);
+    world.seal(3, &Push::whole(3, &few).bytes());
+    assert_eq!(copies(&world), None);
     assert_eq!(world.run(&["verify"]).code, 0);
 }
 

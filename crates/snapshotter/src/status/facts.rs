@@ -158,6 +158,8 @@ impl<'a> Looking<'a> {
             unreadable,
             is_spent: false,
             rotten: log.map_or(0, |log| log.rotten().len()),
+            verified: log.and_then(Log::verified).and_then(|verified| time(&verified.time)),
+            verify_within: self.settings.prune.verify_within(),
         }
     }
 

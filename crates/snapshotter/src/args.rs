@@ -101,7 +101,7 @@ const STATUS_EXAMPLES: &str = "Examples:
   snapshotter status --json
 
 The worst come first. A push is late two hours after the host was due: at its own minute of the hours in its record or in the settings, by the clock of its
-zone. Ice and drills are known from what iceboxer publishes. Ends with 0 if nothing is late, with 5 if something is, with 28 if a log is damaged.";
+zone. A verify is late after `verify_days` of [prune]. Ice and drills are known from what iceboxer publishes. Ends with 0 if nothing is late, with 5 if something is, with 28 if a log is damaged.";
 
 const AUDIT_EXAMPLES: &str = "Examples:
   snapshotter audit

@@ -5,6 +5,7 @@ mod facts;
 mod health;
 mod ice;
 mod manners;
+mod newest;
 mod tell;
 mod verdict;
 

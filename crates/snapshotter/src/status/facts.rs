@@ -4,15 +4,16 @@ use std::os::unix::fs::FileExt;
 
 use chrono::{DateTime, Utc};
 use durable::{Dir, Name};
+use formats::HostId;
 use formats::attempt::Attempt;
 use formats::holdings::Head;
-use formats::{Body, HostId, Kind};
-use history::{AcceptedPush, History, HostHistory, Log, Snapshot};
+use history::{AcceptedPush, History, Log};
 
 use super::due::Schedule;
 use super::health::Free;
 use super::ice::{Published, time};
 use super::manners::{Manners, attempts};
+use super::newest::Newest;
 use super::verdict::{Facts, Life, Pushed};
 use crate::host::record::HostRecord;
 use crate::ingest_host::queue::Queue;
@@ -22,7 +23,7 @@ use crate::trouble::Trouble;
 
 const HOLDINGS: Name<'static> = Name::literal("holdings");
 
-/// Whether the newest manifest is read, to tell how large the host is. That takes long for many hosts.
+/// Whether the newest manifest is read, for what only that tells. It takes long for many hosts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sizes {
     Count,
@@ -54,7 +55,8 @@ pub(crate) struct Subject {
     pub(crate) record: HostRecord,
     pub(crate) log: Option<Log>,
     pub(crate) queued: usize,
-    pub(crate) logical_bytes: Option<u64>,
+    /// None unless its newest manifest is read.
+    pub(crate) newest: Option<Newest>,
     pub(crate) manners: Manners,
     /// Different contents of its base, as its jail was told.
     pub(crate) contents: Option<u64>,
@@ -104,7 +106,7 @@ impl<'a> Looking<'a> {
         let record = HostRecord::read(self.settings, host).map_err(|trouble| note("its record", trouble));
         let allowed = record.as_ref().ok().map(|record| self.settings.allowed(&record.limits));
         let record = record.unwrap_or_default();
-        let (log, logical_bytes) = self.log(host).unwrap_or_else(|trouble| {
+        let (log, newest) = self.log(host).unwrap_or_else(|trouble| {
             note("its history", trouble);
             (None, None)
         });
@@ -124,7 +126,7 @@ impl<'a> Looking<'a> {
                 record,
                 log,
                 queued: jail.queued,
-                logical_bytes,
+                newest,
                 manners,
                 contents: jail.contents,
             },
@@ -158,22 +160,24 @@ impl<'a> Looking<'a> {
             unreadable,
             is_spent: false,
             rotten: log.map_or(0, |log| log.rotten().len()),
+            verified: log.and_then(Log::verified).and_then(|verified| time(&verified.time)),
+            verify_within: self.settings.prune.verify_within(),
         }
     }
 
-    fn log(&self, host: &HostId) -> Result<(Option<Log>, Option<u64>), Trouble> {
+    fn log(&self, host: &HostId) -> Result<(Option<Log>, Option<Newest>), Trouble> {
         let place = match self.history.host(host) {
             Err(history::Error::NoHost { .. }) => return Ok((None, None)),
             place => place.map_err(Trouble::history(host))?,
         };
         let log = place.log().map_err(Trouble::history(host))?;
-        let bytes = match (self.sizes, log.latest()) {
+        let newest = match (self.sizes, log.latest()) {
             (Sizes::Count, Some(newest)) => {
-                Some(logical_bytes(&place, newest).map_err(Trouble::history(host))?)
+                Some(Newest::read(&place, newest).map_err(Trouble::history(host))?)
             }
             _ => None,
         };
-        Ok((Some(log), bytes))
+        Ok((Some(log), newest))
     }
 
     fn jail(&self, host: &HostId) -> Result<Jail, Trouble> {
@@ -215,18 +219,4 @@ fn pushed(newest: AcceptedPush<'_>) -> Option<Pushed> {
     // A time that no calendar has is as wrong as one of another century.
     let started = DateTime::from_timestamp(newest.started, 0).unwrap_or(DateTime::UNIX_EPOCH);
     Some(Pushed { started, accepted })
-}
-
-/// The sizes of all files of a snapshot, as the host sees them; hard links count once.
-fn logical_bytes(place: &HostHistory, snapshot: &Snapshot) -> history::Result<u64> {
-    let damaged = |source| history::Error::Manifest { name: snapshot.name.to_string(), source };
-    let mut bytes = 0_u64;
-    for entry in place.open_manifest(snapshot)? {
-        if let Body::Node(node) = entry.map_err(damaged)?.body
-            && let Kind::File { size, .. } = node.kind
-        {
-            bytes = bytes.saturating_add(size);
-        }
-    }
-    Ok(bytes)
 }

@@ -6,6 +6,7 @@ use history::Log;
 use serde_json::{Value, json};
 
 use super::ice::time;
+use super::newest::Newest;
 use crate::explain::{json_of, open_alarms};
 use crate::ingest_host::charge;
 use crate::limits::Allowed;
@@ -97,12 +98,16 @@ fn days(free: Option<u64>, a_day: Option<u64>) -> Option<u64> {
 }
 
 /// Adds what is known of one host to its report.
-pub(crate) fn json(now: DateTime<Utc>, log: Option<&Log>, allowed: Option<&Allowed>, a_day: Use) -> Value {
+pub(crate) fn json(
+    log: Option<&Log>,
+    newest: Option<Newest>,
+    allowed: Option<&Allowed>,
+    (now, a_day): (DateTime<Utc>, Use),
+) -> Value {
     let Some(log) = log else { return Value::Null };
     let alarms = open_alarms(log);
     let told = alarms.iter().rev().take(TOLD_MAX).map(|raised| json_of(log, raised)).collect::<Vec<_>>();
     let limit = |bytes: u64| Some(bytes).filter(|bytes| *bytes < u64::MAX);
-    let snapshots = log.snapshots().len() as u64;
     json!({
         "tripwires": { "alarms": alarms.len(), "last": told },
         "quota": {
@@ -112,7 +117,19 @@ pub(crate) fn json(now: DateTime<Utc>, log: Option<&Log>, allowed: Option<&Allow
         },
         "verify_days": verify_days(now, log),
         "per_day": { "bytes": a_day.bytes, "inodes_at_most": a_day.inodes },
-        "links": { "names": snapshots, "ceiling": NAMES_MAX, "snapshots_left": NAMES_MAX.saturating_sub(snapshots) },
+        "links": links(log.snapshots().len() as u64, newest.map(|newest| newest.most_names)),
+    })
+}
+
+/// When an inode has as many names as it can bear: that of the content which has most names in the newest snapshot, if each had so many.
+fn links(snapshots: u64, a_snapshot: Option<u64>) -> Value {
+    let names = a_snapshot.map(|a_snapshot| a_snapshot.saturating_mul(snapshots));
+    let left = |names| NAMES_MAX.saturating_sub(names).checked_div(a_snapshot?);
+    json!({
+        "a_snapshot": a_snapshot,
+        "names": names,
+        "ceiling": NAMES_MAX,
+        "snapshots_left": names.and_then(left),
     })
 }
 
@@ -136,6 +153,18 @@ pub(crate) fn parts(log: &Log) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_content_with_many_names_in_each_snapshot_comes_to_the_ceiling_so_many_times_sooner() {
+        let left = |snapshots, a_snapshot| links(snapshots, a_snapshot)["snapshots_left"].as_u64();
+        assert_eq!(left(77, Some(1)), Some(64_923));
+        assert_eq!(left(77, Some(100)), Some(573));
+        assert_eq!(left(77, Some(1_000)), Some(0), "it has several inodes by now");
+        assert_eq!(left(2, Some(65_001)), Some(0));
+        assert_eq!(left(77, Some(u64::MAX)), Some(0));
+        assert_eq!(left(77, Some(0)), None, "no file but empty ones");
+        assert_eq!((left(77, None), links(77, None)["ceiling"].as_u64()), (None, Some(65_000)));
+    }
 
     #[test]
     fn what_is_used_up_soon_is_named_and_what_is_not_is_not() {

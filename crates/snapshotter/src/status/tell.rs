@@ -102,7 +102,8 @@ impl Told {
 
     /// One line for people.
     pub(crate) fn line(&self, now: DateTime<Utc>) -> String {
-        let Subject { host, facts, log, queued, manners, logical_bytes, .. } = &self.subject;
+        let Subject { host, facts, log, queued, manners, newest: read, .. } = &self.subject;
+        let logical_bytes = read.map(|read| read.logical_bytes);
         let word = match (self.is_retired(), self.late()) {
             (true, _) => "retired",
             (false, 0) => "ok",
@@ -113,7 +114,7 @@ impl Told {
             Some(newest) => parts.push(format!("newest {}, {} entries", newest.accepted, newest.entries)),
             None => parts.push("no snapshot yet".to_owned()),
         }
-        parts.extend(self.subject.logical_bytes.map(|bytes| format!("{} of files", size(bytes))));
+        parts.extend(logical_bytes.map(|bytes| format!("{} of files", size(bytes))));
         parts.extend(
             log.as_ref()
                 .map(|log| format!("{} snapshots of {}", log.snapshots().len(), size(log.content_bytes()))),
@@ -126,7 +127,7 @@ impl Told {
             newest_ice(facts.ice.as_deref()).map(|stored| format!("ice {} days", (now - stored).num_days())),
         );
         parts.extend(facts.drill.flatten().map(|drill| format!("drill {} days", (now - drill).num_days())));
-        parts.extend(manners.parts(now, log.as_ref(), *logical_bytes));
+        parts.extend(manners.parts(now, log.as_ref(), logical_bytes));
         parts.extend(log.iter().flat_map(health::parts));
         parts.extend(log.as_ref().and_then(Log::hold).map(|reason| format!("on hold: {reason}")));
         let held =
@@ -144,7 +145,8 @@ impl Told {
     }
 
     fn json(&self, now: DateTime<Utc>) -> Value {
-        let Subject { host, facts, record, log, queued, logical_bytes, manners, .. } = &self.subject;
+        let Subject { host, facts, record, log, queued, newest: read, manners, .. } = &self.subject;
+        let logical_bytes = read.map(|read| read.logical_bytes);
         let log = log.as_ref();
         let newest = log.and_then(Log::latest);
         let alarms = log.into_iter().flat_map(Log::alarms).map(
@@ -171,7 +173,7 @@ impl Told {
             "new_bytes": log.map_or(0, Log::content_bytes),
             "logical_bytes": logical_bytes,
             "queued": queued,
-            "manners": manners.json(now, log, *logical_bytes),
+            "manners": manners.json(now, log, logical_bytes),
             "ice": facts.ice.as_ref().map(|vaults| vaults.iter().map(ice).collect::<Vec<_>>()),
             "drill": facts.drill.flatten().map(stamp),
             "hold": log.and_then(Log::hold),
@@ -179,7 +181,7 @@ impl Told {
             "verified": log.and_then(Log::verified).map(|verified| &verified.time),
             "rotten": log.map_or(0, |log| log.rotten().len()),
             "pruned": log.map_or(0, |log| log.pruned().len()),
-            "health": health::json(now, log, manners.allowed.as_ref(), self.a_day(now)),
+            "health": health::json(log, *read, manners.allowed.as_ref(), (now, self.a_day(now))),
             "alarms": alarms.collect::<Vec<_>>(),
             "base": log.and_then(Log::base).map(|root| root.to_string()),
             "log_head": log.map(|log| log.log_head().to_string()),

@@ -6,6 +6,7 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use formats::records::standing::Damage;
 
 use super::due::Schedule;
+use crate::prune::judge::is_future;
 
 /// How long after its slot a push is still awaited, and how long a sealed push may wait.
 pub(crate) const GRACE: TimeDelta = TimeDelta::hours(2);
@@ -43,6 +44,10 @@ pub(crate) struct Facts {
     pub(crate) is_spent: bool,
     /// Contents that its history has lost.
     pub(crate) rotten: usize,
+    /// When all of its history was last read again and found well.
+    pub(crate) verified: Option<DateTime<Utc>>,
+    /// How old that may be for a prune to go on.
+    pub(crate) verify_within: TimeDelta,
 }
 
 /// Whether anybody pushes under this id.
@@ -116,6 +121,7 @@ pub(crate) enum Late {
     NoDrill,
     BudgetSpent,
     Rotten { count: usize },
+    NoVerify { days: i64 },
 }
 
 impl Late {
@@ -135,6 +141,7 @@ impl Late {
             Late::NoDrill => "no-drill",
             Late::BudgetSpent => "budget-spent",
             Late::Rotten { .. } => "rotten",
+            Late::NoVerify { .. } => "no-verify",
         }
     }
 }
@@ -161,6 +168,9 @@ impl fmt::Display for Late {
             Late::DamagedIce { vault } => write!(f, "a drill has found damage in the ice in {vault}"),
             Late::NoDrill => f.write_str("no drill within 6 months"),
             Late::Rotten { count } => write!(f, "{count} contents rotten, wanted from the host"),
+            Late::NoVerify { days } => {
+                write!(f, "no verify has found it well for {days} days, and nothing is pruned")
+            }
             Late::BudgetSpent => f.write_str("history budget used up: its pushes are refused"),
         }
     }
@@ -185,10 +195,22 @@ pub(crate) fn judge(now: DateTime<Utc>, facts: &Facts) -> Verdict {
     if facts.rotten > 0 {
         verdict.late.push(Late::Rotten { count: facts.rotten });
     }
+    verify(now, facts, &mut verdict);
     pushes(now, facts, &mut verdict);
     ice(now, facts, &mut verdict);
     drill(now, facts, &mut verdict);
     verdict
+}
+
+/// Also where nobody prunes: what nobody reads may be gone, and nobody knows.
+fn verify(now: DateTime<Utc>, facts: &Facts, verdict: &mut Verdict) {
+    let Some(first) = facts.first else { return };
+    // As a prune has it. A host that is new has as long as the others.
+    let verified = facts.verified.filter(|verified| !is_future(*verified, now));
+    let age = now - verified.unwrap_or(first);
+    if age > facts.verify_within {
+        verdict.late.push(Late::NoVerify { days: age.num_days() });
+    }
 }
 
 fn pushes(now: DateTime<Utc>, facts: &Facts, verdict: &mut Verdict) {

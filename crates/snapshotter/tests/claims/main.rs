@@ -18,6 +18,7 @@ mod grants;
 mod heal;
 mod heal_kill;
 mod heal_wary;
+mod health;
 mod holdings;
 mod hostile;
 mod hosts;

@@ -26,6 +26,8 @@ fn well(started: &str) -> Facts {
         unreadable: vec![],
         is_spent: false,
         rotten: 0,
+        verified: Some(started),
+        verify_within: TimeDelta::days(40),
     }
 }
 
@@ -84,8 +86,8 @@ fn slots_are_those_of_the_hosts_zone_also_when_its_clock_is_put_forward_and_back
 fn a_clock_that_is_off_by_a_year_hides_no_missed_push_and_invents_none() {
     let accepted = at("2026-01-10T10:50:00Z");
     for started in ["2025-01-10T10:40:00Z", "2027-01-10T10:40:00Z"] {
-        let mut facts = well(started);
-        facts.pushed = Some(Pushed { started: at(started), accepted });
+        let pushed = Some(Pushed { started: at(started), accepted });
+        let facts = Facts { pushed, ..well("2026-01-10T10:40:00Z") };
         assert_eq!(late("2026-01-10T20:39:00Z", &facts), Vec::<String>::new(), "{started}");
         assert_eq!(late("2026-01-10T20:41:00Z", &facts), ["no push since 2026-01-10T18:40:00Z"], "{started}");
         assert!(judge(accepted, &facts).clock_seconds.is_some(), "{started}");
@@ -169,12 +171,46 @@ fn a_drill_is_due_every_half_year() {
 }
 
 #[test]
+fn a_verify_is_due_in_the_days_that_a_prune_wants_it_and_a_new_host_has_as_many() {
+    let day = |days: i64| at("2026-01-01T00:00:00Z") + TimeDelta::days(days);
+    let second = TimeDelta::seconds(1);
+    let found = |now: DateTime<Utc>, verified: Option<DateTime<Utc>>| {
+        let facts = Facts { verified, first: Some(day(0)), ..well("2026-01-01T00:00:00Z") };
+        let late = judge(now, &facts).late;
+        late.into_iter().find_map(|late| match late {
+            Late::NoVerify { days } => Some(days),
+            _ => None,
+        })
+    };
+    for (now, verified, expected) in [
+        (day(40), None, None),
+        (day(40) + second, None, Some(40)),
+        (day(90), None, Some(90)),
+        (day(90), Some(day(50)), None),
+        (day(90) + second, Some(day(50)), Some(40)),
+        // Noted while the clock was ahead: it does not count, as it does not for a prune.
+        (day(90), Some(day(91)), Some(90)),
+        (day(30), Some(day(31)), None),
+    ] {
+        assert_eq!(found(now, verified), expected, "{now} {verified:?}");
+    }
+    let mut facts = well("2026-01-10T10:40:00Z");
+    facts.verified = Some(at("2025-12-25T00:00:00Z"));
+    let now = "2026-02-10T11:00:00Z";
+    facts.pushed = well("2026-02-10T10:40:00Z").pushed;
+    assert_eq!(late(now, &facts), ["no verify has found it well for 47 days, and nothing is pruned"]);
+    facts.verify_within = TimeDelta::days(60);
+    assert_eq!(late(now, &facts), Vec::<String>::new());
+    assert_eq!(late("2026-03-01T11:00:00Z", &new("2026-01-10T10:00:00Z")).len(), 1, "no history, no verify");
+}
+
+#[test]
 fn a_retired_host_is_never_late_and_one_without_a_jail_always() {
     let mut facts = well("2025-12-20T02:40:00Z");
     facts.added = None;
     facts.unreadable = vec!["its record"];
     let now = "2026-12-10T11:00:00Z";
-    assert_eq!(late(now, &facts).len(), 4);
+    assert_eq!(late(now, &facts).len(), 5);
     facts.life = Life::Retired;
     assert_eq!(judge(at(now), &facts), Verdict::default());
 }

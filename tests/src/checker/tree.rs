@@ -112,6 +112,11 @@ fn difference(
             let held = seen.target()?;
             (held != *target).then(|| format!("points to {}", held.escape_ascii()))
         }
+        // As on the host, and so it restores; that it is live here, `at_rest` tells.
+        (Kind::Fifo, FileType::Fifo)
+        | (Kind::Socket, FileType::Socket)
+        | (Kind::CharDevice(..), FileType::CharacterDevice)
+        | (Kind::BlockDevice(..), FileType::BlockDevice) => None,
         (kind, found) => Some(format!("is {found:?} there, {kind:?} in the manifest")),
     })
 }

@@ -45,7 +45,7 @@ fn line(number: u64, previous: &str, event: &str) -> String {
     line_of("1.0", number, previous, event)
 }
 
-fn line_of(version: &str, number: u64, previous: &str, event: &str) -> String {
+pub(crate) fn line_of(version: &str, number: u64, previous: &str, event: &str) -> String {
     let body = format!(
         "{{\"format\":\"firn.log/{version}\",\"line\":{number},\"previous\":\"{previous}\",\"time\":\"2026-01-02T03:04:05Z\",\"event\":{event}"
     );

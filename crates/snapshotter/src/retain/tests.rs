@@ -6,6 +6,8 @@ const DEFAULT: Policy = Policy { every_days: 3, daily: 31, weekly: 13, monthly: 
 const HOUR: i64 = 3600;
 /// 2026-01-01, a Thursday.
 const START: i64 = 1_767_225_600;
+/// Of random ones, so many.
+const HISTORIES: usize = 100_000;
 
 /// Random enough, and the same every time (SplitMix64).
 struct Dice(u64);
@@ -75,15 +77,14 @@ fn assert_as_the_model_says(times: &[i64], policy: &Policy) -> usize {
 #[test]
 fn what_is_kept_is_what_the_model_keeps_on_random_histories() {
     let mut dice = Dice(17);
-    let histories = if is_long() { 100_000 } else { 1_000 };
-    let dropped: usize = (0..histories)
+    let dropped: usize = (0..HISTORIES)
         .map(|_| {
             let policy = dice.policy();
             assert_as_the_model_says(&dice.history(), &policy)
         })
         .sum();
-    println!("{histories} random histories equal, {dropped} snapshots kept by nobody");
-    assert!(dropped > histories);
+    println!("{HISTORIES} random histories equal, {dropped} snapshots kept by nobody");
+    assert!(dropped > HISTORIES);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -11,6 +11,7 @@ use pipeline_tests::checker::item::hex;
 use pipeline_tests::checker::known::Known;
 use pipeline_tests::checker::{Invariant, Moment};
 use pipeline_tests::rawpush::root_of;
+use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
 
 use super::{NAME, at, entries, first, honest, ingest, line_of, manifest};
 use crate::rig;
@@ -62,6 +63,10 @@ fn prune(sequence: u64, name: &str) -> String {
     )
 }
 
+fn verified(name: &str) -> String {
+    format!("{{\"kind\":\"verify\",\"newest\":\"{name}\"}}")
+}
+
 fn write_log(folder: &Path, events: &[String]) {
     let (mut text, mut previous) = (String::new(), first());
     for (number, event) in (1..).zip(events) {
@@ -100,6 +105,10 @@ const DAMAGES: &[(Invariant, &str, Damage)] = &[
     (Invariant::Floor, "the newest is pruned", |g| {
         write_log(&g.folder, &[first_event(), second_event(), hold("why"), prune(2, SECOND)]);
     }),
+    (Invariant::Floor, "the newest that was verified is pruned", |g| {
+        write_log(&g.folder, &[first_event(), second_event(), verified(NAME), prune(1, NAME)]);
+        g.known.head = None;
+    }),
     (Invariant::Floor, "what is on hold is pruned", |g| {
         write_log(&g.folder, &[first_event(), second_event(), hold("why"), prune(1, NAME)]);
     }),
@@ -135,8 +144,47 @@ const DAMAGES: &[(Invariant, &str, Damage)] = &[
     }),
 ];
 
+/// Power of every kind, where it is no other invariant's business: at a name that has it on the host, or that a manifest does not speak of.
+const POWERS: &[(&str, &str, Damage)] = &[
+    ("a device in a tree", "disk: ", |g| node(&at(&g.folder, "disk"), FileType::BlockDevice)),
+    ("a device among the plans", ".prune/x: ", |g| {
+        fs::create_dir(g.folder.join(".prune")).unwrap();
+        node(&g.folder.join(".prune/x"), FileType::CharacterDevice);
+    }),
+    ("a file that is somebody else's", "belongs to 4711", |g| {
+        lchown(at(&g.folder, "d/f"), Some(4711), None).unwrap()
+    }),
+    ("a symlink that is somebody else's", "belongs to 4711", |g| {
+        lchown(at(&g.folder, "l"), Some(4711), None).unwrap()
+    }),
+    ("an access list", "posix_acl_access", |g| tool("setfacl", &["-m", "u:4711:r"], &at(&g.folder, "d/f"))),
+    ("an access list for what is to come", "posix_acl_default", |g| {
+        tool("setfacl", &["-m", "d:u:4711:rwx"], &at(&g.folder, "d"));
+    }),
+    ("a capability of a file", "a capability", |g| {
+        tool("setcap", &["cap_net_bind_service=ep"], &at(&g.folder, "d/f"))
+    }),
+    ("a capability of a manifest", "a capability", |g| {
+        tool("setcap", &["cap_setuid=ep"], &g.folder.join(format!("manifests/{NAME}.manifest")));
+    }),
+];
+
+fn node(path: &Path, kind: FileType) {
+    mknodat(CWD, path, kind, Mode::from_raw_mode(0o640), makedev(8, 0)).unwrap();
+}
+
+fn tool(program: &str, words: &[&str], path: &Path) {
+    assert!(Command::new(program).args(words).arg(path).status().unwrap().success(), "{program}");
+}
+
 /// What the program says: its code, and the invariants that it calls broken.
 fn told(ground: &Ground) -> (i32, BTreeSet<&'static str>) {
+    let (code, broken, _) = said(ground);
+    (code, broken)
+}
+
+/// The same, and its words.
+fn said(ground: &Ground) -> (i32, BTreeSet<&'static str>, String) {
     let known = ground.jail.with_extension("known");
     fs::write(&known, ground.known.told()).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_invariant-check"));
@@ -145,7 +193,7 @@ fn told(ground: &Ground) -> (i32, BTreeSet<&'static str>) {
     let said = String::from_utf8(output.stdout).unwrap();
     let is_broken = |name: &&str| said.lines().any(|line| line.starts_with(&format!("BROKEN {name}: ")));
     let broken = Invariant::ALL.iter().map(|invariant| invariant.name()).filter(is_broken).collect();
-    (output.status.code().unwrap(), broken)
+    (output.status.code().unwrap(), broken, said)
 }
 
 #[test]
@@ -161,6 +209,38 @@ fn each_invariant_broken_by_hand_is_told_and_no_other() {
     }
     assert_eq!(seen, BTreeSet::from(Invariant::ALL), "each has its negative");
     println!("INVARIANTS: {} broken in {} ways", seen.len(), DAMAGES.len());
+}
+
+#[test]
+fn power_at_rest_of_every_kind_is_told_and_no_other_invariant() {
+    const TEST: &str = "power_at_rest_of_every_kind_is_told_and_no_other_invariant";
+    if !rig::is_root_or_skipped(TEST) || !rig::has_or_skipped(TEST, &["setfacl", "setcap"]) {
+        return;
+    }
+    for (what, words, damage) in POWERS {
+        let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let mut ground = ground(scratch.path());
+        assert_eq!(told(&ground), (0, BTreeSet::new()), "control of: {what}");
+        damage(&mut ground);
+        let (code, broken, said) = said(&ground);
+        assert_eq!((code, broken), (1, BTreeSet::from([Invariant::Powerless.name()])), "{what}: {said}");
+        assert!(said.contains(words), "{what}: {said}");
+    }
+    println!("POWERS: told {} kinds", POWERS.len());
+}
+
+#[test]
+fn a_prune_that_leaves_what_it_must_breaks_nothing() {
+    let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let mut ground = ground(scratch.path());
+    let release = hold("why").replace("\"hold\"", "\"release\"");
+    write_log(
+        &ground.folder,
+        &[first_event(), second_event(), hold("why"), verified(SECOND), release, prune(1, NAME)],
+    );
+    remove(&ground.folder, NAME);
+    ground.known.floor = 1;
+    assert_eq!(told(&ground), (0, BTreeSet::new()));
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod again;
 mod cuts;
 mod flips;
 mod months;
+mod past;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};

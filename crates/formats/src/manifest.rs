@@ -17,6 +17,8 @@ pub const VERSION: Version = Version { major: 2, minor: 0 };
 /// What stands before each entry.
 const LENGTH_BYTES: usize = 4;
 const ROOT_PREFIX: &[u8] = b"firn manifest root 1\n";
+/// What BLAKE3 can hash side by side on any processor, and a whole branch of its tree. Of a line alone it hashes one block after the other.
+const STRETCH_BYTES: usize = 16 * 1024;
 
 /// What a whole manifest comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,10 +74,41 @@ impl From<io::Error> for ManifestError {
     }
 }
 
+/// The root, line by line.
+#[derive(Debug)]
+struct RootHasher {
+    hasher: blake3::Hasher,
+    /// What it has not got yet: less than a stretch.
+    held: Vec<u8>,
+}
+
+impl RootHasher {
+    fn new() -> Self {
+        let mut new = Self { hasher: blake3::Hasher::new(), held: Vec::with_capacity(STRETCH_BYTES) };
+        new.update(ROOT_PREFIX);
+        new
+    }
+
+    fn update(&mut self, mut bytes: &[u8]) {
+        while let Some((now, later)) = bytes.split_at_checked(STRETCH_BYTES - self.held.len()) {
+            self.held.extend_from_slice(now);
+            self.hasher.update(&self.held);
+            self.held.clear();
+            bytes = later;
+        }
+        self.held.extend_from_slice(bytes);
+    }
+
+    /// Of all lines so far, to the last byte.
+    fn root(&self) -> Root {
+        Root::from_bytes(*self.hasher.clone().update(&self.held).finalize().as_bytes())
+    }
+}
+
 /// Checks the rules between entries and sums up the root, entry by entry.
 #[derive(Debug)]
 struct Checker {
-    hasher: blake3::Hasher,
+    hasher: RootHasher,
     entries: u64,
     last: Option<RelPath>,
     folders: Vec<Box<[u8]>>,
@@ -85,8 +118,7 @@ struct Checker {
 
 impl Default for Checker {
     fn default() -> Self {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(ROOT_PREFIX);
+        let hasher = RootHasher::new();
         Self { hasher, entries: 0, last: None, folders: Vec::new(), leaders: HashSet::new() }
     }
 }
@@ -113,7 +145,7 @@ impl Checker {
 
     /// Root and number of all that was taken.
     fn summary(&self) -> Summary {
-        Summary { root: Root::from_bytes(*self.hasher.finalize().as_bytes()), entries: self.entries }
+        Summary { root: self.hasher.root(), entries: self.entries }
     }
 
     fn rules(&mut self, entry: &Entry) -> Result<(), &'static str> {
@@ -310,6 +342,23 @@ mod tests {
         let meta = Meta { mode: 0o644, owner: 0, group: 0, mtime, links: 2, attributes: Vec::new() };
         let path = RelPath::new(path.as_bytes()).unwrap();
         Entry { path, body: Body::Node(Node { meta, kind: Kind::Fifo }) }
+    }
+
+    #[test]
+    fn the_root_is_the_hash_of_all_bytes_however_they_come() {
+        let bytes: Vec<u8> = (0..STRETCH_BYTES as u32 * 3).map(|n| (n % 251) as u8).collect();
+        for length in [0, 1, STRETCH_BYTES - ROOT_PREFIX.len(), STRETCH_BYTES, bytes.len()] {
+            let bytes = &bytes[..length];
+            let whole = [ROOT_PREFIX, bytes].concat();
+            for piece in [1, 7, 1_000, STRETCH_BYTES - 1, STRETCH_BYTES, bytes.len().max(1)] {
+                let mut hasher = RootHasher::new();
+                for piece in bytes.chunks(piece) {
+                    hasher.update(piece);
+                    assert!(hasher.held.len() < STRETCH_BYTES);
+                }
+                assert_eq!(hasher.root().as_bytes(), blake3::hash(&whole).as_bytes(), "{length} by {piece}");
+            }
+        }
     }
 
     /// Nobody can make two such paths; here one of them is made up.

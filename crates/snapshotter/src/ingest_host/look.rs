@@ -1,5 +1,8 @@
 //! Compares what was built with what the host had, before it is committed: the newest snapshot of its history, whatever base the push named; and,
 //! where many small steps add up, the one of ten pushes ago. What cannot be compared is said, and holds no push up.
+//!
+//! Where the push builds on the newest snapshot, all entries of both pass by while it is built, and are measured there; else, and for all that is
+//! older, both manifests are read again. The meter sees the same in the same order, either way.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -7,6 +10,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::os::unix::fs::FileExt;
 
 use durable::Dir;
+use formats::change::Applied;
 use formats::entry::Entry;
 use formats::records::log::{Alarm, Measured, Tripped};
 use formats::{ContentHash, RelPath};
@@ -35,6 +39,27 @@ pub(crate) struct Comparison<'a> {
     pub(crate) wires: &'a Wires,
 }
 
+/// A comparison with the newest snapshot that goes on while the new one is built on it.
+#[derive(Debug)]
+pub(crate) struct Begun<'a> {
+    newest: u64,
+    meter: Meter<'a>,
+}
+
+impl<'a> Begun<'a> {
+    /// None if changes apply to another snapshot, or to none.
+    pub(crate) fn on(log: &Log, base: Option<&Snapshot>, wires: &'a Wires) -> Option<Self> {
+        let newest =
+            log.latest().filter(|newest| base.is_some_and(|base| base.sequence == newest.sequence))?;
+        Some(Self { newest: newest.sequence, meter: meter(wires, newest) })
+    }
+
+    /// The next step of applying the changes. Once they are applied, and the manifests were what they had to be, all is measured.
+    pub(crate) fn take(&mut self, applied: &Applied) {
+        self.meter.take(applied.before(), applied.entry());
+    }
+}
+
 /// What that came to.
 #[derive(Debug, Default)]
 pub(crate) struct Looked {
@@ -52,21 +77,21 @@ type Compared = (Measured, Vec<Finding>);
 /// Why something cannot be compared: nobody needs more than the words.
 type Blind = String;
 
-/// Compares. Memory and reads are bounded, whatever the manifests hold.
-pub(crate) fn look(comparison: &Comparison<'_>) -> Looked {
+/// Compares, or goes on with what was begun. Memory and reads are bounded, whatever the manifests hold.
+pub(crate) fn look(comparison: &Comparison<'_>, begun: Option<Begun<'_>>) -> Looked {
     let mut looked = Looked::default();
-    if let Err(why) = comparison.look(&mut looked) {
+    if let Err(why) = comparison.look(&mut looked, begun) {
         looked.unmeasured = Some(format!("{why}; no tripwire could see it"));
     }
     looked
 }
 
 impl Comparison<'_> {
-    fn look(&self, looked: &mut Looked) -> Result<(), Blind> {
+    fn look(&self, looked: &mut Looked, begun: Option<Begun<'_>>) -> Result<(), Blind> {
         let snapshots = self.log.snapshots();
         let last = |from: usize| snapshots.iter().skip(from).map(|one| one.measured.unwrap_or_default());
         let past = Past { pushes: last(snapshots.len().saturating_sub(PAST)).collect(), between: 1 };
-        let Some((newest, (measured, findings))) = self.newest(looked, &past)? else { return Ok(()) };
+        let Some((newest, (measured, findings))) = self.newest(looked, &past, begun)? else { return Ok(()) };
         let is_any = measured != Measured { files: measured.files, ..Measured::default() };
         looked.measured = is_any.then_some(measured);
         looked.add(newest, findings);
@@ -87,10 +112,19 @@ impl Comparison<'_> {
 
     /// Compares with the newest snapshot, or the newest of a few that can be read: else what is in it then would be what the next push is measured
     /// by.
-    fn newest(&self, looked: &mut Looked, past: &Past) -> Result<Option<(&Snapshot, Compared)>, Blind> {
+    fn newest(
+        &self,
+        looked: &mut Looked,
+        past: &Past,
+        mut begun: Option<Begun<'_>>,
+    ) -> Result<Option<(&Snapshot, Compared)>, Blind> {
         let mut why = None;
         for old in self.log.snapshots().iter().rev().take(TRIES) {
-            match self.against(old, past) {
+            let compared = match begun.take_if(|begun| begun.newest == old.sequence) {
+                Some(begun) => self.judged(begun.meter, old, past),
+                None => self.against(old, past),
+            };
+            match compared {
                 Ok(compared) => {
                     looked.unmeasured = why.map(|why| format!("{why}; it was with {} instead", old.name));
                     return Ok(Some((old, compared)));
@@ -109,13 +143,18 @@ impl Comparison<'_> {
     }
 
     fn against(&self, old: &Snapshot, past: &Past) -> Result<Compared, Blind> {
-        let mut meter = Meter::new(&self.wires.canaries, RandomState::new().hash_one(old.sequence));
+        let mut meter = meter(self.wires, old);
         let entries = self.history.open_manifest(old).map_err(blind(old.name.as_str()))?;
         compare(
             &mut meter,
             entries.map(|entry| entry.map_err(blind(old.name.as_str()))),
             self.new_entries()?,
         )?;
+        self.judged(meter, old, past)
+    }
+
+    /// Goes on where all entries of both were measured.
+    fn judged(&self, mut meter: Meter<'_>, old: &Snapshot, past: &Past) -> Result<Compared, Blind> {
         self.listen(&mut meter, old)?;
         let mut findings = judge(&meter, self.wires, past);
         let is_loss = |one: &Finding| !matches!(one.what, Alarm::Noise | Alarm::Canary);
@@ -174,6 +213,11 @@ impl Looked {
             },
         ));
     }
+}
+
+/// Which files of many are looked at closely nobody knows.
+fn meter<'a>(wires: &'a Wires, old: &Snapshot) -> Meter<'a> {
+    Meter::new(&wires.canaries, RandomState::new().hash_one(old.sequence))
 }
 
 const NEW: &str = "the new one";

@@ -2,7 +2,6 @@
 
 use std::cmp::Ordering;
 use std::iter::Peekable;
-use std::ops::ControlFlow;
 
 use crate::cursor::{Cursor, Malformed, malformed};
 use crate::entry::{Entry, take_path};
@@ -82,7 +81,7 @@ pub enum ChangeError<E> {
     },
 }
 
-/// What one step of applying yields: the entry of the new manifest and where it comes from.
+/// What one step of applying yields: what is at a path in the new manifest and what was there in the base, where they are not both without it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Applied {
     /// As in the base.
@@ -94,13 +93,24 @@ pub enum Applied {
         /// What the base had at this path.
         before: Option<Entry>,
     },
+    /// The base had it.
+    Removed(Entry),
 }
 
 impl Applied {
-    /// The entry, wherever it comes from.
-    pub fn entry(&self) -> &Entry {
+    /// The entry of the new manifest, wherever it comes from; none if it was removed.
+    pub fn entry(&self) -> Option<&Entry> {
         match self {
-            Applied::Kept(entry) | Applied::Put { entry, .. } => entry,
+            Applied::Kept(entry) | Applied::Put { entry, .. } => Some(entry),
+            Applied::Removed(_) => None,
+        }
+    }
+
+    /// The base's entry of the same path.
+    pub fn before(&self) -> Option<&Entry> {
+        match self {
+            Applied::Kept(entry) | Applied::Removed(entry) => Some(entry),
+            Applied::Put { before, .. } => before.as_ref(),
         }
     }
 }
@@ -128,7 +138,8 @@ pub fn diff<E>(
     })
 }
 
-/// The manifest that results from `changes` on `base`, entry by entry. Refuses changes out of order, puts that change nothing and removes of nothing.
+/// The manifest that results from `changes` on `base`, and what is removed, in one order. Refuses changes out of order, puts that change nothing and
+/// removes of nothing.
 pub fn apply<E>(
     base: impl Iterator<Item = Result<Entry, E>>,
     changes: impl Iterator<Item = Result<Change, E>>,
@@ -137,60 +148,49 @@ pub fn apply<E>(
     let mut last: Option<RelPath> = None;
     let mut done = false;
     std::iter::from_fn(move || {
-        while !done {
-            match apply_step(&mut base, &mut changes, &mut last) {
-                Ok(ControlFlow::Continue(())) => {}
-                Ok(ControlFlow::Break(Some(applied))) => return Some(Ok(applied)),
-                Ok(ControlFlow::Break(None)) => done = true,
-                Err(error) => {
-                    done = true;
-                    return Some(Err(error));
-                }
-            }
+        if done {
+            return None;
         }
-        None
+        let step = apply_step(&mut base, &mut changes, &mut last).transpose();
+        done = !matches!(step, Some(Ok(_)));
+        step
     })
 }
-
-/// Breaks with an entry, or with none at the end; goes on after a remove.
-type Step = ControlFlow<Option<Applied>>;
 
 fn apply_step<E, B, C>(
     base: &mut Peekable<B>,
     changes: &mut Peekable<C>,
     last: &mut Option<RelPath>,
-) -> Result<Step, ChangeError<E>>
+) -> Result<Option<Applied>, ChangeError<E>>
 where
     B: Iterator<Item = Result<Entry, E>>,
     C: Iterator<Item = Result<Change, E>>,
 {
     let which = order(base, changes, |b| &b.path, Change::path).map_err(ChangeError::Stream)?;
     let before = match which {
-        None => return Ok(Step::Break(None)),
+        None => return Ok(None),
         Some(Ordering::Less) => {
             let kept = base.next().transpose().map_err(ChangeError::Stream)?;
-            return Ok(Step::Break(kept.map(Applied::Kept)));
+            return Ok(kept.map(Applied::Kept));
         }
         Some(Ordering::Equal) => base.next().transpose().map_err(ChangeError::Stream)?,
         Some(Ordering::Greater) => None,
     };
     let Some(change) = changes.next().transpose().map_err(ChangeError::Stream)? else {
-        return Ok(Step::Break(None));
+        return Ok(None);
     };
     let path = change.path().clone();
     if last.as_ref().is_some_and(|last| *last >= path) {
         return Err(ChangeError::Rule { path, rule: "changes must ascend" });
     }
     *last = Some(path.clone());
-    match change {
-        Change::Put(entry) if before.as_ref() == Some(&entry) => {
+    match (change, before) {
+        (Change::Put(entry), Some(before)) if before == entry => {
             Err(ChangeError::Rule { path, rule: "puts what is there" })
         }
-        Change::Put(entry) => Ok(Step::Break(Some(Applied::Put { entry, before }))),
-        Change::Remove(_) if before.is_none() => {
-            Err(ChangeError::Rule { path, rule: "removes what is not there" })
-        }
-        Change::Remove(_) => Ok(Step::Continue(())),
+        (Change::Put(entry), before) => Ok(Some(Applied::Put { entry, before })),
+        (Change::Remove(_), Some(before)) => Ok(Some(Applied::Removed(before))),
+        (Change::Remove(_), None) => Err(ChangeError::Rule { path, rule: "removes what is not there" }),
     }
 }
 

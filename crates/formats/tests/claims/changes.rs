@@ -18,7 +18,8 @@ fn changes(base: &[Entry], new: &[Entry]) -> Vec<Change> {
 }
 
 fn applied(base: &[Entry], list: Vec<Change>) -> Result<Vec<Entry>, ChangeError<()>> {
-    apply(ok(base), list.into_iter().map(Ok)).map(|step| step.map(|a| a.entry().clone())).collect()
+    let steps = apply(ok(base), list.into_iter().map(Ok));
+    steps.filter_map(|step| step.map(|applied| applied.entry().cloned()).transpose()).collect()
 }
 
 #[test]
@@ -27,14 +28,15 @@ fn equal_states_differ_by_nothing() {
 }
 
 #[test]
-fn a_put_knows_what_it_replaces() {
-    let (old, new) = ([file("a", b"1")], [file("a", b"2"), file("b", b"3")]);
+fn a_put_knows_what_it_replaces_and_a_remove_what_it_takes_away() {
+    let (old, new) = ([file("a", b"1"), file("aa", b"4")], [file("a", b"2"), file("b", b"3")]);
     let steps: Vec<Applied> =
         apply(ok(&old), changes(&old, &new).into_iter().map(Ok)).map(Result::unwrap).collect();
     assert_eq!(
         steps,
         [
             Applied::Put { entry: file("a", b"2"), before: Some(file("a", b"1")) },
+            Applied::Removed(file("aa", b"4")),
             Applied::Put { entry: file("b", b"3"), before: None },
         ]
     );

@@ -151,8 +151,9 @@ fn expanded(payload: &[u8]) -> Vec<u8> {
 fn applied(base: &[Entry], changes: &[Change]) -> Vec<Entry> {
     let base = base.iter().cloned().map(Ok::<_, ()>);
     apply(base, changes.iter().cloned().map(Ok))
-        .map(|step| match step.unwrap() {
-            Applied::Kept(entry) | Applied::Put { entry, .. } => entry,
+        .filter_map(|step| match step.unwrap() {
+            Applied::Kept(entry) | Applied::Put { entry, .. } => Some(entry),
+            Applied::Removed(_) => None,
         })
         .collect()
 }

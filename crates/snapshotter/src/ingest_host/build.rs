@@ -22,6 +22,7 @@ use super::crew::Crew;
 use super::fault::Fault;
 use super::hand;
 use super::holdings::{Gathered, Gathering};
+use super::look::Begun;
 use super::receive;
 use super::room::Room;
 use super::shelves::Shelves;
@@ -98,7 +99,7 @@ impl<'a> Basis<'a> {
     }
 
     /// What the changes apply to.
-    fn base(self) -> Option<&'a Snapshot> {
+    pub(crate) fn base(self) -> Option<&'a Snapshot> {
         match self {
             Basis::Changes(snapshot) => Some(snapshot),
             Basis::Nothing | Basis::Contents(_) => None,
@@ -107,13 +108,18 @@ impl<'a> Basis<'a> {
 }
 
 /// Builds the snapshot that the rest of the push describes. While it grows it is brought to the disk, so that the sync that counts, before the
-/// commit, has little left to do.
-pub(crate) fn build(ground: &Ground<'_>, decoder: &mut Decoder, basis: Basis<'_>) -> Result<Work, Fault> {
+/// commit, has little left to do. Who measures meanwhile has seen all of it once this ends well, and is worth nothing if it does not.
+pub(crate) fn build(
+    ground: &Ground<'_>,
+    decoder: &mut Decoder,
+    basis: Basis<'_>,
+    begun: Option<&mut Begun<'_>>,
+) -> Result<Work, Fault> {
     thread::scope(|scope| {
         let syncing = Crew::of_one(scope, |()| Ok(ground.dir.sync_file_system()?))?;
         let room = Room::new(ground.dir, ground.limits.free_bytes)?;
         let room = room.leaving_inodes(ground.free_inodes)?.ringing(&syncing);
-        let built = build_in(&room, ground, decoder, basis);
+        let built = build_in(&room, ground, decoder, basis, begun);
         match (syncing.finish(), built) {
             // What could not be written is not written by a second try.
             (Err(here), Err(fault)) => Err(here.before(fault)),
@@ -127,6 +133,7 @@ fn build_in(
     ground: &Ground<'_>,
     decoder: &mut Decoder,
     basis: Basis<'_>,
+    begun: Option<&mut Begun<'_>>,
 ) -> Result<Work, Fault> {
     let lender = basis.lender().map(|snapshot| Base::open(ground.history, snapshot)).transpose()?;
     let lender = lender.map(|lender| lender.without_lost(ground.log));
@@ -142,7 +149,7 @@ fn build_in(
     }
     let top = ground.dir.make_dir(SNAPSHOT, 0o750)?.make_dir(layout::TREE, 0o750)?;
     let site = hand::Site { top: &top, base: lender.as_ref(), shelves: &shelves, changes: &changes, room };
-    let grown = grow(ground, basis, site).and_then(|grown| {
+    let grown = grow(ground, basis, site, begun).and_then(|grown| {
         let right = grown.sum.root == seal.root && grown.sum.entries == seal.entries;
         if right { Ok(grown) } else { Err(Fault::Push(Code::WrongRoot)) }
     });
@@ -220,7 +227,12 @@ struct Grown {
 
 /// Applies the changes to the base: manifest and tree side by side, entry by entry, as long as the budget lasts: entries that a push need not bring,
 /// and those that shrink well, cost as much as all others.
-fn grow(ground: &Ground<'_>, basis: Basis<'_>, site: hand::Site<'_>) -> Result<Grown, Fault> {
+fn grow(
+    ground: &Ground<'_>,
+    basis: Basis<'_>,
+    site: hand::Site<'_>,
+    mut begun: Option<&mut Begun<'_>>,
+) -> Result<Grown, Fault> {
     let entries: Box<dyn Iterator<Item = Result<Entry, Fault>>> = match (site.base, basis.base()) {
         (Some(base), Some(_)) => Box::new(base.entries()?),
         _ => Box::new(std::iter::empty()),
@@ -228,20 +240,25 @@ fn grow(ground: &Ground<'_>, basis: Basis<'_>, site: hand::Site<'_>) -> Result<G
     let mut manifest = new_manifest(ground.dir)?;
     let count = Cell::new(0u64);
     let changes = site.changes.reader()?.inspect(|_| count.set(count.get() + 1));
-    let (mut long_entry_bytes, mut gathered) = (0, Gathering::new());
+    let (mut made, mut long_entry_bytes, mut gathered) = (0, 0, Gathering::new());
     thread::scope(|scope| {
         let mut tree = Tree::new(scope, site)?;
-        let placed = apply(entries, changes).zip(1..).try_for_each(|(applied, made)| {
+        let placed = apply(entries, changes).try_for_each(|applied| {
             let applied = applied.map_err(|error| match error {
                 ChangeError::Stream(fault) => fault,
                 ChangeError::Rule { .. } => Fault::Push(Code::MalformedPush),
             })?;
+            if let Some(begun) = &mut begun {
+                begun.take(&applied);
+            }
+            let Some(entry) = applied.entry() else { return Ok(()) };
+            made += 1;
             if made > ground.limits.entries {
                 return Err(Fault::Push(Code::OverBudget));
             }
-            manifest.push(applied.entry()).map_err(Fault::new_manifest)?;
-            gathered.take(applied.entry());
-            let long_bytes = applied.entry().long_bytes(manifest.line_bytes());
+            manifest.push(entry).map_err(Fault::new_manifest)?;
+            gathered.take(entry);
+            let long_bytes = entry.long_bytes(manifest.line_bytes());
             long_entry_bytes += long_bytes;
             let cost = Cost { new_bytes: site.shelves.new_bytes(), entries: made, long_entry_bytes };
             if cost.bytes() > ground.left_bytes {

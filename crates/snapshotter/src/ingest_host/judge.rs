@@ -15,7 +15,7 @@ use super::building::Building;
 use super::commit::{Arrival, Committed, commit, confirm};
 use super::fault::{Fault, Here};
 use super::holdings::Gathered;
-use super::look::{Comparison, Looked, look};
+use super::look::{Begun, Comparison, Looked, look};
 use super::outcome::{End, Outcome};
 use super::queue::Sealed;
 use super::room::Room;
@@ -171,14 +171,17 @@ impl Desk<'_> {
         let log = self.log.log();
         let ground =
             Ground { history, dir, limits, free_inodes, left_bytes, log, newest: self.base_of_all() };
-        let mut built = match build(&ground, decoder, basis)? {
+        // What another program kept is not compared.
+        let of_host = basis.base().filter(|_| self.made.is_none());
+        let mut begun = Begun::on(log, of_host, self.wires);
+        let mut built = match build(&ground, decoder, basis, begun.as_mut())? {
             Work::Built(built) => built,
             Work::Unchanged(seal) => return self.confirm(header, &seal, sealed.role()),
         };
         if built.cost.bytes() > left_bytes {
             return Err(Fault::Push(Code::OverBudget));
         }
-        let looked = self.look(building);
+        let looked = self.look(building, begun);
         // Before the snapshot exists: a run that is killed in between finds the push again, and with it what it brings.
         let healed = self.heal(dir);
         let arrival = Arrival { role: sealed.role(), imported: self.made, looked: &looked };
@@ -239,12 +242,12 @@ impl Desk<'_> {
     }
 
     /// What another program kept is as old as it is, and was not pushed by the host.
-    fn look(&self, building: &Building<'_>) -> Looked {
+    fn look(&self, building: &Building<'_>, begun: Option<Begun<'_>>) -> Looked {
         if self.made.is_some() {
             return Looked::default();
         }
         let (history, log) = (self.history, self.log.log());
-        look(&Comparison { history, built: building.dir(), log, wires: self.wires })
+        look(&Comparison { history, built: building.dir(), log, wires: self.wires }, begun)
     }
 
     /// What the history may still grow by; refused at once if that is nothing, or less than is declared.

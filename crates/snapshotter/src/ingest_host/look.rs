@@ -1,5 +1,8 @@
 //! Compares what was built with what the host had, before it is committed: the newest snapshot of its history, whatever base the push named; and,
 //! where many small steps add up, the one of ten pushes ago. What cannot be compared is said, and holds no push up.
+//!
+//! Where the push builds on the newest snapshot, all entries of both pass by while it is built, and are measured there; else, and for all that is
+//! older, both manifests are read again. The meter sees the same in the same order, either way.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -7,10 +10,11 @@ use std::hash::{BuildHasher, RandomState};
 use std::os::unix::fs::FileExt;
 
 use durable::Dir;
+use formats::change::Applied;
 use formats::entry::Entry;
 use formats::records::log::{Alarm, Measured, Tripped};
 use formats::{ContentHash, RelPath};
-use history::{HostHistory, Log, Snapshot, layout, read_manifest};
+use history::{AcceptedPush, HostHistory, Log, Snapshot, layout, read_manifest};
 
 use super::build::{MANIFEST, SNAPSHOT};
 use crate::tripwire::judge::adds_up;
@@ -35,6 +39,27 @@ pub(crate) struct Comparison<'a> {
     pub(crate) wires: &'a Wires,
 }
 
+/// A comparison with the newest snapshot that goes on while the new one is built on it.
+#[derive(Debug)]
+pub(crate) struct Begun<'a> {
+    newest: u64,
+    meter: Meter<'a>,
+}
+
+impl<'a> Begun<'a> {
+    /// None if changes apply to another snapshot, or to none.
+    pub(crate) fn on(log: &Log, base: Option<&Snapshot>, wires: &'a Wires) -> Option<Self> {
+        let newest =
+            log.latest().filter(|newest| base.is_some_and(|base| base.sequence == newest.sequence))?;
+        Some(Self { newest: newest.sequence, meter: meter(wires, newest) })
+    }
+
+    /// The next step of applying the changes. Once they are applied, and the manifests were what they had to be, all is measured.
+    pub(crate) fn take(&mut self, applied: &Applied) {
+        self.meter.take(applied.before(), applied.entry());
+    }
+}
+
 /// What that came to.
 #[derive(Debug, Default)]
 pub(crate) struct Looked {
@@ -52,33 +77,34 @@ type Compared = (Measured, Vec<Finding>);
 /// Why something cannot be compared: nobody needs more than the words.
 type Blind = String;
 
-/// Compares. Memory and reads are bounded, whatever the manifests hold.
-pub(crate) fn look(comparison: &Comparison<'_>) -> Looked {
+/// Compares, or goes on with what was begun. Memory and reads are bounded, whatever the manifests hold.
+pub(crate) fn look(comparison: &Comparison<'_>, begun: Option<Begun<'_>>) -> Looked {
     let mut looked = Looked::default();
-    if let Err(why) = comparison.look(&mut looked) {
+    if let Err(why) = comparison.look(&mut looked, begun) {
         looked.unmeasured = Some(format!("{why}; no tripwire could see it"));
     }
     looked
 }
 
 impl Comparison<'_> {
-    fn look(&self, looked: &mut Looked) -> Result<(), Blind> {
-        let snapshots = self.log.snapshots();
-        let last = |from: usize| snapshots.iter().skip(from).map(|one| one.measured.unwrap_or_default());
-        let past = Past { pushes: last(snapshots.len().saturating_sub(PAST)).collect(), between: 1 };
-        let Some((newest, (measured, findings))) = self.newest(looked, &past)? else { return Ok(()) };
+    fn look(&self, looked: &mut Looked, begun: Option<Begun<'_>>) -> Result<(), Blind> {
+        let pushes: Vec<_> = self.log.accepted_pushes().collect();
+        let last = |from: usize| pushes.iter().skip(from).map(|push| self.measured(push));
+        let past = Past { pushes: last(pushes.len().saturating_sub(PAST)).collect(), between: 1 };
+        let Some((newest, (measured, findings))) = self.newest(looked, &past, begun)? else { return Ok(()) };
         let is_any = measured != Measured { files: measured.files, ..Measured::default() };
         looked.measured = is_any.then_some(measured);
         looked.add(newest, findings);
         if !looked.alarms.is_empty() || self.log.hold().is_some() {
             return Ok(());
         }
-        let from = self.long_ago();
+        let from = self.long_ago(&pushes);
         let steps = last(from.saturating_add(1)).chain([measured]);
-        if let Some(old) = snapshots.get(from).filter(|old| old.sequence < newest.sequence)
+        let old = pushes.get(from).and_then(|push| self.log.snapshots().get(push.place));
+        if let Some(old) = old.filter(|old| old.sequence < newest.sequence)
             && (adds_up(steps, self.wires) || newest.entries > old.entries.saturating_mul(GROWN_TIMES))
         {
-            let between = (snapshots.len() - from) as u64;
+            let between = (pushes.len() - from) as u64;
             let (_, findings) = self.against(old, &Past { between, ..past })?;
             looked.add(old, findings);
         }
@@ -87,10 +113,19 @@ impl Comparison<'_> {
 
     /// Compares with the newest snapshot, or the newest of a few that can be read: else what is in it then would be what the next push is measured
     /// by.
-    fn newest(&self, looked: &mut Looked, past: &Past) -> Result<Option<(&Snapshot, Compared)>, Blind> {
+    fn newest(
+        &self,
+        looked: &mut Looked,
+        past: &Past,
+        mut begun: Option<Begun<'_>>,
+    ) -> Result<Option<(&Snapshot, Compared)>, Blind> {
         let mut why = None;
         for old in self.log.snapshots().iter().rev().take(TRIES) {
-            match self.against(old, past) {
+            let compared = match begun.take_if(|begun| begun.newest == old.sequence) {
+                Some(begun) => self.judged(begun.meter, old, past),
+                None => self.against(old, past),
+            };
+            match compared {
                 Ok(compared) => {
                     looked.unmeasured = why.map(|why| format!("{why}; it was with {} instead", old.name));
                     return Ok(Some((old, compared)));
@@ -102,20 +137,30 @@ impl Comparison<'_> {
     }
 
     /// Ten pushes back, but not beyond what a person has looked at and released.
-    fn long_ago(&self) -> usize {
-        let snapshots = self.log.snapshots();
-        let released = snapshots.partition_point(|one| one.line < self.log.released_line());
-        snapshots.len().saturating_sub(PAST).max(released.saturating_sub(1))
+    fn long_ago(&self, pushes: &[AcceptedPush<'_>]) -> usize {
+        let released = pushes.partition_point(|one| one.line < self.log.released_line());
+        pushes.len().saturating_sub(PAST).max(released.saturating_sub(1))
+    }
+
+    /// What a push of the past came to: nothing, if nothing had changed.
+    fn measured(&self, push: &AcceptedPush<'_>) -> Measured {
+        let became = self.log.snapshots().get(push.place).filter(|snapshot| snapshot.line == push.line);
+        became.and_then(|snapshot| snapshot.measured).unwrap_or_default()
     }
 
     fn against(&self, old: &Snapshot, past: &Past) -> Result<Compared, Blind> {
-        let mut meter = Meter::new(&self.wires.canaries, RandomState::new().hash_one(old.sequence));
+        let mut meter = meter(self.wires, old);
         let entries = self.history.open_manifest(old).map_err(blind(old.name.as_str()))?;
         compare(
             &mut meter,
             entries.map(|entry| entry.map_err(blind(old.name.as_str()))),
             self.new_entries()?,
         )?;
+        self.judged(meter, old, past)
+    }
+
+    /// Goes on where all entries of both were measured.
+    fn judged(&self, mut meter: Meter<'_>, old: &Snapshot, past: &Past) -> Result<Compared, Blind> {
         self.listen(&mut meter, old)?;
         let mut findings = judge(&meter, self.wires, past);
         let is_loss = |one: &Finding| !matches!(one.what, Alarm::Noise | Alarm::Canary);
@@ -174,6 +219,11 @@ impl Looked {
             },
         ));
     }
+}
+
+/// Which files of many are looked at closely nobody knows.
+fn meter<'a>(wires: &'a Wires, old: &Snapshot) -> Meter<'a> {
+    Meter::new(&wires.canaries, RandomState::new().hash_one(old.sequence))
 }
 
 const NEW: &str = "the new one";

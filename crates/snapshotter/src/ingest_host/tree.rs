@@ -48,10 +48,10 @@ impl<'scope> Tree<'scope> {
         Ok(Self { site, hand, crew, batch: Vec::with_capacity(BATCH_FILES), batch_bytes: 0, groups })
     }
 
-    /// Makes the next entry, or hands it out.
+    /// Makes the next entry, or hands it out. Of what is removed there is nothing to make.
     pub(crate) fn place(&mut self, applied: Applied) -> Result<(), Fault> {
         self.crew.check()?;
-        let (Entry { path, body }, origin) = with_origin(applied);
+        let Some((Entry { path, body }, origin)) = with_origin(applied) else { return Ok(()) };
         match body {
             Body::Link(first) => self.another_name(&path, &first),
             Body::Node(Node { kind, meta }) => match kind {
@@ -143,13 +143,14 @@ impl<'scope> Tree<'scope> {
     }
 }
 
-fn with_origin(applied: Applied) -> (Entry, Origin) {
+fn with_origin(applied: Applied) -> Option<(Entry, Origin)> {
     match applied {
-        Applied::Kept(entry) => (entry, Origin::Kept),
+        Applied::Removed(_) => None,
+        Applied::Kept(entry) => Some((entry, Origin::Kept)),
         Applied::Put { entry, before } => {
             let content = content_of(&entry);
             let same = content.is_some() && before.as_ref().and_then(content_of) == content;
-            (entry, if same { Origin::Touched } else { Origin::New })
+            Some((entry, if same { Origin::Touched } else { Origin::New }))
         }
     }
 }

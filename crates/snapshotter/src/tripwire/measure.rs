@@ -36,12 +36,7 @@ pub(crate) struct Pair {
 }
 
 /// Some of the files of one kind of loss, as they are found out.
-#[derive(Debug, Clone)]
-struct Losses {
-    all: Sample<Lost>,
-    /// What went for good besides: nothing brings it back.
-    besides: u64,
-}
+type Losses = Sample<Lost>;
 
 /// What is measured, entry by entry.
 #[derive(Debug)]
@@ -92,22 +87,20 @@ pub(crate) fn compare<E>(
             after = new.next().transpose()?;
         }
     }
-    meter.deleted.besides = meter.loose.lost();
     Ok(())
 }
 
 impl<'a> Meter<'a> {
     /// Nothing is measured yet. Samples are chosen by the seed, which no host may know.
     pub(crate) fn new(canaries: &'a [Pattern], seed: u64) -> Self {
-        let losses = || Losses { all: Sample::new(), besides: 0 };
         Self {
             canaries,
             random: Random::new(seed),
             files: 0,
             measurable: 0,
-            changed: losses(),
-            deleted: losses(),
-            shrunken: losses(),
+            changed: Sample::new(),
+            deleted: Sample::new(),
+            shrunken: Sample::new(),
             pairs: Sample::new(),
             noisy: Vec::new(),
             loose: Loose::default(),
@@ -117,8 +110,8 @@ impl<'a> Meter<'a> {
         }
     }
 
-    /// What was at one path, and what is.
-    fn take(&mut self, before: Option<&Entry>, after: Option<&Entry>) {
+    /// What was at one path, and what is: of all paths, in the order of manifests.
+    pub(crate) fn take(&mut self, before: Option<&Entry>, after: Option<&Entry>) {
         if let Some(before) = before {
             self.canary(before, after);
         }
@@ -132,7 +125,7 @@ impl<'a> Meter<'a> {
             (Some((path, was)), None) => {
                 self.had(path, was);
                 if !self.loose.gone(path.as_bytes()) {
-                    self.deleted.all.offer(&mut self.random, || lost(path, was));
+                    self.deleted.offer(&mut self.random, || lost(path, was));
                 }
             }
             (None, Some((path, _))) => {
@@ -151,9 +144,9 @@ impl<'a> Meter<'a> {
 
     fn changed(&mut self, path: &RelPath, was: File, is: File) {
         let random = &mut self.random;
-        self.changed.all.offer(random, || lost(path, was));
+        self.changed.offer(random, || lost(path, was));
         if was.0 >= SHRUNKEN_BYTES && is.0 < was.0 / SHRUNKEN_PART {
-            self.shrunken.all.offer(random, || lost(path, was));
+            self.shrunken.offer(random, || lost(path, was));
         }
         if was.0.min(is.0) >= noise::LEAST_BYTES {
             self.pairs.offer(random, || Pair { path: path.clone(), was: was.1, sizes: (was.0, is.0) });
@@ -186,7 +179,7 @@ impl<'a> Meter<'a> {
     /// What the samples of lost files had: whoever finds it somewhere in the new manifest says so.
     pub(crate) fn wanted(&self) -> HashSet<ContentHash> {
         let all = [&self.changed, &self.deleted, &self.shrunken];
-        all.into_iter().flat_map(|losses| losses.all.kept()).map(|lost| lost.content).collect()
+        all.into_iter().flat_map(|losses| losses.kept()).map(|lost| lost.content).collect()
     }
 
     /// These are still there: moved, rotated or renamed, but not lost.
@@ -198,26 +191,26 @@ impl<'a> Meter<'a> {
     pub(crate) fn measured(&self) -> Measured {
         Measured {
             files: self.files,
-            changed: self.changed.all.seen(),
-            deleted: self.deleted.all.seen().saturating_add(self.deleted.besides),
-            shrunken: self.shrunken.all.seen(),
+            changed: self.changed.seen(),
+            deleted: self.deleted.seen().saturating_add(self.loose.lost()),
+            shrunken: self.shrunken.seen(),
             noise: self.noise().found,
         }
     }
 
     /// Files with other bytes, whose old ones are gone.
     pub(super) fn changed_files(&self) -> Figure {
-        self.loss(&self.changed)
+        self.loss(&self.changed, 0)
     }
 
     /// Files that are gone, and their bytes with them.
     pub(super) fn deleted_files(&self) -> Figure {
-        self.loss(&self.deleted)
+        self.loss(&self.deleted, self.loose.lost())
     }
 
     /// Files that are much smaller, and their old bytes gone.
     pub(super) fn shrunken_files(&self) -> Figure {
-        self.loss(&self.shrunken)
+        self.loss(&self.shrunken, 0)
     }
 
     /// Files that became noise, of those where that could be told.
@@ -237,10 +230,11 @@ impl<'a> Meter<'a> {
         Figure { found, of: found, paths }
     }
 
-    fn loss(&self, losses: &Losses) -> Figure {
+    /// Of these, and of so many that went for good besides: nothing brings them back.
+    fn loss(&self, losses: &Losses, besides: u64) -> Figure {
         let gone: Vec<&Lost> =
-            losses.all.kept().iter().filter(|lost| !self.survived.contains(&lost.content)).collect();
-        let found = losses.all.of_all(gone.len()).saturating_add(losses.besides);
+            losses.kept().iter().filter(|lost| !self.survived.contains(&lost.content)).collect();
+        let found = losses.of_all(gone.len()).saturating_add(besides);
         let mut paths: Vec<RelPath> =
             gone.iter().take(Tripped::PATHS_MAX).map(|lost| lost.path.clone()).collect();
         paths.sort_unstable();

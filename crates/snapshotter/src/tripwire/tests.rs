@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 
+use formats::change::{Applied, apply, diff};
 use formats::entry::{Body, Entry, Kind, Meta, Mtime, Node};
 use formats::records::log::{Alarm, Measured};
 use formats::{ContentHash, RelPath};
@@ -268,6 +269,45 @@ fn small_steps_add_up() {
         noise: u64::MAX,
     };
     assert!(adds_up(std::iter::repeat_n(most, 3), &wires()));
+}
+
+/// As an ingest does, while it applies the changes of a push; of these steps.
+fn meanwhile<'a>(wires: &'a Wires, old: &Tree, new: &Tree, seen: impl Fn(&Applied) -> bool) -> Meter<'a> {
+    let ok = |entry| Ok::<_, Infallible>(entry);
+    let changes = diff(entries(old).into_iter().map(ok), entries(new).into_iter().map(ok));
+    let mut meter = Meter::new(&wires.canaries, 7);
+    let steps = apply(entries(old).into_iter().map(ok), changes).map(Result::unwrap);
+    steps.filter(seen).for_each(|step| meter.take(step.before(), step.entry()));
+    meter
+}
+
+#[test]
+fn what_is_measured_while_changes_are_applied_is_what_two_manifests_tell() {
+    let wires = TypedTripwires::of_canaries(&["/home/**/*7.txt"]).meant(&TypedTripwires::default());
+    let object = |n: u64| format!("srv/objects/{:02x}/{:038x}", n % 256, n);
+    let mut old = tree(3_000);
+    old.extend((0..900).map(|n| (object(n), (n, 300))));
+    let locked = |name: &str, (content, size): (u64, u64)| {
+        (content % 3 > 0).then(|| (format!("{name}.locked"), (content + 1_000_000, size)))
+    };
+    let emptied = |name: &str, (content, _): (u64, u64)| Some((name.to_owned(), (content + 9, 5)));
+    let mut mixed = with(&with(&with(&old, 3_800, locked), 1_500, emptied), 700, rewritten);
+    mixed.insert("srv/objects/pack/pack-1.pack".into(), (5_000, 90_000));
+    for (what, new) in [("mixed", mixed), ("all gone", Tree::new()), ("nothing", old.clone())] {
+        // Above 512 the samples are a matter of chance, and it is the same chance.
+        let of = |meter: &Meter<'_>| {
+            let samples = format!("{:?}", meter.pairs());
+            (meter.measured(), judge(meter, &wires, &Past::default()), meter.wanted(), samples)
+        };
+        let mut whole = Meter::new(&wires.canaries, 7);
+        let ok = |entry| Ok::<_, Infallible>(entry);
+        compare(&mut whole, entries(&old).into_iter().map(ok), entries(&new).into_iter().map(ok)).unwrap();
+        assert_eq!(of(&meanwhile(&wires, &old, &new, |_| true)), of(&whole), "{what}");
+        if new != old {
+            let without = meanwhile(&wires, &old, &new, |step| !matches!(step, Applied::Removed(_)));
+            assert_ne!(of(&without), of(&whole), "the control, {what}");
+        }
+    }
 }
 
 /// Whatever a host sends and whatever its log says: figures stay figures, and samples stay small.

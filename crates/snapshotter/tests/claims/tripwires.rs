@@ -1,6 +1,7 @@
 //! What an attack does to a host raises an alarm and a hold, is accepted all the same, and takes nothing of the past along.
 
 mod redacted;
+mod same;
 mod work;
 
 use std::fs;

@@ -3,7 +3,7 @@
 
 use super::ground::{Ground, Work};
 use super::point::{Point, spread};
-use super::{Least, is_long, is_possible_or_skipped};
+use super::{Least, is_long, is_possible_or_skipped, views};
 use crate::rig;
 
 const ERRORS: [&str; 4] = ["ENOSPC", "EIO", "EDQUOT", "EMFILE"];
@@ -55,11 +55,12 @@ const UNFAILING: &[&str] = &[
 const SYNCS: [&str; 3] = ["fsync", "fdatasync", "syncfs"];
 
 /// What is no promise, and whose failure is a warning and no end: without the list a host sends again what is there; that something was restored, the
-/// restored files do not depend on; what is not signed the next run signs.
-const UNPROMISED: [&str; 3] = [
+/// restored files do not depend on; what is not signed the next run signs; nothing depends on names that people know.
+const UNPROMISED: [&str; 4] = [
     "warning: listing the contents of the base of",
     "warning: that this was restored is not noted in the log of",
     ": its log is not signed: ",
+    views::WARNING,
 ];
 
 #[derive(Debug, Default)]
@@ -115,7 +116,7 @@ fn disturbed(test: &str, work: Work) {
         inject(&ground, work, &point, error, &mut counts);
     }
     println!("INJECTIONS: {} {}", format!("{work:?}").to_lowercase(), counts.injected);
-    println!("  {work:?}: {counts:?}");
+    println!("  {work:?}: {counts:?}, views were not current {} times", ground.stale.get());
     let least = LEAST.now();
     assert!(counts.injected >= least, "only {} of {least}", counts.injected);
     assert!(counts.told < counts.injected, "no error mattered");

@@ -1,5 +1,6 @@
 //! A server that can be put back to one moment again and again, and the work that is done from there: what it must come to, whatever disturbs it.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ use super::point::{Point, Watch};
 use super::rot::Rot;
 use super::sample::Sample;
 use super::server::Server;
+use super::views;
 use super::whole::assert_restored;
 use crate::rig;
 
@@ -78,6 +80,9 @@ pub(super) struct Ground {
     /// Names of the snapshots that a prune leaves.
     kept: BTreeSet<String>,
     pub(super) out: PathBuf,
+    /// Whether the work has said that views are not current, and how often they really were not after it.
+    is_warned: Cell<bool>,
+    pub(super) stale: Cell<usize>,
 }
 
 impl Ground {
@@ -112,7 +117,7 @@ impl Ground {
         reset(&server, Work::Receive);
         let rot = Rot::new(&server.scratch.history(&server.host.name), &found);
         keep(&server, Work::Repair);
-        Ground { server, next, known, rot, kept, out }
+        Ground { server, next, known, rot, kept, out, is_warned: Cell::new(false), stale: Cell::new(0) }
     }
 
     /// As it was before this work, in the plain folder.
@@ -147,9 +152,11 @@ impl Ground {
     /// Does this work, changed by `how`.
     pub(super) fn run(&self, work: Work, how: impl FnOnce(&Command) -> Command) -> Ran {
         let mut command = how(&self.command(work));
+        self.is_warned.set(false);
         if work != Work::Receive {
             let outcome = Outcome::of(&mut command).unwrap();
             let said = outcome.said();
+            self.is_warned.set(said.contains(views::WARNING));
             if work != Work::Repair {
                 return Ran { told: outcome.code == 0, said };
             }
@@ -217,6 +224,20 @@ impl Ground {
             Work::Restore => assert_restored(&self.out.join("first"), &self.newest(&found), ran.told),
             _ => {}
         }
+        self.assert_views(work, ran, &found);
+    }
+
+    /// They lead to what is there, but for those of a prune that did not come to its end; and are current if success was told, and nothing of them.
+    fn assert_views(&self, work: Work, ran: &Ran, found: &Found) {
+        let (stale, dangling) = (self.server.views().stale(found), self.server.views().dangling(found));
+        let is_said = self.is_warned.get();
+        assert!(
+            work == Work::Prune && (!ran.told || is_said) || dangling.is_empty(),
+            "{dangling:?}: {}",
+            ran.said
+        );
+        assert!(!ran.told || is_said || stale.is_empty(), "{stale:?} after it said: {}", ran.said);
+        self.stale.set(self.stale.get() + usize::from(!stale.is_empty()));
     }
 
     /// Whether there is something for the next run to do that is not there before this work.
@@ -255,6 +276,11 @@ impl Ground {
         let all = Ran { told: true, said: String::new() };
         let (found, breaches) = self.look(Moment::Quiet, work, &all);
         assert!(breaches.is_empty(), "after the next run: {}", told(&breaches));
+        if self.is_warned.get() {
+            // Whoever warns has ended: an ingest makes them, also one that has no push to judge.
+            self.again(&["ingest"]);
+        }
+        assert_eq!(self.server.views().stale(&found), [""; 0], "after the next run");
         found
     }
 
@@ -338,11 +364,11 @@ fn store(server: &Server, work: Work) -> PathBuf {
 fn keep(server: &Server, work: Work) {
     let store = store(server, work);
     fs::create_dir(&store).unwrap();
-    shell(&server.scratch.folder, "cp -a jails history signing \"$1\"", &[&store]);
+    shell(&server.scratch.folder, "cp -a jails history signing views \"$1\"", &[&store]);
 }
 
 fn reset(server: &Server, work: Work) {
-    let line = "rm -rf jails/* history/* signing/* out/* && cp -a \"$1\"/. .";
+    let line = "rm -rf jails/* history/* signing/* views/* out/* && cp -a \"$1\"/. .";
     shell(&server.scratch.folder, line, &[&store(server, work)]);
 }
 

@@ -88,6 +88,7 @@ fn kill_at(server: &mut Server, verb: &str, point: &Point) -> (Option<usize>, bo
     // The log and what it names are right at this very moment.
     let found = rig::sound(&server.scratch, &server.host, Moment::Any);
     assert_eq!(found.count("reject"), 0, "a kill is not the push's fault: {:?}", found.events);
+    assert_eq!(server.views().dangling(&found), [""; 0]);
     let done = found.snapshots.len() == count;
     assert!(done || found.snapshots.len() == count - 1, "{:?}", found.events);
     let waits = server.sealed();

@@ -23,6 +23,8 @@ mod rot;
 mod sample;
 /// A server with one host, and what must be true on it.
 mod server;
+/// Names people know, which lead to what is there.
+mod views;
 /// What a restore has brought back.
 mod whole;
 /// A prune, a repair and a restore, killed.

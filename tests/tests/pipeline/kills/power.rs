@@ -83,6 +83,7 @@ fn a_power_cut_anywhere_loses_nothing_acknowledged_and_the_next_run_finishes() {
     let each: Vec<String> = all.iter().map(|(name, counts)| format!("{name} {}", counts.cuts)).collect();
     let sum: usize = all.values().map(|counts| counts.cuts).sum();
     println!("POWER CUTS: {sum} ({})", each.join(", "));
+    println!("  views were not current {} times", ground.stale.get());
     assert!(sum >= LEAST.now(), "only {sum} cuts");
     for (name, counts) in &all {
         println!("  {name}: {counts:?}");

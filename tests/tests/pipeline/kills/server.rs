@@ -14,6 +14,7 @@ use pipeline_tests::{Host, Options, Outcome, Scratch, process};
 
 use super::point::Strace;
 use super::sample::{Sample, is_whole};
+use super::views::{self, Views};
 use crate::rig;
 
 /// The history grows by a snapshot a point, and every look at it reads all: then a new server takes over.
@@ -39,6 +40,7 @@ impl Server {
 
     pub(super) fn with(options: &Options) -> Server {
         let mut scratch = rig::scratch(options);
+        views::keep(&scratch);
         let source = scratch.folder.join("source");
         let host = scratch.add_host("web01", std::slice::from_ref(&source)).unwrap();
         let strace = Strace::new(&scratch.folder);
@@ -85,8 +87,14 @@ impl Server {
         assert_eq!((base.root, base.partial, base.queued), (Some(sample.root()), None, Vec::new()));
         assert_eq!(base.verdicts.last(), Some(&(sample.push, 1, 0)));
         assert_eq!(answers, []);
+        assert_eq!(self.views().stale(&found), [""; 0]);
         self.accepted = Some(sample);
         found
+    }
+
+    /// The names people know of its snapshots.
+    pub(super) fn views(&self) -> Views {
+        Views::of(&self.scratch, &self.host)
     }
 
     /// Samples accepted so far.

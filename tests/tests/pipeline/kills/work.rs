@@ -42,6 +42,8 @@ fn killed(test: &str, work: Work, least: Least) {
         let _telling = Telling(&point);
         kill_at(&ground, work, &point, &mut tally);
     }
+    println!("  views were not current {} times", ground.stale.get());
+    assert!(work != Work::Prune || ground.stale.get() > 0, "no kill came between a removal and its views");
     tally.tell(&format!("{work:?}").to_lowercase(), least);
 }
 

@@ -14,7 +14,7 @@ const IMAGE_BYTES: u64 = 320 << 20;
 /// For the last process to leave a file system.
 const LEAVE_MAX: Duration = Duration::from_secs(20);
 /// Of a server, what lies on the disk.
-const PARTS: [&str; 3] = ["jails", "history", "signing"];
+const PARTS: [&str; 4] = ["jails", "history", "signing", "views"];
 
 pub(super) const KINDS: [Kind; 3] = [Kind::Ext4, Kind::Xfs, Kind::Btrfs];
 

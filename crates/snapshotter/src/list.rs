@@ -2,7 +2,7 @@
 
 use cli::{Exit, Failed, Run};
 use formats::HostId;
-use history::{History, Snapshot};
+use history::{History, Log, Snapshot};
 
 use crate::host::record::HostRecord;
 use crate::retain::{Rule, retain_log};
@@ -39,16 +39,14 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, only: Option<&HostId>) -> 
             };
             let held = log.hold_on(name);
             let hold = held.map(|reason| format!(", on hold: {reason}")).unwrap_or_default();
-            let same = log.unchanged_at(snapshot).map(|push| push.accepted.as_str());
-            let until = same.map(|time| format!(", unchanged at {time}")).unwrap_or_default();
+            let until = unchanged(&log, snapshot);
             run.line(&format!(
                 "{host}/{name}  {entries} entries, {new_bytes} new bytes, {left_out} left out, kept by {word}{until}{hold}"
             ));
-            let mut facts = facts(&host, snapshot);
+            let mut facts = facts(&host, &log, snapshot);
             if let Some(facts) = facts.as_object_mut() {
                 facts.insert("kept_by".to_owned(), rule.map(Rule::word).into());
                 facts.insert("hold".to_owned(), held.into());
-                facts.insert("unchanged_at".to_owned(), same.into());
             }
             listed.push(facts);
         }
@@ -71,8 +69,13 @@ pub(crate) fn hosts(history: &History, only: Option<&HostId>) -> Result<Vec<Host
     }
 }
 
+/// Until when it is known that nothing had changed since, in words for people.
+pub(crate) fn unchanged(log: &Log, snapshot: &Snapshot) -> String {
+    log.unchanged_at(snapshot).map(|push| format!(", unchanged at {}", push.accepted)).unwrap_or_default()
+}
+
 /// A snapshot as the report shows it.
-pub(crate) fn facts(host: &HostId, snapshot: &Snapshot) -> serde_json::Value {
+pub(crate) fn facts(host: &HostId, log: &Log, snapshot: &Snapshot) -> serde_json::Value {
     serde_json::json!({
         "host": host.as_str(),
         "name": snapshot.name.as_str(),
@@ -89,5 +92,6 @@ pub(crate) fn facts(host: &HostId, snapshot: &Snapshot) -> serde_json::Value {
         "counter": snapshot.counter,
         "started": snapshot.started,
         "zone": snapshot.zone,
+        "unchanged_at": log.unchanged_at(snapshot).map(|push| &push.accepted),
     })
 }

@@ -30,7 +30,7 @@ pub(crate) fn run(
     let place = open(settings)?.host(host).map_err(at())?;
     let log = place.log().map_err(at())?;
     let snapshot = when.find(&log)?;
-    let facts = facts(host, snapshot);
+    let facts = facts(host, &log, snapshot);
     for (key, value) in facts.as_object().into_iter().flatten() {
         match value {
             serde_json::Value::Null => run.line(&format!("{key:<13} none")),

@@ -24,6 +24,7 @@ use facts::{Found, Looking};
 use ice::Published;
 pub(crate) use ice::time;
 use tell::Told;
+pub(crate) use verdict::stamp;
 
 /// Most hosts that are looked at side by side.
 const WORKERS_MAX: usize = 8;

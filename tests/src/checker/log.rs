@@ -1,6 +1,6 @@
 //! The snapshot log, read on its own. Written from `docs/formats/snapshot-log.md`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::Path;
 
@@ -36,6 +36,10 @@ pub(super) struct Log {
     pub(super) made: u64,
     /// Contents that were redacted, in hexadecimal digits, and the sequence of the newest snapshot that they are gone from.
     pub(super) redacted: HashMap<String, u64>,
+    /// Pushes that have their verdict.
+    judged: HashSet<String>,
+    /// The host is told no base, from a `reset` to the next `ingest`.
+    is_reset: bool,
     /// The newest that was verified.
     verified: Option<String>,
     /// What is on hold: a snapshot, or all of them.
@@ -95,7 +99,13 @@ fn event(line: &[u8], number: u64, previous: &str, log: &mut Log) -> Result<Valu
     let event = record.get("event").cloned().ok_or_else(|| chained("no event"))?;
     let of_event = |name: &str| event.get(name).and_then(Value::as_str).map(str::to_owned);
     let held = of_event("snapshot");
-    match of_event("kind").as_deref() {
+    let kind = of_event("kind");
+    if matches!(kind.as_deref(), Some("ingest" | "unchanged" | "reject"))
+        && of_event("push").is_some_and(|push| !log.judged.insert(push))
+    {
+        return Err(chained("a second verdict on one push"));
+    }
+    match kind.as_deref() {
         Some("ingest") => take_in(ingest(&event), log).map_err(|found| (Chained, found))?,
         Some("unchanged") => {
             if !text("format").starts_with("firn.log/2.") {
@@ -103,6 +113,7 @@ fn event(line: &[u8], number: u64, previous: &str, log: &mut Log) -> Result<Valu
             }
             unchanged(&event, log)?;
         }
+        Some("reset") => log.is_reset = true,
         Some("hold") => log.holds.push(held),
         Some("release") => log.holds.retain(|hold| *hold != held),
         Some("verify") => log.verified = of_event("newest"),
@@ -132,12 +143,16 @@ fn take_in(ingest: Option<Ingest>, log: &mut Log) -> Result<(), String> {
         return Err(format!("name {}", ingest.name));
     }
     log.made += 1;
+    log.is_reset = false;
     log.ingests.push(ingest);
     Ok(())
 }
 
-/// A push that became no snapshot is the same as the newest.
+/// A push that became no snapshot is the same as the newest, which is the base that the host was told.
 fn unchanged(event: &Value, log: &Log) -> Result<(), (Invariant, String)> {
+    if log.is_reset {
+        return Err((Chained, "unchanged, and there is no base".to_owned()));
+    }
     let newest = log.ingests.last().ok_or((Chained, "unchanged, and there is no snapshot".to_owned()))?;
     let is_newest = event.get("root").and_then(Value::as_str) == Some(&newest.root)
         && event.get("sequence").and_then(Value::as_u64) == Some(newest.sequence);

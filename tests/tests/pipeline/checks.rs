@@ -55,7 +55,7 @@ pub(crate) fn line_of(version: &str, number: u64, previous: &str, event: &str) -
 
 fn ingest(sequence: u64, name: &str, root: &[u8; 32], count: usize) -> String {
     format!(
-        "{{\"kind\":\"ingest\",\"sequence\":{sequence},\"name\":\"{name}\",\"root\":\"{}\",\"entries\":{count},\"push\":\"00\"}}",
+        "{{\"kind\":\"ingest\",\"sequence\":{sequence},\"name\":\"{name}\",\"root\":\"{}\",\"entries\":{count},\"push\":\"{sequence:02}\"}}",
         hex(root)
     )
 }

@@ -115,6 +115,7 @@ fn a_group_reads_the_history_of_its_host_the_old_and_the_new_and_no_others() {
     assert_eq!(Outcome::of(&mut world.scratch.snapshotter(&["verify"])).unwrap().code, 0);
     // Taken away, it is closed at once.
     world.add(&world.web01, &["--readers", ""]).expect_code(&[0]).unwrap();
+    rig::file(&world.web01.roots[0].join("secret"), b"changed again");
     world.push();
     for file in files.iter().chain(&world.files(&world.web01)) {
         assert!(!world.may(&reader, "cat", file), "{} after", file.display());

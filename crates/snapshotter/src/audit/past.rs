@@ -65,6 +65,8 @@ pub(super) struct Past {
     /// When the first and the newest were accepted, seconds since 1970.
     pub(super) first: i64,
     pub(super) newest: i64,
+    /// When a push last found that nothing had changed since the newest snapshot, likewise; 0 if none did.
+    pub(super) unchanged: i64,
     /// Snapshots of the log that do not lie there any more; a few by name.
     pub(super) missing: u64,
     pub(super) missing_names: Vec<String>,
@@ -206,6 +208,7 @@ fn tell(past: &mut Past, place: &HostHistory, log: &mut Log, now: i64) -> histor
     past.first = snapshots.first().map_or(0, time);
     let newest = log.newest_push();
     past.newest = newest.map_or(0, |push| push.time);
+    past.unchanged = log.latest().and_then(|newest| log.unchanged_at(newest)).map_or(0, |push| push.time);
     past.zone = newest.map_or_else(String::new, |push| push.zone.to_owned());
     let pushes: Vec<_> = log.accepted_pushes().collect();
     let newest = pushes.get(pushes.len().saturating_sub(PUSHES_MAX)..).unwrap_or_default();

@@ -1,9 +1,11 @@
 //! R3: backups are versioned: more than one snapshot, a log that is whole, and older files that are what they were after later pushes changed them.
 
+use chrono::DateTime;
 use formats::records::audit::{Finding, Requirement, Verdict};
 
 use super::facts::Hosts;
 use super::past::{self, Past};
+use crate::status::stamp;
 
 /// A host that is younger may have one snapshot only.
 const YOUNG_DAYS: i64 = 2;
@@ -41,6 +43,12 @@ fn one(finding: &mut Finding, past: &Past, now: i64) {
     match past.snapshots {
         _ if past.error.is_some() || !past.spoiled.is_empty() => {}
         0 => finding.add(Verdict::Unknown, format!("{host} has pushed nothing yet")),
+        // It has no older state, and what it pushed since is in the log.
+        1 if past.unchanged > 0 => {
+            let [since, still] = [past.first, past.unchanged].map(text);
+            let what = format!("one snapshot, as nothing has changed since {since}, by its push of {still}");
+            finding.add(Verdict::Pass, format!("{host}: {what}"));
+        }
         1 if days < YOUNG_DAYS => {
             finding.add(Verdict::Unknown, format!("{host} has one snapshot, its first"))
         }
@@ -53,6 +61,10 @@ fn one(finding: &mut Finding, past: &Past, now: i64) {
             );
         }
     }
+}
+
+fn text(seconds: i64) -> String {
+    stamp(DateTime::from_timestamp(seconds, 0).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -77,6 +89,24 @@ mod tests {
         assert_eq!(verdict(|past| past.snapshots = 0), Verdict::Unknown);
         assert_eq!(verdict(|past| past.snapshots = 1), Verdict::Fail);
         assert_eq!(verdict(|past| (past.snapshots, past.first) = (1, NOW - 3600)), Verdict::Unknown);
+    }
+
+    #[test]
+    fn a_host_on_which_nothing_changed_since_its_first_push_is_versioned_and_told_since_when() {
+        let mut past =
+            Past { host: "web01".to_owned(), snapshots: 1, first: NOW - 5 * 86_400, ..Past::default() };
+        let judged = |past: &Past| {
+            let mut finding = Finding::new(Requirement::R3);
+            one(&mut finding, past, NOW);
+            (finding.verdict, finding.evidence.iter().map(|one| one.text.clone()).collect::<String>())
+        };
+        assert_eq!(judged(&past).0, Verdict::Fail, "the control: it pushed once, and never again");
+        past.unchanged = NOW - 3600;
+        let (verdict, text) = judged(&past);
+        assert_eq!(verdict, Verdict::Pass, "{text}");
+        assert!(text.contains("2027-01-10T08:00:00Z") && text.contains("2027-01-15T07:00:00Z"), "{text}");
+        past.spoiled.push("a".to_owned());
+        assert_eq!(judged(&past).0, Verdict::Fail);
     }
 
     #[test]

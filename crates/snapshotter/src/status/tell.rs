@@ -110,10 +110,13 @@ impl Told {
             (false, _) => "LATE",
         };
         let mut parts: Vec<String> = self.verdict.late.iter().map(Late::to_string).collect();
-        match log.as_ref().and_then(Log::latest) {
-            Some(newest) => parts.push(format!("newest {}, {} entries", newest.accepted, newest.entries)),
-            None => parts.push("no snapshot yet".to_owned()),
-        }
+        parts.push(match log.as_ref().and_then(|log| Some((log, log.latest()?))) {
+            Some((log, newest)) => {
+                let unchanged = crate::list::unchanged(log, newest);
+                format!("newest {}, {} entries{unchanged}", newest.accepted, newest.entries)
+            }
+            None => "no snapshot yet".to_owned(),
+        });
         parts.extend(logical_bytes.map(|bytes| format!("{} of files", size(bytes))));
         parts.extend(
             log.as_ref()
@@ -148,7 +151,6 @@ impl Told {
         let Subject { host, facts, record, log, queued, newest: read, manners, .. } = &self.subject;
         let logical_bytes = read.map(|read| read.logical_bytes);
         let log = log.as_ref();
-        let newest = log.and_then(Log::latest);
         let alarms = log.into_iter().flat_map(Log::alarms).map(
             |raised| json!({ "what": raised.what, "push": raised.push.to_string(), "time": raised.time }),
         );
@@ -168,7 +170,7 @@ impl Told {
             "unknown": self.verdict.unknown,
             "last_push": self.last_push(),
             "clock_seconds": self.verdict.clock_seconds,
-            "newest": newest.map(|newest| crate::list::facts(host, newest)),
+            "newest": log.and_then(|log| Some(crate::list::facts(host, log, log.latest()?))),
             "snapshots": log.map_or(0, |log| log.snapshots().len()),
             "new_bytes": log.map_or(0, Log::content_bytes),
             "logical_bytes": logical_bytes,

@@ -1,10 +1,10 @@
 //! Twelve ways to break a server, one for each requirement, each mended again.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 use std::process::Command;
 
-use pipeline_tests::Outcome;
+use pipeline_tests::{Host, Outcome};
 
 use super::world::{World, set_mode};
 
@@ -141,10 +141,25 @@ fn acl(words: &[&str], path: &Path) {
     Outcome::of(Command::new("setfacl").args(words).arg(path)).unwrap().expect_code(&[0]).unwrap();
 }
 
-/// A push in which nothing changed: the newest ice holds the same, and is not of the newest snapshot any more.
+/// A change that is in no ice. Changed back, each host is what the ice holds, in a snapshot of its own.
 fn old_ice(world: &mut World) -> Mend {
+    let change = |host: &Host| {
+        let path = host.roots[0].join("changes");
+        let before = (fs::read(&path).unwrap(), fs::metadata(&path).unwrap().modified().unwrap());
+        fs::write(&path, b"as it is after the ice").unwrap();
+        (path, before)
+    };
+    let changed: Vec<_> = world.hosts.iter().map(change).collect();
     world.push_all();
-    aged(world)
+    let mend = aged(world);
+    Box::new(move |world| {
+        mend(world);
+        for (path, (bytes, time)) in changed {
+            fs::write(&path, bytes).unwrap();
+            File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+        }
+        world.push_all();
+    })
 }
 
 pub(super) fn aged(world: &World) -> Mend {

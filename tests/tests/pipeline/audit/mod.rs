@@ -50,7 +50,8 @@ fn the_audit_fails_exactly_the_requirement_that_is_broken() {
     check_ice_that_stays(&mut world);
 }
 
-/// What fails with other settings holds where ice of the same content stays, with its lock renewed.
+/// What fails with other settings holds where ice of the same content stays, with its lock renewed. The newest snapshot is another one than that of the
+/// ice, with the same root: see the fixture of R5.
 fn check_ice_that_stays(world: &mut World) {
     world.edit("ice.toml", |text| format!("unchanged = \"extend\"\n{text}"));
     let _mend = fixtures::aged(world);

@@ -18,7 +18,7 @@ use crate::rig;
 
 const SECOND: &str = "20260103T030405Z-0000000002";
 /// Its push, in the log that `honest` writes.
-const PUSH: &str = "00";
+const PUSH: &str = "01";
 
 /// Two snapshots and a hold, a jail beside them, and what is known of both.
 struct Ground {
@@ -67,6 +67,15 @@ fn verified(name: &str) -> String {
     format!("{{\"kind\":\"verify\",\"newest\":\"{name}\"}}")
 }
 
+fn unchanged(push: &str) -> String {
+    let root = hex(&root_of(&entries()));
+    format!("{{\"kind\":\"unchanged\",\"sequence\":2,\"root\":\"{root}\",\"push\":\"{push}\"}}")
+}
+
+fn reject(push: &str) -> String {
+    format!("{{\"kind\":\"reject\",\"push\":\"{push}\",\"code\":21}}")
+}
+
 fn write_log(folder: &Path, events: &[String]) {
     let (mut text, mut previous) = (String::new(), first());
     for (number, event) in (1..).zip(events) {
@@ -81,6 +90,15 @@ fn write_log(folder: &Path, events: &[String]) {
 fn remove(folder: &Path, name: &str) {
     fs::remove_dir_all(folder.join(name)).unwrap();
     fs::remove_file(folder.join(format!("manifests/{name}.manifest"))).unwrap();
+}
+
+const RESET: &str = "{\"kind\":\"reset\",\"reason\":\"lost\"}";
+
+impl Ground {
+    /// Lines after those that are known.
+    fn more(&self, events: &[String]) {
+        write_log(&self.folder, &[&[first_event(), second_event(), hold("why")], events].concat());
+    }
 }
 
 type Damage = fn(&mut Ground);
@@ -135,6 +153,16 @@ const DAMAGES: &[(Invariant, &str, Damage)] = &[
     }),
     (Invariant::Chained, "another past, with a chain of its own", |g| {
         write_log(&g.folder, &[first_event(), second_event(), hold("another")]);
+    }),
+    (Invariant::Chained, "nothing has changed, of which the host is told no base", |g| {
+        g.more(&[RESET.to_owned(), unchanged("03")]);
+    }),
+    (Invariant::Chained, "a second verdict: rejected what was accepted", |g| g.more(&[reject("02")])),
+    (Invariant::Chained, "a second verdict: accepted what was rejected", |g| {
+        g.more(&[reject("03"), unchanged("03")]);
+    }),
+    (Invariant::Chained, "a second verdict: accepted twice", |g| {
+        g.more(&[unchanged("03"), unchanged("03")]);
     }),
     (Invariant::Chained, "a bit of the last line", |g| {
         let mut bytes = fs::read(g.folder.join("log")).unwrap();
@@ -209,6 +237,16 @@ fn each_invariant_broken_by_hand_is_told_and_no_other() {
     }
     assert_eq!(seen, BTreeSet::from(Invariant::ALL), "each has its negative");
     println!("INVARIANTS: {} broken in {} ways", seen.len(), DAMAGES.len());
+}
+
+/// The controls of what is damage among lines without a change.
+#[test]
+fn lines_without_a_change_that_are_as_documented_are_no_damage() {
+    let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let ground = ground(scratch.path());
+    let null = "{\"kind\":\"reject\",\"push\":null,\"code\":27}".to_owned();
+    ground.more(&[unchanged("03"), unchanged("04"), reject("05"), null.clone(), null, RESET.to_owned()]);
+    assert_eq!(told(&ground), (0, BTreeSet::new()));
 }
 
 #[test]

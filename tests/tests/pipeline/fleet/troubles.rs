@@ -45,6 +45,7 @@ pub(super) fn a_host_that_is_cut_off_is_named_late(world: &World) {
     }
     world.fleet.heal(host).unwrap();
     let before = world.count(host);
+    world.said(host, "mkdir -p /data && date >/data/after-the-cut");
     let pushed = step.ended(world.push(host), 0);
     step.is(&format!("snapshots after\n{}\n", pushed.stdout), world.count(host), before + 1);
     step.is("status after", status(world, "").0, 0);

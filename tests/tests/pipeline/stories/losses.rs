@@ -28,6 +28,7 @@ fn a_client_that_lost_its_state_reads_everything_sends_what_is_lacking_and_raise
     // Nobody can tell a loss from a second machine: a person is asked to look, and nothing expires until then.
     assert_eq!(alarms(&found), ["second-installation"]);
     assert_eq!(found.count("hold"), 1);
+    world.change("since");
     let next = expect(world.push_and_ingest(), ACCEPTED);
     assert!(next.count("sent_bytes") < 100_000, "{}", next.said());
     assert_eq!(alarms(&world.newest_is_now(3)), ["second-installation"]);
@@ -83,6 +84,7 @@ fn a_server_that_lost_its_history_asks_for_everything_again() {
     assert!(whole.count("sent_bytes") > 250_000, "{}", whole.said());
     let found = world.newest_is_now(1);
     assert_eq!(found.count("reset"), 1);
+    world.change("since");
     expect(world.push_and_ingest(), ACCEPTED);
     world.newest_is_now(2);
 }
@@ -101,6 +103,7 @@ fn a_push_on_a_history_that_was_lost_meanwhile_is_rejected_and_the_next_is_whole
     assert_eq!(whole.code, 24, "{}", whole.said());
     assert!(whole.count("sent_bytes") > 250_000, "{}", whole.said());
     world.newest_is_now(1);
+    world.change("since");
     expect(world.push_and_ingest(), ACCEPTED);
     world.newest_is_now(2);
 }

@@ -26,6 +26,7 @@ fn pushes_that_wait_while_others_wait_become_one_snapshot_each_in_order() {
         world.is(snapshot, state);
     }
     // The next one builds on what was accepted: it costs what changed, not everything.
+    world.change("a little");
     let next = world.push_and_ingest();
     assert_eq!(next.code, ACCEPTED, "{}", next.said());
     assert!(next.count("sent_bytes") < 100_000, "{}", next.said());
@@ -61,6 +62,7 @@ fn a_full_queue_is_told_and_nothing_that_waits_is_lost() {
     assert!(refused.stderr.contains("queue") || refused.stderr.contains("busy"), "{}", refused.said());
     assert_eq!(world.host.queued().unwrap().len(), 2);
     world.ingest(ACCEPTED);
+    world.change("since");
     expect(world.push_and_ingest(), ACCEPTED);
     world.newest_is_now(3);
 }
@@ -85,6 +87,7 @@ fn a_rejected_push_is_told_to_the_next_which_is_accepted() {
     assert!(told.stderr.contains("rejected"), "{}", told.said());
     let found = world.newest_is_now(2);
     assert_eq!(found.count("reject"), 1);
+    world.change("since");
     expect(world.push_and_ingest(), ACCEPTED);
     world.newest_is_now(3);
 }

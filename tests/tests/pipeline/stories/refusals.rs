@@ -55,6 +55,7 @@ fn a_server_whose_key_changed_is_refused_until_a_person_has_looked() {
     fs::write(&world.host.settings, pinned).unwrap();
     expect(world.push(), NO_CONNECTION);
     settings::write_push(&world.scratch, &world.host, &Push::default()).unwrap();
+    world.change("since");
     expect(world.push_and_ingest(), ACCEPTED);
     world.newest_is_now(2);
 }

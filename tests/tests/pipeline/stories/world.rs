@@ -50,6 +50,11 @@ impl World {
         rig::file(&self.source.join(path), bytes);
     }
 
+    /// Changes a file of the host, so that the next push is a snapshot, whatever others do to the folders above.
+    pub(super) fn change(&self, what: &str) {
+        self.write("etc/changed", what.as_bytes());
+    }
+
     /// What the host has now.
     pub(super) fn now(&self) -> Vec<Item> {
         self.own(scan(&[&self.source]).unwrap())

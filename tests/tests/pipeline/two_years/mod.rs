@@ -210,7 +210,8 @@ fn end_of_firn(world: &World, one: &Taken) -> String {
     let good = good_ones(&found);
     let (newest, name) = good.last().unwrap().clone();
     world.restores(one.host, &name, newest);
-    let (accepted, rejected) = (found.count("ingest") as u64 - GOOD, found.count("reject") as u64);
+    let (accepted, rejected) =
+        ((found.count("ingest") + found.count("unchanged")) as u64 - GOOD, found.count("reject") as u64);
     let good: Vec<u64> = good.into_iter().map(|(sequence, _)| sequence).collect();
     let alarms = found.count("alarm");
     let told = format!(

@@ -1,8 +1,8 @@
 //! Which snapshots of a host are kept, and by which rule: grandfather, father, son.
 //!
-//! A value and nothing else: no clock is asked, no disk is touched, nothing is removed. All that is measured is measured from the newest snapshot,
-//! so a host that is silent loses nothing, and the only clock is the name of the newest snapshot. What is listed as kept by no rule may go; whether it does is decided by
-//! `prune`.
+//! A value and nothing else: no clock is asked, no disk is touched, nothing is removed. All that is measured is measured from the newest push,
+//! so a host that is silent loses nothing, and the only clock is the time at which that was accepted. What is listed as kept by no rule may go; whether
+//! it does is decided by `prune`.
 
 mod typed;
 
@@ -21,7 +21,7 @@ pub(crate) type Bucket = fn(i64) -> i64;
 /// What is kept of a host's history. A rule with 0 keeps nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Policy {
-    /// Every snapshot of so many days before the newest.
+    /// Every snapshot of so many days before the newest push.
     pub(crate) every_days: u32,
     /// The first of the newest day, and of so many days before it that have any.
     pub(crate) daily: u32,

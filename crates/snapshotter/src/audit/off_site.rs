@@ -121,7 +121,7 @@ pub(super) fn iced(standing: &Result<Option<Vec<Newest>>, String>) -> Iced {
 enum Held {
     /// Not what the history has now.
     Older,
-    /// The newest snapshot itself, as the host has sent nothing since: no other ice of it can be made.
+    /// The newest snapshot itself, as the host has sent nothing since, or nothing that had changed: no other ice of it can be made.
     Newest,
     /// The same as the newest snapshot, and the settings let it stay, with a lock that every run renews.
     Same,

@@ -17,7 +17,11 @@ use crate::redact::{SNAPSHOTS, assert_redacted};
 use crate::world::{Ended, World};
 
 /// As a redaction does, once it has the locks: first the line, then the files.
-fn redact(world: &World, content: ContentHash, files: impl Iterator<Item = (usize, &'static str)>) {
+pub(crate) fn redact(
+    world: &World,
+    content: ContentHash,
+    files: impl Iterator<Item = (usize, &'static str)>,
+) {
     let person = |user: u32| Person { user, name: user.to_string() };
     let mut size = 0;
     let files: Vec<_> = files.map(|(n, name)| world.tree(n).join(name)).collect();

@@ -8,6 +8,8 @@ use history::{HostHistory, LogAppender};
 
 use super::*;
 
+mod quiet;
+
 const DAY: i64 = 86_400;
 
 fn start() -> DateTime<Utc> {

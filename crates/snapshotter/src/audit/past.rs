@@ -200,19 +200,19 @@ fn cut(mut text: String) -> String {
 
 fn tell(past: &mut Past, place: &HostHistory, log: &mut Log, now: i64) -> history::Result<()> {
     let snapshots = log.snapshots();
-    let time = |snapshot: &Snapshot| {
-        DateTime::parse_from_rfc3339(&snapshot.accepted).map_or(0, |time| time.timestamp())
-    };
+    let seconds = |text: &str| DateTime::parse_from_rfc3339(text).map_or(0, |time| time.timestamp());
+    let time = |snapshot: &Snapshot| seconds(&snapshot.accepted);
     past.snapshots = snapshots.len() as u64;
     past.latest = snapshots.last().map_or_else(String::new, |newest| newest.name.to_string());
     past.first = snapshots.first().map_or(0, time);
     let newest = log.newest_push();
-    past.newest = newest.map_or(0, |push| push.time);
+    past.newest = newest.map_or(0, |push| seconds(push.accepted));
     past.unchanged = log.latest().and_then(|newest| log.unchanged_at(newest)).map_or(0, |push| push.time);
     past.zone = newest.map_or_else(String::new, |push| push.zone.to_owned());
     let pushes: Vec<_> = log.accepted_pushes().collect();
     let newest = pushes.get(pushes.len().saturating_sub(PUSHES_MAX)..).unwrap_or_default();
-    past.pushes = newest.iter().map(|one| Push { started: one.started, accepted: one.time }).collect();
+    past.pushes =
+        newest.iter().map(|one| Push { started: one.started, accepted: seconds(one.accepted) }).collect();
     let recent = snapshots.iter().rev().take_while(|one| time(one) > now - GROWTH_DAYS * 86_400);
     past.grown_bytes = recent.map(|one| one.new_bytes).fold(0, u64::saturating_add);
     let names = place.dir().names()?;

@@ -96,7 +96,7 @@ fn move_to(folder: &Dir, name: &str, trash: &Dir) -> durable::Result<()> {
 }
 
 /// Removes what lies in the trash, not while the host is on hold, which may begin at any moment. Adds to `freed_bytes` what files lost their last
-/// name, also if not all of it could be removed. One snapshot on each processor: what takes the time is the kernel's, folder by folder.
+/// name, also if not all of it could be removed, once that is on the disk. One snapshot on each processor: what takes the time is the kernel's, folder by folder.
 pub(crate) fn empty(
     history: &HostHistory,
     names_per_second: u32,
@@ -107,7 +107,11 @@ pub(crate) fn empty(
         Err(error) if error.is_not_found() => return Ok(()),
         dir => dir.map_err(at())?,
     };
-    let names = Mutex::new(dir.names_at_most(NAMES_MAX).map_err(at())?);
+    let names = dir.names_at_most(NAMES_MAX).map_err(at())?;
+    if names.is_empty() {
+        return Ok(());
+    }
+    let names = Mutex::new(names);
     let removal = Removal::new(names_per_second);
     let has_failed = AtomicBool::new(false);
     let remove = || -> Result<(), Trouble> {
@@ -131,6 +135,8 @@ pub(crate) fn empty(
             removed.and(helper.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
         })
     });
+    // Once for all of them: each would wait until the journal has all that the others did. What a power cut may bring back is not freed.
+    dir.sync().map_err(at())?;
     *freed_bytes = freed_bytes.saturating_add(removal.freed_bytes.into_inner());
     emptied
 }
@@ -156,8 +162,7 @@ impl Removal {
         trash.remove_tree_seen(Name::new(name)?, &mut |folder, name, inode| {
             self.pace.step();
             self.see(folder, name, inode)
-        })?;
-        trash.sync()
+        })
     }
 
     /// Counts what the name frees. Until it is gone nobody else removes a name of the same inode.

@@ -17,6 +17,17 @@ pub(crate) enum User {
     Nobody,
 }
 
+/// All files of a world.
+const FILES: [&str; 7] = [
+    "inside/file",
+    "inside/spare",
+    "inside/in/file",
+    "readable/file",
+    "folders/file",
+    "outside/file",
+    "outside/spare",
+];
+
 /// `inside` is open to the prisoner, `readable` and `folders` to some, `outside` to none; all belong to the prisoner's user.
 pub(crate) struct World {
     folder: tempfile::TempDir,
@@ -43,39 +54,14 @@ impl World {
         for sub in ["inside/in", "inside/out", "readable", "folders", "outside/empty"] {
             fs::create_dir_all(at(sub)).unwrap();
         }
-        for file in [
-            "inside/file",
-            "inside/spare",
-            "inside/in/file",
-            "readable/file",
-            "folders/file",
-            "outside/file",
-            "outside/spare",
-        ] {
+        for file in FILES {
             fs::write(at(file), "content").unwrap();
         }
         symlink(at("outside/file"), at("inside/link")).unwrap();
         if user == User::Nobody {
-            let all = [
-                "",
-                "inside",
-                "inside/in",
-                "inside/out",
-                "readable",
-                "folders",
-                "outside",
-                "outside/empty",
-                "inside/file",
-            ];
-            let more = [
-                "inside/spare",
-                "inside/in/file",
-                "readable/file",
-                "folders/file",
-                "outside/file",
-                "outside/spare",
-            ];
-            for path in all.iter().chain(&more) {
+            let folders =
+                ["", "inside", "inside/in", "inside/out", "readable", "folders", "outside", "outside/empty"];
+            for path in folders.iter().chain(&FILES) {
                 chown(at(path), Some(NOBODY), Some(NOBODY)).unwrap();
             }
         }

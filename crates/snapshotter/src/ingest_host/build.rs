@@ -60,7 +60,7 @@ pub(crate) enum Work {
     /// A snapshot.
     Built(Built),
     /// The same as the newest snapshot, in all that is in a manifest.
-    Unchanged(Seal),
+    Unchanged(Seal, Box<Snapshot>),
 }
 
 /// A snapshot that is whole, checked against its seal, and only has to be put in its place.
@@ -144,8 +144,8 @@ fn build_in(
     if seal.entries > ground.limits.entries {
         return Err(Fault::Push(Code::OverBudget));
     }
-    if is_unchanged(ground, basis, &changes, &seal, &shelves)? {
-        return Ok(Work::Unchanged(seal));
+    if let Some(same) = unchanged(ground, basis, &changes, &seal, &shelves)? {
+        return Ok(Work::Unchanged(seal, Box::new(same.clone())));
     }
     let top = ground.dir.make_dir(SNAPSHOT, 0o750)?.make_dir(layout::TREE, 0o750)?;
     let site = hand::Site { top: &top, base: lender.as_ref(), shelves: &shelves, changes: &changes, room };
@@ -167,22 +167,23 @@ fn build_in(
     }))
 }
 
-/// Whether the push is the snapshot that it builds on, and no other came after that. It is believed only if the manifest can be read, and brings nothing.
-fn is_unchanged(
-    ground: &Ground<'_>,
+/// The snapshot that the push builds on, if it is the same as that and no other came after it. It is believed only if the manifest can be read, and
+/// brings nothing.
+fn unchanged<'a>(
+    ground: &Ground<'a>,
     basis: Basis<'_>,
     changes: &Changes,
     seal: &Seal,
     shelves: &Shelves,
-) -> Result<bool, Fault> {
-    let Some(newest) = ground.newest.filter(|newest| basis.base() == Some(newest)) else { return Ok(false) };
+) -> Result<Option<&'a Snapshot>, Fault> {
+    let Some(newest) = ground.newest.filter(|newest| basis.base() == Some(newest)) else { return Ok(None) };
     let sealed = (seal.root, seal.entries, seal.left_out);
     let is_same = sealed == (newest.root, newest.entries, newest.left_out) && shelves.new_bytes() == 0;
     if !is_same || changes.reader()?.next().is_some() {
-        return Ok(false);
+        return Ok(None);
     }
     prove(ground, newest)?;
-    Ok(true)
+    Ok(Some(newest))
 }
 
 /// Takes all that the decoder says.

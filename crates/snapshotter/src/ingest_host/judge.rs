@@ -176,7 +176,7 @@ impl Desk<'_> {
         let mut begun = Begun::on(log, of_host, self.wires);
         let mut built = match build(&ground, decoder, basis, begun.as_mut())? {
             Work::Built(built) => built,
-            Work::Unchanged(seal) => return self.confirm(header, &seal, sealed.role()),
+            Work::Unchanged(seal, same) => return self.confirm(header, &seal, &same, sealed.role()),
         };
         if built.cost.bytes() > left_bytes {
             return Err(Fault::Push(Code::OverBudget));
@@ -202,22 +202,17 @@ impl Desk<'_> {
         told.filter(|newest| !log.lacks_any(newest.sequence))
     }
 
-    /// Accepts a push that is the same as the newest snapshot.
-    fn confirm(&mut self, header: &Header, seal: &Seal, role: Role) -> Result<Outcome, Fault> {
-        let newest = self.log.log().latest().map(|newest| (newest.sequence, newest.name.to_string()));
-        let Some((sequence, name)) = newest else {
-            return Err(Fault::Base("there is no snapshot".to_owned()));
-        };
-        let alarms = confirm(&mut self.log, header, (sequence, seal), role)?;
-        let (entries, left_out) = (seal.entries, seal.left_out);
-        Ok(Outcome {
-            end: End::Unchanged,
-            snapshot: Some(name),
-            entries,
-            left_out,
-            alarms,
-            ..Outcome::default()
-        })
+    /// Accepts a push that is the same as this snapshot, the newest.
+    fn confirm(
+        &mut self,
+        header: &Header,
+        seal: &Seal,
+        same: &Snapshot,
+        role: Role,
+    ) -> Result<Outcome, Fault> {
+        let alarms = confirm(&mut self.log, header, (same.sequence, seal), role)?;
+        let (snapshot, entries, left_out) = (Some(same.name.to_string()), seal.entries, seal.left_out);
+        Ok(Outcome { end: End::Unchanged, snapshot, entries, left_out, alarms, ..Outcome::default() })
     }
 
     /// Gives what the history had lost, and this push brings, back to all names that should have it; tells how many contents were healed. What goes

@@ -9,6 +9,7 @@
 //! - [`known`]: what was seen or acknowledged earlier, and must still hold. [`spool`]: a sealed push, read on its own.
 //! - [`prints`]: fingerprints of whole folders, down to inodes and times: "nothing has changed here" as a value.
 
+mod access;
 pub mod history;
 pub mod invariant;
 pub mod item;

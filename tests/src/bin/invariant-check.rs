@@ -7,11 +7,14 @@ use pipeline_tests::checker::history::{self, Found};
 use pipeline_tests::checker::known::Known;
 use pipeline_tests::checker::{Breach, Invariant, Moment};
 
-const USAGE: &str = "usage: invariant-check [--any] [--known FILE] [--note] HISTORY-OF-THE-HOST HOST [JAIL]
+const USAGE: &str =
+    "usage: invariant-check [--any] [--known FILE] [--note] [--readers GROUP] HISTORY-OF-THE-HOST HOST [JAIL]
 
   --any         right after a kill or a power cut: unfinished work may lie there (I6 is not asked)
   --known FILE  what was acknowledged or seen earlier must still hold: lines `sealed PUSH`, `accepted PUSH`,
                 `snapshot NAME ROOT`, `head LINE HASH`, `floor N`
+  --readers GROUP
+                the number of the group that was given this history to read: its access lists are no power
   --note        print what is to be known of it from now on, for the next --known
 
 Ends with 0 if all hold, with 1 if one is broken, with 2 if it was asked wrongly.";
@@ -21,6 +24,7 @@ struct Asked {
     moment: Moment,
     known: Known,
     note: bool,
+    readers: Option<u32>,
     folder: PathBuf,
     host: String,
     jail: Option<PathBuf>,
@@ -38,6 +42,7 @@ fn main() -> ExitCode {
 
 fn parse(mut words: impl Iterator<Item = String>) -> Result<Asked, String> {
     let (mut moment, mut known, mut note, mut places) = (Moment::Quiet, Known::default(), false, Vec::new());
+    let mut readers = None;
     while let Some(word) = words.next() {
         match word.as_str() {
             "--any" => moment = Moment::Any,
@@ -46,6 +51,10 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Asked, String> {
                 let file = words.next().ok_or("--known wants a file")?;
                 let text = std::fs::read_to_string(&file).map_err(|error| format!("{file}: {error}"))?;
                 known = Known::parse(&text)?;
+            }
+            "--readers" => {
+                let group = words.next().ok_or("--readers wants the number of a group")?;
+                readers = Some(group.parse().map_err(|_| format!("{group} is no number of a group"))?);
             }
             option if option.starts_with('-') => return Err(format!("unknown option {option}")),
             _ => places.push(word),
@@ -58,11 +67,11 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Asked, String> {
     if !folder.is_dir() {
         return Err(format!("{} is no folder", folder.display()));
     }
-    Ok(Asked { moment, known, note, folder, host, jail })
+    Ok(Asked { moment, known, note, readers, folder, host, jail })
 }
 
 fn judge(asked: &Asked) -> ExitCode {
-    let mut found = history::check(&asked.folder, &asked.host, asked.moment);
+    let mut found = history::check_with_readers(&asked.folder, &asked.host, asked.moment, asked.readers);
     found.breaches.extend(asked.known.broken(&found, asked.jail.as_deref()));
     if let Some(jail) = &asked.jail {
         found.breaches.extend(of_jail(asked, jail));

@@ -49,9 +49,16 @@ impl Found {
 /// among the snapshots, unless a run was just killed.
 #[must_use]
 pub fn check(folder: &Path, host: &str, moment: Moment) -> Found {
+    check_with_readers(folder, host, moment, None)
+}
+
+/// As [`check`], and the group of this number was given the history to read (`host add --readers`).
+#[must_use]
+pub fn check_with_readers(folder: &Path, host: &str, moment: Moment, readers: Option<u32>) -> Found {
     let mut breaches = Vec::new();
     let log = log::read(folder, host, moment, &mut breaches);
     let owner = fs::metadata(folder).map(|meta| meta.uid()).unwrap_or_default();
+    let allowed = tree::Allowed { owner, readers };
     let mut contents = tree::Contents::default();
     let mut snapshots = Vec::new();
     for ingest in &log.ingests {
@@ -73,7 +80,7 @@ pub fn check(folder: &Path, host: &str, moment: Moment) -> Found {
         let gone =
             |hash: &[u8]| log.redacted.get(&hex(hash)).is_some_and(|through| ingest.sequence <= *through);
         let gone = tree::Gone { is_one: &gone, moment };
-        let wrong = tree::check(&tree, owner, (&manifest.items, &gone), &mut contents);
+        let wrong = tree::check(&tree, allowed, (&manifest.items, &gone), &mut contents);
         let within = |breach: Breach| Breach { place: format!("{}/{}", ingest.name, breach.place), ..breach };
         breaches.extend(wrong.into_iter().map(within));
         snapshots.push(Snapshot {

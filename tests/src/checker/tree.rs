@@ -8,7 +8,7 @@ use rustix::fs::FileType;
 
 use super::item::{Item, Kind, What, hex};
 use super::walk::{Seen, walk};
-use super::{Breach, Invariant, Moment};
+use super::{Breach, Invariant, Moment, access};
 
 /// Hashes each inode once, however many snapshots it is in.
 #[derive(Debug, Default)]
@@ -40,17 +40,25 @@ impl Gone<'_> {
     }
 }
 
+/// Who may own what lies there, and read it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Allowed {
+    pub(super) owner: u32,
+    /// The number of the group that was given the history to read.
+    pub(super) readers: Option<u32>,
+}
+
 /// The tree holds exactly what the manifest says a tree can hold, with nothing live in it.
 pub(super) fn check(
     root: &Path,
-    owner: u32,
+    allowed: Allowed,
     (items, gone): (&[Item], &Gone<'_>),
     contents: &mut Contents,
 ) -> Vec<Breach> {
     let mut breaches = Vec::new();
     let mut expected = kinds(items);
     let walked = walk(root, &mut |seen| {
-        if let Some(wrong) = at_rest(seen, owner)? {
+        if let Some(wrong) = at_rest(seen, allowed)? {
             breaches.push(Breach::at(Invariant::Powerless, &seen.path, wrong));
         }
         if seen.path == b"." {
@@ -122,7 +130,7 @@ fn difference(
 }
 
 /// Nothing with power of its own lies in a history: no special bits, no capabilities, no devices, nothing executable, nobody else's.
-fn at_rest(seen: &Seen, owner: u32) -> io::Result<Option<String>> {
+fn at_rest(seen: &Seen, allowed: Allowed) -> io::Result<Option<String>> {
     let mode = seen.mode();
     let fits = match seen.kind() {
         FileType::RegularFile => mode == 0o640,
@@ -133,10 +141,14 @@ fn at_rest(seen: &Seen, owner: u32) -> io::Result<Option<String>> {
     if !fits {
         return Ok(Some(format!("mode {mode:o} at rest")));
     }
-    if seen.stat.st_uid != owner {
-        return Ok(Some(format!("belongs to {}, not {owner}", seen.stat.st_uid)));
+    if seen.stat.st_uid != allowed.owner {
+        return Ok(Some(format!("belongs to {}, not {}", seen.stat.st_uid, allowed.owner)));
     }
-    let attribute = seen.attributes()?.into_iter().find(|(name, _)| name.starts_with(b"system.posix_acl"));
+    let is_more = |(name, list): &(Vec<u8>, Vec<u8>)| {
+        let is_readers = allowed.readers.is_some_and(|group| access::only_reads(list, group));
+        name.starts_with(b"system.posix_acl") && !is_readers
+    };
+    let attribute = seen.attributes()?.into_iter().find(is_more);
     Ok(attribute.map(|(name, _)| format!("attribute {} at rest", name.escape_ascii())))
 }
 

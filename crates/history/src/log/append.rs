@@ -55,23 +55,31 @@ impl LogAppender {
     /// Adds one line and brings it to the disk. After an error nothing more can be added: what the file holds is found out by opening it
     /// again.
     pub fn append(&mut self, event: Event, now: DateTime<Utc>) -> Result<()> {
+        self.append_all([event], now)
+    }
+
+    /// As [`LogAppender::append`], one line for each event, in one write and one sync. Cut in between, the first few of them are there.
+    pub fn append_all(&mut self, events: impl IntoIterator<Item = Event>, now: DateTime<Utc>) -> Result<()> {
         if self.poisoned {
             return Err(Error::Poisoned);
         }
-        let line = LogLine {
-            format: LogLine::format_for(&event),
-            line: self.log.lines() + 1,
-            previous: self.log.log_head(),
-            time: now.to_rfc3339_opts(SecondsFormat::Secs, true),
-            event,
-        };
-        let bytes = line::encode(&line)?;
-        let raw = RawLine { line, hash: ContentHash::of(&bytes), bytes: bytes.len() as u64 };
-        // Poisoned until all is well. The line is checked before it is written: one that could not be read again must never get there.
+        // Poisoned until all is well. Each line is checked before it is written: one that could not be read again must never get there.
         self.poisoned = true;
         let place = self.log.bytes();
-        self.log.take(&raw)?;
-        let written = self.file.write_all_at(&bytes, place).and_then(|()| self.file.sync_all());
+        let mut lines = Vec::new();
+        for event in events {
+            let line = LogLine {
+                format: LogLine::format_for(&event),
+                line: self.log.lines() + 1,
+                previous: self.log.log_head(),
+                time: now.to_rfc3339_opts(SecondsFormat::Secs, true),
+                event,
+            };
+            let bytes = line::encode(&line)?;
+            self.log.take(&RawLine { line, hash: ContentHash::of(&bytes), bytes: bytes.len() as u64 })?;
+            lines.extend(bytes);
+        }
+        let written = self.file.write_all_at(&lines, place).and_then(|()| self.file.sync_all());
         written.map_err(|source| {
             let host = self.log.host().to_owned();
             Error::Stream { doing: "add to the snapshot log", host, source }

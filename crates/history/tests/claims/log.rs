@@ -274,3 +274,21 @@ fn a_line_that_removes_what_must_stay_is_neither_written_nor_read() {
     scratch.append(prune(2));
     assert_eq!(scratch.host().log().unwrap().snapshots().len(), 2);
 }
+
+#[test]
+fn lines_that_are_added_together_are_those_of_one_by_one_and_all_are_there_or_none() {
+    let (one_by_one, together) = (Scratch::new(), Scratch::new());
+    let events = [ingest(1), ingest(2), ingest(3), prune(1), prune(2)];
+    events.iter().for_each(|event| one_by_one.append(event.clone()));
+    let host = together.host();
+    let alone = host.write_lock().unwrap().unwrap();
+    LogAppender::open(&host, &alone).unwrap().append_all(events, now()).unwrap();
+    let bytes = fs::read(together.log_path()).unwrap();
+    assert_eq!(bytes, fs::read(one_by_one.log_path()).unwrap());
+    // The last must stay: what came before it is not written either.
+    let mut appender = LogAppender::open(&host, &alone).unwrap();
+    assert!(appender.append_all([ingest(4), prune(3), prune(4)], now()).is_err());
+    assert_eq!(fs::read(together.log_path()).unwrap(), bytes);
+    assert!(matches!(appender.append(ingest(4), now()), Err(Error::Poisoned)));
+    LogAppender::open(&host, &alone).unwrap().append_all([ingest(4), prune(3)], now()).unwrap();
+}

@@ -35,7 +35,7 @@ use crate::{sign, standing, turn};
 /// How long it is waited for whoever writes.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// So many snapshots go while the lock is held; and then whoever waits for it gets so much time.
-const TURN: usize = 8;
+const TURN: usize = 16;
 const BREATH: Duration = Duration::from_millis(200);
 const OPEN_FILES: u64 = 1024;
 
@@ -189,21 +189,20 @@ impl Desk<'_> {
         let fates = self.judge(log.log(), plans, &present, scope, removed)?;
         outcome.spared = left;
         let Some(fates) = outcome.judged(fates) else { return Ok(More::No) };
-        let (before, mut more) = (outcome.removed.len(), More::No);
+        let (mut going, mut events, mut more) = (Vec::new(), Vec::new(), More::No);
         for (snapshot, fate) in snapshots.iter().zip(fates) {
             let plan = planned.iter().find(|(planned, _)| is_the_same(planned, snapshot));
             match (fate, plan) {
-                (Fate::Goes, Some(_)) if outcome.removed.len() - before >= TURN => more = More::Yes,
+                (Fate::Goes, Some(_)) if going.len() >= TURN => more = More::Yes,
                 (Fate::Goes, Some((_, plan))) => {
                     let unread = self.history.removal_lock(&snapshot.name).map_err(Trouble::history(host))?;
-                    let Some(_unread) = unread else {
+                    let Some(unread) = unread else {
                         read.insert(snapshot.sequence);
                         more = More::Yes;
                         continue;
                     };
-                    log.append(event(snapshot, &plan.plan), Utc::now()).map_err(Trouble::history(host))?;
-                    outcome.removed.push(snapshot.name.to_string());
-                    trash::throw_away(&self.history, &snapshot.name).map_err(self.at("tidying"))?;
+                    going.push((snapshot.name.clone(), unread));
+                    events.push(event(snapshot, &plan.plan));
                 }
                 (Fate::Spared(guard), Some(_)) => {
                     outcome.spared.push(Spared::by(&guard, &snapshot.name));
@@ -211,7 +210,10 @@ impl Desk<'_> {
                 _ => {}
             }
         }
-        if outcome.removed.len() > before {
+        if !going.is_empty() {
+            log.append_all(events, Utc::now()).map_err(Trouble::history(host))?;
+            outcome.removed.extend(going.iter().map(|(name, _)| name.to_string()));
+            trash::throw_away(&self.history, &going).map_err(self.at("tidying"))?;
             self.publish(log.log())?;
         }
         drop(alone);
@@ -221,11 +223,15 @@ impl Desk<'_> {
     /// Moves what the log calls pruned and is still in its place, for the run that did so was killed. Tells what somebody reads meanwhile.
     fn tidy(&self, present: &Present, log: &Log) -> Result<Vec<Spared>, Trouble> {
         let mut left = Vec::new();
-        for name in present.left(log) {
-            match self.history.removal_lock(&name).map_err(Trouble::history(self.history.host()))? {
-                Some(_unread) => trash::throw_away(&self.history, &name).map_err(self.at("tidying"))?,
-                None => left.push(Spared::by(&Guard::Read, &name)),
+        for names in present.left(log).chunks(TURN) {
+            let mut going = Vec::new();
+            for name in names {
+                match self.history.removal_lock(name).map_err(Trouble::history(self.history.host()))? {
+                    Some(unread) => going.push((name.clone(), unread)),
+                    None => left.push(Spared::by(&Guard::Read, name)),
+                }
             }
+            trash::throw_away(&self.history, &going).map_err(self.at("tidying"))?;
         }
         Ok(left)
     }

@@ -11,7 +11,7 @@ use std::thread::{self, Builder};
 use std::time::{Duration, Instant};
 
 use durable::{Dir, FileKind, Name};
-use history::{HostHistory, Log, SnapshotName, layout};
+use history::{HostHistory, Log, Removing, SnapshotName, layout};
 
 use crate::ingest_host::crew;
 use crate::trouble::Trouble;
@@ -72,21 +72,33 @@ impl Present {
     }
 }
 
-/// Moves a pruned snapshot to the trash. On the disk when it returns.
-pub(crate) fn throw_away(history: &HostHistory, name: &SnapshotName) -> durable::Result<()> {
-    let trash = history.dir().make_dir_or_open(layout::TRASH, 0o750)?;
-    move_to(history.dir(), name.as_str(), &trash)?;
-    match history.dir().open_dir(layout::MANIFESTS) {
-        Err(error) if error.is_not_found() => Ok(()),
-        manifests => move_to(&manifests?, &layout::manifest_file(name), &trash),
+/// Moves pruned snapshots, which nobody reads, to the trash. On the disk when it returns: the trash first, so that a power cut leaves a name in
+/// both places, and never in none.
+pub(crate) fn throw_away(history: &HostHistory, unread: &[(SnapshotName, Removing)]) -> durable::Result<()> {
+    if unread.is_empty() {
+        return Ok(());
     }
+    let trash = history.dir().make_dir_or_open(layout::TRASH, 0o750)?;
+    let manifests = match history.dir().open_dir(layout::MANIFESTS) {
+        Err(error) if error.is_not_found() => None,
+        manifests => Some(manifests?),
+    };
+    for (name, _) in unread {
+        move_to(history.dir(), name.as_str(), &trash)?;
+        if let Some(manifests) = &manifests {
+            move_to(manifests, &layout::manifest_file(name), &trash)?;
+        }
+    }
+    trash.sync()?;
+    history.dir().sync()?;
+    manifests.map_or(Ok(()), |manifests| manifests.sync())
 }
 
 /// A run that was killed may have moved it before. If the power was cut meanwhile, it can be in both places: then the trash has it twice.
 fn move_to(folder: &Dir, name: &str, trash: &Dir) -> durable::Result<()> {
     let mut target = name.to_owned();
     loop {
-        match folder.rename_new(Name::new(name.as_bytes())?, trash, Name::new(target.as_bytes())?) {
+        match folder.rename_new_later(Name::new(name.as_bytes())?, trash, Name::new(target.as_bytes())?) {
             Err(error) if error.is_not_found() => return Ok(()),
             // Longer each time, so that it ends: names have a length that they cannot exceed.
             Err(error) if error.is_exists() => target.push_str(".again"),

@@ -117,8 +117,8 @@ fn the_lock_of_who_writes_is_held_for_a_few_snapshots_at_a_time() {
     let pruning = trace.split_whitespace().next().unwrap();
     let own = trace.lines().filter(|line| line.split_whitespace().next() == Some(pruning));
     let taken = own.filter(|line| line.contains("LOCK_EX")).count();
-    // The plans once, three times who writes, each snapshot's own, and once to note what was freed.
-    assert_eq!(taken, 1 + 3 + 19 + 1, "{trace}");
+    // The plans once, twice who writes, each snapshot's own, and once to note what was freed.
+    assert_eq!(taken, 1 + 2 + 19 + 1, "{trace}");
 }
 
 /// Who wrote a line may have been killed before it was on the disk: before it is acted on, it is brought there.

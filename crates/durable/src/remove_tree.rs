@@ -23,7 +23,6 @@ const BATCH_BYTES: usize = 32 * 1_024;
 struct Level {
     dir: Dir,
     name: Vec<u8>,
-    inode: u64,
     pending: Vec<Child>,
 }
 
@@ -33,8 +32,8 @@ struct Child {
     kind: FileType,
 }
 
-/// What sees each name before it goes: the folder, the name in it, and the inode's number as the folder has it.
-type Before<'a, H> = &'a mut dyn FnMut(&Dir, Name<'_>, u64) -> Result<H>;
+/// What sees each name before it goes: the folder, the name in it, and the inode's number as the folder has it; none if it is a folder itself.
+type Before<'a> = &'a mut dyn FnMut(&Dir, Name<'_>, Option<u64>) -> Result<()>;
 
 impl Dir {
     /// Removes `name` and, if it is a folder, everything beneath it. Symbolic links are removed, never followed; a mount
@@ -44,17 +43,16 @@ impl Dir {
         self.remove_tree_seen(name, &mut |_, _, _| Ok(()))
     }
 
-    /// As [`Dir::remove_tree`], and shows each name below `name` to `before` ahead of its removal, with the number of its inode; a folder once all
-    /// that was in it is gone: whoever wants to know what it frees, or not to remove too fast. What `before` returns is dropped when the name is
-    /// gone. An error of `before` ends it.
-    pub fn remove_tree_seen<H>(&self, name: Name<'_>, before: Before<'_, H>) -> Result<()> {
+    /// As [`Dir::remove_tree`], and shows each name below `name` to `before` ahead of its removal, with the number of its inode; a folder, without
+    /// one, once all that was in it is gone: whoever wants to know what it frees, or not to remove too fast. An error of `before` ends it.
+    pub fn remove_tree_seen(&self, name: Name<'_>, before: Before<'_>) -> Result<()> {
         match unlinkat(self.as_fd(), name, AtFlags::empty()) {
             Ok(()) => return Ok(()),
             Err(errno) if may_be_folder(errno) && self.stat(name)?.kind == FileKind::Folder => {}
             Err(errno) => return Err(Error::new(Step::Remove, name.as_bytes(), errno)),
         }
         let mut buffer = vec![MaybeUninit::uninit(); BATCH_BYTES];
-        let mut stack = vec![self.enter(name.as_bytes(), 0)?];
+        let mut stack = vec![self.enter(name.as_bytes())?];
         while let Some(level) = stack.last_mut() {
             if let Some(child) = level.pending.pop() {
                 if level.dir.remove_or_keep_folder(&child, before)? {
@@ -74,16 +72,11 @@ impl Dir {
     }
 
     /// Removes a folder that was read to its end. If it is not empty it comes back, to be read from its start.
-    fn leave<H>(&self, above: &[Level], done: Level, before: Before<'_, H>) -> Result<Option<Level>> {
+    fn leave(&self, above: &[Level], done: Level, before: Before<'_>) -> Result<Option<Level>> {
         let name = Name::new(&done.name)?;
-        let held = match above.last().map(|level| before(&level.dir, name, done.inode)).transpose() {
-            Err(error) if error.is_not_found() => None,
-            held => held?,
-        };
+        above.last().map_or(Ok(()), |level| before(&level.dir, name, None))?;
         let parent = above.last().map_or(self, |level| &level.dir);
-        let removed = unlinkat(parent.as_fd(), name, AtFlags::REMOVEDIR);
-        drop(held);
-        match removed {
+        match unlinkat(parent.as_fd(), name, AtFlags::REMOVEDIR) {
             Ok(()) => Ok(None),
             Err(Errno::NOTEMPTY) => {
                 seek(done.dir.as_fd(), SeekFrom::Start(0)).map_err(Error::at(Step::List, &done.name))?;
@@ -94,14 +87,14 @@ impl Dir {
     }
 
     /// Tells whether the child is gone; if not, it is a folder.
-    fn remove_or_keep_folder<H>(&self, child: &Child, before: Before<'_, H>) -> Result<bool> {
+    fn remove_or_keep_folder(&self, child: &Child, before: Before<'_>) -> Result<bool> {
         if child.kind == FileType::Directory {
             return Ok(false);
         }
-        let _held = match before(self, Name::new(&child.name)?, child.inode) {
+        match before(self, Name::new(&child.name)?, Some(child.inode)) {
             Err(error) if error.is_not_found() => return Ok(true),
-            held => held?,
-        };
+            shown => shown?,
+        }
         match unlinkat(self.as_fd(), child.name.as_slice(), AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(true),
             Err(Errno::ISDIR) => Ok(false),
@@ -120,9 +113,9 @@ impl Dir {
         }
     }
 
-    fn enter(&self, name: &[u8], inode: u64) -> Result<Level> {
+    fn enter(&self, name: &[u8]) -> Result<Level> {
         let dir = self.open_even_if_closed(name).map_err(Error::at(Step::Remove, name))?;
-        Ok(Level { dir, name: name.to_vec(), inode, pending: Vec::new() })
+        Ok(Level { dir, name: name.to_vec(), pending: Vec::new() })
     }
 
     /// Opens a folder of one's own so that it can be emptied, whatever its permissions.
@@ -149,7 +142,7 @@ impl Dir {
 /// Enters the child of the deepest level, or moves it up to the first level when too many are held already.
 fn descend(stack: &[Level], child: &Child) -> Result<Option<Level>> {
     let (Some(top), Some(deepest)) = (stack.first(), stack.last()) else { return Ok(None) };
-    match deepest.dir.enter(&child.name, child.inode) {
+    match deepest.dir.enter(&child.name) {
         Ok(level) if stack.len() < DEPTH_MAX => Ok(Some(level)),
         Ok(level) => {
             drop(level); // entered only to be made usable: moving a folder needs write permission on it

@@ -4,9 +4,10 @@
 //! locks are freed; the trash is emptied. Killed anywhere, the next run goes on: what the log calls pruned and is still in its place is moved, and
 //! what is in the trash is removed.
 
-use std::collections::BTreeSet;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::thread::{self, Builder};
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,10 @@ use crate::trouble::Trouble;
 /// So many names are removed between two looks at the time.
 const LOOK_EVERY: u64 = 256;
 /// So few that they are nothing, so many that two threads seldom want one at the same time.
-const INODE_LOCKS: u64 = 1_024;
+const PARTS: u64 = 64;
+/// Two million files in all parts, which take 105 MB at most. Of more, each name is asked for; then it can happen that two threads remove the last two
+/// names of a file at the same time, and neither counts it.
+const FILES_MAX: usize = 32_768;
 /// More than any history has.
 const NAMES_MAX: usize = 1_000_000;
 
@@ -158,14 +162,21 @@ pub(crate) fn empty(
 struct Removal {
     pace: Pace,
     freed_bytes: AtomicU64,
-    /// One for many inodes: whoever takes the last name of a file must know that it is the last.
-    inodes: Vec<Mutex<()>>,
+    /// Files of which some names are gone, by the number of their inode. In parts, so that two threads seldom want one at the same time.
+    files: Vec<Mutex<HashMap<u64, File>>>,
+}
+
+/// A file as it was when the first of its names came: each is asked once for how many it has, and not with each of them.
+#[derive(Debug)]
+struct File {
+    names: u64,
+    bytes: u64,
 }
 
 impl Removal {
     fn new(names_per_second: u32) -> Self {
-        let inodes = (0..INODE_LOCKS).map(|_| Mutex::new(())).collect();
-        Self { pace: Pace::new(names_per_second), freed_bytes: AtomicU64::new(0), inodes }
+        let files = (0..PARTS).map(|_| Mutex::default()).collect();
+        Self { pace: Pace::new(names_per_second), freed_bytes: AtomicU64::new(0), files }
     }
 
     /// Removes one of what lies there.
@@ -173,19 +184,32 @@ impl Removal {
         self.pace.step();
         trash.remove_tree_seen(Name::new(name)?, &mut |folder, name, inode| {
             self.pace.step();
-            self.see(folder, name, inode)
+            inode.map_or(Ok(()), |inode| self.see(folder, name, inode))
         })
     }
 
-    /// Counts what the name frees. Until it is gone nobody else removes a name of the same inode.
-    fn see(&self, folder: &Dir, name: Name<'_>, inode: u64) -> durable::Result<Option<MutexGuard<'_, ()>>> {
-        let place = usize::try_from(inode % INODE_LOCKS).unwrap_or_default();
-        let held = self.inodes.get(place).map(|lock| lock.lock().unwrap_or_else(PoisonError::into_inner));
-        let stat = folder.stat(name)?;
-        if stat.kind == FileKind::File && stat.links == 1 {
-            self.freed_bytes.fetch_add(stat.size, Ordering::Relaxed);
-        }
-        Ok(held)
+    /// Counts what the name frees: all of the file, if it is the last that it had. Names that it gets meanwhile, or loses elsewhere, are not seen: what
+    /// has a name elsewhere is not freed here, and what has none gets none.
+    fn see(&self, folder: &Dir, name: Name<'_>, inode: u64) -> durable::Result<()> {
+        let part = usize::try_from(inode % PARTS).unwrap_or_default();
+        let Some(part) = self.files.get(part) else { return Ok(()) };
+        let mut part = part.lock().unwrap_or_else(PoisonError::into_inner);
+        let has_room = part.len() < FILES_MAX;
+        let freed = match part.entry(inode) {
+            Entry::Occupied(mut known) => {
+                known.get_mut().names = known.get().names.saturating_sub(1);
+                (known.get().names == 0).then(|| known.remove().bytes)
+            }
+            Entry::Vacant(new) => {
+                let stat = folder.stat(name)?;
+                if stat.kind == FileKind::File && stat.links > 1 && has_room {
+                    new.insert(File { names: stat.links - 1, bytes: stat.size });
+                }
+                (stat.kind == FileKind::File && stat.links == 1).then_some(stat.size)
+            }
+        };
+        self.freed_bytes.fetch_add(freed.unwrap_or_default(), Ordering::Relaxed);
+        Ok(())
     }
 }
 

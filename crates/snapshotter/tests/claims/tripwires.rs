@@ -252,6 +252,30 @@ fn slow_steps_are_seen_by_the_noise_that_they_add_up_to() {
     }
 }
 
+/// What came before quiet nights is one push of many, and no usual one, however few others changed anything.
+#[test]
+fn pushes_in_which_nothing_changed_are_of_the_past_and_came_to_nothing() {
+    let mut state = host();
+    let world = world("", &state);
+    let rewritten = |salt: u64| {
+        move |name: &str, bytes: &[u8]| {
+            Some((name.to_owned(), file(text(salt * 10_000 + bytes.len() as u64, bytes.len() + 1))))
+        }
+    };
+    let mut push = 2;
+    for job in 1..=4 {
+        let after = with(&state, 0..100, rewritten(job));
+        for (before, after) in [(&state, &after), (&after, &after), (&after, &after)] {
+            next(&world, push, before, after);
+            push += 1;
+        }
+        state = after;
+    }
+    assert_eq!((alarms(&world), world.log().unchanged_pushes().len()), (Vec::new(), 8), "the control");
+    next(&world, push, &state, &with(&state, 0..240, rewritten(9)));
+    assert_eq!(alarms(&world), [Alarm::Changed]);
+}
+
 #[test]
 fn what_was_released_is_not_told_again() {
     let good = host();

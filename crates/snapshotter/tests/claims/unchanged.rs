@@ -1,20 +1,21 @@
 //! A push in which nothing had changed: one line of the log, and nothing else of the disk.
 
 mod lacks;
+mod late;
 
 use std::fs::{self, File};
 
-use chrono::{SecondsFormat, Utc};
+use chrono::Utc;
 use formats::published::Verdict;
-use formats::records::log::{Event, Ingest};
+use formats::records::log::{Alarm, Event};
 use formats::session::Code;
-use formats::{HostId, InstallationId, Root};
-use history::{History, LogAppender, SnapshotName};
+use formats::{ContentHash, InstallationId, Root};
+use history::LogAppender;
 
 use crate::pruned::place;
 use crate::push::Push;
 use crate::state::{Item, State, file};
-use crate::world::{Ended, World, give_away};
+use crate::world::{Ended, World};
 
 fn first() -> State {
     State::of([("etc", Item::Folder), ("etc/hosts", file("127.0.0.1")), ("etc/motd", file("hello"))])
@@ -99,6 +100,12 @@ fn quiet(world: &World, push: u8, change: impl FnOnce(Push) -> Push) -> (usize, 
     came_to(world)
 }
 
+fn append(world: &World, event: Event) {
+    let place = place(world);
+    let alone = place.write_lock().unwrap().unwrap();
+    LogAppender::open(&place, &alone).unwrap().append(event, Utc::now()).unwrap();
+}
+
 /// A seal is the host's word. It counts where the push builds on the newest snapshot, and lists no change.
 #[test]
 fn a_seal_of_the_newest_snapshot_makes_no_other_push_the_same() {
@@ -134,12 +141,7 @@ fn a_seal_of_the_newest_snapshot_makes_no_other_push_the_same() {
 #[test]
 fn after_a_reset_a_push_that_changed_nothing_is_a_tree() {
     let world = world();
-    {
-        let place = place(&world);
-        let alone = place.write_lock().unwrap().unwrap();
-        let mut log = LogAppender::open(&place, &alone).unwrap();
-        log.append(Event::Reset { reason: "a test".to_owned() }, Utc::now()).unwrap();
-    }
+    append(&world, Event::Reset { reason: "a test".to_owned() });
     assert_eq!(quiet(&world, 2, |push| push), (2, 0));
     assert_eq!(quiet(&world, 3, |push| push), (2, 1), "that is the base again");
 }
@@ -188,6 +190,8 @@ fn a_push_that_left_out_more_or_less_is_a_tree() {
     let ended = world.run(&["--json", "ingest"]);
     assert_eq!(ended.report()["details"]["pushes"][0]["left_out"], 7, "{ended:?}");
     assert_eq!(came_to(&world), (2, 2), "as much as before");
+    let log = fs::read_to_string(world.path("history/web01/log")).unwrap();
+    assert!(log.lines().last().unwrap().contains("\"left_out\":7"), "{log}");
     assert_eq!(quiet(&world, 5, |push| push), (3, 2), "and what was mended is seen to be");
 }
 
@@ -244,6 +248,22 @@ fn a_manifest_that_is_cut_short_or_of_another_snapshot_is_met_too() {
     }
 }
 
+/// What the log says is held against the manifest, and not against itself.
+#[test]
+fn a_manifest_with_another_number_of_entries_than_the_log_has_is_met_too() {
+    let world = world();
+    let path = world.path("history/web01/log");
+    let text = fs::read_to_string(&path).unwrap();
+    let (body, _) = text.split_once(",\"check\":\"").unwrap();
+    let body = body.replace("\"entries\":3,", "\"entries\":4,");
+    fs::write(&path, format!("{body},\"check\":\"{}\"}}\n", ContentHash::of(body.as_bytes()))).unwrap();
+    assert_eq!(world.log().latest().unwrap().entries, 4, "the control");
+    world.seal(2, &Push { entries: 4, ..Push::delta(2, &first(), &first()) }.bytes());
+    world.ingest(29);
+    world.assert_rejected(2, Code::UnknownBase);
+    assert_eq!(came_to(&world), (1, 0));
+}
+
 /// Each state that was imported has a time of its own.
 #[test]
 fn what_is_imported_is_a_tree_each_time() {
@@ -287,77 +307,17 @@ fn a_counter_that_was_used_raises_its_alarm_where_nothing_has_changed_too() {
     assert!(explained.contains("nothing had changed in the push"), "{explained}");
 }
 
-/// A host on which nothing changes pushes in time: its newest snapshot is as old as the state, and not as the push.
+/// As a run leaves it that was killed between the alarm and the line of its push.
 #[test]
-fn a_host_on_which_nothing_changes_is_not_late() {
-    let world = World::new();
-    let history = History::open(&world.path("history")).unwrap();
-    let place = history.host_or_new(&HostId::parse("web01").unwrap()).unwrap();
-    give_away(&world.path("history/web01"));
-    let old = Utc::now() - chrono::TimeDelta::days(20);
-    {
-        let alone = place.write_lock().unwrap().unwrap();
-        let mut log = LogAppender::open(&place, &alone).unwrap();
-        let header = crate::push::header(1, 1, None);
-        let sum = first().summary();
-        let event = Ingest {
-            sequence: 1,
-            name: SnapshotName::new(old, 1).unwrap().to_string(),
-            root: sum.root,
-            entries: sum.entries,
-            left_out: 0,
-            base: None,
-            push: header.push,
-            installation: header.installation,
-            counter: 1,
-            started: old.timestamp(),
-            zone: header.zone,
-            new_bytes: 14,
-            changes: 3,
-            long_entry_bytes: 0,
-            emergency: false,
-            imported: false,
-            measured: None,
-        };
-        log.append(Event::Ingest(event), old).unwrap();
-    }
-    for name in ["log", ".lock"] {
-        give_away(&world.path(&format!("history/web01/{name}")));
-    }
-    let status = || world.run(&["--json", "status"]);
-    {
-        let alone = place.write_lock().unwrap().unwrap();
-        let mut log = LogAppender::open(&place, &alone).unwrap();
-        let (code, reason) = (Code::WrongRoot.number(), Code::WrongRoot.text().to_owned());
-        let push = Some(crate::push::header(9, 9, None).push);
-        let (installation, counter, emergency) = (None, None, false);
-        log.append(Event::Reject { push, installation, counter, code, reason, emergency }, old).unwrap();
-    }
-    let late = || status().report()["details"]["hosts"][0]["late"].to_string();
-    assert!(late().contains("push"), "the control: it is late by its snapshot alone: {}", late());
-    assert!(late().contains("rejected"), "the control: nothing was accepted since: {}", late());
-    let now = Utc::now();
-    {
-        let alone = place.write_lock().unwrap().unwrap();
-        let mut log = LogAppender::open(&place, &alone).unwrap();
-        let header = crate::push::header(2, 2, Some(first().summary().root));
-        let event = formats::records::log::Unchanged {
-            sequence: 1,
-            root: first().summary().root,
-            left_out: 0,
-            push: header.push,
-            installation: header.installation,
-            counter: 2,
-            started: now.timestamp(),
-            zone: "Asia/Jakarta".to_owned(),
-            emergency: false,
-        };
-        log.append(Event::Unchanged(event), now).unwrap();
-    }
-    let time = now.to_rfc3339_opts(SecondsFormat::Secs, true);
-    assert!(!late().contains("push") && !late().contains("rejected"), "{} at {time}", late());
-    // And it is told why a snapshot of 20 days ago is enough.
-    let status = status();
-    assert!(status.out.contains(&format!("unchanged at {time}")), "{status:?}");
-    assert_eq!(status.report()["details"]["hosts"][0]["newest"]["unchanged_at"], time);
+fn an_alarm_that_was_raised_before_a_kill_is_raised_once() {
+    let world = world();
+    let mut push = Push::delta(2, &first(), &first());
+    push.header.counter = 1;
+    let (what, installation) = (Alarm::CounterReused, push.header.installation);
+    append(&world, Event::Hold { reason: "a test".to_owned(), snapshot: None });
+    append(&world, Event::Alarm { what, push: push.header.push, installation, tripwire: None });
+    world.seal(2, &push.bytes());
+    world.ingest(0);
+    let log = world.log();
+    assert_eq!((came_to(&world), log.alarms().len(), log.holds().len()), ((1, 1), 1, 1));
 }

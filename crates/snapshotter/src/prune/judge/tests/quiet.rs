@@ -82,6 +82,9 @@ fn what_was_second_on_its_first_day_and_stood_for_months_is_kept_by_its_later_da
     // The controls: by its own time alone no rule keeps it, and in a history without these pushes it goes.
     let times: Vec<i64> = log.snapshots().iter().map(|one| one.name.time().timestamp()).collect();
     assert_eq!(retain(&times, &DEFAULT)[1], None);
+    // Of several rules that keep it at different times, the first is told, as for a snapshot.
+    let rules = retain_log(&log, &Policy { every_days: 0, daily: 0, monthly: 0, reach_days: 4, ..DEFAULT });
+    assert_eq!(rules[1], Some(Rule::Weekly));
     assert_eq!(fate(&self::world(0)), Fate::Goes);
 }
 

@@ -64,12 +64,6 @@ impl Log {
         self.rotten.contains_key(content) || self.redactions.of(content, sequence).is_some()
     }
 
-    /// The snapshot with this sequence lacks some of its contents, or may.
-    #[must_use]
-    pub fn lacks_any(&self, sequence: u64) -> bool {
-        !self.rotten.is_empty() || self.redactions.0.values().any(|one| sequence <= one.through)
-    }
-
     pub(super) fn redact(&mut self, line: &LogLine, redaction: &Redaction) -> Result<(), LogDefect> {
         let contents = &redaction.contents;
         if contents.is_empty() || contents.len() > REDACTED || contents.iter().any(|one| one.size == 0) {

@@ -78,10 +78,10 @@ impl Log {
         Some(unchanged.unwrap_or_else(|| of_snapshot(place, newest)))
     }
 
-    /// A push may stand for the snapshot only that the host is told as its base.
+    /// A push may stand for the snapshot only that the host is told as its base: the base is the root of the newest, or none.
     pub(super) fn unchanged(&mut self, line: &LogLine, push: &Unchanged) -> Result<(), LogDefect> {
-        let is_newest = |newest: &Snapshot| newest.sequence == push.sequence && newest.root == push.root;
-        if !self.latest().is_some_and(is_newest) || self.base() != Some(push.root) {
+        let is_newest = self.latest().is_some_and(|newest| newest.sequence == push.sequence);
+        if !is_newest || self.base() != Some(push.root) {
             return Err(LogDefect::Snapshot("is said to be unchanged, and is not the base"));
         }
         let time = DateTime::parse_from_rfc3339(&line.time).map_err(|_| LogDefect::Ingest("not a time"))?;

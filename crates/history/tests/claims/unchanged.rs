@@ -1,8 +1,11 @@
 //! Pushes in which nothing had changed.
 
-use formats::Root;
+use std::fs;
+
+use chrono::SecondsFormat;
 use formats::published::Verdict;
-use formats::records::log::{Event, Unchanged};
+use formats::records::log::{Event, Ingest, Unchanged};
+use formats::{ContentHash, Root};
 use history::{Error, LogAppender, LogDefect};
 
 use crate::scratch::{Scratch, ingest, now, push};
@@ -35,6 +38,7 @@ fn a_push_without_a_change_is_accepted_and_is_no_snapshot() {
     let answered = log.answer(push(52)).unwrap();
     assert_eq!(answered.verdict, Verdict::Accepted { root: second.root });
     assert_eq!(log.counter(second.installation), Some(52), "a counter that was used is used");
+    assert_eq!(log.judged_last(), Some(log.unchanged_pushes()[2].accepted.as_str()));
     let of = |place: usize| log.unchanged_at(&log.snapshots()[place]).map(|push| push.started);
     assert_eq!((of(0), of(1)), (Some(50), Some(52)));
     let started: Vec<i64> = log.accepted_pushes().map(|push| push.started).collect();
@@ -46,6 +50,30 @@ fn a_push_without_a_change_is_accepted_and_is_no_snapshot() {
     let log = scratch.host().log().unwrap();
     let left: Vec<(usize, i64)> = log.accepted_pushes().map(|push| (push.place, push.started)).collect();
     assert_eq!(left, [(0, -5), (0, 51), (0, 52)], "what stood for a pruned snapshot went with it");
+    scratch.append(ingest(3));
+    let log = scratch.host().log().unwrap();
+    assert_eq!(log.unchanged_at(log.latest().unwrap()), None, "they were the one before it");
+    assert_eq!(log.newest_push().map(|push| (push.place, push.started)), Some((1, -5)));
+}
+
+/// All rules of retention measure by it.
+#[test]
+fn a_push_without_a_change_at_no_time_is_damage() {
+    let scratch = Scratch::new();
+    scratch.append(ingest(1));
+    scratch.append(unchanged(1, 50));
+    let text = fs::read_to_string(scratch.log_path()).unwrap();
+    let (first, second) = text.split_once('\n').unwrap();
+    let (body, _) = second.split_once(",\"check\":\"").unwrap();
+    let read = |time: &str| {
+        let body = body.replace(&now().to_rfc3339_opts(SecondsFormat::Secs, true), time);
+        let check = ContentHash::of(body.as_bytes());
+        fs::write(scratch.log_path(), format!("{first}\n{body},\"check\":\"{check}\"}}\n")).unwrap();
+        scratch.host().log()
+    };
+    assert_eq!(read("2026-01-03T00:00:00Z").unwrap().unchanged_pushes().len(), 1, "the control");
+    let damaged = read("yesterday");
+    assert!(matches!(damaged, Err(Error::Log { line: 2, source: LogDefect::Ingest(_), .. })), "{damaged:?}");
 }
 
 /// Each of these would let a push stand for something that is not there.
@@ -69,9 +97,13 @@ fn only_the_base_that_the_host_is_told_can_be_unchanged() {
     );
     scratch.append(Event::Reset { reason: "lost".to_owned() });
     assert!(refused(unchanged(2, 50)), "the host is told no base");
-    scratch.append(ingest(3));
-    scratch.append(unchanged(3, 50));
-    let Event::Unchanged(again) = unchanged(3, 50) else { panic!("not unchanged") };
+    let (Event::Ingest(third), Event::Ingest(second)) = (ingest(3), ingest(2)) else { panic!("no ingest") };
+    scratch.append(Event::Ingest(Ingest { root: second.root, ..third }));
+    assert!(refused(unchanged(2, 50)), "the root of the newest, and another snapshot");
+    scratch.append(ingest(4));
+    assert_eq!(scratch.host().log().unwrap().unchanged_pushes(), [], "the control: none was taken");
+    scratch.append(unchanged(4, 50));
+    let Event::Unchanged(again) = unchanged(4, 50) else { panic!("not unchanged") };
     let host = scratch.host();
     let alone = host.write_lock().unwrap().unwrap();
     let second = LogAppender::open(&host, &alone).unwrap().append(Event::Unchanged(again), now());

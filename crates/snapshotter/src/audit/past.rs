@@ -310,48 +310,4 @@ fn changed(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn past(host: String) -> Past {
-        let text = || "\\x01\"".repeat(TEXT_BYTES_MAX / 5);
-        Past {
-            host,
-            error: Some(cut("\u{2026}".repeat(5000))),
-            doubt: Some(Doubt { what: cut("\u{2026}".repeat(5000)), damaged: false }),
-            missing_names: vec![text(); NAMED_MAX],
-            pushes: vec![Push { started: i64::MIN, accepted: i64::MIN }; PUSHES_MAX],
-            zone: "Z".repeat(64),
-            same: vec!["20260102T030405Z-0000000001".to_owned(); VAULTS_MAX],
-            spoiled: vec![text(); NAMED_MAX],
-            grant: Some(text()),
-            ..Past::default()
-        }
-    }
-
-    #[test]
-    fn the_longest_answer_about_a_host_is_within_the_bound() {
-        let line = serde_json::to_vec(&past("h".repeat(200))).unwrap();
-        assert!((8 << 10..HOST_BYTES_MAX as usize).contains(&line.len()), "{}", line.len());
-    }
-
-    #[test]
-    fn the_histories_of_many_hosts_are_told_apart() {
-        let mut lines = Vec::new();
-        for number in (0..5000).rev() {
-            lines.extend(serde_json::to_vec(&past(format!("h{number}"))).unwrap());
-            lines.push(b'\n');
-        }
-        // More than any answer could be before.
-        assert!(lines.len() > 8 << 20);
-        let pasts = parse(&lines).unwrap();
-        assert_eq!(pasts.len(), 5000);
-        for id in ["h0", "h17", "h4999"] {
-            let id = HostId::parse(id).unwrap();
-            assert_eq!(of_host(&pasts, &id).unwrap().host, id.as_str());
-        }
-        assert!(of_host(&pasts, &HostId::parse("h5000").unwrap()).is_none());
-        lines.truncate(lines.len() - 5);
-        assert!(parse(&lines).is_err());
-    }
-}
+mod tests;

@@ -14,7 +14,7 @@ use formats::push::Seal;
 use formats::session::Code;
 use history::{HostHistory, Log, Snapshot, Squeezer, layout};
 
-use super::base::Base;
+use super::base::{Base, content_of};
 use super::changes::Changes;
 use super::charge::Cost;
 use super::contents::{Block, Contents};
@@ -167,8 +167,8 @@ fn build_in(
     }))
 }
 
-/// The snapshot that the push builds on, if it is the same as that and no other came after it. It is believed only if the manifest can be read, and
-/// brings nothing.
+/// The snapshot that the push builds on, if it is the same as that and no other came after it. It is believed only if it brings nothing, the manifest
+/// can be read, and the history has what that names.
 fn unchanged<'a>(
     ground: &Ground<'a>,
     basis: Basis<'_>,
@@ -182,8 +182,18 @@ fn unchanged<'a>(
     if !is_same || changes.reader()?.next().is_some() {
         return Ok(None);
     }
-    prove(ground, newest)?;
-    Ok(Some(newest))
+    Ok(has_all(ground, newest)?.then_some(newest))
+}
+
+/// Whether nothing that this snapshot names is lost or redacted. Where nothing is, its manifest was read to the end, and is what the log says.
+fn has_all(ground: &Ground<'_>, newest: &Snapshot) -> Result<bool, Fault> {
+    let base = Base::open(ground.history, newest)?.without_lost(ground.log);
+    for entry in base.entries()? {
+        if content_of(&entry?).is_some_and(|content| base.has_lost(content)) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Takes all that the decoder says.

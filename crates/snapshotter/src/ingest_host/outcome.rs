@@ -75,3 +75,15 @@ impl End {
         matches!(self, End::Accepted | End::Unchanged)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Who takes files for an appliance forgets them when they are safe.
+    #[test]
+    fn a_push_that_changed_nothing_is_as_safe_as_a_snapshot() {
+        let accepted = [End::Idle, End::Accepted, End::Unchanged, End::Rejected, End::Repeated];
+        assert_eq!(accepted.map(End::is_accepted), [false, true, true, false, false]);
+    }
+}

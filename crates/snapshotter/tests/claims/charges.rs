@@ -100,6 +100,24 @@ fn short_entries_leave_the_line_in_the_log_as_it_was() {
 }
 
 /// The push has nothing else right, which would be found out at its end: all its manifest never comes to be.
+/// Its line stays for good, and who could add lines without end could make every reader slow.
+#[test]
+fn a_push_without_a_change_is_charged_with_its_line_and_ends_where_the_budget_does() {
+    let world = World::limited(&budget(1_000_000));
+    world.seal(1, &Push::whole(1, &first()).bytes());
+    world.ingest(0);
+    let used = || world.published().admission.history_used_bytes;
+    let before = used();
+    let config = fs::read_to_string(&world.config).unwrap();
+    fs::write(&world.config, config.replace(&budget(1_000_000), &budget(before + 513))).unwrap();
+    for push in 2..=4 {
+        world.seal(push.into(), &Push::delta(push, &first(), &first()).bytes());
+        world.ingest(0);
+    }
+    assert_eq!((used(), world.log().unchanged_pushes().len()), (before + 2 * 512, 2));
+    world.assert_rejected(4, Code::OverBudget);
+}
+
 #[test]
 fn a_push_of_long_entries_ends_where_the_budget_does() {
     let long = long_bytes(&heavy());

@@ -181,16 +181,20 @@ fn an_emergency_is_named_in_the_log_and_told_to_the_jail_whatever_came_of_it() {
     seal_emergency(&world, 3, &wrong.bytes());
     world.ingest(0);
     world.assert_rejected(3, Code::WrongRoot);
+    let same = grown(&first(), 10);
+    seal_emergency(&world, 4, &Push::delta(4, &same, &same).bytes());
+    let ended = world.ingest(0);
+    assert!(ended.out.contains("accepted (an emergency): nothing has changed since"), "{ended:?}");
     let log = fs::read_to_string(world.path("history/web01/log")).unwrap();
     let lines: Vec<(bool, bool)> = log
         .lines()
         .map(|line| (line.starts_with("{\"format\":\"firn.log/1.1\""), line.contains("\"emergency\":true")))
         .collect();
-    assert_eq!(lines, [(false, false), (true, true), (true, true)]);
-    assert_eq!(world.log().emergencies().len(), 2);
-    assert_eq!(world.published().admission.emergencies.len(), 2);
-    assert_eq!(manners(&world)["emergencies"].as_array().unwrap().len(), 2);
-    assert!(world.run(&["status"]).out.contains("2 emergencies in 30 days"));
+    assert_eq!(lines, [(false, false), (true, true), (true, true), (false, true)]);
+    assert_eq!(world.log().emergencies().len(), 3);
+    assert_eq!(world.published().admission.emergencies.len(), 3);
+    assert_eq!(manners(&world)["emergencies"].as_array().unwrap().len(), 3);
+    assert!(world.run(&["status"]).out.contains("3 emergencies in 30 days"));
     assert_eq!(world.run(&["verify"]).code, 0);
 }
 

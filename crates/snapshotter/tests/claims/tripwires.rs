@@ -252,6 +252,30 @@ fn slow_steps_are_seen_by_the_noise_that_they_add_up_to() {
     }
 }
 
+/// What came before quiet nights is one push of many, and no usual one, however few others changed anything.
+#[test]
+fn pushes_in_which_nothing_changed_are_of_the_past_and_came_to_nothing() {
+    let mut state = host();
+    let world = world("", &state);
+    let rewritten = |salt: u64| {
+        move |name: &str, bytes: &[u8]| {
+            Some((name.to_owned(), file(text(salt * 10_000 + bytes.len() as u64, bytes.len() + 1))))
+        }
+    };
+    let mut push = 2;
+    for job in 1..=4 {
+        let after = with(&state, 0..100, rewritten(job));
+        for (before, after) in [(&state, &after), (&after, &after), (&after, &after)] {
+            next(&world, push, before, after);
+            push += 1;
+        }
+        state = after;
+    }
+    assert_eq!((alarms(&world), world.log().unchanged_pushes().len()), (Vec::new(), 8), "the control");
+    next(&world, push, &state, &with(&state, 0..240, rewritten(9)));
+    assert_eq!(alarms(&world), [Alarm::Changed]);
+}
+
 #[test]
 fn what_was_released_is_not_told_again() {
     let good = host();
@@ -261,6 +285,29 @@ fn what_was_released_is_not_told_again() {
     assert_eq!(world.run(&["release", "web01", "--reason", "the new disk encryption"]).code, 0);
     next(&world, 3, &bad, &bad.with("home/new", file("new")));
     assert_eq!((alarms(&world).len(), world.log().hold().is_some()), (2, false));
+}
+
+fn spoil(world: &World, place: usize) {
+    let name = world.log().snapshots()[place].name.to_string();
+    let manifest = world.path(&format!("history/web01/manifests/{name}.manifest"));
+    let mut bytes = fs::read(&manifest).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x20;
+    fs::write(&manifest, bytes).unwrap();
+}
+
+/// The state of ten pushes ago may be the newest snapshot. What was compared instead of that stays compared.
+#[test]
+fn after_ten_quiet_pushes_a_newest_snapshot_that_cannot_be_read_hides_nothing() {
+    let good = host();
+    let world = world("", &good);
+    let more = good.with("home/more", file("more"));
+    next(&world, 2, &good, &more);
+    (3..12).for_each(|push| drop(next(&world, push, &more, &more)));
+    spoil(&world, 1);
+    world.seal(12, &Push::whole(12, &with(&more, 0..100, |_, _| None)).bytes());
+    said(&world.ingest(0), "it was with");
+    assert_eq!((world.log().snapshots().len(), alarms(&world)), (3, Vec::new()), "it is no attack");
 }
 
 /// Else whoever waits for a damaged manifest is never seen: the next push is measured by this one.
@@ -273,14 +320,7 @@ fn a_newest_snapshot_that_cannot_be_read_is_said_and_the_one_before_it_is_taken(
         let good = host();
         let world = world("", &good);
         next(&world, 2, &good, &good.with("home/more", file("more")));
-        for place in spoiled {
-            let name = world.log().snapshots()[*place].name.to_string();
-            let manifest = world.path(&format!("history/web01/manifests/{name}.manifest"));
-            let mut bytes = fs::read(&manifest).unwrap();
-            let middle = bytes.len() / 2;
-            bytes[middle] ^= 0x20;
-            fs::write(&manifest, bytes).unwrap();
-        }
+        spoiled.iter().for_each(|place| spoil(&world, *place));
         world.seal(3, &Push::whole(3, &with(&good, 0..FILES, encrypted)).bytes());
         said(&world.ingest(0), words);
         assert_eq!((world.log().snapshots().len(), alarms(&world)), (3, expected.to_vec()));

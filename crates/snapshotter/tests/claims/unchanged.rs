@@ -1,19 +1,21 @@
 //! A push in which nothing had changed: one line of the log, and nothing else of the disk.
 
+mod lacks;
+mod late;
+
 use std::fs::{self, File};
 
-use chrono::{SecondsFormat, Utc};
+use chrono::Utc;
 use formats::published::Verdict;
-use formats::records::log::{Event, Ingest};
+use formats::records::log::{Alarm, Event};
 use formats::session::Code;
-use formats::{HostId, Root};
-use history::{History, LogAppender, SnapshotName};
+use formats::{ContentHash, InstallationId, Root};
+use history::LogAppender;
 
-use crate::heal;
+use crate::pruned::place;
 use crate::push::Push;
-use crate::redact_meets::redact;
 use crate::state::{Item, State, file};
-use crate::world::{Ended, World, give_away};
+use crate::world::{Ended, World};
 
 fn first() -> State {
     State::of([("etc", Item::Folder), ("etc/hosts", file("127.0.0.1")), ("etc/motd", file("hello"))])
@@ -47,6 +49,7 @@ fn a_push_that_changed_nothing_costs_a_line_of_the_log_and_no_tree() {
     assert_eq!(log.unchanged_pushes().len(), 1);
     let push = &ended.report()["details"]["pushes"][0];
     assert_eq!((&push["end"], &push["snapshot"]), (&"unchanged".into(), &newest.name.to_string().into()));
+    assert_eq!(push["entries"], newest.entries);
     // The list tells how long it was so; and what comes next builds on it.
     let listed = world.run(&["list", "web01"]).out;
     assert!(listed.contains(&format!("unchanged at {}", log.unchanged_pushes()[0].accepted)), "{listed}");
@@ -97,6 +100,85 @@ fn quiet(world: &World, push: u8, change: impl FnOnce(Push) -> Push) -> (usize, 
     came_to(world)
 }
 
+fn append(world: &World, event: Event) {
+    let place = place(world);
+    let alone = place.write_lock().unwrap().unwrap();
+    LogAppender::open(&place, &alone).unwrap().append(event, Utc::now()).unwrap();
+}
+
+/// A seal is the host's word. It counts where the push builds on the newest snapshot, and lists no change.
+#[test]
+fn a_seal_of_the_newest_snapshot_makes_no_other_push_the_same() {
+    let world = world();
+    let second = first().with("etc/motd", Item::Symlink(b"hosts".to_vec()));
+    world.seal(2, &Push::delta(2, &first(), &second).bytes());
+    world.ingest(0);
+    let (old, new) = (first().summary().root, second.summary().root);
+    let nothing = |number: u8, base: Option<Root>, lender: Option<Root>| {
+        let mut push = Push::delta(number, &second, &second);
+        (push.header.base, push.header.lender) = (base, lender);
+        push
+    };
+    let third = second.with("etc/hosts", Item::Symlink(b"motd".to_vec()));
+    let changed = Push { root: new, ..Push::delta(6, &second, &third) };
+    assert_eq!((changed.contents.len(), changed.entries), (0, second.summary().entries), "the control");
+    for (number, push) in [
+        (3, nothing(3, Some(old), None)),
+        (4, nothing(4, None, Some(new))),
+        (5, nothing(5, None, None)),
+        (6, changed),
+    ] {
+        world.seal(number.into(), &push.bytes());
+        world.ingest(0);
+        world.assert_rejected(number, Code::WrongRoot);
+    }
+    world.seal(7, &nothing(7, Some(new), None).bytes());
+    world.ingest(0);
+    assert_eq!(came_to(&world), (2, 1), "the control");
+}
+
+/// Who is told no base sends all; what was on its way by then is not believed without a look at what it builds on.
+#[test]
+fn after_a_reset_a_push_that_changed_nothing_is_a_tree() {
+    let world = world();
+    append(&world, Event::Reset { reason: "a test".to_owned() });
+    assert_eq!(quiet(&world, 2, |push| push), (2, 0));
+    assert_eq!(quiet(&world, 3, |push| push), (2, 1), "that is the base again");
+}
+
+/// A host may have fewer entries by now than its newest snapshot has.
+#[test]
+fn a_push_that_changed_nothing_is_within_the_limits() {
+    let world = World::limited("entries = 3\n");
+    world.seal(1, &Push::whole(1, &first()).bytes());
+    world.ingest(0);
+    assert_eq!(quiet(&world, 2, |push| push), (1, 1), "the control");
+    let config = fs::read_to_string(&world.config).unwrap();
+    fs::write(&world.config, config.replace("entries = 3", "entries = 2")).unwrap();
+    assert_eq!(quiet(&world, 3, |push| push), (1, 1));
+    world.assert_rejected(3, Code::OverBudget);
+}
+
+/// What has its verdict is that push, and no other that calls itself so.
+#[test]
+fn another_push_under_the_id_of_one_that_changed_nothing_is_noted() {
+    let world = world();
+    quiet(&world, 2, |push| push);
+    let lines = world.log().lines();
+    quiet(&world, 2, |push| push);
+    assert_eq!(world.log().lines(), lines, "the control: the same once more");
+    let of = |installation: u8, counter: u64| {
+        quiet(&world, 2, |mut push| {
+            push.header.installation = InstallationId::from_bytes([installation; 16]);
+            push.header.counter = counter;
+            push
+        });
+        world.log().lines() - lines
+    };
+    assert_eq!([of(9, 2), of(1, 9)], [1, 2]);
+    assert_eq!(world.verdict(2), Some(Verdict::Accepted { root: first().summary().root }));
+}
+
 /// A snapshot tells what was left out of it, and a push that left out otherwise is not that snapshot.
 #[test]
 fn a_push_that_left_out_more_or_less_is_a_tree() {
@@ -104,7 +186,12 @@ fn a_push_that_left_out_more_or_less_is_a_tree() {
     assert_eq!(quiet(&world, 2, |push| push), (1, 1), "the control");
     assert_eq!(quiet(&world, 3, |push| Push { left_out: 7, ..push }), (2, 1));
     assert_eq!(world.log().latest().unwrap().left_out, 7);
-    assert_eq!(quiet(&world, 4, |push| Push { left_out: 7, ..push }), (2, 2), "as much as before");
+    world.seal(4, &Push { left_out: 7, ..Push::delta(4, &first(), &first()) }.bytes());
+    let ended = world.run(&["--json", "ingest"]);
+    assert_eq!(ended.report()["details"]["pushes"][0]["left_out"], 7, "{ended:?}");
+    assert_eq!(came_to(&world), (2, 2), "as much as before");
+    let log = fs::read_to_string(world.path("history/web01/log")).unwrap();
+    assert!(log.lines().last().unwrap().contains("\"left_out\":7"), "{log}");
     assert_eq!(quiet(&world, 5, |push| push), (3, 2), "and what was mended is seen to be");
 }
 
@@ -138,34 +225,43 @@ fn a_damaged_manifest_is_met_by_a_push_that_changed_nothing_and_the_next_is_whol
     assert_eq!(quiet(&world, 5, |push| push), (2, 2));
 }
 
-/// With a content of the newest snapshot lost or redacted, a host that says that nothing has changed has to bring it, and that is a tree.
-fn has_to_bring(world: &World) {
-    world.seal(4, &Push::delta(4, &heal::state(3), &heal::state(3)).bytes());
-    world.ingest(0);
-    world.assert_rejected(4, Code::MissingContent);
-    assert_eq!(came_to(world), (3, 0));
-    world.seal(5, &heal::unchanged(5, 3).bytes());
-    world.ingest(0);
-    assert_eq!(came_to(world), (4, 0));
-    heal::state(3).assert_tree(&world.tree(4));
-    world.seal(6, &Push::delta(6, &heal::state(3), &heal::state(3)).bytes());
-    world.ingest(0);
-    assert_eq!(came_to(world), (4, 1), "then it is a line again");
+/// All of it is read: an end that is missing is as bad as a beginning, and another's manifest is none of it.
+#[test]
+fn a_manifest_that_is_cut_short_or_of_another_snapshot_is_met_too() {
+    for is_cut in [true, false] {
+        let world = world();
+        let second = first().with("etc/motd", file("changed"));
+        world.seal(2, &Push::delta(2, &first(), &second).bytes());
+        world.ingest(0);
+        let manifests: Vec<_> = world
+            .log()
+            .snapshots()
+            .iter()
+            .map(|one| world.path(&format!("history/web01/manifests/{}.manifest", one.name)))
+            .collect();
+        let [old, new] = [0, 1].map(|place: usize| fs::read(&manifests[place]).unwrap());
+        fs::write(&manifests[1], if is_cut { &new[..new.len() - 1] } else { &old[..] }).unwrap();
+        world.seal(3, &Push::delta(3, &second, &second).bytes());
+        world.ingest(29);
+        world.assert_rejected(3, Code::UnknownBase);
+        assert_eq!((world.published().base, came_to(&world)), (None, (2, 0)));
+    }
 }
 
+/// What the log says is held against the manifest, and not against itself.
 #[test]
-fn where_something_has_rotted_a_push_that_changed_nothing_is_a_tree() {
-    let world = heal::world(3);
-    heal::flip(&world, 2, "copy");
-    assert_eq!(world.run(&["verify", "--repair"]).code, 29);
-    has_to_bring(&world);
-}
-
-#[test]
-fn where_something_was_redacted_a_push_that_changed_nothing_is_a_tree() {
-    let world = heal::world(3);
-    redact(&world, heal::hash(), (1..=3).flat_map(|n| heal::NAMES.map(|name| (n, name))));
-    has_to_bring(&world);
+fn a_manifest_with_another_number_of_entries_than_the_log_has_is_met_too() {
+    let world = world();
+    let path = world.path("history/web01/log");
+    let text = fs::read_to_string(&path).unwrap();
+    let (body, _) = text.split_once(",\"check\":\"").unwrap();
+    let body = body.replace("\"entries\":3,", "\"entries\":4,");
+    fs::write(&path, format!("{body},\"check\":\"{}\"}}\n", ContentHash::of(body.as_bytes()))).unwrap();
+    assert_eq!(world.log().latest().unwrap().entries, 4, "the control");
+    world.seal(2, &Push { entries: 4, ..Push::delta(2, &first(), &first()) }.bytes());
+    world.ingest(29);
+    world.assert_rejected(2, Code::UnknownBase);
+    assert_eq!(came_to(&world), (1, 0));
 }
 
 /// Each state that was imported has a time of its own.
@@ -173,15 +269,27 @@ fn where_something_was_redacted_a_push_that_changed_nothing_is_a_tree() {
 fn what_is_imported_is_a_tree_each_time() {
     let world = World::new();
     let second = Push::delta(2, &first(), &first());
-    for (push, time) in [(Push::whole(1, &first()), "1000000"), (second, "2000000")] {
+    let import = |push: &Push, time: &str| {
         let path = world.path("brought");
         fs::write(&path, push.bytes()).unwrap();
         let mut command = world.command(&["ingest-host", "web01", "--from-input", "--imported-at", time]);
-        let ended = Ended::of(command.stdin(File::open(&path).unwrap()));
+        Ended::of(command.stdin(File::open(&path).unwrap()))
+    };
+    for (push, time) in [(Push::whole(1, &first()), "1000000"), (second, "2000000")] {
+        let ended = import(&push, time);
         assert_eq!(ended.code, 0, "{ended:?}");
     }
     assert_eq!(came_to(&world), (2, 0));
     first().assert_tree(&world.tree(2));
+    // Nothing older comes after a push of the host's own, also where that is a line.
+    assert_eq!(quiet(&world, 3, |push| push), (2, 1));
+    let ended = import(&Push::delta(4, &first(), &first()), "3000000");
+    assert!(ended.code == 2 && ended.err.contains("cannot come next"), "{ended:?}");
+    fs::create_dir_all(world.path("kept/daily.0/web01/etc")).unwrap();
+    let kept = world.path("kept");
+    let words = ["import", "rsnapshot", kept.to_str().unwrap(), "--host", "web01", "--dry-run"];
+    let ended = world.run(&words);
+    assert!(ended.code == 2 && ended.err.contains("has snapshots of its own"), "{ended:?}");
 }
 
 #[test]
@@ -194,70 +302,22 @@ fn a_counter_that_was_used_raises_its_alarm_where_nothing_has_changed_too() {
     let log = world.log();
     assert_eq!((log.snapshots().len(), log.alarms().len()), (1, 1), "{ended:?}");
     assert!(log.hold().is_some(), "an alarm is never without its hold");
+    assert!(ended.err.contains("the push is kept, and expiry is on hold"), "{ended:?}");
+    let explained = world.run(&["explain", "web01"]).out;
+    assert!(explained.contains("nothing had changed in the push"), "{explained}");
 }
 
-/// A host on which nothing changes pushes in time: its newest snapshot is as old as the state, and not as the push.
+/// As a run leaves it that was killed between the alarm and the line of its push.
 #[test]
-fn a_host_on_which_nothing_changes_is_not_late() {
-    let world = World::new();
-    let history = History::open(&world.path("history")).unwrap();
-    let place = history.host_or_new(&HostId::parse("web01").unwrap()).unwrap();
-    give_away(&world.path("history/web01"));
-    let old = Utc::now() - chrono::TimeDelta::days(20);
-    {
-        let alone = place.write_lock().unwrap().unwrap();
-        let mut log = LogAppender::open(&place, &alone).unwrap();
-        let header = crate::push::header(1, 1, None);
-        let sum = first().summary();
-        let event = Ingest {
-            sequence: 1,
-            name: SnapshotName::new(old, 1).unwrap().to_string(),
-            root: sum.root,
-            entries: sum.entries,
-            left_out: 0,
-            base: None,
-            push: header.push,
-            installation: header.installation,
-            counter: 1,
-            started: old.timestamp(),
-            zone: header.zone,
-            new_bytes: 14,
-            changes: 3,
-            long_entry_bytes: 0,
-            emergency: false,
-            imported: false,
-            measured: None,
-        };
-        log.append(Event::Ingest(event), old).unwrap();
-    }
-    for name in ["log", ".lock"] {
-        give_away(&world.path(&format!("history/web01/{name}")));
-    }
-    let status = || world.run(&["--json", "status"]);
-    let late = || status().report()["details"]["hosts"][0]["late"].to_string();
-    assert!(late().contains("push"), "the control: it is late by its snapshot alone: {}", late());
-    let now = Utc::now();
-    {
-        let alone = place.write_lock().unwrap().unwrap();
-        let mut log = LogAppender::open(&place, &alone).unwrap();
-        let header = crate::push::header(2, 2, Some(first().summary().root));
-        let event = formats::records::log::Unchanged {
-            sequence: 1,
-            root: first().summary().root,
-            left_out: 0,
-            push: header.push,
-            installation: header.installation,
-            counter: 2,
-            started: now.timestamp(),
-            zone: header.zone,
-            emergency: false,
-        };
-        log.append(Event::Unchanged(event), now).unwrap();
-    }
-    let time = now.to_rfc3339_opts(SecondsFormat::Secs, true);
-    assert!(!late().contains("push"), "{} at {time}", late());
-    // And it is told why a snapshot of 20 days ago is enough.
-    let status = status();
-    assert!(status.out.contains(&format!("unchanged at {time}")), "{status:?}");
-    assert_eq!(status.report()["details"]["hosts"][0]["newest"]["unchanged_at"], time);
+fn an_alarm_that_was_raised_before_a_kill_is_raised_once() {
+    let world = world();
+    let mut push = Push::delta(2, &first(), &first());
+    push.header.counter = 1;
+    let (what, installation) = (Alarm::CounterReused, push.header.installation);
+    append(&world, Event::Hold { reason: "a test".to_owned(), snapshot: None });
+    append(&world, Event::Alarm { what, push: push.header.push, installation, tripwire: None });
+    world.seal(2, &push.bytes());
+    world.ingest(0);
+    let log = world.log();
+    assert_eq!((came_to(&world), log.alarms().len(), log.holds().len()), ((1, 1), 1, 1));
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use chrono::{DateTime, Days};
-use formats::records::log::{Event, Ingest};
+use formats::records::log::{Event, Ingest, Unchanged};
 use formats::{HostId, InstallationId, PushId, Root};
 use history::{History, LogAppender, SnapshotName};
 
@@ -178,6 +178,35 @@ fn older_snapshots_have_the_names_of_their_days_weeks_and_months_and_links_to_no
     assert_eq!(leads("latest"), to(69));
     for name in names(&world).iter().filter(|name| !["notes", "daily.77", "mine"].contains(&name.as_str())) {
         assert!(view(&world, name).is_dir(), "{name} leads nowhere");
+    }
+}
+
+#[test]
+fn a_day_on_which_nothing_changed_is_called_as_any_other() {
+    let world = world();
+    let snapshots = days(&world, 2);
+    {
+        let place = pruned::place(&world);
+        let alone = place.write_lock().unwrap().unwrap();
+        let mut log = LogAppender::open(&place, &alone).unwrap();
+        let event = Unchanged {
+            sequence: 2,
+            root: Root::from_bytes([1; 32]),
+            left_out: 0,
+            push: PushId::from_bytes([9; 16]),
+            installation: InstallationId::from_bytes([1; 16]),
+            counter: 3,
+            started: 0,
+            zone: "UTC".to_owned(),
+            emergency: false,
+        };
+        log.append(Event::Unchanged(event), snapshots[1].time() + Days::new(1)).unwrap();
+    }
+    let ended = world.run(&["views"]);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    for (name, at) in [("latest", 1), ("daily.0", 1), ("daily.1", 1), ("daily.2", 0)] {
+        let target = fs::read_link(view(&world, name)).unwrap();
+        assert_eq!(target.to_str().unwrap(), format!("../../history/web01/{}/tree", snapshots[at]), "{name}");
     }
 }
 

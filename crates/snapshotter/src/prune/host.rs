@@ -113,7 +113,7 @@ fn confine(settings: &Settings, desk: &Desk<'_>, signing: &Signing) -> Result<()
         confinement = confinement.write_files_beneath(state);
     }
     if let Ok(Some(views)) = &desk.views {
-        confinement = confinement.write_tree_beneath(views.dir());
+        confinement = confinement.write_links_beneath(views.dir());
     }
     let _in_force = confinement.child(signing.id()).apply()?;
     Ok(())

@@ -90,9 +90,16 @@ impl<'fd> Confinement<'fd> {
         self.rule(folder, Reach::WriteFolders)
     }
 
+    /// Symbolic links beneath `folder` can be made, renamed within their folder, and removed, and folders be listed. No file there can be opened, and
+    /// nothing else be made.
+    pub fn write_links_beneath(self, folder: &'fd impl AsFd) -> Self {
+        self.rule(folder, Reach::WriteLinks)
+    }
+
     /// As [`Self::write_beneath`]; symbolic links can be made too. Landlock refuses nothing at all beneath `folder`, so that links cost less; what
     /// else there is (devices, fifos, sockets, running a program) the filter of each profile but [`Profile::Restore`] refuses. No file of a
-    /// folder with fewer rights can be linked or moved to it.
+    /// folder with fewer rights can be linked or moved to it. Never for a folder that somebody else fills: between two such folders Landlock refuses
+    /// no link and no rename.
     pub fn write_tree_beneath(self, folder: &'fd impl AsFd) -> Self {
         self.rule(folder, Reach::WriteTree)
     }

@@ -49,6 +49,7 @@ pub(crate) enum Reach {
     Read,
     WriteFiles,
     WriteFolders,
+    WriteLinks,
     /// All that the rules govern. A rule that lacks one right makes the kernel walk on to the root of all files, from both folders, for each link
     /// between folders; after one that lacks none it stops. What is in it beyond reading and writing only the filter refuses then.
     WriteTree,
@@ -79,6 +80,7 @@ const READ: BitFlags<AccessFs> = make_bitflags!(AccessFs::{ReadFile | ReadDir});
 const FILES: BitFlags<AccessFs> =
     make_bitflags!(AccessFs::{WriteFile | Truncate | MakeReg | RemoveFile | Refer});
 const FOLDERS: BitFlags<AccessFs> = make_bitflags!(AccessFs::{MakeDir | RemoveDir});
+const LINKS: BitFlags<AccessFs> = make_bitflags!(AccessFs::{ReadDir | MakeSym | RemoveFile});
 const SPECIALS: BitFlags<AccessFs> = make_bitflags!(AccessFs::{MakeFifo | MakeChar | MakeBlock});
 /// Governed where the kernel can; what ABI 2 has is governed always, and sockets by path where there is to be no network.
 const NEWER: BitFlags<AccessFs> = make_bitflags!(AccessFs::{Truncate | IoctlDev});
@@ -90,6 +92,7 @@ impl Reach {
             Reach::Read => READ,
             Reach::WriteFiles => READ | FILES,
             Reach::WriteFolders => READ | FILES | FOLDERS,
+            Reach::WriteLinks => LINKS,
             Reach::WriteTree => AccessFs::from_all(ABI::V2) | NEWER | SOCKETS,
             Reach::WriteAll => READ | FILES | FOLDERS | AccessFs::MakeSym | SPECIALS,
             Reach::Run => READ | AccessFs::Execute,

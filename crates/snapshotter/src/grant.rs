@@ -8,7 +8,6 @@
 
 mod archive;
 pub(crate) mod args;
-pub(crate) mod book;
 mod ending;
 pub(crate) mod note;
 pub(crate) mod outbox;
@@ -16,6 +15,7 @@ pub(crate) mod outbox;
 pub(crate) mod settings;
 
 use std::ffi::OsStr;
+use std::path::Path;
 
 use chrono::{DateTime, SecondsFormat, SubsecRound, TimeDelta, Utc};
 use cli::{Amount, Exit, Failed, Monitor, Run, shown};
@@ -33,11 +33,11 @@ use crate::host::record::HostRecord;
 use crate::ingest::worse;
 use crate::list::open;
 use crate::person;
+use crate::requests::{Request, Requests};
 use crate::settings::Settings;
 use crate::trouble::Trouble;
 use crate::when::When;
 use args::GrantVerb;
-use book::Book;
 pub(crate) use ending::end_of_retired;
 use ending::{end, settle};
 use note::{Note, note};
@@ -45,6 +45,18 @@ use outbox::Outbox;
 
 /// After so long, nobody remembers what was asked for.
 pub(crate) const REQUEST_DAYS_MAX: i64 = 7;
+
+impl Request for GrantRecord {
+    const FOLDER: &'static str = "the folder of grants";
+
+    fn folder(settings: &Settings) -> &Path {
+        &settings.grants.records
+    }
+
+    fn host(&self) -> &HostId {
+        &self.host
+    }
+}
 
 /// Runs one of the verbs.
 pub(crate) fn run(run: &mut Run, settings: &Settings, verb: &GrantVerb) -> Result<Exit, Failed> {
@@ -71,11 +83,11 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, verb: &GrantVerb) -> Resul
 
 /// While this is held, nobody begins to pack something of this host for a grant, and nobody is at it.
 pub(crate) fn none_under_way(settings: &Settings, host: &HostId) -> Result<Option<Lock>, Trouble> {
-    let book = match Book::open(settings)? {
-        None if settings.grants.enabled => Some(Book::make(settings)?),
-        book => book,
+    let requests = match Requests::<GrantRecord>::open(settings)? {
+        None if settings.grants.enabled => Some(Requests::<GrantRecord>::make(settings)?),
+        requests => requests,
     };
-    book.map(|book| book.alone(host)).transpose()
+    requests.map(|requests| requests.alone(host)).transpose()
 }
 
 struct Asked<'a> {
@@ -95,10 +107,10 @@ fn request(run: &mut Run, settings: &Settings, asked: &Asked<'_>) -> Result<Exit
     let place = open(settings)?.host(host).map_err(at())?;
     let log = place.log().map_err(at())?;
     let snapshot = asked.when.find(&log)?;
-    let book = Book::make(settings)?;
-    let _alone = book.alone(host)?;
-    settle(run, settings, &book, host)?;
-    if let Some(there) = book.read(host)? {
+    let requests = Requests::<GrantRecord>::make(settings)?;
+    let _alone = requests.alone(host)?;
+    settle(run, settings, &requests, host)?;
+    if let Some(there) = requests.read(host)? {
         let advice = Some(format!("`snapshotter grant withdraw {host}` takes it back"));
         return Err(
             Trouble::Usage { what: format!("there is one already: {}", words(&there)), advice }.into()
@@ -116,7 +128,7 @@ fn request(run: &mut Run, settings: &Settings, asked: &Asked<'_>) -> Result<Exit
         requested_by: by,
         opened: None,
     };
-    book.write(&record)?;
+    requests.write(&record)?;
     run.line(&words(&record));
     run.line(&format!("`snapshotter grant approve {host} {}` makes it so", record.requested));
     Ok(Exit::WHOLE)
@@ -143,10 +155,10 @@ fn approve(run: &mut Run, settings: &Settings, host: &HostId, asked: &str) -> Re
         what: format!("nothing was asked for {host} in the last {REQUEST_DAYS_MAX} days"),
         advice: Some("`snapshotter grant request` asks".to_owned()),
     };
-    let book = Book::open(settings)?.ok_or_else(nothing)?;
-    let _alone = book.alone(host)?;
-    settle(run, settings, &book, host)?;
-    let mut record = book.read(host)?.ok_or_else(nothing)?;
+    let requests = Requests::<GrantRecord>::open(settings)?.ok_or_else(nothing)?;
+    let _alone = requests.alone(host)?;
+    settle(run, settings, &requests, host)?;
+    let mut record = requests.read(host)?.ok_or_else(nothing)?;
     if record.opened.is_some() {
         let advice = Some(format!("`snapshotter grant withdraw {host}` takes it back"));
         let what = format!("it is granted already: {}", words(&record));
@@ -184,11 +196,12 @@ fn approve(run: &mut Run, settings: &Settings, host: &HostId, asked: &str) -> Re
     note(&run.console(), settings, host, &Note::Opened(granted))?;
     record.opened = Some(OpenedGrant { until: stamp(until), approved_by: by });
     let wanted = (&of_host, &key);
-    let opened =
-        let_in(run, settings, &book, &record, wanted, || outbox.open(archive, &out, (&key, &of_host), until));
+    let opened = let_in(run, settings, &requests, &record, wanted, || {
+        outbox.open(archive, &out, (&key, &of_host), until)
+    });
     if let Err(failed) = opened {
         // Whatever of it was done: better none than half of one. What cannot be undone now, `grant expire` undoes.
-        let _ = end(run, settings, &book, host, GrantEnded::Withdrawn);
+        let _ = end(run, settings, &requests, host, GrantEnded::Withdrawn);
         return Err(failed);
     }
     let bytes = Amount::Bytes(None).describe(packed.bytes);
@@ -205,7 +218,7 @@ fn approve(run: &mut Run, settings: &Settings, host: &HostId, asked: &str) -> Re
 fn let_in(
     run: &mut Run,
     settings: &Settings,
-    book: &Book,
+    requests: &Requests<GrantRecord>,
     record: &GrantRecord,
     (of_host, key): (&HostRecord, &PublicKey),
     open: impl FnOnce() -> Result<(), Trouble>,
@@ -218,7 +231,7 @@ fn let_in(
         let advice = Some("look at `snapshotter host list`, and ask anew".to_owned());
         return Err(Trouble::Usage { what, advice }.into());
     }
-    book.write(record)?;
+    requests.write(record)?;
     Ok(open()?)
 }
 
@@ -237,10 +250,10 @@ pub(crate) fn is_lately(requested: &str) -> bool {
 
 fn withdraw(run: &mut Run, settings: &Settings, host: &HostId) -> Result<Exit, Failed> {
     // Also without a record: whatever lies there goes.
-    let book = Book::make(settings)?;
-    let _alone = book.alone(host)?;
-    let known = book.read(host).ok().flatten();
-    end(run, settings, &book, host, GrantEnded::Withdrawn)?;
+    let requests = Requests::<GrantRecord>::make(settings)?;
+    let _alone = requests.alone(host)?;
+    let known = requests.read(host).ok().flatten();
+    end(run, settings, &requests, host, GrantEnded::Withdrawn)?;
     match known {
         Some(record) => run.line(&format!("withdrawn: {}", words(&record))),
         None => run.line(&format!("{host} has no grant, and nothing in its outbox")),
@@ -250,9 +263,9 @@ fn withdraw(run: &mut Run, settings: &Settings, host: &HostId) -> Result<Exit, F
 
 fn list(run: &mut Run, settings: &Settings) -> Result<Exit, Failed> {
     let mut listed = Vec::new();
-    if let Some(book) = Book::open(settings)? {
-        for host in book.hosts()? {
-            let Some(record) = book.read(&host)? else { continue };
+    if let Some(requests) = Requests::<GrantRecord>::open(settings)? {
+        for host in requests.hosts()? {
+            let Some(record) = requests.read(&host)? else { continue };
             run.line(&words(&record));
             listed
                 .push(serde_json::to_value(&record).map_err(|error| Failed::bug("telling a grant", error))?);
@@ -263,11 +276,13 @@ fn list(run: &mut Run, settings: &Settings) -> Result<Exit, Failed> {
 }
 
 fn expire(run: &mut Run, settings: &Settings) -> Result<Exit, Failed> {
-    let Some(book) = Book::open(settings)? else { return Ok(Exit::WHOLE) };
+    let Some(requests) = Requests::<GrantRecord>::open(settings)? else { return Ok(Exit::WHOLE) };
     let mut worst = Exit::WHOLE;
-    for host in book.hosts()? {
-        let settled =
-            book.alone(&host).map_err(Failed::from).and_then(|_alone| settle(run, settings, &book, &host));
+    for host in requests.hosts()? {
+        let settled = requests
+            .alone(&host)
+            .map_err(Failed::from)
+            .and_then(|_alone| settle(run, settings, &requests, &host));
         match settled {
             Ok(Some(how)) => run.line(&format!("{host}: the grant is over: {}", word(how))),
             Ok(None) => {}

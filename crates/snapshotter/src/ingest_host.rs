@@ -172,7 +172,7 @@ fn confine(settings: &Settings, places: &Places, incoming: Option<&Incoming>) ->
         .write_files_beneath(&places.state)
         .write_tree_beneath(places.history.dir());
     if let Ok(Some(views)) = &places.views {
-        confinement = confinement.write_tree_beneath(views.dir());
+        confinement = confinement.write_links_beneath(views.dir());
     }
     if let Some(incoming) = incoming {
         confinement = confinement.child(incoming.decoder.id());

@@ -5,9 +5,9 @@
 //! be, and [`heal`] brings it back. [`retain`] says which snapshots are kept, and [`prune`] removes others, after a plan has waited; [`hold`] stops
 //! it. [`host`] makes and
 //! closes jails. [`list`], [`show`], [`find`], [`diff`] and [`status`] look. [`views`] keeps the names people know. [`restore`](mod@restore) brings
-//! back, [`grant`] lets a host fetch. [`redact`] erases what the law demands. [`scribe`] notes what was only read, [`sign`] holds the key that says
-//! up to where a log is ours. [`take`] is for
-//! appliances that drop files and cannot push. [`audit`] tries what must not be possible.
+//! back, [`grant`] lets a host fetch. [`redact`] erases what the law demands. [`requests`] keeps what one asked of either for another to approve.
+//! [`scribe`] notes what was only read, [`sign`] holds the key that says up to where a log is ours. [`take`] is for appliances that drop files and
+//! cannot push. [`audit`] tries what must not be possible.
 //!
 //! This program never works as root (only `host add`, `host retire`, `grant`, `redact`, `import`, `take`, `audit` and `restore` into a folder are
 //! root's),
@@ -38,6 +38,7 @@ mod person;
 mod prune;
 mod pushed;
 mod redact;
+mod requests;
 mod restore;
 mod retain;
 mod scribe;

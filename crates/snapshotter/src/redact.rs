@@ -1,17 +1,18 @@
 //! Erases contents that the law demands to be gone, from all snapshots of a host. One person asks, another approves; both, and what it
 //! came to, are in the log.
 //!
-//! Root keeps what was asked for ([`book`]) and knows who asks; a confined process as the account of the histories ([`host`]) finds ([`find`]) and
-//! erases ([`mod@erase`]). What is off-site already stays there until its lock ends: [`ice`] names it.
+//! Root keeps what was asked for ([`crate::requests`]) and knows who asks; a confined process as the account of the histories ([`host`]) finds
+//! ([`find`]) and erases ([`mod@erase`]). What is off-site already stays there until its lock ends: [`ice`] names it.
 
 pub(crate) mod args;
-mod book;
 mod erase;
 mod find;
 pub(crate) mod host;
 mod ice;
 mod order;
 pub(crate) mod settings;
+
+use std::path::Path;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use cli::{Amount, Exit, Failed, Monitor, Run, shown};
@@ -29,13 +30,25 @@ use crate::host::record::HostRecord;
 use crate::ingest::exit_of;
 use crate::list::{hosts, open};
 use crate::person;
+use crate::requests::{Request, Requests};
 use crate::settings::Settings;
 use crate::sign;
 use crate::trouble::Trouble;
 use args::RedactVerb;
-use book::Book;
 use ice::Known;
 use order::{Erased, Erasure, Extent, Found, Hit, Order, Wanted};
+
+impl Request for RedactionRecord {
+    const FOLDER: &'static str = "the folder of redactions";
+
+    fn folder(settings: &Settings) -> &Path {
+        &settings.redact.records
+    }
+
+    fn host(&self) -> &HostId {
+        &self.host
+    }
+}
 
 /// Runs one of the verbs.
 pub(crate) fn run(run: &mut Run, settings: &Settings, verb: &RedactVerb) -> Result<Exit, Failed> {
@@ -95,15 +108,15 @@ fn request(run: &mut Run, settings: &Settings, verb: &RedactVerb) -> Result<Exit
         run.line("nothing was asked for");
         return Ok(Exit::WHOLE);
     }
-    let book = Book::make(settings)?;
-    let _alone = book.alone(host)?;
-    let there = book.read(host)?;
+    let requests = Requests::<RedactionRecord>::make(settings)?;
+    let _alone = requests.alone(host)?;
+    let there = requests.read(host)?;
     if let Some(there) = there.filter(|there| is_lately(&there.requested)) {
         let advice = Some(format!("`snapshotter redact withdraw {host}` takes it back"));
         let what = format!("something was asked for already: {}", words(&there));
         return Err(Trouble::Usage { what, advice }.into());
     }
-    book.write(&record)?;
+    requests.write(&record)?;
     run.line(&words(&record));
     run.line(&format!(
         "another person makes it so: `snapshotter redact approve {host} {}`",
@@ -124,11 +137,11 @@ fn approve(
         what: format!("nothing was asked for of {host} in the last {REQUEST_DAYS_MAX} days"),
         advice: Some("`snapshotter redact request` asks".to_owned()),
     };
-    let book = Book::open(settings)?.ok_or_else(nothing)?;
-    let _alone = book.alone(host)?;
+    let requests = Requests::<RedactionRecord>::open(settings)?.ok_or_else(nothing)?;
+    let _alone = requests.alone(host)?;
     // What is packed for a grant now would have it, and no line of the log says so yet.
     let _ungranted = grant::none_under_way(settings, host)?;
-    let record = book.read(host)?.ok_or_else(nothing)?;
+    let record = requests.read(host)?.ok_or_else(nothing)?;
     // Whoever approves has seen it: it was not taken back since, and something else asked for.
     if record.requested != asked {
         let advice = Some("name the time at which that was asked for, if it is what you approve".to_owned());
@@ -162,7 +175,7 @@ fn approve(
         tell_zeros(run, &erased);
         return Ok(Exit::WHOLE);
     }
-    book.remove(host)?;
+    requests.remove(host)?;
     told(run, host, &erased);
     Ok(Exit::WHOLE)
 }
@@ -223,13 +236,13 @@ fn noted(settings: &Settings, record: &RedactionRecord) -> Result<Option<u64>, F
 }
 
 fn withdraw(run: &mut Run, settings: &Settings, host: &HostId) -> Result<Exit, Failed> {
-    let Some(book) = Book::open(settings)? else {
+    let Some(requests) = Requests::<RedactionRecord>::open(settings)? else {
         run.line(&format!("nothing was asked for of {host}"));
         return Ok(Exit::WHOLE);
     };
-    let _alone = book.alone(host)?;
-    let known = book.read(host).ok().flatten();
-    book.remove(host)?;
+    let _alone = requests.alone(host)?;
+    let known = requests.read(host).ok().flatten();
+    requests.remove(host)?;
     match known {
         Some(record) => run.line(&format!("withdrawn: {}", words(&record))),
         None => run.line(&format!("nothing was asked for of {host}")),
@@ -239,9 +252,9 @@ fn withdraw(run: &mut Run, settings: &Settings, host: &HostId) -> Result<Exit, F
 
 fn list(run: &mut Run, settings: &Settings) -> Result<Exit, Failed> {
     let (mut asked, mut done) = (Vec::new(), Vec::new());
-    if let Some(book) = Book::open(settings)? {
-        for host in book.hosts()? {
-            let Some(record) = book.read(&host)? else { continue };
+    if let Some(requests) = Requests::<RedactionRecord>::open(settings)? {
+        for host in requests.hosts()? {
+            let Some(record) = requests.read(&host)? else { continue };
             let state = match noted(settings, &record).ok().flatten() {
                 Some(line) => format!(" (line {line} of its log says so already: `approve` again ends it)"),
                 None if !is_lately(&record.requested) => {

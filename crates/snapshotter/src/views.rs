@@ -6,9 +6,9 @@
 //! ```
 //!
 //! They lie outside of the history, so that it can be mounted `nosymfollow`: what a host calls a link then leads nobody anywhere, and these still do.
-//! Each ingest and each prune makes its host's anew; nothing depends on them, and what keeps them from being made keeps no push from being judged
-//! and no snapshot from being removed. Whoever holds the writer's lock of the history may change them, and nobody else: so two never work on one
-//! folder.
+//! Each ingest and each prune makes its host's anew, also one that has nothing else to do; nothing depends on them, and what keeps them from being
+//! made keeps no push from being judged and no snapshot from being removed. Whoever holds the writer's lock of the history may change them, and no
+//! other: so two never work on one folder.
 
 mod names;
 
@@ -50,6 +50,14 @@ pub(crate) struct Renewed {
     pub(crate) removed: usize,
 }
 
+/// What keeps views from being current.
+struct Stale<'a> {
+    /// Views that are not there or lead elsewhere, and where they are to lead.
+    views: Vec<(Name<'a>, Vec<u8>)>,
+    /// Links with the name of a view, for which there is no snapshot.
+    links: Vec<Vec<u8>>,
+}
+
 impl Views {
     /// Opens the folder, and makes it if it is not there; none if the settings name no folder for views.
     pub(crate) fn open(settings: &Settings, host: &HostId) -> durable::Result<Option<Self>> {
@@ -69,29 +77,43 @@ impl Views {
     pub(crate) fn renew(&self, seen: &[Seen], _alone: &Writing) -> durable::Result<Renewed> {
         self.dir.remove_unfinished()?;
         let views = views_of(seen);
-        let mut made = 0;
-        for (view, snapshot) in &views {
-            let (view, target) = (Name::new(view.as_bytes())?, self.target(snapshot));
-            if !self.leads_to(view, &target)? {
-                self.dir.replace_symlink(&target, view)?;
-                made += 1;
-            }
+        let stale = self.stale(&views)?;
+        for (view, target) in &stale.views {
+            self.dir.replace_symlink(target, *view)?;
         }
-        let current: BTreeSet<&[u8]> = views.iter().map(|(view, _)| view.as_bytes()).collect();
-        let mut removed = 0;
-        for name in
-            self.dir.names()?.iter().filter(|name| is_view(name) && !current.contains(name.as_slice()))
-        {
-            let name = Name::new(name)?;
-            if self.dir.stat(name)?.kind == FileKind::Symlink {
-                self.dir.unlink(name)?;
-                removed += 1;
-            }
+        for link in &stale.links {
+            self.dir.unlink(Name::new(link)?)?;
         }
+        let (made, removed) = (stale.views.len(), stale.links.len());
         if made + removed > 0 {
             self.dir.sync()?;
         }
         Ok(Renewed { views: views.len(), made, removed })
+    }
+
+    /// Whether there is nothing to renew. Needs no lock; what somebody changes meanwhile may also be an error.
+    fn are_current(&self, seen: &[Seen]) -> durable::Result<bool> {
+        let views = views_of(seen);
+        let stale = self.stale(&views)?;
+        Ok(stale.views.is_empty() && stale.links.is_empty())
+    }
+
+    fn stale<'a>(&self, views: &'a [(String, &SnapshotName)]) -> durable::Result<Stale<'a>> {
+        let mut stale = Stale { views: Vec::new(), links: Vec::new() };
+        for (view, snapshot) in views {
+            let (view, target) = (Name::new(view.as_bytes())?, self.target(snapshot));
+            if !self.leads_to(view, &target)? {
+                stale.views.push((view, target));
+            }
+        }
+        let current: BTreeSet<&[u8]> = views.iter().map(|(view, _)| view.as_bytes()).collect();
+        for name in self.dir.names()? {
+            let is_left = is_view(&name) && !current.contains(name.as_slice());
+            if is_left && self.dir.stat(Name::new(&name)?)?.kind == FileKind::Symlink {
+                stale.links.push(name);
+            }
+        }
+        Ok(stale)
     }
 
     fn target(&self, snapshot: &SnapshotName) -> Vec<u8> {
@@ -134,13 +156,19 @@ pub(crate) fn renew(
     renewed.map_err(|error| cli::chain(&error))
 }
 
-/// As [`renew`], for whoever holds no lock.
+/// As [`renew`], for whoever holds no lock, and read the log before: the lock is taken only if there is something to do.
 pub(crate) fn renew_alone(
     views: &durable::Result<Option<Views>>,
     history: &HostHistory,
+    log: &Log,
 ) -> Result<(), String> {
-    if matches!(views, Ok(None)) {
-        return Ok(());
+    let are_current = |views: &Views| present(history, log).and_then(|seen| views.are_current(&seen));
+    match views {
+        Ok(None) => return Ok(()),
+        // What is an error may be what somebody is at: it is told if it still is one under the lock.
+        Ok(Some(views)) if matches!(are_current(views), Ok(true)) => return Ok(()),
+        Ok(Some(_)) => {}
+        Err(error) => return Err(cli::chain(error)),
     }
     let alone = turn::write_within(history, PATIENCE).map_err(|trouble| cli::chain(&trouble))?;
     let log = history.log().map_err(|error| cli::chain(&error))?;

@@ -72,15 +72,19 @@ pub(crate) const WRITING: &[Attempt] = &[
     any("rename out", NONE, |h| rename(&h.inside, "file", &h.outside, "moved")),
     any("rename in", NONE, |h| rename(&h.outside, "file", &h.inside, "moved")),
     any("rename outside", NONE, |h| rename(&h.outside, "file", &h.outside, "moved")),
-    any("exchange with a file outside", NONE, |h| {
-        rustix::fs::renameat_with(&h.inside, "file", &h.outside, "file", RenameFlags::EXCHANGE)
-            .map_err(Into::into)
-    }),
+    any("exchange with a file outside", NONE, |h| exchange(&h.inside, &h.outside)),
     any("rename between folders inside", WRITERS, |h| rename(&h.inside, "in/file", &h.inside, "out/file")),
     any("hard link out", NONE, |h| link(&h.inside, "file", &h.outside, "hard")),
     any("hard link in", NONE, |h| link(&h.outside, "file", &h.inside, "hard")),
     any("hard link to where more is allowed", NONE, |h| link(&h.folders, "file", &h.inside, "hard")),
     any("rename to where more is allowed", NONE, |h| rename(&h.folders, "file", &h.inside, "moved")),
+    any("rename a fifo to where more is allowed", NONE, |h| rename(&h.folders, "fifo", &h.inside, "moved")),
+    any("rename a folder to where more is allowed", NONE, |h| rename(&h.folders, "sub", &h.inside, "moved")),
+    any("rename a symlink to where more is allowed", NONE, |h| {
+        rename(&h.folders, "link", &h.inside, "moved")
+    }),
+    any("hard link a fifo to where more is allowed", NONE, |h| link(&h.folders, "fifo", &h.inside, "hard")),
+    any("exchange files with where more is allowed", NONE, |h| exchange(&h.folders, &h.inside)),
     any("rename to where less is allowed", INGEST, |h| rename(&h.inside, "file", &h.folders, "moved")),
     any("hard link inside", MAKERS, |h| link(&h.inside, "file", &h.inside, "out/hard")),
     any("symlink inside", MAKERS, |h| {
@@ -99,6 +103,28 @@ pub(crate) const WRITING: &[Attempt] = &[
     any("symlink where only folders and files may be made", NONE, |h| {
         rustix::fs::symlinkat("/etc/shadow", &h.folders, "soft").map_err(Into::into)
     }),
+    any("symlink where only links may be made", INGEST, |h| {
+        rustix::fs::symlinkat("/etc/shadow", &h.links, "soft").map_err(Into::into)
+    }),
+    any("rename a link over another where only links may be made", INGEST, |h| {
+        rename(&h.links, "link", &h.links, "other")
+    }),
+    any("remove a link where only links may be made", INGEST, |h| {
+        rustix::fs::unlinkat(&h.links, "link", AtFlags::empty()).map_err(Into::into)
+    }),
+    any("list the folder where only links may be made", INGEST, |h| {
+        fs::read_dir(h.path.join("links")).map(drop)
+    }),
+    any("read a file where only links may be made", NONE, |h| {
+        rustix::fs::openat(&h.links, "file", OFlags::RDONLY, Mode::empty()).map(drop).map_err(Into::into)
+    }),
+    any("make a file where only links may be made", NONE, |h| create(&h.links, "new").map(drop)),
+    any("make a folder where only links may be made", NONE, |h| {
+        rustix::fs::mkdirat(&h.links, "folder", Mode::RWXU).map_err(Into::into)
+    }),
+    any("rename to where only links may be made", NONE, |h| rename(&h.inside, "file", &h.links, "moved")),
+    any("hard link to where only links may be made", NONE, |h| link(&h.inside, "file", &h.links, "hard")),
+    any("rename from where only links may be made", NONE, |h| rename(&h.links, "link", &h.inside, "moved")),
     any("make a folder outside", NONE, |h| {
         rustix::fs::mkdirat(&h.outside, "folder", Mode::RWXU).map_err(Into::into)
     }),
@@ -205,6 +231,10 @@ fn without_flags(done: rustix::io::Result<()>) -> io::Result<()> {
 
 fn rename(from: &File, name: &str, to: &File, target: &str) -> io::Result<()> {
     rustix::fs::renameat(from, name, to, target).map_err(Into::into)
+}
+
+fn exchange(one: &File, other: &File) -> io::Result<()> {
+    rustix::fs::renameat_with(one, "file", other, "file", RenameFlags::EXCHANGE).map_err(Into::into)
 }
 
 fn link(from: &File, name: &str, to: &File, target: &str) -> io::Result<()> {

@@ -48,14 +48,15 @@ pub(crate) struct Held {
     pub(crate) inside: File,
     pub(crate) readable: File,
     pub(crate) folders: File,
+    pub(crate) links: File,
     pub(crate) outside: File,
 }
 
 pub(crate) fn held() -> Held {
     let path = PathBuf::from(std::env::var_os("FIRN_WORLD").unwrap());
     let open = |name: &str| File::open(path.join(name)).unwrap();
-    let (readable, folders) = (open("readable"), open("folders"));
-    Held { inside: open("inside"), readable, folders, outside: open("outside"), path }
+    let (readable, folders, links) = (open("readable"), open("folders"), open("links"));
+    Held { inside: open("inside"), readable, folders, links, outside: open("outside"), path }
 }
 
 /// What the programs ask for, in each profile.
@@ -64,7 +65,10 @@ pub(crate) fn confinement(profile: Profile, held: &Held) -> Confinement<'_> {
     match profile {
         Profile::Decoder | Profile::Transport => confinement,
         Profile::Receiver => confinement.write_files_beneath(&held.inside).read_beneath(&held.readable),
-        Profile::Ingest => confinement.write_tree_beneath(&held.inside).write_beneath(&held.folders),
+        Profile::Ingest => confinement
+            .write_tree_beneath(&held.inside)
+            .write_beneath(&held.folders)
+            .write_links_beneath(&held.links),
         Profile::Restore => {
             confinement.read_beneath(&held.readable).write_all_beneath(&held.inside).keep(Keep::Metadata)
         }

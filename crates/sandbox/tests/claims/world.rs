@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::{chown, symlink};
+use std::os::unix::fs::{lchown, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 /// `nobody` on every Linux.
 pub(crate) const NOBODY: u32 = 65_534;
@@ -17,18 +19,32 @@ pub(crate) enum User {
     Nobody,
 }
 
-/// All files of a world.
-const FILES: [&str; 7] = [
+/// All folders of a world, files in them, and links to one outside.
+const FOLDERS: [&str; 9] = [
+    "inside",
+    "inside/in",
+    "inside/out",
+    "readable",
+    "folders",
+    "folders/sub",
+    "links",
+    "outside",
+    "outside/empty",
+];
+const FILES: [&str; 8] = [
     "inside/file",
     "inside/spare",
     "inside/in/file",
     "readable/file",
     "folders/file",
+    "links/file",
     "outside/file",
     "outside/spare",
 ];
+const LINKS: [&str; 4] = ["inside/link", "folders/link", "links/link", "links/other"];
+const FIFO: &str = "folders/fifo";
 
-/// `inside` is open to the prisoner, `readable` and `folders` to some, `outside` to none; all belong to the prisoner's user.
+/// `inside` is open to the prisoner, `readable`, `folders` and `links` to some, `outside` to none; all belong to the prisoner's user.
 pub(crate) struct World {
     folder: tempfile::TempDir,
     user: User,
@@ -51,18 +67,19 @@ impl World {
     pub(crate) fn new(user: User) -> World {
         let folder = tempfile::tempdir().unwrap();
         let at = |relative: &str| folder.path().join(relative);
-        for sub in ["inside/in", "inside/out", "readable", "folders", "outside/empty"] {
+        for sub in FOLDERS {
             fs::create_dir_all(at(sub)).unwrap();
         }
         for file in FILES {
             fs::write(at(file), "content").unwrap();
         }
-        symlink(at("outside/file"), at("inside/link")).unwrap();
+        for link in LINKS {
+            symlink(at("outside/file"), at(link)).unwrap();
+        }
+        mknodat(CWD, at(FIFO), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
         if user == User::Nobody {
-            let folders =
-                ["", "inside", "inside/in", "inside/out", "readable", "folders", "outside", "outside/empty"];
-            for path in folders.iter().chain(&FILES) {
-                chown(at(path), Some(NOBODY), Some(NOBODY)).unwrap();
+            for path in ["", FIFO].iter().chain(&FOLDERS).chain(&FILES).chain(&LINKS) {
+                lchown(at(path), Some(NOBODY), Some(NOBODY)).unwrap();
             }
         }
         World { folder, user }

@@ -11,11 +11,11 @@ use super::attempt::{Attempt, Came, How, attempts};
 use super::facts::{Hosts, identity};
 use super::past::Past;
 use super::shown;
-use crate::grant::book::Book;
 use crate::grant::outbox::Outbox;
 use crate::grant::words;
 use crate::host::account_name::account_name;
 use crate::host::key::PublicKey;
+use crate::requests::Requests;
 use crate::settings::Settings;
 use crate::trouble::Trouble;
 
@@ -50,18 +50,18 @@ pub(super) fn probe(
 
 /// Those that can be read, and why others cannot: one of them hides no other.
 fn records(settings: &Settings) -> (Vec<GrantRecord>, Vec<Trouble>) {
-    let book = match Book::open(settings) {
-        Ok(Some(book)) => book,
+    let requests = match Requests::<GrantRecord>::open(settings) {
+        Ok(Some(requests)) => requests,
         Ok(None) => return (Vec::new(), Vec::new()),
         Err(trouble) => return (Vec::new(), vec![trouble]),
     };
-    let hosts = match book.hosts() {
+    let hosts = match requests.hosts() {
         Ok(hosts) => hosts,
         Err(trouble) => return (Vec::new(), vec![trouble]),
     };
     let (mut records, mut unread) = (Vec::new(), Vec::new());
     for host in hosts {
-        match book.read(&host) {
+        match requests.read(&host) {
             Ok(record) => records.extend(record),
             Err(trouble) => unread.push(trouble),
         }

@@ -6,13 +6,13 @@ use cli::{Failed, Monitor, Run};
 use formats::HostId;
 use formats::records::grant::{GrantEnded, GrantRecord};
 
-use super::book::Book;
 use super::note::{Note, note};
 use super::outbox::Outbox;
 use super::{is_fresh, words};
 use crate::host::extent::Extent;
 use crate::host::record::HostRecord;
 use crate::list::open;
+use crate::requests::Requests;
 use crate::settings::Settings;
 use crate::trouble::Trouble;
 
@@ -20,11 +20,11 @@ use crate::trouble::Trouble;
 pub(super) fn settle(
     run: &Run,
     settings: &Settings,
-    book: &Book,
+    requests: &Requests<GrantRecord>,
     host: &HostId,
 ) -> Result<Option<GrantEnded>, Failed> {
     let outbox = Outbox::of(settings, host)?;
-    let record = match book.read(host) {
+    let record = match requests.read(host) {
         Ok(Some(record)) => record,
         Ok(None) => return Ok(None),
         Err(trouble) => {
@@ -41,8 +41,8 @@ pub(super) fn settle(
         None => by_the_log(settings, &record)?,
     };
     match over {
-        Some(how) => end(run, settings, book, host, how)?,
-        None if record.opened.is_none() && !is_fresh(&record) => book.remove(host)?,
+        Some(how) => end(run, settings, requests, host, how)?,
+        None if record.opened.is_none() && !is_fresh(&record) => requests.remove(host)?,
         None => {}
     }
     Ok(over)
@@ -80,7 +80,7 @@ fn by_the_log(settings: &Settings, record: &GrantRecord) -> Result<Option<GrantE
 pub(super) fn end(
     run: &Run,
     settings: &Settings,
-    book: &Book,
+    requests: &Requests<GrantRecord>,
     host: &HostId,
     how: GrantEnded,
 ) -> Result<(), Failed> {
@@ -88,7 +88,7 @@ pub(super) fn end(
     outbox.close()?;
     note(&run.console(), settings, host, &Note::Ended(how))?;
     outbox.forget()?;
-    book.remove(host)?;
+    requests.remove(host)?;
     Ok(())
 }
 
@@ -100,8 +100,8 @@ pub(crate) fn end_of_retired(
     host: &HostId,
     extent: Extent,
 ) -> Result<(), Failed> {
-    let Some(book) = Book::open(settings)? else { return Ok(()) };
-    let what = match book.read(host) {
+    let Some(requests) = Requests::<GrantRecord>::open(settings)? else { return Ok(()) };
+    let what = match requests.read(host) {
         Ok(None) => return Ok(()),
         Ok(Some(record)) => words(&record),
         Err(trouble) => cli::chain(&trouble),
@@ -115,7 +115,7 @@ pub(crate) fn end_of_retired(
     let later = |why: &str| {
         format!("{host}: {why}; nobody is let in, and `snapshotter grant expire` does the rest: {what}")
     };
-    let _alone = match book.alone(host) {
+    let _alone = match requests.alone(host) {
         Err(Trouble::Busy { .. }) => {
             run.console().warn(&later("another process works on its grant"));
             return Ok(());
@@ -123,7 +123,7 @@ pub(crate) fn end_of_retired(
         alone => alone?,
     };
     outbox.close()?;
-    match end(run, settings, &book, host, GrantEnded::Withdrawn) {
+    match end(run, settings, &requests, host, GrantEnded::Withdrawn) {
         Ok(()) => run.line(&format!("withdrawn: {what}")),
         Err(failed) => run.console().warn(&later(&failed.chain())),
     }

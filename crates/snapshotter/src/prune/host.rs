@@ -113,7 +113,7 @@ fn confine(settings: &Settings, desk: &Desk<'_>, signing: &Signing) -> Result<()
         confinement = confinement.write_files_beneath(state);
     }
     if let Ok(Some(views)) = &desk.views {
-        confinement = confinement.write_tree_beneath(views.dir());
+        confinement = confinement.write_links_beneath(views.dir());
     }
     let _in_force = confinement.child(signing.id()).apply()?;
     Ok(())
@@ -156,9 +156,9 @@ impl Desk<'_> {
             while self.remove(plans, &due, &mut read, outcome)? == More::Yes {
                 sleep(BREATH);
             }
-            // Before the trash is emptied, which may take hours. Also when nothing went, for what a killed run removed.
-            outcome.views = views::renew_alone(&self.views, &self.history).err();
         }
+        // Before the trash is emptied, which may take hours. Also when nothing went, for what a killed run removed and a failed one could not make.
+        outcome.views = views::renew_alone(&self.views, &self.history, &log).err();
         // After a doubt all waits anew. What a plan of the future says of time is not believed: it neither waits nor is remembered.
         let is_doubted = outcome.refused.is_some();
         plans.finish(|one| is_doubted || has_waited(one) || one.written > self.now)?;

@@ -249,6 +249,31 @@ fn views_that_cannot_be_made_keep_nothing_from_being_pruned_and_are_told() {
 }
 
 #[test]
+fn a_prune_with_nothing_to_do_makes_the_views_that_an_earlier_one_could_not() {
+    let world = planned();
+    fs::remove_dir_all(world.path("views/web01")).unwrap();
+    fs::write(world.path("views/web01"), "in the way").unwrap();
+    for removed in [3, 0] {
+        let ended = pruned::execute(&world, 0);
+        let report = &ended.report()["details"]["hosts"][0];
+        assert_eq!(report["removed"].as_array().unwrap().len(), removed, "{ended:?}");
+        assert!(ended.err.contains("web01: its views are not current"), "{ended:?}");
+    }
+    fs::remove_file(world.path("views/web01")).unwrap();
+    let ended = pruned::execute(&world, 0);
+    assert!(!ended.err.contains("views"), "{ended:?}");
+    let read = |name: &str| fs::read_to_string(view(&world, name).join("etc/number")).unwrap();
+    assert_eq!([read("latest"), read("daily.0"), read("daily.1")], ["number 5", "number 5", "number 4"]);
+    // A link to what is gone, too; then there is nothing to do, and whoever writes is not waited for.
+    symlink("../../history/web01/gone/tree", view(&world, "monthly.9")).unwrap();
+    pruned::execute(&world, 0);
+    assert!(fs::symlink_metadata(view(&world, "monthly.9")).is_err());
+    let _alone = pruned::place(&world).write_lock().unwrap().unwrap();
+    let ended = pruned::execute(&world, 0);
+    assert!(!ended.err.contains("views"), "{ended:?}");
+}
+
+#[test]
 fn a_folder_of_views_that_is_in_the_way_of_others_is_refused() {
     let world = World::new();
     let config = fs::read_to_string(&world.config).unwrap();

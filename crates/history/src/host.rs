@@ -19,7 +19,7 @@ use crate::snapshot::Snapshot;
 use crate::stored::{Manifest, ManifestBytes, read_manifest};
 use crate::tree::Tree;
 
-/// A removal holds a snapshot alone for one line of the log and two renames. A redaction takes longer: as long as it reads and erases.
+/// A removal holds a few snapshots alone for their lines of the log and their renames. A redaction takes longer: as long as it reads and erases.
 const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 

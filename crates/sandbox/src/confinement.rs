@@ -91,7 +91,7 @@ impl<'fd> Confinement<'fd> {
     }
 
     /// Symbolic links beneath `folder` can be made, renamed within their folder, and removed, and folders be listed. No file there can be opened, and
-    /// nothing else be made.
+    /// nothing else be made; but any name that is no folder can be removed.
     pub fn write_links_beneath(self, folder: &'fd impl AsFd) -> Self {
         self.rule(folder, Reach::WriteLinks)
     }

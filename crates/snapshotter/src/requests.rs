@@ -76,8 +76,7 @@ impl<R: Request> Requests<R> {
 
     /// The hosts of which something is written here.
     pub(crate) fn hosts(&self) -> Result<Vec<HostId>, Trouble> {
-        let mut names = self.dir.names_at_most(NAMES_MAX).map_err(at::<R>(&self.path))?;
-        names.sort();
+        let names = self.dir.names_at_most(NAMES_MAX).map_err(at::<R>(&self.path))?;
         let host = |name: &Vec<u8>| HostId::parse(std::str::from_utf8(name).ok()?.strip_suffix(SUFFIX)?).ok();
         Ok(names.iter().filter_map(host).collect())
     }

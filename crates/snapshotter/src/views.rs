@@ -156,13 +156,13 @@ pub(crate) fn renew(
     renewed.map_err(|error| cli::chain(&error))
 }
 
-/// As [`renew`], for whoever holds no lock, and read the log before: the lock is taken only if there is something to do.
+/// As [`renew`], for whoever holds no lock: it is taken only if there is something to do.
 pub(crate) fn renew_alone(
     views: &durable::Result<Option<Views>>,
     history: &HostHistory,
-    log: &Log,
 ) -> Result<(), String> {
-    let are_current = |views: &Views| present(history, log).and_then(|seen| views.are_current(&seen));
+    let log = history.log().map_err(|error| cli::chain(&error))?;
+    let are_current = |views: &Views| present(history, &log).and_then(|seen| views.are_current(&seen));
     match views {
         Ok(None) => return Ok(()),
         // What is an error may be what somebody is at: it is told if it still is one under the lock.

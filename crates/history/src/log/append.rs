@@ -58,7 +58,8 @@ impl LogAppender {
         self.append_all([event], now)
     }
 
-    /// As [`LogAppender::append`], one line for each event, in one write and one sync. Cut in between, the first few of them are there.
+    /// As [`LogAppender::append`], one line for each event, in one write and one sync. Killed in between, or out of room, the first few of
+    /// them are there.
     pub fn append_all(&mut self, events: impl IntoIterator<Item = Event>, now: DateTime<Utc>) -> Result<()> {
         if self.poisoned {
             return Err(Error::Poisoned);

@@ -112,6 +112,9 @@ pub(crate) const WRITING: &[Attempt] = &[
     any("remove a link where only links may be made", INGEST, |h| {
         rustix::fs::unlinkat(&h.links, "link", AtFlags::empty()).map_err(Into::into)
     }),
+    any("remove a file where only links may be made", INGEST, |h| {
+        rustix::fs::unlinkat(&h.links, "file", AtFlags::empty()).map_err(Into::into)
+    }),
     any("list the folder where only links may be made", INGEST, |h| {
         fs::read_dir(h.path.join("links")).map(drop)
     }),

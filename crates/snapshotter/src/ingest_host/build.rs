@@ -144,7 +144,7 @@ fn build_in(
     if seal.entries > ground.limits.entries {
         return Err(Fault::Push(Code::OverBudget));
     }
-    if let Some(same) = unchanged(ground, basis, &changes, &seal, &shelves)? {
+    if let Some(same) = unchanged(ground, basis, lender.as_ref(), &changes, &seal, &shelves)? {
         return Ok(Work::Unchanged(seal, Box::new(same.clone())));
     }
     let top = ground.dir.make_dir(SNAPSHOT, 0o750)?.make_dir(layout::TREE, 0o750)?;
@@ -172,22 +172,23 @@ fn build_in(
 fn unchanged<'a>(
     ground: &Ground<'a>,
     basis: Basis<'_>,
+    lender: Option<&Base>,
     changes: &Changes,
     seal: &Seal,
     shelves: &Shelves,
 ) -> Result<Option<&'a Snapshot>, Fault> {
-    let Some(newest) = ground.newest.filter(|newest| basis.base() == Some(newest)) else { return Ok(None) };
+    let newest = ground.newest.filter(|newest| basis.base() == Some(newest));
+    let (Some(newest), Some(base)) = (newest, lender) else { return Ok(None) };
     let sealed = (seal.root, seal.entries, seal.left_out);
     let is_same = sealed == (newest.root, newest.entries, newest.left_out) && shelves.new_bytes() == 0;
     if !is_same || changes.reader()?.next().is_some() {
         return Ok(None);
     }
-    Ok(has_all(ground, newest)?.then_some(newest))
+    Ok(has_all(base)?.then_some(newest))
 }
 
-/// Whether nothing that this snapshot names is lost or redacted. Where nothing is, its manifest was read to the end, and is what the log says.
-fn has_all(ground: &Ground<'_>, newest: &Snapshot) -> Result<bool, Fault> {
-    let base = Base::open(ground.history, newest)?.without_lost(ground.log);
+/// Whether nothing that the manifest names is lost. Then it was read to its end, and is what the log says.
+fn has_all(base: &Base) -> Result<bool, Fault> {
     for entry in base.entries()? {
         if content_of(&entry?).is_some_and(|content| base.has_lost(content)) {
             return Ok(false);

@@ -195,10 +195,11 @@ impl Desk<'_> {
     }
 
     /// The snapshot that a push without a change is the same as: the base that the host is told. What another program kept is a state of its own
-    /// each time.
+    /// each time. And after a redaction there is one snapshot that it does not reach, whatever it took: what is told to be wanted ends there.
     fn base_of_all(&self) -> Option<&Snapshot> {
         let log = self.log.log();
-        log.latest().filter(|newest| log.base() == Some(newest.root) && self.made.is_none())
+        let told = log.latest().filter(|newest| log.base() == Some(newest.root) && self.made.is_none());
+        told.filter(|newest| log.redacted().iter().all(|(_, one)| one.through < newest.sequence))
     }
 
     /// Accepts a push that is the same as this snapshot, the newest.

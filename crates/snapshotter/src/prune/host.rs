@@ -75,7 +75,7 @@ pub(crate) fn run(run: &mut Run, settings: &Settings, host: &HostId, step: Step)
     let mut plans = Plans::open(&desk.history, signing, &certificate)?;
     let mut outcome = Outcome::default();
     let ended = desk.steps(&mut plans, &mut outcome, step);
-    // Whatever went wrong then: what is gone is told.
+    // Whatever went wrong then: what is known to be gone is told.
     let line = serde_json::to_string(&outcome);
     run.line(&line.map_err(|error| Failed::bug("telling the outcome", error))?);
     ended?;
@@ -151,18 +151,25 @@ impl Desk<'_> {
             let none = HashSet::new();
             let scope = Scope::Execute { planned: &none, read: &none };
             outcome.judged(self.judge(&log, plans, &present, scope, 0)?);
-        } else {
-            let mut read = HashSet::new();
-            while self.remove(plans, &due, &mut read, outcome)? == More::Yes {
-                sleep(BREATH);
-            }
+        } else if let Err(trouble) = self.remove_all(plans, &due, outcome) {
+            // What is moved goes nevertheless: on a full disk it is the room that the next line of the log needs. Not where that has lost lines.
+            let is_lost = matches!(trouble, Trouble::Stranger { .. });
+            return if is_lost { Ok(()) } else { self.empty_trash(outcome) }.and(Err(trouble));
         }
         // Before the trash is emptied, which may take hours. Also when nothing went, for what a killed run removed and a failed one could not make.
-        outcome.views = views::renew_alone(&self.views, &self.history, &log).err();
+        outcome.views = views::renew_alone(&self.views, &self.history).err();
         // After a doubt all waits anew. What a plan of the future says of time is not believed: it neither waits nor is remembered.
         let is_doubted = outcome.refused.is_some();
         plans.finish(|one| is_doubted || has_waited(one) || one.written > self.now)?;
         self.empty_trash(outcome)
+    }
+
+    fn remove_all(&self, plans: &Plans, due: &[Numbered], outcome: &mut Outcome) -> Result<(), Trouble> {
+        let mut read = HashSet::new();
+        while self.remove(plans, due, &mut read, outcome)? == More::Yes {
+            sleep(BREATH);
+        }
+        Ok(())
     }
 
     /// Removes a few under the lock of whoever writes, for as long as their renames take, each under its own lock. All is asked anew each time. What

@@ -7,7 +7,7 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Builder};
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ use crate::trouble::Trouble;
 /// So many names are removed between two looks at the time.
 const LOOK_EVERY: u64 = 256;
 /// So few that they are nothing, so many that two threads seldom want one at the same time.
-const PARTS: u64 = 64;
+const PARTS: usize = 64;
 /// Two million files in all parts, which take 105 MB at most. Of more, each name is asked for; then it can happen that two threads remove the last two
 /// names of a file at the same time, and neither counts it.
 const FILES_MAX: usize = 32_768;
@@ -163,7 +163,7 @@ struct Removal {
     pace: Pace,
     freed_bytes: AtomicU64,
     /// Files of which some names are gone, by the number of their inode. In parts, so that two threads seldom want one at the same time.
-    files: Vec<Mutex<HashMap<u64, File>>>,
+    files: [Mutex<HashMap<u64, File>>; PARTS],
 }
 
 /// A file as it was when the first of its names came: each is asked once for how many it has, and not with each of them.
@@ -175,41 +175,63 @@ struct File {
 
 impl Removal {
     fn new(names_per_second: u32) -> Self {
-        let files = (0..PARTS).map(|_| Mutex::default()).collect();
+        let files = std::array::from_fn(|_| Mutex::default());
         Self { pace: Pace::new(names_per_second), freed_bytes: AtomicU64::new(0), files }
     }
 
     /// Removes one of what lies there.
     fn remove(&self, trash: &Dir, name: &[u8]) -> durable::Result<()> {
         self.pace.step();
-        trash.remove_tree_seen(Name::new(name)?, &mut |folder, name, inode| {
+        // What the last name that was shown frees: not until it is gone.
+        let (mut last, mut frees) = (None, 0);
+        let removed = trash.remove_tree_seen(Name::new(name)?, &mut |folder, name, inode| {
             self.pace.step();
-            inode.map_or(Ok(()), |inode| self.see(folder, name, inode))
-        })
+            self.freed_bytes.fetch_add(std::mem::take(&mut frees), Ordering::Relaxed);
+            last = inode;
+            frees = inode.map_or(Ok(0), |inode| self.see(folder, name, inode))?;
+            Ok(())
+        });
+        match (&removed, last) {
+            (Err(_), Some(stuck)) => self.keep(stuck),
+            _ => _ = self.freed_bytes.fetch_add(frees, Ordering::Relaxed),
+        }
+        removed
     }
 
-    /// Counts what the name frees: all of the file, if it is the last that it had. Names that it gets meanwhile, or loses elsewhere, are not seen: what
-    /// has a name elsewhere is not freed here, and what has none gets none.
-    fn see(&self, folder: &Dir, name: Name<'_>, inode: u64) -> durable::Result<()> {
-        let part = usize::try_from(inode % PARTS).unwrap_or_default();
-        let Some(part) = self.files.get(part) else { return Ok(()) };
-        let mut part = part.lock().unwrap_or_else(PoisonError::into_inner);
+    /// What the name frees: all of the file, if it is the last that it had. What a repair takes away elsewhere meanwhile is not seen, so that the last
+    /// name may look like one of several; a name elsewhere that stays keeps the file, and what has none there gets none.
+    fn see(&self, folder: &Dir, name: Name<'_>, inode: u64) -> durable::Result<u64> {
+        let mut part = self.part(inode);
         let has_room = part.len() < FILES_MAX;
-        let freed = match part.entry(inode) {
+        match part.entry(inode) {
             Entry::Occupied(mut known) => {
                 known.get_mut().names = known.get().names.saturating_sub(1);
-                (known.get().names == 0).then(|| known.remove().bytes)
+                Ok(if known.get().names == 0 { known.remove().bytes } else { 0 })
             }
             Entry::Vacant(new) => {
                 let stat = folder.stat(name)?;
-                if stat.kind == FileKind::File && stat.links > 1 && has_room {
+                if stat.kind != FileKind::File || stat.links == 1 {
+                    return Ok(if stat.kind == FileKind::File { stat.size } else { 0 });
+                }
+                // Some file systems list numbers that are not those of the inodes.
+                if has_room && stat.inode == inode {
                     new.insert(File { names: stat.links - 1, bytes: stat.size });
                 }
-                (stat.kind == FileKind::File && stat.links == 1).then_some(stat.size)
+                Ok(0)
             }
-        };
-        self.freed_bytes.fetch_add(freed.unwrap_or_default(), Ordering::Relaxed);
-        Ok(())
+        }
+    }
+
+    /// A name of this file could not be removed: none of the others is the last.
+    fn keep(&self, inode: u64) {
+        self.part(inode).insert(inode, File { names: u64::MAX, bytes: 0 });
+    }
+
+    fn part(&self, inode: u64) -> MutexGuard<'_, HashMap<u64, File>> {
+        let [first, rest @ ..] = &self.files;
+        let place = usize::try_from(inode % PARTS as u64).unwrap_or_default();
+        let part = place.checked_sub(1).and_then(|place| rest.get(place)).unwrap_or(first);
+        part.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -99,7 +99,6 @@ fn short_entries_leave_the_line_in_the_log_as_it_was() {
     assert_eq!((&line["format"], line["event"].get("long_entry_bytes")), (&"firn.log/1.0".into(), None));
 }
 
-/// The push has nothing else right, which would be found out at its end: all its manifest never comes to be.
 /// Its line stays for good, and who could add lines without end could make every reader slow.
 #[test]
 fn a_push_without_a_change_is_charged_with_its_line_and_ends_where_the_budget_does() {
@@ -118,6 +117,7 @@ fn a_push_without_a_change_is_charged_with_its_line_and_ends_where_the_budget_do
     world.assert_rejected(4, Code::OverBudget);
 }
 
+/// The push has nothing else right, which would be found out at its end: all its manifest never comes to be.
 #[test]
 fn a_push_of_long_entries_ends_where_the_budget_does() {
     let long = long_bytes(&heavy());

@@ -10,8 +10,8 @@ use pipeline_tests::machine::workspace;
 
 use crate::rig;
 
-/// Makes the namespace a machine, whose loopback nobody else has ports of. Account numbers come from a range that no other test uses: the rig
-/// ends processes by them.
+/// Makes the namespace a machine, whose loopback nobody else has ports of. The workspace stays where it is, also below `/srv`. Account numbers come
+/// from a range that no other test uses: the rig ends processes by them.
 const STAGE: &str = r#"
 set -eu
 ip link set lo up
@@ -22,8 +22,15 @@ for folder in /opt /root /var/lib; do
     mkdir -p "$stage/$name.up" "$stage/$name.work"
     mount -t overlay overlay -o "lowerdir=$folder,upperdir=$stage/$name.up,workdir=$stage/$name.work" "$folder"
 done
-mkdir "$stage/srv" "$stage/etc"
+mkdir "$stage/srv" "$stage/etc" "$stage/workspace"
+workspace=$(pwd -P)
+mount --bind "$workspace" "$stage/workspace"
 mount --bind "$stage/srv" /srv
+case $workspace in /srv/*)
+    mkdir -p "$workspace"
+    mount --bind "$stage/workspace" "$workspace"
+    cd "$workspace"
+esac
 cp -a /etc/. "$stage/etc"
 mount --bind "$stage/etc" /etc
 sed -i '/^SYS_[UG]ID_M/d' /etc/login.defs

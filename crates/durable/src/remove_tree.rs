@@ -32,7 +32,8 @@ struct Child {
     kind: FileType,
 }
 
-/// What sees each name before it goes: the folder, the name in it, and the inode's number as the folder has it; none if it is a folder that was emptied.
+/// What sees each name before it goes: the folder, the name in it, and the inode's number as the folder has it; none if it is a folder that was
+/// emptied.
 type Before<'a> = &'a mut dyn FnMut(&Dir, Name<'_>, Option<u64>) -> Result<()>;
 
 impl Dir {

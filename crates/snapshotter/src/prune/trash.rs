@@ -21,8 +21,8 @@ use crate::trouble::Trouble;
 const LOOK_EVERY: u64 = 256;
 /// So few that they are nothing, so many that two threads seldom want one at the same time.
 const PARTS: usize = 64;
-/// Two million files in all parts, which take 105 MB at most. Of more, each name is asked for; then it can happen that two threads remove the last two
-/// names of a file at the same time, and neither counts it.
+/// Two million files in all parts, which take 105 MB at most. Of more, each name is asked for; then it can happen that two threads remove the last
+/// two names of a file at the same time, and neither counts it.
 const FILES_MAX: usize = 32_768;
 /// More than any history has.
 const NAMES_MAX: usize = 1_000_000;
@@ -112,7 +112,8 @@ fn move_to(folder: &Dir, name: &str, trash: &Dir) -> durable::Result<()> {
 }
 
 /// Removes what lies in the trash, not while the host is on hold, which may begin at any moment. Adds to `freed_bytes` what files lost their last
-/// name, also if not all of it could be removed, once that is on the disk. One snapshot on each processor: what takes the time is the kernel's, folder by folder.
+/// name, also if not all of it could be removed, once that is on the disk. One snapshot on each processor: what takes the time is the kernel's,
+/// folder by folder.
 pub(crate) fn empty(
     history: &HostHistory,
     names_per_second: u32,
@@ -198,8 +199,8 @@ impl Removal {
         removed
     }
 
-    /// What the name frees: all of the file, if it is the last that it had. What a repair takes away elsewhere meanwhile is not seen, so that the last
-    /// name may look like one of several; a name elsewhere that stays keeps the file, and what has none there gets none.
+    /// What the name frees: all of the file, if it is the last that it had. What a repair takes away elsewhere meanwhile is not seen, so that the
+    /// last name may look like one of several; a name elsewhere that stays keeps the file, and what has none there gets none.
     fn see(&self, folder: &Dir, name: Name<'_>, inode: u64) -> durable::Result<u64> {
         let mut part = self.part(inode);
         let has_room = part.len() < FILES_MAX;
@@ -228,10 +229,9 @@ impl Removal {
     }
 
     fn part(&self, inode: u64) -> MutexGuard<'_, HashMap<u64, File>> {
-        let [first, rest @ ..] = &self.files;
+        let [first, ..] = &self.files;
         let place = usize::try_from(inode % PARTS as u64).unwrap_or_default();
-        let part = place.checked_sub(1).and_then(|place| rest.get(place)).unwrap_or(first);
-        part.lock().unwrap_or_else(PoisonError::into_inner)
+        self.files.get(place).unwrap_or(first).lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
